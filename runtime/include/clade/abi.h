@@ -1,0 +1,89 @@
+/*===- abi.h - What compiled code and the runtime agree on ----------*- C -*-===*\
+|*
+|* Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+|*
+|*===----------------------------------------------------------------------===*|
+|*
+|* The one header that both sides include: the code generator lays out its
+|* loads by these structs, the runtime fills them. Plain data, natural
+|* alignment, 64-bit pointers. Any change bumps CLADE_ABI_VERSION; both sides
+|* check it, and the struct's own size, before the first call.
+|*
+\*===----------------------------------------------------------------------===*/
+
+#ifndef CLADE_ABI_H
+#define CLADE_ABI_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CLADE_ABI_VERSION 1
+
+/** Tokens in one page of a paged key/value state. */
+#define CLADE_PAGE_TOKENS 32
+
+/** One layer of the schedule: which function runs, on which weights, states. */
+typedef struct CladeLayer {
+  int32_t kind;         /**< index of the layer function */
+  int32_t layer;        /**< index of the layer in the published model */
+  int32_t first_weight; /**< the function's parameter i is weights[first_weight + i] */
+  int32_t first_state;  /**< the function's state i is states[first_state + i] */
+} CladeLayer;
+
+/** One layer's keys and values. Page p holds, for each key/value head h, the
+ *  rows of CLADE_PAGE_TOKENS tokens: keys[p][h][slot][key head size], and
+ *  values[p][h][slot][value head size], in the state's dtype. */
+typedef struct CladeKVState {
+  void *keys;
+  void *values;
+  /** Row s, entry i: the page that holds tokens [i, i + 1) * CLADE_PAGE_TOKENS
+   *  of sequence s. Entries that lie wholly before the window may be -1. */
+  const int32_t *pages;
+  int32_t pages_stride; /**< entries in a row of `pages` */
+  int32_t reserved;
+} CladeKVState;
+
+/** One call of a compiled step: any mix of prefill and decode over several
+ *  sequences. Tokens of one sequence are adjacent and in order. */
+typedef struct CladeStep {
+  uint32_t struct_size; /**< sizeof(CladeStep) */
+  uint32_t abi_version; /**< CLADE_ABI_VERSION */
+  int32_t num_threads;
+  int32_t num_tokens;    /**< >= 1 */
+  int32_t num_sequences; /**< >= 1 */
+  int32_t num_selected;  /**< tokens whose output is wanted; may be 0 */
+  int32_t num_layers;
+  int32_t reserved;
+  const int32_t *tokens;         /**< [num_tokens] token ids */
+  const int32_t *positions;      /**< [num_tokens] place in its own sequence, from 0 */
+  const int32_t *sequence_of;    /**< [num_tokens] row of its sequence in this step */
+  const int32_t *selected;       /**< [num_selected] indices into tokens, ascending */
+  const int32_t *scaled_lengths; /**< [num_sequences] length that length-dependent
+                                      rotary scalings are fixed for */
+  const CladeLayer *layers;      /**< [num_layers] */
+  const void *const *weights;    /**< all weight rows, in compiled layout */
+  const CladeKVState *states;    /**< all state rows */
+  float *output;                 /**< [num_selected][output width] */
+  char *workspace; /**< shared by the threads; manifest.workspace gives its size;
+                        64-byte aligned */
+  char *scratch;   /**< thread t owns [t * scratch_bytes, (t + 1) * scratch_bytes) */
+  int64_t scratch_bytes;
+  /** Returns when all num_threads threads have called it; everything written
+   *  before it is visible after it. */
+  void (*barrier)(void *barrier_state, int32_t thread);
+  void *barrier_state;
+} CladeStep;
+
+/** A compiled entry: every one of num_threads threads calls it with its own
+ *  number in [0, num_threads) and the same step. */
+typedef void (*CladeStepFunction)(const CladeStep *step, int32_t thread);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CLADE_ABI_H */
