@@ -1,0 +1,51 @@
+//===- MappedFile.cpp - A file mapped read-only ---------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// open, fstat, mmap, with every refusal turned into a Status.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Support/MappedFile.h"
+
+#include "runtime/Support/File.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+using namespace clade::rt;
+
+StatusOr<std::shared_ptr<const MappedFile>>
+MappedFile::open(const std::string &path) {
+  // O_NONBLOCK keeps a named pipe from blocking before fstat rejects it.
+  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0)
+    return systemError("cannot open", path, errno);
+  struct stat info;
+  if (::fstat(file.get(), &info) != 0)
+    return systemError("cannot examine", path, errno);
+  if (!S_ISREG(info.st_mode))
+    return Status::invalidArgument("'" + path + "' is not a regular file");
+
+  ByteSpan content;
+  if (info.st_size > 0) {
+    size_t size = static_cast<size_t>(info.st_size);
+    void *data =
+        ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), /*offset=*/0);
+    if (data == MAP_FAILED)
+      return systemError("cannot map", path, errno);
+    content = {static_cast<const std::byte *>(data), size};
+  }
+  return std::shared_ptr<const MappedFile>(new MappedFile(path, content));
+}
+
+MappedFile::~MappedFile() {
+  if (!content.empty())
+    ::munmap(const_cast<std::byte *>(content.data()), content.size());
+}
