@@ -11,8 +11,8 @@
 
 #include "runtime/Support/File.h"
 
+#include <atomic>
 #include <cerrno>
-#include <cstdlib>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <system_error>
@@ -59,14 +59,14 @@ FileDescriptor::~FileDescriptor() {
 
 StatusOr<std::unique_ptr<AtomicFile>>
 AtomicFile::create(const std::string &path) {
-  std::string temporary = path + ".tmp-XXXXXX";
-  int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
+  // Unique over the threads of this process, and over processes.
+  static std::atomic<unsigned> counter{0};
+  std::string temporary = path + ".tmp-" + std::to_string(::getpid()) + "-" +
+                          std::to_string(counter.fetch_add(1));
+  int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                  /*mode=*/0666);
   if (fd < 0)
     return systemError("cannot create", path, errno);
-  // mkostemp gives 0600; a finished file gets what the umask allows.
-  mode_t mask = ::umask(0);
-  ::umask(mask);
-  ::fchmod(fd, 0666 & ~mask);
   return std::unique_ptr<AtomicFile>(
       new AtomicFile(path, std::move(temporary), fd));
 }
