@@ -1,0 +1,56 @@
+//===- CladeFolds.cpp - Local simplifications -----------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Only what keeps every bit of the result: no fold removes a rounding.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/Clade/CladeDialect.h"
+
+using namespace mlir;
+using namespace clade;
+
+OpFoldResult CastOp::fold(FoldAdaptor) {
+  if (getInput().getType() == getResult().getType())
+    return getInput();
+  // round(f32(x)) is x: widening is exact.
+  if (auto inner = getInput().getDefiningOp<CastOp>())
+    if (inner.getInput().getType() == getResult().getType() &&
+        inner.getResult().getType().getElementTypeBitWidth() > getResult().getType().getElementTypeBitWidth())
+      return inner.getInput();
+  return {};
+}
+
+OpFoldResult ViewOp::fold(FoldAdaptor) {
+  if (getInput().getType() == getResult().getType())
+    return getInput();
+  if (auto inner = getInput().getDefiningOp<ViewOp>()) {
+    getInputMutable().assign(inner.getInput());
+    return getResult();
+  }
+  return {};
+}
+
+OpFoldResult SliceOp::fold(FoldAdaptor) {
+  if (getInput().getType() == getResult().getType())
+    return getInput();
+  return {};
+}
+
+/// x · 1, x / 1, x + 0 and x − 0 are x, bit for bit but for the sign of a zero
+/// sum, which no op tells apart.
+OpFoldResult BinaryOp::fold(FoldAdaptor) {
+  auto constant = getRhs().getDefiningOp<ConstantOp>();
+  if (!constant || getLhs().getType() != getResult().getType())
+    return {};
+  double value = constant.getValue().convertToDouble();
+  bool scales = getKind() == BinaryKind::Mul || getKind() == BinaryKind::Div;
+  bool adds = getKind() == BinaryKind::Add || getKind() == BinaryKind::Sub;
+  if ((scales && value == 1.0) || (adds && value == 0.0))
+    return getLhs();
+  return {};
+}

@@ -1,0 +1,338 @@
+//===- CladeVerifiers.cpp - Checks of single ops --------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Each check is marked with the constraint of the op's description that it
+// enforces.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/Clade/CladeDialect.h"
+
+using namespace mlir;
+using namespace clade;
+
+/// Whether two types have the same axes, in the same order and of the same sizes.
+static bool sameAxes(NamedTensorType a, NamedTensorType b) {
+  return a.getNames() == b.getNames() && a.getShape() == b.getShape();
+}
+
+/// Whether two types start with the same sequence axis, or both with none.
+static bool sameSequence(NamedTensorType a, NamedTensorType b) {
+  if (a.hasSequence() != b.hasSequence())
+    return false;
+  return !a.hasSequence() || (a.getNames()[0] == b.getNames()[0] && a.getShape()[0] == b.getShape()[0]);
+}
+
+/// Whether two sizes are known to differ.
+static bool differ(int64_t a, int64_t b) {
+  return !ShapedType::isDynamic(a) && !ShapedType::isDynamic(b) && a != b;
+}
+
+static LogicalResult expectSameAxes(Operation *op, NamedTensorType operand, NamedTensorType result) {
+  if (sameAxes(operand, result))
+    return success();
+  return op->emitOpError() << "expected operand and result to have the same axes, got " << operand << " and "
+                           << result;
+}
+
+int64_t PanelsAttr::getPackedSize(NamedTensorType type) {
+  int64_t columns = type.getShape().empty() ? 1 : type.getShape().back();
+  int64_t rows = type.getNumFeatures() / std::max<int64_t>(columns, 1);
+  return llvm::divideCeil(rows, getRows()) * llvm::divideCeil(columns, getInner()) * getRows() * getInner();
+}
+
+//===----------------------------------------------------------------------===//
+// Structure
+//===----------------------------------------------------------------------===//
+
+LogicalResult ConstantOp::verify() {
+  if (getResult().getType().getRank() != 0)
+    return emitOpError() << "expected a result without axes, got " << getResult().getType();
+  return success();
+}
+
+LogicalResult KernelOp::verify() {
+  Block &block = getBody().front();
+  // kernel_c1
+  if (!llvm::equal(block.getArgumentTypes(), getInputs().getTypes()))
+    return emitOpError() << "expected block arguments of the operands' types";
+  // kernel_c2
+  auto yield = dyn_cast<YieldOp>(block.getTerminator());
+  if (!yield || !llvm::equal(yield.getOperandTypes(), getResultTypes()))
+    return emitOpError() << "expected a clade.yield of the results' types";
+  // kernel_c3
+  int64_t linears = llvm::range_size(block.getOps<LinearOp>());
+  int64_t wanted = getKind() == KernelKind::Product;
+  if (linears != wanted)
+    return emitOpError() << "expected " << wanted << " clade.linear in a " << stringifyKernelKind(getKind())
+                         << " kernel, got " << linears;
+  // kernel_c4
+  int64_t attends = llvm::range_size(block.getOps<AttendCachedOp>());
+  wanted = getKind() == KernelKind::Attention;
+  if (attends != wanted)
+    return emitOpError() << "expected " << wanted << " clade.attend_cached in a " << stringifyKernelKind(getKind())
+                         << " kernel, got " << attends;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+int64_t LinearOp::getNumOutputs() { return getResult().getType().getNumFeatures(); }
+int64_t LinearOp::getNumInputs() { return getInput().getType().getNumFeatures(); }
+
+LogicalResult LinearOp::verify() {
+  NamedTensorType input = getInput().getType(), weight = getWeight().getType(), result = getResult().getType();
+  int64_t outputs = getNumOutputs(), inputs = getNumInputs();
+  // linear_c3
+  if (!sameSequence(input, result))
+    return emitOpError() << "expected input and result to have the same sequence axis, got " << input << " and "
+                         << result;
+  // linear_c4
+  if (weight.getLayout() && weight.getRank() != 2)
+    return emitOpError() << "expected a packed weight to have two axes, got " << weight;
+  if (ShapedType::isDynamic(outputs) || ShapedType::isDynamic(inputs))
+    return success();
+  // linear_c1
+  if (differ(weight.getNumFeatures(), outputs * inputs))
+    return emitOpError() << "expected a weight of " << outputs << " x " << inputs << " elements, got " << weight;
+  // linear_c2
+  if (getBias() && differ(getBias().getType().getNumFeatures(), outputs))
+    return emitOpError() << "expected a bias of " << outputs << " elements, got " << getBias().getType();
+  return success();
+}
+
+LogicalResult EmbedOp::verify() {
+  NamedTensorType ids = getIds().getType(), table = getTable().getType(), result = getResult().getType();
+  // embed_c1
+  if (ids.getRank() != 1 || !ids.hasSequence() || !ids.getElementType().isInteger(32))
+    return emitOpError() << "expected i32 ids over a sequence axis, got " << ids;
+  // embed_c2
+  if (table.getRank() < 2 || !sameSequence(ids, result) ||
+      table.getNames().drop_front() != result.getNames().drop_front() ||
+      table.getShape().drop_front() != result.getShape().drop_front())
+    return emitOpError() << "expected the result to have the axes of the table's rows, got " << table << " and "
+                         << result;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Elementwise
+//===----------------------------------------------------------------------===//
+
+LogicalResult UnaryOp::verify() { return expectSameAxes(*this, getInput().getType(), getResult().getType()); }
+
+LogicalResult CastOp::verify() { return expectSameAxes(*this, getInput().getType(), getResult().getType()); }
+
+/// Whether every axis of `part` is one of `whole`, of the same size.
+static bool containsAxes(NamedTensorType whole, NamedTensorType part) {
+  return llvm::all_of(llvm::zip_equal(part.getNames(), part.getShape()), [&](auto axis) {
+    int64_t place = whole.find(std::get<0>(axis).getValue());
+    return place >= 0 && !differ(whole.getShape()[place], std::get<1>(axis));
+  });
+}
+
+LogicalResult BinaryOp::verify() {
+  NamedTensorType lhs = getLhs().getType(), rhs = getRhs().getType(), result = getResult().getType();
+  // binary_c1
+  for (NamedTensorType operand : {lhs, rhs})
+    if (!containsAxes(result, operand))
+      return emitOpError() << "expected every axis of " << operand << " in the result " << result;
+  // binary_c2
+  for (StringAttr name : result.getNames())
+    if (lhs.find(name) < 0 && rhs.find(name) < 0)
+      return emitOpError() << "expected axis '" << name.getValue() << "' of the result in an operand, got " << lhs
+                           << " and " << rhs;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions
+//===----------------------------------------------------------------------===//
+
+LogicalResult ReduceOp::verify() {
+  NamedTensorType input = getInput().getType(), result = getResult().getType();
+  SmallVector<StringAttr> names(input.getNames());
+  SmallVector<int64_t> shape(input.getShape());
+  for (StringAttr axis : getOver().getAsRange<StringAttr>()) {
+    // reduce_c1
+    auto *it = llvm::find(names, axis);
+    if (it == names.end() || axis == tokenAxis || axis == selectedAxis)
+      return emitOpError() << "expected '" << axis.getValue() << "' to be a feature axis of " << input;
+    shape.erase(shape.begin() + (it - names.begin()));
+    names.erase(it);
+  }
+  // reduce_c2
+  if (result.getNames() != ArrayRef(names) || result.getShape() != ArrayRef(shape))
+    return emitOpError() << "expected the result to have the other axes of " << input << ", got " << result;
+  return success();
+}
+
+LogicalResult SoftmaxOp::verify() {
+  NamedTensorType input = getInput().getType();
+  // softmax_c1
+  if (input.find(getOver()) < input.getNumSequenceAxes())
+    return emitOpError() << "expected '" << getOver() << "' to be a feature axis of " << input;
+  // softmax_c2
+  return expectSameAxes(*this, input, getResult().getType());
+}
+
+//===----------------------------------------------------------------------===//
+// Shapes
+//===----------------------------------------------------------------------===//
+
+LogicalResult ViewOp::verify() {
+  NamedTensorType input = getInput().getType(), result = getResult().getType();
+  if (!sameSequence(input, result) || input.getElementType() != result.getElementType() ||
+      differ(input.getNumFeatures(), result.getNumFeatures()))
+    return emitOpError() << "expected as many features under the same sequence axis, got " << input << " and "
+                         << result;
+  return success();
+}
+
+LogicalResult SliceOp::verify() {
+  NamedTensorType input = getInput().getType(), result = getResult().getType();
+  int64_t axis = input.find(getAxis());
+  // slice_c1
+  if (axis < input.getNumSequenceAxes())
+    return emitOpError() << "expected '" << getAxis() << "' to be a feature axis of " << input;
+  // slice_c3
+  SmallVector<StringAttr> names(input.getNames());
+  SmallVector<int64_t> shape(input.getShape());
+  if (axis < result.getRank()) {
+    names[axis] = result.getNames()[axis];
+    shape[axis] = result.getShape()[axis];
+  }
+  if (result.getNames() != ArrayRef(names) || result.getShape() != ArrayRef(shape) ||
+      input.getElementType() != result.getElementType())
+    return emitOpError() << "expected the result to differ from " << input << " in axis '" << getAxis()
+                         << "' only, got " << result;
+  // slice_c2
+  int64_t begin = getBegin(), size = shape[axis], whole = input.getShape()[axis];
+  if (begin < 0 || (!ShapedType::isDynamic(size) && !ShapedType::isDynamic(whole) && begin + size > whole))
+    return emitOpError() << "expected a range inside axis '" << getAxis() << "' of size " << whole << ", got "
+                         << begin << " to " << begin + size;
+  return success();
+}
+
+LogicalResult JoinOp::verify() {
+  NamedTensorType result = getResult().getType();
+  int64_t last = result.getRank() - 1, total = 0;
+  if (getInputs().empty() || last < result.getNumSequenceAxes())
+    return emitOpError() << "expected operands and a result with a feature axis";
+  for (Value operand : getInputs()) {
+    // join_c1
+    auto type = cast<NamedTensorType>(operand.getType());
+    if (type.getRank() != last + 1 || type.getElementType() != result.getElementType() ||
+        type.getNames().drop_back() != result.getNames().drop_back() ||
+        type.getShape().drop_back() != result.getShape().drop_back())
+      return emitOpError() << "expected " << type << " to agree with " << result << " in all axes but the last";
+    int64_t size = type.getShape().back();
+    total = ShapedType::isDynamic(size) || ShapedType::isDynamic(total) ? ShapedType::kDynamic : total + size;
+  }
+  // join_c2
+  if (differ(total, result.getShape().back()))
+    return emitOpError() << "expected a last axis of size " << total << ", got " << result;
+  return success();
+}
+
+LogicalResult SpreadOp::verify() {
+  if (!containsAxes(getResult().getType(), getInput().getType()))
+    return emitOpError() << "expected every axis of " << getInput().getType() << " in the result "
+                         << getResult().getType();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Positions
+//===----------------------------------------------------------------------===//
+
+LogicalResult RotaryTableOp::verify() {
+  NamedTensorType type = getCos().getType();
+  int64_t size = getFrequencies().size();
+  // rotary_table_c1
+  if (type.getRank() != 2 || !type.hasSequence() || type.getShape()[1] != size)
+    return emitOpError() << "expected a result of " << size << " frequencies a token, got " << type;
+  // rotary_table_c2
+  if (getLongFrequencies() && (static_cast<int64_t>(getLongFrequencies()->size()) != size || !getOriginalLength()))
+    return emitOpError() << "expected " << size << " long frequencies and an original length";
+  // rotary_table_c3
+  if (getDynamicFactor() && (!getTheta() || !getOriginalLength()))
+    return emitOpError() << "expected a theta and an original length with a dynamic factor";
+  return success();
+}
+
+LogicalResult RopeOp::verify() {
+  NamedTensorType input = getInput().getType(), table = getCos().getType();
+  // rope_c1
+  if (table.getRank() != 2 || !table.hasSequence() || !sameSequence(table, input))
+    return emitOpError() << "expected cosines of each token, got " << table << " for " << input;
+  // rope_c2
+  int64_t rotated = 2 * table.getShape()[1];
+  if (input.getRank() < 2 || (!ShapedType::isDynamic(input.getShape().back()) && rotated > input.getShape().back()))
+    return emitOpError() << "expected a last axis of at least " << rotated << " features, got " << input;
+  return success();
+}
+
+LogicalResult SelectOp::verify() {
+  NamedTensorType input = getInput().getType(), result = getResult().getType();
+  if (input.getRank() == 0 || result.getRank() != input.getRank() || input.getNames()[0] != tokenAxis ||
+      result.getNames()[0] != selectedAxis || input.getNames().drop_front() != result.getNames().drop_front() ||
+      input.getShape() != result.getShape() || input.getElementType() != result.getElementType())
+    return emitOpError() << "expected 'selected' in the place of 'token', got " << input << " and " << result;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+static bool isHeads(NamedTensorType type) { return type.getRank() == 3 && type.hasSequence(); }
+
+/// The checks that both forms of attention share.
+static LogicalResult verifyAttention(Operation *op, NamedTensorType query, NamedTensorType result, int64_t kvHeads,
+                                     std::optional<int64_t> window) {
+  if (!isHeads(query) || !isHeads(result) || differ(query.getShape()[1], result.getShape()[1]))
+    return op->emitOpError() << "expected query and result to be [token, heads, size] with as many heads, got "
+                             << query << " and " << result;
+  int64_t heads = query.getShape()[1];
+  if (kvHeads < 1 || (!ShapedType::isDynamic(heads) && heads % kvHeads != 0))
+    return op->emitOpError() << "expected the number of key heads to divide " << heads << ", got " << kvHeads;
+  if (window && *window < 1)
+    return op->emitOpError() << "expected a window of at least 1, got " << *window;
+  return success();
+}
+
+LogicalResult AttendOp::verify() {
+  NamedTensorType query = getQuery().getType(), key = getKey().getType(), value = getValue().getType(),
+             result = getResult().getType();
+  // attend_c1
+  if (!isHeads(key) || !isHeads(value) || !isHeads(query) || differ(query.getShape()[2], key.getShape()[2]))
+    return emitOpError() << "expected [token, heads, size] with one size for queries and keys, got " << query << ", "
+                         << key << " and " << value;
+  // attend_c2
+  if (differ(key.getShape()[1], value.getShape()[1]))
+    return emitOpError() << "expected as many key heads as value heads, got " << key << " and " << value;
+  int64_t kvHeads = ShapedType::isDynamic(key.getShape()[1]) ? 1 : key.getShape()[1];
+  // attend_c3
+  if (isHeads(result) && differ(result.getShape()[2], value.getShape()[2]))
+    return emitOpError() << "expected the result to have the size of the values, got " << result << " and " << value;
+  // attend_c4
+  return verifyAttention(*this, query, result, kvHeads, getWindow());
+}
+
+LogicalResult CacheWriteOp::verify() {
+  NamedTensorType key = getKey().getType(), value = getValue().getType();
+  if (!isHeads(key) || !isHeads(value) || differ(key.getShape()[1], value.getShape()[1]))
+    return emitOpError() << "expected [token, heads, size] with as many heads, got " << key << " and " << value;
+  return success();
+}
+
+LogicalResult AttendCachedOp::verify() {
+  return verifyAttention(*this, getQuery().getType(), getResult().getType(), getKvHeads(), getWindow());
+}

@@ -1,0 +1,24 @@
+//===- WMapDialect.h - The weight-mapping dialect -----------------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_DIALECT_WMAP_WMAPDIALECT_H
+#define CLADE_DIALECT_WMAP_WMAPDIALECT_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialect/WMap/WMapDialect.h.inc"
+
+#define GET_OP_CLASSES
+#include "dialect/WMap/WMapOps.h.inc"
+
+#endif // CLADE_DIALECT_WMAP_WMAPDIALECT_H

@@ -1,0 +1,277 @@
+//===- WMapOps.td - Ops of the weight-mapping dialect ------*- tablegen -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DIALECT_WMAP_WMAP_OPS_TD
+#define DIALECT_WMAP_WMAP_OPS_TD
+
+include "dialect/WMap/WMapDialect.td"
+include "mlir/IR/OpAsmInterface.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+class WMap_Transform<string mnemonic, list<Trait> traits = []>
+    : WMap_Op<mnemonic, !listconcat([Pure], traits)> {
+  let hasVerifier = 1;
+}
+
+def WMap_FuncOp : WMap_Op<"func", [IsolatedFromAbove, SingleBlock, Symbol]> {
+  let summary = "one weight of the compiled model";
+  let description = [{
+    **Constraints:**
+    * (C1) the body ends in a `wmap.return` of the result type
+
+    ```mlir
+    wmap.func @qkv -> tensor<12x4xbf16> {
+      %q = wmap.source "layers.{layer}.q_proj.weight" : tensor<8x4xbf16>
+      %k = wmap.source "layers.{layer}.k_proj.weight" : tensor<4x4xbf16>
+      %0 = wmap.concat %q, %k axis 0 : (tensor<8x4xbf16>, tensor<4x4xbf16>) -> tensor<12x4xbf16>
+      wmap.return %0 : tensor<12x4xbf16>
+    }
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$result_type);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name `->` $result_type attr-dict-with-keyword $body";
+  let hasVerifier = 1;
+}
+
+def WMap_ReturnOp : WMap_Op<"return", [Pure, Terminator, HasParent<"FuncOp">]> {
+  let summary = "the weight's value";
+  let description = [{
+    ```mlir
+    wmap.func @norm -> tensor<8xbf16> {
+      %0 = wmap.source "norm.weight" : tensor<8xbf16>
+      wmap.return %0 : tensor<8xbf16>
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$value);
+  let assemblyFormat = "$value attr-dict `:` type($value)";
+}
+
+def WMap_SourceOp : WMap_Op<"source", [Pure]> {
+  let summary = "tensor of the checkpoint";
+  let description = [{
+    The whole tensor under its published name, in its published shape. `encoding`
+    names the block format of a quantised tensor, whose elements are then given as
+    f32, the type that it dequantises to.
+
+    ```mlir
+    wmap.func @w -> tensor<8x32xf32> {
+      %0 = wmap.source "blk.{layer}.attn_q.weight" {encoding = "Q8_0"} : tensor<8x32xf32>
+      wmap.return %0 : tensor<8x32xf32>
+    }
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, OptionalAttr<StrAttr>:$encoding);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "$name attr-dict `:` type($result)";
+}
+
+def WMap_ConcatOp : WMap_Transform<"concat"> {
+  let summary = "tensors one after the other along an axis";
+  let description = [{
+    Inverse: the slices of the result.
+
+    **Constraints:**
+    * (C1) operands agree in element type and in all sizes but that of the axis
+    * (C2) the sizes along the axis add up to the result's
+
+    ```mlir
+    wmap.func @kv -> tensor<8x4xbf16> {
+      %k = wmap.source "k.weight" : tensor<4x4xbf16>
+      %v = wmap.source "v.weight" : tensor<4x4xbf16>
+      %0 = wmap.concat %k, %v axis 0 : (tensor<4x4xbf16>, tensor<4x4xbf16>) -> tensor<8x4xbf16>
+      wmap.return %0 : tensor<8x4xbf16>
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<AnyRankedTensor>:$inputs, I64Attr:$axis);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$inputs `axis` $axis attr-dict `:` functional-type($inputs, $result)";
+}
+
+def WMap_SliceOp : WMap_Transform<"slice"> {
+  let summary = "range of an axis";
+  let description = [{
+    **Constraints:**
+    * (C1) the range lies inside the axis
+    * (C2) the result has the operand's other sizes and element type
+
+    ```mlir
+    wmap.func @gate -> tensor<4x4xbf16> {
+      %0 = wmap.source "gate_up.weight" : tensor<8x4xbf16>
+      %1 = wmap.slice %0 axis 0 from 0 : tensor<8x4xbf16> -> tensor<4x4xbf16>
+      wmap.return %1 : tensor<4x4xbf16>
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, I64Attr:$axis, I64Attr:$begin);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input `axis` $axis `from` $begin attr-dict `:` type($input) `->` type($result)";
+}
+
+def WMap_TransposeOp : WMap_Transform<"transpose"> {
+  let summary = "axes in another order";
+  let description = [{
+    Axis i of the result is axis permutation[i] of the operand. Inverse: the inverse
+    permutation.
+
+    **Constraints:**
+    * (C1) `permutation` is a permutation of the operand's axes
+    * (C2) the result's sizes are the operand's, permuted
+
+    ```mlir
+    wmap.func @w -> tensor<4x8xbf16> {
+      %0 = wmap.source "w.weight" : tensor<8x4xbf16>
+      %1 = wmap.transpose %0 [1, 0] : tensor<8x4xbf16> -> tensor<4x8xbf16>
+      wmap.return %1 : tensor<4x8xbf16>
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, DenseI64ArrayAttr:$permutation);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input $permutation attr-dict `:` type($input) `->` type($result)";
+}
+
+def WMap_ReshapeOp : WMap_Transform<"reshape"> {
+  let summary = "the same elements in row-major order under other sizes";
+  let description = [{
+    Inverse: the reshape back.
+
+    **Constraints:**
+    * (C1) as many elements of the same type
+
+    ```mlir
+    wmap.func @w -> tensor<8xbf16> {
+      %0 = wmap.source "w.weight" : tensor<2x4xbf16>
+      %1 = wmap.reshape %0 : tensor<2x4xbf16> -> tensor<8xbf16>
+      wmap.return %1 : tensor<8xbf16>
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+}
+
+def WMap_CastOp : WMap_Transform<"cast"> {
+  let summary = "another element type";
+  let description = [{
+    Exact where the result type holds every value of the operand type, otherwise
+    rounded to nearest, ties to even: then the mapping is lossy and says so.
+
+    **Constraints:**
+    * (C1) operand and result have the same sizes and float element types
+
+    ```mlir
+    wmap.func @w -> tensor<8xf32> {
+      %0 = wmap.source "w.weight" : tensor<8xbf16>
+      %1 = wmap.cast %0 : tensor<8xbf16> -> tensor<8xf32>
+      wmap.return %1 : tensor<8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let extraClassDeclaration = [{
+    /// Whether some value of the operand type changes.
+    bool isLossy();
+  }];
+}
+
+def WMap_ShiftOp : WMap_Transform<"shift"> {
+  let summary = "a constant added to every element";
+  let description = [{
+    Computed in f32 and rounded once. Lossy where the sum is not exact.
+
+    **Constraints:**
+    * (C1) operand and result have one type
+
+    ```mlir
+    wmap.func @w -> tensor<8xf32> {
+      %0 = wmap.source "blk.0.attn_norm.weight" : tensor<8xf32>
+      %1 = wmap.shift %0 by -1.0 : tensor<8xf32> -> tensor<8xf32>
+      wmap.return %1 : tensor<8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, F64Attr:$amount);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input `by` $amount attr-dict `:` type($input) `->` type($result)";
+}
+
+def WMap_UnitRowsOp : WMap_Transform<"unit_rows"> {
+  let summary = "rows scaled to length 1";
+  let description = [{
+    Each row divided by max(its Euclidean length, 1e-12), in f32, rounded once. Lossy.
+
+    **Constraints:**
+    * (C1) operand and result have one type of two axes
+
+    ```mlir
+    wmap.func @head -> tensor<8x4xf32> {
+      %0 = wmap.source "lm_head.weight" : tensor<8x4xf32>
+      %1 = wmap.unit_rows %0 : tensor<8x4xf32> -> tensor<8x4xf32>
+      wmap.return %1 : tensor<8x4xf32>
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+}
+
+def WMap_RopeUnpermuteOp : WMap_Transform<"rope_unpermute"> {
+  let summary = "rows of each head from adjacent pairs to halves";
+  let description = [{
+    Some files store the rows of a head so that the rotary pair j is rows 2j and
+    2j + 1; this op gives the published order, in which it is rows j and j + size/2.
+    Inverse: the permutation back.
+
+    **Constraints:**
+    * (C1) operand and result have one type
+    * (C2) the rows divide into `heads` heads of even size
+
+    ```mlir
+    wmap.func @q -> tensor<8x4xf32> {
+      %0 = wmap.source "blk.{layer}.attn_q.weight" : tensor<8x4xf32>
+      %1 = wmap.rope_unpermute %0 heads 2 : tensor<8x4xf32> -> tensor<8x4xf32>
+      wmap.return %1 : tensor<8x4xf32>
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, I64Attr:$heads);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input `heads` $heads attr-dict `:` type($input) `->` type($result)";
+}
+
+def WMap_PackOp : WMap_Transform<"pack"> {
+  let summary = "matrix in panels";
+  let description = [{
+    [N, K] becomes [ceil(N/rows)][ceil(K/inner)][rows][inner], zero padded. Inverse:
+    the matrix without its padding.
+
+    **Constraints:**
+    * (C1) the operand has two axes
+    * (C2) the result has the sizes above and the operand's element type
+
+    ```mlir
+    wmap.func @w -> tensor<2x3x32x2xbf16> {
+      %0 = wmap.source "w.weight" : tensor<40x6xbf16>
+      %1 = wmap.pack %0 rows 32 inner 2 : tensor<40x6xbf16> -> tensor<2x3x32x2xbf16>
+      wmap.return %1 : tensor<2x3x32x2xbf16>
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, I64Attr:$rows, I64Attr:$inner);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input `rows` $rows `inner` $inner attr-dict `:` type($input) `->` type($result)";
+}
+
+#endif // DIALECT_WMAP_WMAP_OPS_TD
