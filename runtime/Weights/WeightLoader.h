@@ -1,0 +1,78 @@
+//===- WeightLoader.h - Runs a weight table -----------------------*- C++
+//-*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Makes all compiled weights of a model from its checkpoint: in parallel, by
+// blocks of rows, without a whole intermediate copy of any tensor.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_RUNTIME_WEIGHTS_WEIGHTLOADER_H
+#define CLADE_RUNTIME_WEIGHTS_WEIGHTLOADER_H
+
+#include "runtime/Formats/Checkpoint.h"
+#include "runtime/Weights/WeightProgram.h"
+
+#include <atomic>
+#include <functional>
+
+namespace clade::rt {
+
+struct LoadOptions {
+  /// Threads that work, the caller's included; 0 for one a processor.
+  int threads = 0;
+  /// Called on the caller's thread with bytes made so far and in all; the last
+  /// call has them equal. May be empty. Must not throw.
+  std::function<void(int64_t done, int64_t total)> progress;
+  /// If it becomes true, loading ends soon with Cancelled. May be null.
+  const std::atomic<bool> *cancel = nullptr;
+  /// Let a weight that is a checkpoint tensor as it stands, at a 64-byte
+  /// aligned address, point into the mapping instead of being copied.
+  bool useMappings = true;
+};
+
+/// The compiled weights. Movable; moving keeps all addresses. Thread-safe: it
+/// never changes. Keeps the mappings it points into alive.
+class LoadedWeights {
+public:
+  LoadedWeights() = default;
+  LoadedWeights(LoadedWeights &&other) noexcept { *this = std::move(other); }
+  LoadedWeights &operator=(LoadedWeights &&other) noexcept;
+  ~LoadedWeights();
+
+  int32_t numSlots() const { return static_cast<int32_t>(slots.size()); }
+  /// The weight of `slot` in [0, numSlots()): dense, 64-byte aligned.
+  ByteSpan slot(int32_t slot) const { return spans[static_cast<size_t>(slot)]; }
+  /// The addresses of all slots, as CladeStep::weights wants them.
+  const void *const *table() const { return slots.data(); }
+
+  /// Bytes allocated for weights, and bytes used in place from the mappings.
+  int64_t allocatedBytes() const { return arenaUsed; }
+  int64_t mappedBytes() const { return mapped; }
+
+private:
+  friend class WeightLoader;
+  std::byte *arena = nullptr; ///< One anonymous mapping with all made weights.
+  size_t arenaSize = 0;
+  int64_t arenaUsed = 0;
+  int64_t mapped = 0;
+  std::vector<const void *> slots;
+  std::vector<ByteSpan> spans;
+  std::vector<std::shared_ptr<const MappedFile>> mappings;
+};
+
+/// Makes every slot of `table` from `checkpoint`. Errors name parameter and
+/// tensor: NotFound for a tensor that the checkpoint lacks, InvalidArgument for
+/// one with another shape or dtype, ResourceExhausted without enough memory,
+/// Cancelled.
+StatusOr<LoadedWeights> loadWeights(const WeightTable &table,
+                                    const Checkpoint &checkpoint,
+                                    const LoadOptions &options = {});
+
+} // namespace clade::rt
+
+#endif // CLADE_RUNTIME_WEIGHTS_WEIGHTLOADER_H
