@@ -1,0 +1,276 @@
+//===- Attention.cpp - Attention over paged keys and values
+//-----------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Plans tiles and deals them out to threads. A tile never crosses a sequence,
+// and which thread computes it does not change its arithmetic.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CPU/Attention.h"
+
+#include "lib/CodeGen/CPU/AttentionTile.h"
+#include "lib/CodeGen/CPU/StepABI.h"
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "runtime/include/clade/abi.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace clade::cpu {
+
+//===----------------------------------------------------------------------===//
+// Plans
+//===----------------------------------------------------------------------===//
+
+static int64_t maxTileRows(const Target &target) {
+  return target.width == 16 ? 32 : 16;
+}
+
+/// Rows of the sums of values that fit the registers beside a few columns.
+static int64_t maxRowBlock(const Target &target) {
+  return target.accumulators >= 16 ? 8 : 4;
+}
+
+static TilePlan fullTile(const Target &target, int64_t heads) {
+  TilePlan plan;
+  plan.form = TilePlan::Form::Packed;
+  plan.heads = heads;
+  plan.tokens = std::max<int64_t>(1, maxTileRows(target) / heads);
+  plan.rows = llvm::alignTo(plan.tokens * heads, target.width);
+  int64_t vectors = plan.rows / target.width;
+  plan.keyBlock = llvm::bit_floor(static_cast<uint64_t>(
+      std::max<int64_t>(1, target.accumulators / vectors)));
+  plan.keyBlock = std::min<int64_t>(plan.keyBlock, CLADE_PAGE_TOKENS);
+  plan.rowBlock = std::min(plan.rows, maxRowBlock(target));
+  return plan;
+}
+
+static TilePlan singleTile(const Target &target, int64_t heads) {
+  TilePlan plan;
+  plan.form = TilePlan::Form::Dot;
+  plan.heads = heads;
+  plan.tokens = 1;
+  plan.rows = llvm::PowerOf2Ceil(heads);
+  plan.keyBlock = std::max<int64_t>(1, target.width / plan.rows);
+  plan.rowBlock = std::min(plan.rows, maxRowBlock(target));
+  return plan;
+}
+
+AttentionPlan AttentionPlan::of(const Target &target,
+                                const AttentionShape &shape) {
+  // Beyond this many heads the lanes of the packed form are filled well.
+  constexpr int64_t maxDotHeads = 8;
+  int64_t group = shape.qHeads / shape.kvHeads;
+  AttentionPlan plan;
+  plan.headParts = llvm::divideCeil(group, maxTileRows(target));
+  int64_t heads = llvm::divideCeil(group, plan.headParts);
+  plan.full = fullTile(target, heads);
+  if (heads <= maxDotHeads)
+    plan.single = singleTile(target, heads);
+  return plan;
+}
+
+ScratchLayout::ScratchLayout(const Target &target,
+                             const AttentionShape &shape) {
+  int64_t rows = maxTileRows(target);
+  int64_t maxChunk = 2 * target.width;
+  sums = queries + 4 * rows * llvm::alignTo(shape.keySize, maxChunk);
+  positions = sums + 4 * rows * llvm::alignTo(shape.valueSize, maxChunk);
+  inverses = positions + 4 * rows;
+  scores = inverses + 4 * rows;
+}
+
+AttentionScratch attentionScratch(const Target &target,
+                                  const AttentionShape &shape) {
+  TilePlan plan = AttentionPlan::of(target, shape).full;
+  AttentionScratch scratch;
+  scratch.bytesPerToken = 4 * plan.rows;
+  // Scores begin with a page and end with a block of keys.
+  scratch.fixedBytes = ScratchLayout(target, shape).scores +
+                       scratch.bytesPerToken * 2 * CLADE_PAGE_TOKENS;
+  if (shape.window)
+    scratch.maxTokens = *shape.window + plan.tokens;
+  return scratch;
+}
+
+int64_t attentionScratchBytes(const Target &target, const AttentionShape &shape,
+                              int64_t contextTokens) {
+  AttentionScratch scratch = attentionScratch(target, shape);
+  int64_t tokens = contextTokens;
+  if (scratch.maxTokens)
+    tokens = std::min(tokens, *scratch.maxTokens);
+  return scratch.fixedBytes + scratch.bytesPerToken * tokens;
+}
+
+//===----------------------------------------------------------------------===//
+// Tasks
+//===----------------------------------------------------------------------===//
+
+Values emitLoop(OpBuilder &builder, Location loc, Value lower, Value upper,
+                int64_t step, ValueRange carried,
+                llvm::function_ref<Values(Value, ValueRange)> body) {
+  auto loop = scf::ForOp::create(builder, loc, lower, upper,
+                                 emitIndex(builder, loc, step), carried);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  Values next = body(loop.getInductionVar(), loop.getRegionIterArgs());
+  if (!carried.empty())
+    scf::YieldOp::create(builder, loc, next);
+  return Values(loop.getResults());
+}
+
+namespace {
+
+/// Walks the tiles of a step and emits those tasks of each that `thread` owns.
+class AttentionEmitter {
+public:
+  AttentionEmitter(OpBuilder &builder, Location loc, const Target &target,
+                   const AttentionShape &shape, Value step,
+                   const AttentionValues &call)
+      : builder(builder), loc(loc), target(target), shape(shape),
+        plan(AttentionPlan::of(target, shape)), call(call) {
+    StepView view(builder, loc, step);
+    numTokens = emitToIndex(builder, loc, view.numTokens());
+    sequenceOf = view.sequenceOf();
+  }
+
+  void emit(Value thread, Value numThreads);
+
+private:
+  Value index(int64_t value) { return emitIndex(builder, loc, value); }
+  Value add(Value a, Value b) { return emitAdd(builder, loc, a, b); }
+  Value sequenceAt(Value token);
+  Value countTokens(Value first, Value sequence);
+  void emitTasks(Tile tile, Value firstTask, Value numThreads);
+  void emitTask(Tile tile, Value task);
+  void emitTile(const Tile &tile);
+
+  OpBuilder &builder;
+  Location loc;
+  const Target &target;
+  const AttentionShape &shape;
+  AttentionPlan plan;
+  const AttentionValues &call;
+  Value numTokens, sequenceOf;
+};
+
+} // namespace
+
+Value AttentionEmitter::sequenceAt(Value token) {
+  return emitLoad(builder, loc, builder.getI32Type(), sequenceOf, token);
+}
+
+/// The tokens of the tile that begins at `first`: those of its sequence, which
+/// are adjacent, as far as they fit.
+Value AttentionEmitter::countTokens(Value first, Value sequence) {
+  Value end = arith::MinSIOp::create(
+      builder, loc, add(first, index(plan.full.tokens)), numTokens);
+  Value one = index(1);
+  auto count = [&](Value token, ValueRange carried) -> Values {
+    Value same = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                       sequenceAt(token), sequence);
+    Value next = add(carried[0], one);
+    return {arith::SelectOp::create(builder, loc, same, next, carried[0])};
+  };
+  return emitLoop(builder, loc, add(first, one), end, 1, one, count)[0];
+}
+
+void AttentionEmitter::emitTile(const Tile &tile) {
+  auto emitAs = [&](const TilePlan &form) {
+    TileEmitter(builder, loc, target, shape, form, call, tile).emit();
+  };
+  if (!plan.single)
+    return emitAs(plan.full);
+  Value isSingle = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                         tile.tokens, index(1));
+  auto branch = scf::IfOp::create(builder, loc, isSingle,
+                                  /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  emitAs(*plan.single);
+  builder.setInsertionPointToStart(branch.elseBlock());
+  emitAs(plan.full);
+}
+
+/// Task `task` of a tile: one key/value head, and a part of its query heads.
+void AttentionEmitter::emitTask(Tile tile, Value task) {
+  int64_t group = shape.qHeads / shape.kvHeads;
+  Value parts = index(plan.headParts);
+  Value heads = index(plan.full.heads);
+  Value part = arith::RemUIOp::create(builder, loc, task, parts);
+  Value firstOfPart = emitMul(builder, loc, part, heads);
+  Value left = arith::SubIOp::create(builder, loc, index(group), firstOfPart);
+  tile.kvHead = arith::DivUIOp::create(builder, loc, task, parts);
+  tile.heads = arith::MinSIOp::create(builder, loc, left, heads);
+  tile.firstQueryHead =
+      add(emitMul(builder, loc, tile.kvHead, index(group)), firstOfPart);
+  emitTile(tile);
+}
+
+void AttentionEmitter::emit(Value thread, Value numThreads) {
+  // `turn` is the thread that takes the first task of the next tile.
+  Value zero = index(0);
+  Type indexType = builder.getIndexType();
+  auto loop = scf::WhileOp::create(builder, loc, {indexType, indexType},
+                                   ValueRange{zero, zero});
+  OpBuilder::InsertionGuard guard(builder);
+  Block *before = builder.createBlock(&loop.getBefore(), {},
+                                      {indexType, indexType}, {loc, loc});
+  Value more = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt,
+                                     before->getArgument(0), numTokens);
+  scf::ConditionOp::create(builder, loc, more, before->getArguments());
+
+  Block *after = builder.createBlock(&loop.getAfter(), {},
+                                     {indexType, indexType}, {loc, loc});
+  Value turn = after->getArgument(1);
+  Tile tile;
+  tile.firstToken = after->getArgument(0);
+  Value sequence = sequenceAt(tile.firstToken);
+  tile.sequence = emitToIndex(builder, loc, sequence);
+  tile.tokens = countTokens(tile.firstToken, sequence);
+
+  Value tasks = index(shape.kvHeads * plan.headParts);
+  Value distance =
+      arith::SubIOp::create(builder, loc, add(thread, numThreads), turn);
+  Value firstTask = arith::RemUIOp::create(builder, loc, distance, numThreads);
+  emitTasks(tile, firstTask, numThreads);
+  Value nextTurn =
+      arith::RemUIOp::create(builder, loc, add(turn, tasks), numThreads);
+  scf::YieldOp::create(builder, loc,
+                       ValueRange{add(tile.firstToken, tile.tokens), nextTurn});
+}
+
+void AttentionEmitter::emitTasks(Tile tile, Value firstTask, Value numThreads) {
+  auto loop =
+      scf::ForOp::create(builder, loc, firstTask,
+                         index(shape.kvHeads * plan.headParts), numThreads);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  emitTask(tile, loop.getInductionVar());
+}
+
+void emitAttention(OpBuilder &builder, Location loc, const Target &target,
+                   const AttentionShape &shape, Value step, Value state,
+                   Value queries, Value output, Value thread, Value numThreads,
+                   Value scratch) {
+  KVStateView view(builder, loc, state);
+  AttentionValues call;
+  call.state = state;
+  call.keys = view.keys();
+  call.values = view.values();
+  call.positions = StepView(builder, loc, step).positions();
+  call.queries = queries;
+  call.output = output;
+  call.scratch = scratch;
+  AttentionEmitter(builder, loc, target, shape, step, call)
+      .emit(thread, numThreads);
+}
+
+} // namespace clade::cpu

@@ -1,0 +1,75 @@
+//===- Attention.h - Attention over paged keys and values ---------*- C++
+//-*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Emits causal softmax attention for all tokens of a step: any mix of prefill
+// and decode over several sequences, grouped query heads, optional window and
+// soft cap. The keys and values of the step's own tokens must have been written
+// (CacheWrite.h), with a barrier between.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_CODEGEN_CPU_ATTENTION_H
+#define CLADE_CODEGEN_CPU_ATTENTION_H
+
+#include "lib/CodeGen/CPU/Target.h"
+#include "mlir/IR/Builders.h"
+#include <optional>
+
+namespace clade::cpu {
+
+/// What is fixed when attention is compiled. With positions p of a query and j
+/// of a key of the same sequence, a query attends the keys with j <= p and, if
+/// there is a window, j > p - window.
+struct AttentionShape {
+  int64_t qHeads;         ///< a multiple of kvHeads
+  int64_t kvHeads;        ///< query head h reads head h / (qHeads / kvHeads)
+  int64_t keySize;        ///< elements of a row of queries and keys
+  int64_t valueSize;      ///< elements of a row of values and of the output
+  mlir::Type elementType; ///< of queries, cache and output: bf16 or f32
+  std::optional<int64_t> window; ///< >= 1
+  float scale;                   ///< scores are (q . k) * scale
+  std::optional<float> softcap;  ///< c: scores become c * tanh(scores / c)
+  /// Only for bf16: rounds where a reference that runs operation by operation
+  /// in bf16 does, that is q . k, its product with `scale`, the three steps of
+  /// the soft cap, and the probabilities after a softmax in f32. Otherwise
+  /// everything between loads and the final store is f32.
+  bool referenceRounding = false;
+};
+
+/// How much scratch memory a thread needs: `fixedBytes` and `bytesPerToken` for
+/// each token of the longest sequence's context, of which at most `maxTokens`
+/// count.
+struct AttentionScratch {
+  int64_t fixedBytes;
+  int64_t bytesPerToken;
+  std::optional<int64_t> maxTokens;
+};
+
+AttentionScratch attentionScratch(const Target &target,
+                                  const AttentionShape &shape);
+
+/// The bytes that `attentionScratch` describes for sequences of up to
+/// `contextTokens` tokens, those of the step included.
+int64_t attentionScratchBytes(const Target &target, const AttentionShape &shape,
+                              int64_t contextTokens);
+
+/// Emits this thread's share of the attention of the CladeStep at `step` over
+/// the CladeKVState at `state`. `queries` points to [token][qHeads][keySize],
+/// `output` to [token][qHeads][valueSize]; `thread` and `numThreads` are of
+/// type index; `scratch` points to this thread's scratch memory. The bits of
+/// the output do not depend on `numThreads`. The caller needs a barrier before
+/// it reads the output of other threads.
+void emitAttention(mlir::OpBuilder &builder, mlir::Location loc,
+                   const Target &target, const AttentionShape &shape,
+                   mlir::Value step, mlir::Value state, mlir::Value queries,
+                   mlir::Value output, mlir::Value thread,
+                   mlir::Value numThreads, mlir::Value scratch);
+
+} // namespace clade::cpu
+
+#endif // CLADE_CODEGEN_CPU_ATTENTION_H

@@ -1,0 +1,291 @@
+//===- AttentionTile.cpp - Attention of one tile of queries
+//-----------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The frame of a tile: its rows' positions, the range of its keys, its queries
+// in the layout of the products, and the walk over pages. Rows beyond the
+// tile's own repeat its last token and head, so that no lane holds a number
+// that is not one; they are not stored.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CPU/AttentionTile.h"
+
+#include "lib/CodeGen/CPU/CacheWrite.h"
+#include "lib/CodeGen/CPU/StepABI.h"
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "runtime/include/clade/abi.h"
+
+using namespace mlir;
+
+namespace clade::cpu {
+
+TileEmitter::TileEmitter(OpBuilder &builder, Location loc, const Target &target,
+                         const AttentionShape &shape, const TilePlan &plan,
+                         const AttentionValues &call, const Tile &tile)
+    : builder(builder), loc(loc), target(target), shape(shape), plan(plan),
+      call(call), tile(tile), f32(builder.getF32Type()),
+      i32(builder.getI32Type()) {
+  f32Vector = VectorType::get(target.width, f32);
+  i32Vector = VectorType::get(target.width, i32);
+}
+
+void TileEmitter::emit() {
+  ScratchLayout layout(target, shape);
+  auto part = [&](int64_t offset) {
+    return emitAddress(builder, loc, call.scratch, builder.getI8Type(),
+                       index(offset));
+  };
+  packedQueries = part(layout.queries);
+  sums = part(layout.sums);
+  rowPositions = part(layout.positions);
+  inverses = part(layout.inverses);
+  scores = part(layout.scores);
+  pageTable = emitPageTable(builder, loc, call.state, tile.sequence);
+
+  emitPositions();
+  emitKeyRange();
+  packQueries();
+  Values maxima = emitScores();
+  Values inverse = emitExponentials(maxima);
+  if (rounds())
+    emitProbabilities(inverse);
+  clearSums();
+  emitValues();
+  emitOutput();
+}
+
+//===----------------------------------------------------------------------===//
+// Positions
+//===----------------------------------------------------------------------===//
+
+void TileEmitter::emitPositions() {
+  int64_t lanes = std::max(plan.rows, target.width);
+  Value last = sub(tile.tokens, index(1));
+  loop(index(0), index(lanes), 1, {}, [&](Value lane, ValueRange) -> Values {
+    Value row = arith::RemUIOp::create(builder, loc, lane, index(plan.rows));
+    Value token = arith::DivUIOp::create(builder, loc, row, index(plan.heads));
+    token = add(tile.firstToken, minimum(token, last));
+    Value position = emitLoad(builder, loc, i32, call.positions, token);
+    emitStore(builder, loc, position, rowPositions, lane);
+    return {};
+  });
+  for (int64_t v = 0; v < rowVectors(); ++v) {
+    Value position = emitLoad(builder, loc, i32Vector, rowPositions,
+                              index(v * target.width));
+    lastPositions.push_back(position);
+    if (!shape.window)
+      continue;
+    Value window = arith::ConstantOp::create(
+        builder, loc, i32Vector,
+        DenseElementsAttr::get(i32Vector, static_cast<int32_t>(*shape.window)));
+    beforePositions.push_back(
+        arith::SubIOp::create(builder, loc, position, window));
+  }
+}
+
+/// Positions rise within a tile: its first token bounds the window and its last
+/// one the causal range.
+void TileEmitter::emitKeyRange() {
+  auto positionAt = [&](Value token) {
+    Value position = emitLoad(builder, loc, i32, call.positions, token);
+    return emitToIndex(builder, loc, position);
+  };
+  Value lastToken = sub(add(tile.firstToken, tile.tokens), index(1));
+  endKey = add(positionAt(lastToken), 1);
+  firstKey = index(0);
+  if (shape.window) {
+    Value first = sub(positionAt(tile.firstToken), index(*shape.window - 1));
+    firstKey = arith::MaxSIOp::create(builder, loc, first, firstKey);
+  }
+  Value pageTokens = index(CLADE_PAGE_TOKENS);
+  firstPage = arith::DivUIOp::create(builder, loc, firstKey, pageTokens);
+  endPage = emitCeilDiv(builder, loc, endKey, pageTokens);
+  baseKey = mul(firstPage, CLADE_PAGE_TOKENS);
+}
+
+Values TileEmitter::forEachPage(ValueRange carried, PageBody body) {
+  return loop(
+      firstPage, endPage, 1, carried, [&](Value page, ValueRange inner) {
+        Value start = mul(page, CLADE_PAGE_TOKENS);
+        Value firstSlot = arith::MaxSIOp::create(
+            builder, loc, sub(firstKey, start), index(0));
+        Value endSlot = minimum(sub(endKey, start), index(CLADE_PAGE_TOKENS));
+        return body(page, firstSlot, endSlot, inner);
+      });
+}
+
+Value TileEmitter::pageOf(bool isKey, Value page) {
+  CacheLayout layout{shape.kvHeads, isKey ? shape.keySize : shape.valueSize,
+                     shape.elementType};
+  return emitPageAddress(builder, loc, layout, isKey ? call.keys : call.values,
+                         pageTable, page, tile.kvHead);
+}
+
+//===----------------------------------------------------------------------===//
+// Queries
+//===----------------------------------------------------------------------===//
+
+/// The address of the query of `row`.
+Value TileEmitter::queryRow(Value row) {
+  Value heads = index(plan.heads);
+  Value token = arith::DivUIOp::create(builder, loc, row, heads);
+  Value head = arith::RemUIOp::create(builder, loc, row, heads);
+  token = add(tile.firstToken, minimum(token, sub(tile.tokens, index(1))));
+  head = add(tile.firstQueryHead, minimum(head, sub(tile.heads, index(1))));
+  Value offset = mul(add(mul(token, shape.qHeads), head), shape.keySize);
+  return emitAddress(builder, loc, call.queries, shape.elementType, offset);
+}
+
+void TileEmitter::packQueries() {
+  loop(index(0), index(plan.rows), 1, {}, [&](Value row, ValueRange) -> Values {
+    Value source = queryRow(row);
+    if (plan.form == TilePlan::Form::Packed)
+      transposeRow(row, source);
+    else
+      packRow(row, source);
+    return {};
+  });
+}
+
+/// [chunk][unit][lane] of each row, zeros behind the row's end.
+void TileEmitter::packRow(Value row, Value source) {
+  int64_t chunks = llvm::divideCeil(shape.keySize, chunk());
+  for (int64_t c = 0; c < chunks; ++c) {
+    int64_t count = std::min(chunk(), shape.keySize - c * chunk());
+    Value elements = loadChunk(source, index(c * chunk()), count);
+    Values parts = productOperands(elements);
+    for (auto [unit, part] : llvm::enumerate(parts)) {
+      auto type = cast<VectorType>(part.getType());
+      Value offset = mul(add(mul(row, chunks), c), parts.size());
+      emitStore(builder, loc, part, packedQueries,
+                mul(add(offset, unit), type.getNumElements()));
+    }
+  }
+}
+
+/// [element][row], or [pair][row] of two neighbouring bf16 for dot products.
+void TileEmitter::transposeRow(Value row, Value source) {
+  auto store = [&](Value element, Value place) {
+    emitStore(builder, loc, element, packedQueries,
+              add(mul(place, plan.rows), row));
+  };
+  int64_t size = shape.keySize;
+  if (!isBF16()) {
+    loop(index(0), index(size), 1, {}, [&](Value i, ValueRange) -> Values {
+      store(emitLoad(builder, loc, f32, source, i), i);
+      return {};
+    });
+    return;
+  }
+  auto widened = [&](Value i) {
+    Value bits = emitLoad(builder, loc, builder.getI16Type(), source, i);
+    return arith::ExtUIOp::create(builder, loc, i32, bits);
+  };
+  Value sixteen =
+      arith::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(16));
+  if (!usesDotBF16()) {
+    loop(index(0), index(size), 1, {}, [&](Value i, ValueRange) -> Values {
+      store(arith::ShLIOp::create(builder, loc, widened(i), sixteen), i);
+      return {};
+    });
+    return;
+  }
+  loop(index(0), index(size / 2), 1, {}, [&](Value i, ValueRange) -> Values {
+    Value address = emitAddress(builder, loc, source, builder.getI32Type(), i);
+    store(LLVM::LoadOp::create(builder, loc, i32, address, /*alignment=*/2), i);
+    return {};
+  });
+  if (size % 2)
+    store(widened(index(size - 1)), index(size / 2));
+}
+
+//===----------------------------------------------------------------------===//
+// Chunks of rows
+//===----------------------------------------------------------------------===//
+
+/// Elements [offset, offset + count) of `base` as a vector of `chunk()`, zero
+/// behind `count`. Nothing else is read: a neighbouring row may hold anything.
+Value TileEmitter::loadChunk(Value base, Value offset, int64_t count) {
+  auto type = VectorType::get(count, shape.elementType);
+  Value part = emitLoad(builder, loc, type, base, offset);
+  if (count == chunk())
+    return part;
+  Value zero =
+      arith::ConstantOp::create(builder, loc, type, builder.getZeroAttr(type));
+  SmallVector<int32_t> lanes;
+  for (int64_t i = 0; i < chunk(); ++i)
+    lanes.push_back(std::min(i, count));
+  return LLVM::ShuffleVectorOp::create(builder, loc, part, zero, lanes);
+}
+
+/// What a chunk is to a product: itself for dot products of bf16, otherwise its
+/// parts as f32.
+Values TileEmitter::productOperands(Value chunk) {
+  if (usesDotBF16())
+    return {chunk};
+  return splitChunk(chunk);
+}
+
+/// A chunk as f32: of bf16 its even and its odd elements.
+Values TileEmitter::splitChunk(Value chunk) {
+  if (!isBF16())
+    return {chunk};
+  Value pairs = vector::BitCastOp::create(builder, loc, i32Vector, chunk);
+  auto constant = [&](int32_t bits) {
+    return arith::ConstantOp::create(builder, loc, i32Vector,
+                                     DenseElementsAttr::get(i32Vector, bits));
+  };
+  Value even = arith::ShLIOp::create(builder, loc, pairs, constant(16));
+  Value odd = arith::AndIOp::create(builder, loc, pairs,
+                                    constant(static_cast<int32_t>(0xffff0000)));
+  return {arith::BitcastOp::create(builder, loc, f32Vector, even),
+          arith::BitcastOp::create(builder, loc, f32Vector, odd)};
+}
+
+//===----------------------------------------------------------------------===//
+// Small pieces
+//===----------------------------------------------------------------------===//
+
+Value TileEmitter::index(int64_t value) {
+  return emitIndex(builder, loc, value);
+}
+Value TileEmitter::add(Value a, Value b) { return emitAdd(builder, loc, a, b); }
+Value TileEmitter::add(Value a, int64_t b) { return add(a, index(b)); }
+Value TileEmitter::sub(Value a, Value b) {
+  return builder.createOrFold<arith::SubIOp>(loc, a, b);
+}
+Value TileEmitter::mul(Value a, int64_t b) {
+  return emitMul(builder, loc, a, index(b));
+}
+Value TileEmitter::minimum(Value a, Value b) {
+  return arith::MinSIOp::create(builder, loc, a, b);
+}
+Value TileEmitter::alignDown(Value a, int64_t b) {
+  return sub(a, arith::RemUIOp::create(builder, loc, a, index(b)));
+}
+Value TileEmitter::toI32(Value value) {
+  return arith::IndexCastOp::create(builder, loc, i32, value);
+}
+Value TileEmitter::splatF32(float value) {
+  return arith::ConstantOp::create(builder, loc, f32Vector,
+                                   DenseElementsAttr::get(f32Vector, value));
+}
+/// To bf16 and back.
+Value TileEmitter::round(Value vector) {
+  return emitWiden(builder, loc, emitRoundToBF16(builder, loc, vector));
+}
+Values TileEmitter::loop(Value lower, Value upper, int64_t step,
+                         ValueRange carried,
+                         llvm::function_ref<Values(Value, ValueRange)> body) {
+  return emitLoop(builder, loc, lower, upper, step, carried, body);
+}
+
+} // namespace clade::cpu

@@ -1,0 +1,221 @@
+//===- AttentionTile.h - Attention of one tile of queries ---------*- C++
+//-*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Internal to Attention.cpp and its parts. A tile is a few neighbouring tokens
+// of one sequence with the query heads that share one key/value head; a row of
+// the tile is one token and head. The scores of a tile lie in scratch memory as
+// [key][row], so that softmax runs down the columns of whole vectors:
+//
+//   scores    AttentionScores.cpp    q . k, scale, soft cap, mask, maximum
+//   softmax   AttentionScores.cpp    exp, sum, and in the reference's mode
+//                                    the rounded probabilities
+//   values    AttentionValues.cpp    sum of p * v, page by page, and the output
+//
+// Two forms of the first product serve different tiles. `Packed`: lanes are
+// rows, keys are broadcast; queries are transposed once per tile. `Dot`: lanes
+// are elements of keys and queries, and sums over lanes follow; best for the
+// few rows of one token.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_CODEGEN_CPU_ATTENTIONTILE_H
+#define CLADE_CODEGEN_CPU_ATTENTIONTILE_H
+
+#include "lib/CodeGen/CPU/Attention.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+#include "llvm/ADT/SmallVector.h"
+
+namespace clade::cpu {
+
+/// How tiles are cut and computed.
+struct TilePlan {
+  enum class Form { Packed, Dot };
+  Form form;
+  int64_t tokens;   ///< tokens of a full tile
+  int64_t heads;    ///< query heads of a tile
+  int64_t rows;     ///< tokens * heads and padding: a multiple of the vector
+                    ///< width, or a power of two below it
+  int64_t keyBlock; ///< keys whose scores are computed together; a power of two
+                    ///< that divides a page
+  int64_t rowBlock; ///< rows whose sums of values are computed together
+};
+
+/// The plans of a shape: `single` serves tiles of one token where it is better
+/// than `full`.
+struct AttentionPlan {
+  int64_t headParts; ///< tasks that share one key/value head
+  TilePlan full;
+  std::optional<TilePlan> single;
+
+  static AttentionPlan of(const Target &target, const AttentionShape &shape);
+};
+
+/// Offsets in bytes of the parts of a thread's scratch memory.
+struct ScratchLayout {
+  int64_t queries = 0;
+  int64_t sums;
+  int64_t positions;
+  int64_t inverses;
+  int64_t scores;
+
+  ScratchLayout(const Target &target, const AttentionShape &shape);
+};
+
+/// One tile, as values of type index unless noted.
+struct Tile {
+  mlir::Value firstToken; ///< of the step
+  mlir::Value tokens;     ///< 1 to TilePlan::tokens
+  mlir::Value sequence;   ///< row of the page table
+  mlir::Value kvHead;
+  mlir::Value firstQueryHead;
+  mlir::Value heads; ///< 1 to TilePlan::heads
+};
+
+/// What is the same for all tiles of a call.
+struct AttentionValues {
+  mlir::Value state;     ///< !llvm.ptr
+  mlir::Value keys;      ///< !llvm.ptr
+  mlir::Value values;    ///< !llvm.ptr
+  mlir::Value positions; ///< !llvm.ptr
+  mlir::Value queries;   ///< !llvm.ptr
+  mlir::Value output;    ///< !llvm.ptr
+  mlir::Value scratch;   ///< !llvm.ptr
+};
+
+using Values = llvm::SmallVector<mlir::Value>;
+
+/// Emits `for (iv = lower; iv < upper; iv += step)`; `body` gives the next
+/// values of `carried`, whose last values are returned.
+Values emitLoop(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value lower,
+                mlir::Value upper, int64_t step, mlir::ValueRange carried,
+                llvm::function_ref<Values(mlir::Value, mlir::ValueRange)> body);
+
+class TileEmitter {
+public:
+  TileEmitter(mlir::OpBuilder &builder, mlir::Location loc,
+              const Target &target, const AttentionShape &shape,
+              const TilePlan &plan, const AttentionValues &call,
+              const Tile &tile);
+
+  void emit();
+
+private:
+  using PageBody =
+      llvm::function_ref<Values(mlir::Value page, mlir::Value firstSlot,
+                                mlir::Value endSlot, mlir::ValueRange carried)>;
+
+  /// A page of values, and the part of the scores that belongs to its slots.
+  struct PageOfValues {
+    mlir::Value base;   ///< !llvm.ptr
+    mlir::Value scores; ///< !llvm.ptr
+    mlir::Value firstSlot, endSlot;
+  };
+  /// Where a row of output goes, what it is made of, and by what it is
+  /// multiplied unless null.
+  struct OutputRow {
+    mlir::Value base; ///< !llvm.ptr
+    mlir::Value sums; ///< !llvm.ptr
+    mlir::Value inverse;
+  };
+
+  // AttentionTile.cpp
+  void emitPositions();
+  void emitKeyRange();
+  void packQueries();
+  void packRow(mlir::Value row, mlir::Value source);
+  void transposeRow(mlir::Value row, mlir::Value source);
+  mlir::Value queryRow(mlir::Value row);
+  Values forEachPage(mlir::ValueRange carried, PageBody body);
+  mlir::Value pageOf(bool isKey, mlir::Value page);
+  mlir::Value loadChunk(mlir::Value base, mlir::Value offset, int64_t count);
+  Values splitChunk(mlir::Value chunk);
+  Values productOperands(mlir::Value chunk);
+
+  // AttentionScores.cpp
+  Values emitScores();
+  Values blockScores(mlir::Value keyRows);
+  Values packedStep(mlir::Value keyRows, mlir::Value group, bool tail,
+                    mlir::ValueRange sums);
+  Values broadcastKey(mlir::Value keyRows, mlir::Value element, bool tail);
+  Values packedScores(mlir::Value keyRows);
+  Values dotStep(mlir::Value keyRows, mlir::Value chunkIndex, int64_t count,
+                 mlir::ValueRange sums);
+  Values dotScores(mlir::Value keyRows);
+  mlir::Value transform(mlir::Value score);
+  mlir::Value maskScore(mlir::Value score, mlir::Value firstKey, int64_t flat);
+  Values
+  foldLanes(mlir::ValueRange vectors,
+            llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
+  Values overScores(mlir::ValueRange carried,
+                    llvm::function_ref<mlir::Value(mlir::Value score, int64_t v,
+                                                   mlir::Value &carried)>
+                        body);
+  Values emitExponentials(mlir::ValueRange maxima);
+  void emitProbabilities(mlir::ValueRange inverse);
+
+  // AttentionValues.cpp
+  int64_t sumStride() const;
+  void clearSums();
+  void emitValues();
+  void emitColumns(const PageOfValues &page, mlir::Value firstRow);
+  void emitColumnGroup(const PageOfValues &page, mlir::Value firstRow,
+                       mlir::Value firstChunk, int64_t chunks, int64_t count);
+  void emitOutput();
+  void emitOutputRow(mlir::Value token, mlir::Value head);
+  void storeChunk(const OutputRow &output, mlir::Value column, int64_t count);
+
+  // Small pieces.
+  mlir::Value index(int64_t value);
+  mlir::Value add(mlir::Value a, mlir::Value b);
+  mlir::Value add(mlir::Value a, int64_t b);
+  mlir::Value sub(mlir::Value a, mlir::Value b);
+  mlir::Value mul(mlir::Value a, int64_t b);
+  mlir::Value minimum(mlir::Value a, mlir::Value b);
+  mlir::Value alignDown(mlir::Value a, int64_t b);
+  mlir::Value toI32(mlir::Value value);
+  mlir::Value splatF32(float value);
+  mlir::Value round(mlir::Value vector);
+  Values loop(mlir::Value lower, mlir::Value upper, int64_t step,
+              mlir::ValueRange carried,
+              llvm::function_ref<Values(mlir::Value, mlir::ValueRange)> body);
+
+  bool isBF16() const { return shape.elementType.isBF16(); }
+  bool usesDotBF16() const { return isBF16() && target.hasBF16; }
+  bool rounds() const { return isBF16() && shape.referenceRounding; }
+  /// Vectors of f32 in a chunk of elements.
+  int64_t units() const { return isBF16() ? 2 : 1; }
+  /// Elements of a row that are loaded together.
+  int64_t chunk() const { return units() * target.width; }
+  /// Vectors that hold one number for each row.
+  int64_t rowVectors() const {
+    return std::max<int64_t>(1, plan.rows / target.width);
+  }
+
+  mlir::OpBuilder &builder;
+  mlir::Location loc;
+  const Target &target;
+  const AttentionShape &shape;
+  const TilePlan &plan;
+  const AttentionValues &call;
+  const Tile &tile;
+  mlir::VectorType f32Vector, i32Vector;
+  mlir::Type f32, i32;
+
+  // Parts of the scratch memory.
+  mlir::Value packedQueries, sums, rowPositions, inverses, scores;
+  // Keys [firstKey, endKey) are attended by some row; scores begin at baseKey,
+  // the first key of firstKey's page.
+  mlir::Value firstKey, endKey, firstPage, endPage, baseKey;
+  mlir::Value pageTable;
+  /// The last position that each row attends, and the one before its first.
+  Values lastPositions, beforePositions;
+};
+
+} // namespace clade::cpu
+
+#endif // CLADE_CODEGEN_CPU_ATTENTIONTILE_H

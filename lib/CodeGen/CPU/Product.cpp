@@ -1,0 +1,367 @@
+//===- Product.cpp - Matrix products on packed operands
+//---------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The register tile is a loop over K whose accumulators are separate vectors,
+// carried from iteration to iteration: the form in which LLVM keeps all of them
+// in registers. One row passes its sums to the epilogue directly; larger tiles
+// go through a small buffer on the stack, so that the epilogue is emitted once
+// and not once a row.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CPU/Product.h"
+
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace clade::cpu {
+
+/// Bytes of activations that the tiles of one row block read for every panel.
+static constexpr int64_t kRowBlockBytes = 512 * 1024;
+
+namespace {
+
+class ProductEmitter {
+public:
+  ProductEmitter(Location loc, const Target &target, const ProductShape &shape,
+                 ProductEpilogue epilogue)
+      : loc(loc), target(target), shape(shape), epilogue(epilogue),
+        pack(Target::packDepth(shape.elementType)),
+        depth(llvm::divideCeil(shape.k, pack)),
+        panels(llvm::divideCeil(shape.n, target.panelRows)),
+        columnTile(target.columnTile(shape.rowTile)) {}
+
+  void emit(OpBuilder &builder, Value activations, Value weights,
+            Value numTokens, Value thread, Value numThreads);
+
+private:
+  struct Tile {
+    Value panel, rowTile;
+  };
+
+  Value blockTiles(OpBuilder &builder, Value tiles);
+  Tile locate(OpBuilder &builder, Value task, Value tiles, Value perBlock);
+  void emitTile(OpBuilder &builder, Tile tile);
+  SmallVector<Value> emitSums(OpBuilder &builder, Value a, Value w,
+                              int64_t firstColumn);
+  void accumulate(OpBuilder &builder, Value a, Value w, Value step,
+                  int64_t firstColumn, MutableArrayRef<Value> sums);
+  void accumulateF32(OpBuilder &builder, Value a, ArrayRef<Value> w,
+                     Value offset, MutableArrayRef<Value> sums);
+  void accumulateDot(OpBuilder &builder, Value a, ArrayRef<Value> w,
+                     Value offset, MutableArrayRef<Value> sums);
+  void accumulateWidened(OpBuilder &builder, Value a, ArrayRef<Value> w,
+                         Value offset, MutableArrayRef<Value> sums);
+  void emitRows(OpBuilder &builder, Tile tile);
+  void emitPanelEnd(OpBuilder &builder, Value panel,
+                    function_ref<void(OpBuilder &, int64_t columns)> body);
+  void callEpilogue(OpBuilder &builder, Value row, Value panel,
+                    ArrayRef<Value> sums, int64_t columns);
+
+  int64_t vectors() const { return columnTile / target.width; }
+
+  Location loc;
+  const Target &target;
+  const ProductShape &shape;
+  ProductEpilogue epilogue;
+  int64_t pack, depth, panels, columnTile;
+  Value activations, weights, numTokens, buffer;
+};
+
+} // namespace
+
+/// The part [begin, end) of `tasks` that belongs to `thread`.
+static std::pair<Value, Value> emitShare(OpBuilder &builder, Location loc,
+                                         Value tasks, Value thread,
+                                         Value numThreads) {
+  Value one = emitIndex(builder, loc, 1);
+  Value next = emitAdd(builder, loc, thread, one);
+  auto boundary = [&](Value part) {
+    return arith::DivUIOp::create(
+        builder, loc, emitMul(builder, loc, tasks, part), numThreads);
+  };
+  return {boundary(thread), boundary(next)};
+}
+
+void ProductEmitter::emit(OpBuilder &builder, Value activations, Value weights,
+                          Value numTokens, Value thread, Value numThreads) {
+  this->activations = activations;
+  this->weights = weights;
+  this->numTokens = numTokens;
+  if (shape.rowTile > 1)
+    buffer =
+        emitStackBuffer(builder, loc, shape.rowTile * target.panelRows * 4);
+
+  Value rows = emitIndex(builder, loc, shape.rowTile);
+  Value tiles = emitCeilDiv(builder, loc, numTokens, rows);
+  Value tasks = emitMul(builder, loc, tiles, emitIndex(builder, loc, panels));
+  Value perBlock = blockTiles(builder, tiles);
+  auto [begin, end] = emitShare(builder, loc, tasks, thread, numThreads);
+  Value one = emitIndex(builder, loc, 1);
+  scf::ForOp::create(builder, loc, begin, end, one, ValueRange{},
+                     [&](OpBuilder &body, Location, Value task, ValueRange) {
+                       emitTile(body, locate(body, task, tiles, perBlock));
+                       scf::YieldOp::create(body, loc);
+                     });
+}
+
+/// Row tiles of one block: as many as fit kRowBlockBytes, evened out so that
+/// the last block is not a small one.
+Value ProductEmitter::blockTiles(OpBuilder &builder, Value tiles) {
+  int64_t bytes =
+      shape.rowTile * depth * pack *
+      Target::activationType(shape.elementType).getIntOrFloatBitWidth() / 8;
+  Value limit =
+      emitIndex(builder, loc, std::max<int64_t>(1, kRowBlockBytes / bytes));
+  Value one = emitIndex(builder, loc, 1);
+  Value some = arith::MaxUIOp::create(builder, loc, tiles, one);
+  Value blocks = emitCeilDiv(builder, loc, some, limit);
+  return emitCeilDiv(builder, loc, some, blocks);
+}
+
+/// Tasks are numbered block by block, in a block panel by panel, in a panel row
+/// tile by row tile.
+ProductEmitter::Tile ProductEmitter::locate(OpBuilder &builder, Value task,
+                                            Value tiles, Value perBlock) {
+  auto sub = [&](Value a, Value b) -> Value {
+    return arith::SubIOp::create(builder, loc, a, b);
+  };
+  auto div = [&](Value a, Value b) -> Value {
+    return arith::DivUIOp::create(builder, loc, a, b);
+  };
+  Value blockTasks =
+      emitMul(builder, loc, perBlock, emitIndex(builder, loc, panels));
+  Value block = div(task, blockTasks);
+  Value first = emitMul(builder, loc, block, perBlock);
+  Value inBlock = sub(task, emitMul(builder, loc, block, blockTasks));
+  Value rows =
+      arith::MinUIOp::create(builder, loc, perBlock, sub(tiles, first));
+  Value panel = div(inBlock, rows);
+  Value row = sub(inBlock, emitMul(builder, loc, panel, rows));
+  return {panel, emitAdd(builder, loc, first, row)};
+}
+
+void ProductEmitter::emitTile(OpBuilder &builder, Tile tile) {
+  Type activation = Target::activationType(shape.elementType);
+  Value aStride = emitIndex(builder, loc, depth * shape.rowTile * pack);
+  Value wStride = emitIndex(builder, loc, depth * target.panelRows * pack);
+  Value a = emitAddress(builder, loc, activations, activation,
+                        emitMul(builder, loc, tile.rowTile, aStride));
+  Value w = emitAddress(builder, loc, weights, shape.elementType,
+                        emitMul(builder, loc, tile.panel, wStride));
+
+  if (shape.rowTile == 1 && columnTile == target.panelRows) {
+    SmallVector<Value> sums = emitSums(builder, a, w, 0);
+    emitPanelEnd(builder, tile.panel, [&](OpBuilder &end, int64_t columns) {
+      callEpilogue(end, tile.rowTile, tile.panel, sums, columns);
+    });
+    return;
+  }
+
+  for (int64_t first = 0; first < target.panelRows; first += columnTile) {
+    SmallVector<Value> sums = emitSums(builder, a, w, first);
+    for (auto [i, sum] : llvm::enumerate(sums)) {
+      int64_t row = i / vectors(), column = i % vectors() * target.width;
+      emitStore(
+          builder, loc, sum, buffer,
+          emitIndex(builder, loc, row * target.panelRows + first + column));
+    }
+  }
+  emitRows(builder, tile);
+}
+
+/// The loop over K for one register tile; the sums come row by row.
+SmallVector<Value> ProductEmitter::emitSums(OpBuilder &builder, Value a,
+                                            Value w, int64_t firstColumn) {
+  auto type = VectorType::get(target.width, builder.getF32Type());
+  Value zero =
+      arith::ConstantOp::create(builder, loc, type, builder.getZeroAttr(type));
+  SmallVector<Value> init(shape.rowTile * vectors(), zero);
+  auto loop = scf::ForOp::create(
+      builder, loc, emitIndex(builder, loc, 0), emitIndex(builder, loc, depth),
+      emitIndex(builder, loc, 1), init,
+      [&](OpBuilder &body, Location, Value step, ValueRange carried) {
+        SmallVector<Value> sums(carried);
+        accumulate(body, a, w, step, firstColumn, sums);
+        scf::YieldOp::create(body, loc, sums);
+      });
+  return SmallVector<Value>(loop.getResults());
+}
+
+/// Adds one step of K (P elements) to every sum of the tile.
+void ProductEmitter::accumulate(OpBuilder &builder, Value a, Value w,
+                                Value step, int64_t firstColumn,
+                                MutableArrayRef<Value> sums) {
+  Type element = shape.elementType;
+  Value wStep =
+      emitAddress(builder, loc, w, element,
+                  emitMul(builder, loc, step,
+                          emitIndex(builder, loc, target.panelRows * pack)));
+  Value aStep =
+      emitAddress(builder, loc, a, Target::activationType(element),
+                  emitMul(builder, loc, step,
+                          emitIndex(builder, loc, shape.rowTile * pack)));
+  auto type = VectorType::get(target.width * pack, element);
+  SmallVector<Value> columns;
+  for (int64_t v = 0; v < vectors(); ++v) {
+    int64_t column = firstColumn + v * target.width;
+    columns.push_back(emitLoad(builder, loc, type, wStep,
+                               emitIndex(builder, loc, column * pack)));
+  }
+  for (int64_t row = 0; row < shape.rowTile; ++row) {
+    Value offset = emitIndex(builder, loc, row * pack);
+    auto rowSums = sums.slice(row * vectors(), vectors());
+    if (element.isF32())
+      accumulateF32(builder, aStep, columns, offset, rowSums);
+    else if (target.hasBF16)
+      accumulateDot(builder, aStep, columns, offset, rowSums);
+    else
+      accumulateWidened(builder, aStep, columns, offset, rowSums);
+  }
+}
+
+void ProductEmitter::accumulateF32(OpBuilder &builder, Value a,
+                                   ArrayRef<Value> w, Value offset,
+                                   MutableArrayRef<Value> sums) {
+  Value scalar = emitLoad(builder, loc, builder.getF32Type(), a, offset);
+  Value splat = emitSplat(builder, loc, scalar, target.width);
+  for (auto [sum, column] : llvm::zip_equal(sums, w))
+    sum = emitMultiplyAdd(builder, loc, target, splat, column, sum);
+}
+
+/// Two elements of K in one instruction; the pair is broadcast as 32 bits.
+void ProductEmitter::accumulateDot(OpBuilder &builder, Value a,
+                                   ArrayRef<Value> w, Value offset,
+                                   MutableArrayRef<Value> sums) {
+  Value address = emitAddress(builder, loc, a, shape.elementType, offset);
+  Value pair = LLVM::LoadOp::create(builder, loc, builder.getI32Type(), address,
+                                    /*alignment=*/2);
+  Value splat = emitSplat(builder, loc, pair, target.width);
+  Value pairs =
+      vector::BitCastOp::create(builder, loc, w.front().getType(), splat);
+  auto name = builder.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512");
+  for (auto [sum, column] : llvm::zip_equal(sums, w))
+    sum = LLVM::CallIntrinsicOp::create(builder, loc, sum.getType(), name,
+                                        ValueRange{sum, pairs, column})
+              .getResult(0);
+}
+
+/// The even and the odd element of each pair of bf16 as f32.
+static std::pair<Value, Value> widenPairs(OpBuilder &builder, Location loc,
+                                          Value pairs) {
+  auto type = cast<VectorType>(pairs.getType());
+  auto constant = [&](int32_t bits) {
+    return arith::ConstantOp::create(builder, loc, type,
+                                     DenseElementsAttr::get(type, bits));
+  };
+  auto asFloat = [&](Value bits) -> Value {
+    Type f32 = type.cloneWith(std::nullopt, builder.getF32Type());
+    return arith::BitcastOp::create(builder, loc, f32, bits);
+  };
+  Value even = arith::ShLIOp::create(builder, loc, pairs, constant(16));
+  Value odd = arith::AndIOp::create(builder, loc, pairs,
+                                    constant(static_cast<int32_t>(0xffff0000)));
+  return {asFloat(even), asFloat(odd)};
+}
+
+void ProductEmitter::accumulateWidened(OpBuilder &builder, Value a,
+                                       ArrayRef<Value> w, Value offset,
+                                       MutableArrayRef<Value> sums) {
+  Type i32 = builder.getI32Type();
+  auto pairType = VectorType::get(target.width, i32);
+  Value address = emitAddress(builder, loc, a, shape.elementType, offset);
+  Value pair =
+      LLVM::LoadOp::create(builder, loc, i32, address, /*alignment=*/2);
+  auto [aEven, aOdd] =
+      widenPairs(builder, loc, emitSplat(builder, loc, pair, target.width));
+  for (auto [sum, column] : llvm::zip_equal(sums, w)) {
+    Value bits = vector::BitCastOp::create(builder, loc, pairType, column);
+    auto [wEven, wOdd] = widenPairs(builder, loc, bits);
+    sum = emitMultiplyAdd(builder, loc, target, aEven, wEven, sum);
+    sum = emitMultiplyAdd(builder, loc, target, aOdd, wOdd, sum);
+  }
+}
+
+/// Passes the buffered sums of a tile to the epilogue, rows below numTokens
+/// only.
+void ProductEmitter::emitRows(OpBuilder &builder, Tile tile) {
+  Value rowTile = emitIndex(builder, loc, shape.rowTile);
+  Value firstRow = emitMul(builder, loc, tile.rowTile, rowTile);
+  Value left = arith::SubIOp::create(builder, loc, numTokens, firstRow);
+  Value count = arith::MinUIOp::create(builder, loc, rowTile, left);
+  auto type = VectorType::get(target.width, builder.getF32Type());
+  emitPanelEnd(builder, tile.panel, [&](OpBuilder &end, int64_t columns) {
+    scf::ForOp::create(
+        end, loc, emitIndex(end, loc, 0), count, emitIndex(end, loc, 1),
+        ValueRange{}, [&](OpBuilder &body, Location, Value i, ValueRange) {
+          Value sumsOfRow =
+              emitMul(body, loc, i, emitIndex(body, loc, target.panelRows));
+          SmallVector<Value> sums;
+          for (int64_t first = 0; first < columns; first += target.width)
+            sums.push_back(emitLoad(
+                body, loc, type, buffer,
+                emitAdd(body, loc, sumsOfRow, emitIndex(body, loc, first))));
+          callEpilogue(body, emitAdd(body, loc, firstRow, i), tile.panel, sums,
+                       columns);
+          scf::YieldOp::create(body, loc);
+        });
+  });
+}
+
+/// Emits `body` for the whole panels and, where n leaves a rest, once more for
+/// the last one.
+void ProductEmitter::emitPanelEnd(
+    OpBuilder &builder, Value panel,
+    function_ref<void(OpBuilder &, int64_t)> body) {
+  int64_t rest = shape.n % target.panelRows;
+  if (rest == 0)
+    return body(builder, target.panelRows);
+  if (panels == 1)
+    return body(builder, rest);
+  Value last = emitIndex(builder, loc, panels - 1);
+  Value whole = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
+                                      panel, last);
+  auto branch = [&](int64_t columns) {
+    return [&, columns](OpBuilder &inner, Location) {
+      body(inner, columns);
+      scf::YieldOp::create(inner, loc);
+    };
+  };
+  scf::IfOp::create(builder, loc, whole, branch(target.panelRows),
+                    branch(rest));
+}
+
+void ProductEmitter::callEpilogue(OpBuilder &builder, Value row, Value panel,
+                                  ArrayRef<Value> sums, int64_t columns) {
+  Value base =
+      emitMul(builder, loc, panel, emitIndex(builder, loc, target.panelRows));
+  for (int64_t first = 0; first < columns; first += target.width) {
+    Value column = emitAdd(builder, loc, base, emitIndex(builder, loc, first));
+    Value mask;
+    if (columns - first < target.width)
+      mask = emitConstantMask(builder, loc, target.width, columns - first);
+    epilogue(builder, loc, row, column, sums[first / target.width], mask);
+  }
+}
+
+void emitProduct(OpBuilder &builder, Location loc, const Target &target,
+                 const ProductShape &shape, Value packedActivations,
+                 Value packedWeights, Value numTokens, Value thread,
+                 Value numThreads, ProductEpilogue epilogue) {
+  ProductEmitter(loc, target, shape, epilogue)
+      .emit(builder, packedActivations, packedWeights, numTokens, thread,
+            numThreads);
+}
+
+} // namespace clade::cpu

@@ -1,0 +1,79 @@
+//===- Product.h - Matrix products on packed operands -------------*- C++
+//-*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Emits y[t, n] = sum over k of a[t, k] * w[n, k] into a function that every
+// thread of a step runs. What happens to a sum (bias, residual, conversion,
+// store) is the caller's epilogue. Packing weights and activations is done
+// elsewhere; the layouts, with R, P from Target and MR = rowTile, are
+//
+//   weights      [ceil(N / R)][ceil(K / P)][R][P]
+//   activations  [ceil(M / MR)][ceil(K / P)][MR][P]
+//
+// padded with zeros in K. Weight rows past N and activation rows past M can be
+// read but may hold anything.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_CODEGEN_CPU_PRODUCT_H
+#define CLADE_CODEGEN_CPU_PRODUCT_H
+
+#include "lib/CodeGen/CPU/Target.h"
+#include "mlir/IR/Builders.h"
+
+namespace clade::cpu {
+
+/// The static part of a product.
+struct ProductShape {
+  /// Rows of the weight matrix (outputs) and length of the sums.
+  int64_t n, k;
+  /// bf16 or f32, of both operands. Sums are f32.
+  mlir::Type elementType;
+  /// MR, one of `Target::rowTile`'s values.
+  int64_t rowTile;
+};
+
+/// Consumes one vector of sums: `accumulator` (vector<Wxf32>) belongs to row
+/// `row` and to the columns from `column` on (both index). `mask`
+/// (vector<Wxi1>) tells the columns below n, and is null where all are. Within
+/// a panel the vectors of one row come in ascending order, emitted one after
+/// the other into the same block, so that a caller whose columns alternate
+/// between two matrices may hold on to one vector until it sees the next.
+using ProductEpilogue = llvm::function_ref<void(
+    mlir::OpBuilder &builder, mlir::Location loc, mlir::Value row,
+    mlir::Value column, mlir::Value accumulator, mlir::Value mask)>;
+
+/// Emits this thread's part of a product at the builder's position, inside a
+/// function. `packedActivations` and `packedWeights` are !llvm.ptr; `numTokens`
+/// (M), `thread` and `numThreads` are of type index, thread < numThreads.
+///
+/// Work is cut into register tiles of MR rows by one panel and the tiles into
+/// one contiguous range a thread, equal to within one tile. A tile runs all of
+/// K in ascending order with one accumulator an output, so results depend
+/// neither on the number of threads nor on the row tile nor on other rows.
+/// Tiles go down the rows of a block of activations before the next panel.
+///
+/// The epilogue sees each row below `numTokens` and each column below n once.
+void emitProduct(mlir::OpBuilder &builder, mlir::Location loc,
+                 const Target &target, const ProductShape &shape,
+                 mlir::Value packedActivations, mlir::Value packedWeights,
+                 mlir::Value numTokens, mlir::Value thread,
+                 mlir::Value numThreads, ProductEpilogue epilogue);
+
+/// Stores elements of row `row` of an activation matrix with `k` columns into
+/// its packed form at `base`: those from column `kIndex` on, as many as
+/// `values` (a vector of f32) has lanes. `kIndex` is a multiple of the number
+/// of lanes, which is a multiple of P. Lanes past k are ignored and the padding
+/// of K is written with zeros. f32 values are rounded for bf16 layouts.
+void emitStorePacked(mlir::OpBuilder &builder, mlir::Location loc,
+                     const Target &target, mlir::Type elementType,
+                     int64_t rowTile, int64_t k, mlir::Value base,
+                     mlir::Value row, mlir::Value kIndex, mlir::Value values);
+
+} // namespace clade::cpu
+
+#endif // CLADE_CODEGEN_CPU_PRODUCT_H

@@ -1,0 +1,148 @@
+//===- StepABI.cpp - The ABI's structs seen from generated code
+//-------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Loads of the step's members are marked invariant: nothing writes the step
+// while compiled code runs, so LLVM may merge and hoist them.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CPU/StepABI.h"
+
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "runtime/include/clade/abi.h"
+#include <cstddef>
+
+using namespace mlir;
+
+namespace clade::cpu {
+
+static Value emitInvariantLoad(OpBuilder &builder, Location loc, Type type,
+                               Value base, int64_t offset, unsigned alignment) {
+  Value address =
+      LLVM::GEPOp::create(builder, loc, base.getType(), builder.getI8Type(),
+                          base, ArrayRef<LLVM::GEPArg>{int32_t(offset)});
+  return LLVM::LoadOp::create(builder, loc, type, address, alignment,
+                              /*isVolatile=*/false, /*isNonTemporal=*/false,
+                              /*isInvariant=*/true);
+}
+
+Value ABIView::loadPointer(size_t offset) const {
+  auto type = LLVM::LLVMPointerType::get(builder.getContext());
+  return emitInvariantLoad(builder, loc, type, pointer, offset, sizeof(void *));
+}
+
+Value ABIView::loadInteger(size_t offset, size_t bytes) const {
+  Type type = builder.getIntegerType(8 * bytes);
+  return emitInvariantLoad(builder, loc, type, pointer, offset, bytes);
+}
+
+Value ABIView::loadEntry(Value base, Value index) const {
+  Value entry = emitLoad(builder, loc, builder.getI32Type(), base, index);
+  return emitToIndex(builder, loc, entry);
+}
+
+// The one place that names a member: its offset and its type together.
+#define CLADE_ABI_MEMBER(view, method, structure, member)                      \
+  Value view::method() const {                                                 \
+    return load<decltype(structure::member)>(offsetof(structure, member));     \
+  }
+
+CLADE_ABI_MEMBER(StepView, structSize, CladeStep, struct_size)
+CLADE_ABI_MEMBER(StepView, abiVersion, CladeStep, abi_version)
+CLADE_ABI_MEMBER(StepView, numThreads, CladeStep, num_threads)
+CLADE_ABI_MEMBER(StepView, numTokens, CladeStep, num_tokens)
+CLADE_ABI_MEMBER(StepView, numSequences, CladeStep, num_sequences)
+CLADE_ABI_MEMBER(StepView, numSelected, CladeStep, num_selected)
+CLADE_ABI_MEMBER(StepView, numLayers, CladeStep, num_layers)
+CLADE_ABI_MEMBER(StepView, tokens, CladeStep, tokens)
+CLADE_ABI_MEMBER(StepView, positions, CladeStep, positions)
+CLADE_ABI_MEMBER(StepView, sequenceOf, CladeStep, sequence_of)
+CLADE_ABI_MEMBER(StepView, selected, CladeStep, selected)
+CLADE_ABI_MEMBER(StepView, scaledLengths, CladeStep, scaled_lengths)
+CLADE_ABI_MEMBER(StepView, layers, CladeStep, layers)
+CLADE_ABI_MEMBER(StepView, weights, CladeStep, weights)
+CLADE_ABI_MEMBER(StepView, states, CladeStep, states)
+CLADE_ABI_MEMBER(StepView, output, CladeStep, output)
+CLADE_ABI_MEMBER(StepView, workspace, CladeStep, workspace)
+CLADE_ABI_MEMBER(StepView, scratch, CladeStep, scratch)
+CLADE_ABI_MEMBER(StepView, scratchBytes, CladeStep, scratch_bytes)
+CLADE_ABI_MEMBER(StepView, barrier, CladeStep, barrier)
+CLADE_ABI_MEMBER(StepView, barrierState, CladeStep, barrier_state)
+
+CLADE_ABI_MEMBER(LayerView, kind, CladeLayer, kind)
+CLADE_ABI_MEMBER(LayerView, layer, CladeLayer, layer)
+CLADE_ABI_MEMBER(LayerView, firstWeight, CladeLayer, first_weight)
+CLADE_ABI_MEMBER(LayerView, firstState, CladeLayer, first_state)
+
+CLADE_ABI_MEMBER(KVStateView, keys, CladeKVState, keys)
+CLADE_ABI_MEMBER(KVStateView, values, CladeKVState, values)
+CLADE_ABI_MEMBER(KVStateView, pages, CladeKVState, pages)
+CLADE_ABI_MEMBER(KVStateView, pagesStride, CladeKVState, pages_stride)
+
+#undef CLADE_ABI_MEMBER
+
+Value StepView::tokenAt(Value token) const {
+  return loadEntry(tokens(), token);
+}
+Value StepView::positionAt(Value token) const {
+  return loadEntry(positions(), token);
+}
+Value StepView::sequenceAt(Value token) const {
+  return loadEntry(sequenceOf(), token);
+}
+Value StepView::selectedAt(Value i) const { return loadEntry(selected(), i); }
+Value StepView::scaledLengthAt(Value sequence) const {
+  return loadEntry(scaledLengths(), sequence);
+}
+
+/// The address `bytes * i` bytes behind `base`.
+static Value emitElement(OpBuilder &builder, Location loc, Value base,
+                         int64_t bytes, Value i) {
+  Value offset = emitMul(builder, loc, i, emitIndex(builder, loc, bytes));
+  return emitAddress(builder, loc, base, builder.getI8Type(), offset);
+}
+
+Value StepView::layerAt(Value i) const {
+  return emitElement(builder, loc, layers(), sizeof(CladeLayer), i);
+}
+Value StepView::stateAt(Value i) const {
+  return emitElement(builder, loc, states(), sizeof(CladeKVState), i);
+}
+
+Value StepView::weightAt(Value i) const {
+  auto type = LLVM::LLVMPointerType::get(builder.getContext());
+  Value address = emitElement(builder, loc, weights(), sizeof(void *), i);
+  return emitInvariantLoad(builder, loc, type, address, 0, sizeof(void *));
+}
+
+Value StepView::scratchOf(Value thread) const {
+  Value bytes = emitToIndex(builder, loc, scratchBytes());
+  Value offset = emitMul(builder, loc, thread, bytes);
+  return emitAddress(builder, loc, scratch(), builder.getI8Type(), offset);
+}
+
+Value emitToIndex(OpBuilder &builder, Location loc, Value value) {
+  return builder.createOrFold<arith::IndexCastOp>(loc, builder.getIndexType(),
+                                                  value);
+}
+
+void emitBarrier(OpBuilder &builder, Location loc, Value step, Value thread) {
+  if (thread.getType().isIndex())
+    thread =
+        arith::IndexCastOp::create(builder, loc, builder.getI32Type(), thread);
+  StepView view(builder, loc, step);
+  auto type = LLVM::LLVMFunctionType::get(
+      LLVM::LLVMVoidType::get(builder.getContext()),
+      {LLVM::LLVMPointerType::get(builder.getContext()), builder.getI32Type()});
+  LLVM::CallOp::create(builder, loc, type,
+                       ValueRange{view.barrier(), view.barrierState(), thread});
+}
+
+} // namespace clade::cpu

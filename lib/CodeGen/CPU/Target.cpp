@@ -1,0 +1,157 @@
+//===- Target.cpp - What CPU kernels are made for
+//---------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Resolves CPU names and features through LLVM's own tables, so that a name is
+// either known there or refused with a message, and picks the register tile.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CPU/Target.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/Triple.h"
+
+using namespace mlir;
+
+namespace clade::cpu {
+
+TokenClass tokenClassOf(int64_t tokens) {
+  if (tokens <= 1)
+    return TokenClass::One;
+  return tokens <= 8 ? TokenClass::Few : TokenClass::Many;
+}
+
+/// The features of this machine's CPU as a sorted list.
+static std::string hostFeatures() {
+  SmallVector<std::string> list;
+  for (const auto &feature : llvm::sys::getHostCPUFeatures())
+    list.push_back((feature.getValue() ? "+" : "-") + feature.getKey().str());
+  llvm::sort(list, [](StringRef a, StringRef b) {
+    return a.drop_front() < b.drop_front();
+  });
+  return llvm::join(list, ",");
+}
+
+static LogicalResult checkFeatures(Location loc, StringRef features,
+                                   const llvm::MCSubtargetInfo &subtarget) {
+  for (StringRef feature : llvm::split(features, ',')) {
+    if (feature.empty())
+      continue;
+    StringRef name = feature.drop_front();
+    if (feature.front() != '+' && feature.front() != '-')
+      return emitError(loc)
+             << "expected '+' or '-' before CPU feature '" << feature << "'";
+    if (llvm::none_of(subtarget.getAllProcessorFeatures(),
+                      [&](const auto &known) { return name == known.Key; }))
+      return emitError(loc) << "unknown CPU feature '" << name << "'";
+  }
+  return success();
+}
+
+static void chooseTile(Target &target, const llvm::MCSubtargetInfo &subtarget) {
+  auto has = [&](StringRef features) {
+    return subtarget.checkFeatures(features);
+  };
+  target.hasFMA = has("+fma") || has("+avx512f");
+  if (has("+avx512f,+avx512bw,+avx512vl,+avx512dq")) {
+    target.width = 16;
+    target.panelRows = 32;
+    target.accumulators = 24;
+    target.hasBF16 = has("+avx512bf16");
+    return;
+  }
+  target.panelRows = 16;
+  target.width = has("+avx2") ? 8 : 4;
+  target.accumulators = has("+avx2") ? 12 : 8;
+}
+
+FailureOr<Target> Target::resolve(Location loc, StringRef cpu,
+                                  StringRef features) {
+  llvm::Triple triple(llvm::sys::getProcessTriple());
+  if (!triple.isArch64Bit() || !triple.isX86())
+    return emitError(loc) << "expected an x86-64 CPU, got '" << triple.str()
+                          << "'";
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86Target();
+  LLVMInitializeX86TargetMC();
+
+  std::string error;
+  const llvm::Target *backend =
+      llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!backend)
+    return emitError(loc) << error;
+
+  Target target;
+  target.cpu = cpu == "native" ? llvm::sys::getHostCPUName().str() : cpu.str();
+  // A subtarget of the baseline knows every name without complaining itself.
+  std::unique_ptr<llvm::MCSubtargetInfo> names(
+      backend->createMCSubtargetInfo(triple, "x86-64", ""));
+  if (!names->isCPUStringValid(target.cpu))
+    return emitError(loc) << "unknown CPU '" << target.cpu << "'";
+  if (failed(checkFeatures(loc, features, *names)))
+    return failure();
+
+  if (cpu == "native")
+    target.features = hostFeatures();
+  if (!target.features.empty() && !features.empty())
+    target.features += ",";
+  target.features += features;
+
+  std::unique_ptr<llvm::MCSubtargetInfo> subtarget(
+      backend->createMCSubtargetInfo(triple, target.cpu, target.features));
+  if (!subtarget->checkFeatures("+64bit,+sse4.2"))
+    return emitError(loc) << "expected a CPU with SSE4.2, got '" << target.cpu
+                          << "'";
+  chooseTile(target, *subtarget);
+  return target;
+}
+
+int64_t Target::rowTile(TokenClass tokens) const {
+  switch (tokens) {
+  case TokenClass::One:
+    return 1;
+  case TokenClass::Few:
+    return 4;
+  case TokenClass::Many:
+    return width == 16 ? 12 : width == 8 ? 6 : 4;
+  }
+  llvm_unreachable("all classes handled");
+}
+
+int64_t Target::columnTile(int64_t rowTile) const {
+  int64_t columns = panelRows;
+  while (columns > width && rowTile * columns > accumulators * width)
+    columns /= 2;
+  return columns;
+}
+
+int64_t Target::packDepth(Type elementType) {
+  return elementType.isBF16() ? 2 : 1;
+}
+
+Type Target::activationType(Type elementType) { return elementType; }
+
+int64_t Target::packedWeightElements(Type elementType, int64_t n,
+                                     int64_t k) const {
+  return llvm::alignTo(n, panelRows) * llvm::alignTo(k, packDepth(elementType));
+}
+
+int64_t Target::packedActivationElements(Type elementType, int64_t tokens,
+                                         int64_t k, int64_t rowTile) const {
+  return llvm::alignTo(tokens, rowTile) *
+         llvm::alignTo(k, packDepth(elementType));
+}
+
+} // namespace clade::cpu

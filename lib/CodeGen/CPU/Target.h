@@ -1,0 +1,88 @@
+//===- Target.h - What CPU kernels are made for -------------------*- C++
+//-*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// From a CPU name and a feature list to the numbers that emitters of kernels
+// need: vector width, register tile and the parameters of packed layouts. The
+// layouts that these numbers describe are documented in Product.h.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_CODEGEN_CPU_TARGET_H
+#define CLADE_CODEGEN_CPU_TARGET_H
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Location.h"
+#include "mlir/Support/LLVM.h"
+#include <cstdint>
+#include <string>
+
+namespace clade::cpu {
+
+/// Kernels come in classes by the number of tokens of a step.
+enum class TokenClass {
+  One,  ///< exactly one token
+  Few,  ///< 2 to 8 tokens
+  Many, ///< more
+};
+
+/// The class that serves `tokens` tokens best. Every class computes any number
+/// of tokens correctly, and all of them produce the same bits.
+TokenClass tokenClassOf(int64_t tokens);
+
+/// An x86-64 CPU, as far as kernels depend on it.
+struct Target {
+  /// LLVM's name of the CPU, never "native".
+  std::string cpu;
+  /// Explicit LLVM feature list, "+avx2,-avx512f,…", in LLVM's order.
+  std::string features;
+  /// Lanes of f32 in one vector register: 16, 8 or 4.
+  int64_t width = 4;
+  /// Rows of one packed panel of weights (R), a multiple of `width`.
+  int64_t panelRows = 16;
+  /// Accumulators of the largest register tile.
+  int64_t accumulators = 8;
+  /// A fused multiply-add exists; products are rounded before the addition
+  /// where it does not.
+  bool hasFMA = false;
+  /// `vdpbf16ps` and `vcvtneps2bf16` exist for vectors of `width` lanes.
+  bool hasBF16 = false;
+
+  /// Resolves a CPU name ("native", "znver4", "x86-64-v3" …) and a feature
+  /// list ("" or "+x,-y", applied on top of the CPU's own). Unknown names and
+  /// CPUs other than x86-64 with SSE4.2 are errors, reported at `loc`.
+  static mlir::FailureOr<Target> resolve(mlir::Location loc,
+                                         llvm::StringRef cpu = "native",
+                                         llvm::StringRef features = "");
+
+  /// Rows of packed activations that one register tile covers (MR).
+  int64_t rowTile(TokenClass tokens) const;
+
+  /// Columns of a panel that one register tile of `rowTile` rows covers; it
+  /// divides `panelRows` and is a multiple of `width`.
+  int64_t columnTile(int64_t rowTile) const;
+
+  /// Neighbouring elements of K that a layout keeps together (P): 2 for bf16
+  /// and 1 for f32.
+  static int64_t packDepth(mlir::Type elementType);
+
+  /// The element type of packed activations that meet weights of
+  /// `elementType`.
+  static mlir::Type activationType(mlir::Type elementType);
+
+  /// Elements of the packed [n, k] weight matrix, padding included.
+  int64_t packedWeightElements(mlir::Type elementType, int64_t n,
+                               int64_t k) const;
+
+  /// Elements of `tokens` rows of packed activations, padding included.
+  int64_t packedActivationElements(mlir::Type elementType, int64_t tokens,
+                                   int64_t k, int64_t rowTile) const;
+};
+
+} // namespace clade::cpu
+
+#endif // CLADE_CODEGEN_CPU_TARGET_H

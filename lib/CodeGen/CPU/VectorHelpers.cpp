@@ -1,0 +1,157 @@
+//===- VectorHelpers.cpp - Small pieces of vector code
+//----------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Memory is accessed through LLVM's own loads and stores: packed layouts are
+// plain arrays, for which memref descriptors would only add instructions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+
+using namespace mlir;
+
+namespace clade::cpu {
+
+Value emitIndex(OpBuilder &builder, Location loc, int64_t value) {
+  return arith::ConstantIndexOp::create(builder, loc, value);
+}
+
+Value emitAdd(OpBuilder &builder, Location loc, Value a, Value b) {
+  return builder.createOrFold<arith::AddIOp>(loc, a, b,
+                                             arith::IntegerOverflowFlags::nsw);
+}
+
+Value emitMul(OpBuilder &builder, Location loc, Value a, Value b) {
+  return builder.createOrFold<arith::MulIOp>(loc, a, b,
+                                             arith::IntegerOverflowFlags::nsw);
+}
+
+Value emitCeilDiv(OpBuilder &builder, Location loc, Value a, Value b) {
+  Value one = emitIndex(builder, loc, 1);
+  Value last = arith::SubIOp::create(builder, loc, b, one);
+  return builder.createOrFold<arith::DivUIOp>(
+      loc, emitAdd(builder, loc, a, last), b);
+}
+
+/// The type of memory that elements of `type` occupy.
+static Type elementOf(Type type) { return getElementTypeOrSelf(type); }
+
+static unsigned alignmentOf(Type type) {
+  return elementOf(type).getIntOrFloatBitWidth() / 8;
+}
+
+/// Masked accesses of bf16 go through i16, the type that backends know masks
+/// of.
+static Value asMaskable(OpBuilder &builder, Location loc, Value value) {
+  auto type = cast<VectorType>(value.getType());
+  if (!type.getElementType().isBF16())
+    return value;
+  Type bits = type.cloneWith(std::nullopt, builder.getI16Type());
+  return arith::BitcastOp::create(builder, loc, bits, value);
+}
+
+Value emitAddress(OpBuilder &builder, Location loc, Value base,
+                  Type elementType, Value index) {
+  Value offset = builder.createOrFold<arith::IndexCastOp>(
+      loc, builder.getI64Type(), index);
+  return LLVM::GEPOp::create(builder, loc, base.getType(), elementType, base,
+                             ValueRange{offset});
+}
+
+Value emitLoad(OpBuilder &builder, Location loc, Type type, Value base,
+               Value index) {
+  Value address = emitAddress(builder, loc, base, elementOf(type), index);
+  return LLVM::LoadOp::create(builder, loc, type, address, alignmentOf(type));
+}
+
+void emitStore(OpBuilder &builder, Location loc, Value value, Value base,
+               Value index, Value mask) {
+  Type type = value.getType();
+  Value address = emitAddress(builder, loc, base, elementOf(type), index);
+  if (!mask) {
+    LLVM::StoreOp::create(builder, loc, value, address, alignmentOf(type));
+    return;
+  }
+  LLVM::MaskedStoreOp::create(builder, loc, asMaskable(builder, loc, value),
+                              address, mask, alignmentOf(type));
+}
+
+Value emitMaskedLoad(OpBuilder &builder, Location loc, VectorType type,
+                     Value base, Value index, Value mask) {
+  if (!mask)
+    return emitLoad(builder, loc, type, base, index);
+  Value address = emitAddress(builder, loc, base, elementOf(type), index);
+  Value zero =
+      arith::ConstantOp::create(builder, loc, type, builder.getZeroAttr(type));
+  Value passThrough = asMaskable(builder, loc, zero);
+  Value loaded =
+      LLVM::MaskedLoadOp::create(builder, loc, passThrough.getType(), address,
+                                 mask, passThrough, alignmentOf(type));
+  return builder.createOrFold<arith::BitcastOp>(loc, type, loaded);
+}
+
+Value emitConstantMask(OpBuilder &builder, Location loc, int64_t width,
+                       int64_t count) {
+  auto type = VectorType::get(width, builder.getI1Type());
+  SmallVector<bool> lanes(width, false);
+  std::fill_n(lanes.begin(), count, true);
+  return arith::ConstantOp::create(builder, loc, type,
+                                   DenseElementsAttr::get(type, lanes));
+}
+
+Value emitSplat(OpBuilder &builder, Location loc, Value scalar, int64_t width) {
+  auto type = VectorType::get(width, scalar.getType());
+  return vector::BroadcastOp::create(builder, loc, type, scalar);
+}
+
+Value emitMultiplyAdd(OpBuilder &builder, Location loc, const Target &target,
+                      Value a, Value b, Value c) {
+  if (target.hasFMA)
+    return math::FmaOp::create(builder, loc, a, b, c);
+  Value product = arith::MulFOp::create(builder, loc, a, b);
+  return arith::AddFOp::create(builder, loc, product, c);
+}
+
+/// `type` with its element type replaced.
+static Type withElement(Type type, Type element) {
+  if (auto vector = dyn_cast<VectorType>(type))
+    return vector.cloneWith(std::nullopt, element);
+  return element;
+}
+
+Value emitWiden(OpBuilder &builder, Location loc, Value value) {
+  Type type = withElement(value.getType(), builder.getF32Type());
+  return arith::ExtFOp::create(builder, loc, type, value);
+}
+
+Value emitRoundToBF16(OpBuilder &builder, Location loc, Value value) {
+  Type type = withElement(value.getType(), builder.getBF16Type());
+  return arith::TruncFOp::create(builder, loc, type, value);
+}
+
+Value emitStackBuffer(OpBuilder &builder, Location loc, int64_t bytes) {
+  OpBuilder::InsertionGuard guard(builder);
+  Operation *parent = builder.getInsertionBlock()->getParentOp();
+  auto function = dyn_cast<FunctionOpInterface>(parent);
+  if (!function)
+    function = parent->getParentOfType<FunctionOpInterface>();
+  builder.setInsertionPointToStart(&function.getFunctionBody().front());
+  Value count =
+      LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(bytes));
+  return LLVM::AllocaOp::create(
+      builder, loc, LLVM::LLVMPointerType::get(builder.getContext()),
+      builder.getI8Type(), count, /*alignment=*/64);
+}
+
+} // namespace clade::cpu

@@ -1,0 +1,157 @@
+//===- ProductHarness.cpp - Products as callable functions
+//------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "test/CodeGen/ProductHarness.h"
+
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/bit.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/Path.h"
+#include <cmath>
+#include <dlfcn.h>
+#include <limits>
+
+using namespace mlir;
+
+namespace clade::cpu::test {
+
+float widenBF16(uint16_t bits) {
+  return llvm::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
+
+uint16_t roundToBF16(float value) {
+  uint32_t bits = llvm::bit_cast<uint32_t>(value);
+  return (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+}
+
+std::unique_ptr<LoadedModule>
+LoadedModule::create(ModuleOp module, const CompileOptions &options,
+                     ArrayRef<std::string> names) {
+  FailureOr<SmallVector<char>> object = compileToObject(module, options);
+  if (failed(object))
+    return nullptr;
+  SmallString<128> path;
+  llvm::sys::path::system_temp_directory(true, path);
+  llvm::sys::path::append(path, "clade-kernel-%%%%%%%%.so");
+  llvm::sys::fs::createUniquePath(path, path, /*MakeAbsolute=*/false);
+  llvm::MemoryBufferRef reference(StringRef(object->data(), object->size()),
+                                  "kernel");
+  if (failed(linkSharedObject(module.getLoc(), reference, path, names)))
+    return nullptr;
+  auto loaded = std::make_unique<LoadedModule>();
+  loaded->handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!loaded->handle)
+    emitError(module.getLoc()) << dlerror();
+  llvm::sys::fs::remove(path);
+  return loaded->handle ? std::move(loaded) : nullptr;
+}
+
+LoadedModule::~LoadedModule() {
+  if (handle)
+    dlclose(handle);
+}
+
+void *LoadedModule::lookup(const char *name) const {
+  return dlsym(handle, name);
+}
+
+std::unique_ptr<MLIRContext> makeContext() {
+  DialectRegistry registry;
+  registerCompileDialects(registry);
+  auto context =
+      std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
+  context->loadAllAvailableDialects();
+  return context;
+}
+
+/// An empty function whose arguments are `pointers` pointers and then `counts`
+/// of type index; the builder is left in its body.
+static func::FuncOp addFunction(OpBuilder &builder, ModuleOp module,
+                                StringRef name, int pointers, int counts) {
+  builder.setInsertionPointToEnd(module.getBody());
+  SmallVector<Type> types(pointers,
+                          LLVM::LLVMPointerType::get(builder.getContext()));
+  types.append(counts, builder.getIndexType());
+  auto function = func::FuncOp::create(builder, module.getLoc(), name,
+                                       builder.getFunctionType(types, {}));
+  builder.setInsertionPointToStart(function.addEntryBlock());
+  func::ReturnOp::create(builder, module.getLoc());
+  builder.setInsertionPointToStart(&function.getBody().front());
+  return function;
+}
+
+void addProductFunction(ModuleOp module, StringRef name, const Target &target,
+                        const ProductShape &shape) {
+  OpBuilder builder(module.getContext());
+  func::FuncOp function = addFunction(builder, module, name, 3, 3);
+  ValueRange args = function.getArguments();
+  emitProduct(builder, module.getLoc(), target, shape, args[0], args[1],
+              args[3], args[4], args[5],
+              [&](OpBuilder &b, Location loc, Value row, Value column,
+                  Value sums, Value mask) {
+                Value n = emitIndex(b, loc, shape.n);
+                Value index = emitAdd(b, loc, emitMul(b, loc, row, n), column);
+                emitStore(b, loc, sums, args[2], index, mask);
+              });
+}
+
+void addPackFunction(ModuleOp module, StringRef name, const Target &target,
+                     Type elementType, int64_t rowTile, int64_t k,
+                     int64_t lanes) {
+  OpBuilder builder(module.getContext());
+  Location loc = module.getLoc();
+  func::FuncOp function = addFunction(builder, module, name, 2, 1);
+  ValueRange args = function.getArguments();
+  auto type = VectorType::get(lanes, builder.getF32Type());
+  auto loop = [&](OpBuilder &b, Value end, int64_t step,
+                  function_ref<void(OpBuilder &, Value)> body) {
+    scf::ForOp::create(b, loc, emitIndex(b, loc, 0), end,
+                       emitIndex(b, loc, step), ValueRange{},
+                       [&](OpBuilder &inner, Location, Value i, ValueRange) {
+                         body(inner, i);
+                         scf::YieldOp::create(inner, loc);
+                       });
+  };
+  int64_t stride = llvm::alignTo(k, lanes);
+  loop(builder, args[2], 1, [&](OpBuilder &rows, Value row) {
+    Value start = emitMul(rows, loc, row, emitIndex(rows, loc, stride));
+    loop(rows, emitIndex(rows, loc, k), lanes, [&](OpBuilder &b, Value column) {
+      Value x = emitLoad(b, loc, type, args[0], emitAdd(b, loc, start, column));
+      emitStorePacked(b, loc, target, elementType, rowTile, k, args[1], row,
+                      column, x);
+    });
+  });
+}
+
+Buffer packMatrix(const std::vector<float> &matrix, int64_t rows, int64_t k,
+                  int64_t tile, bool bf16) {
+  int64_t pack = bf16 ? 2 : 1;
+  int64_t paddedK = llvm::alignTo(k, pack);
+  int64_t paddedRows = llvm::alignTo(rows, tile);
+  Buffer packed(paddedRows * paddedK * (bf16 ? 2 : 4));
+  for (int64_t row = 0; row < paddedRows; ++row)
+    for (int64_t column = 0; column < paddedK; ++column) {
+      float value = column < k ? std::numeric_limits<float>::quiet_NaN() : 0;
+      if (row < rows && column < k)
+        value = matrix[row * k + column];
+      int64_t index = row / tile * tile * paddedK +
+                      column / pack * pack * tile + row % tile * pack +
+                      column % pack;
+      if (bf16)
+        packed.as<uint16_t>()[index] = roundToBF16(value);
+      else
+        packed.as<float>()[index] = value;
+    }
+  return packed;
+}
+
+} // namespace clade::cpu::test

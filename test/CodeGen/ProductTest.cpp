@@ -1,0 +1,200 @@
+//===- ProductTest.cpp - Matrix products against a plain loop
+//---------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Every class of product, element type and instruction set that this machine
+// runs, executed and compared with sums in double precision.
+//
+//===----------------------------------------------------------------------===//
+
+#include "test/CodeGen/ProductHarness.h"
+
+#include <cmath>
+#include <gtest/gtest.h>
+#include <limits>
+#include <random>
+#include <thread>
+
+using namespace mlir;
+using namespace clade::cpu;
+using namespace clade::cpu::test;
+
+namespace {
+
+struct Case {
+  std::string name;
+  const char *cpu;
+  const char *features;
+  TokenClass tokens;
+  bool bf16;
+};
+
+void PrintTo(const Case &c, std::ostream *stream) { *stream << c.name; }
+
+/// A product of one shape, compiled, with operands for up to `maxTokens` rows.
+struct Product {
+  Product(const Case &c, int64_t n, int64_t k, int64_t maxTokens)
+      : n(n), k(k), bf16(c.bf16), context(makeContext()) {
+    Location loc = UnknownLoc::get(context.get());
+    FailureOr<Target> resolved = Target::resolve(loc, c.cpu, c.features);
+    if (failed(resolved))
+      return;
+    target = *resolved;
+    rowTile = target.rowTile(c.tokens);
+    Type element = bf16 ? Type(BFloat16Type::get(context.get()))
+                        : Type(Float32Type::get(context.get()));
+    OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
+    ProductShape shape{n, k, element, rowTile};
+    addProductFunction(*module, "product", target, shape);
+    loaded = LoadedModule::create(*module, {target.cpu, target.features, 3},
+                                  {"product"});
+    a = fill(maxTokens * k);
+    w = fill(n * k);
+    weights.emplace(packMatrix(w, n, k, target.panelRows, bf16));
+  }
+
+  /// Random values in [-1, 1), representable in the element type.
+  std::vector<float> fill(int64_t count) {
+    std::uniform_real_distribution<float> uniform(-1, 1);
+    std::vector<float> values(count);
+    for (float &value : values) {
+      value = uniform(random);
+      if (bf16)
+        value = widenBF16(roundToBF16(value));
+    }
+    return values;
+  }
+
+  /// y for `tokens` rows, with guard elements on both sides.
+  std::vector<float> run(int64_t tokens, int threads) {
+    Buffer activations = packMatrix(a, tokens, k, rowTile, bf16);
+    std::vector<float> y(tokens * n + 2 * kGuard, kUntouched);
+    auto *function = loaded->function<ProductFunction>("product");
+    std::vector<std::thread> workers;
+    for (int thread = 0; thread < threads; ++thread)
+      workers.emplace_back([&, thread] {
+        function(activations.as<void>(), weights->as<void>(), y.data() + kGuard,
+                 tokens, thread, threads);
+      });
+    for (std::thread &worker : workers)
+      worker.join();
+    return y;
+  }
+
+  void check(const std::vector<float> &y, int64_t tokens) {
+    // A sum of k products in f32 with at most two roundings a product is off by
+    // less than k * eps * sum |a * w|, eps = 2^-23 being twice the unit.
+    double eps = std::numeric_limits<float>::epsilon();
+    int wrong = 0;
+    for (int64_t row = 0; row < tokens && wrong < 10; ++row)
+      for (int64_t column = 0; column < n && wrong < 10; ++column) {
+        double sum = 0, magnitude = 0;
+        for (int64_t i = 0; i < k; ++i) {
+          double product = double(a[row * k + i]) * w[column * k + i];
+          sum += product;
+          magnitude += std::abs(product);
+        }
+        double got = y[kGuard + row * n + column], bound = k * eps * magnitude;
+        bool right = std::abs(got - sum) <= bound;
+        wrong += !right;
+        EXPECT_TRUE(right) << "tokens " << tokens << " row " << row
+                           << " column " << column << ": expected " << sum
+                           << ", got " << got << ", bound " << bound;
+      }
+    for (int64_t i = 0; i < kGuard; ++i) {
+      EXPECT_EQ(y[i], kUntouched);
+      EXPECT_EQ(y[kGuard + tokens * n + i], kUntouched);
+    }
+  }
+
+  static constexpr int64_t kGuard = 64;
+  static constexpr float kUntouched = -12345;
+
+  int64_t n, k, rowTile = 1;
+  bool bf16;
+  std::mt19937 random{7};
+  std::unique_ptr<MLIRContext> context;
+  Target target;
+  std::unique_ptr<LoadedModule> loaded;
+  std::vector<float> a, w;
+  std::optional<Buffer> weights;
+};
+
+class ProductTest : public testing::TestWithParam<Case> {};
+
+constexpr std::pair<int64_t, int64_t> kShapes[] = {
+    {1, 1}, {5, 3}, {16, 64}, {32, 65}, {33, 128}, {77, 31}, {96, 257}};
+
+TEST_P(ProductTest, AgreesWithPlainLoop) {
+  for (auto [n, k] : kShapes) {
+    Product product(GetParam(), n, k, 64);
+    ASSERT_TRUE(product.loaded);
+    for (int64_t tokens : {1, 2, 3, 5, 7, 8, 11, 12, 13, 64})
+      product.check(product.run(tokens, 1), tokens);
+  }
+}
+
+TEST_P(ProductTest, ManyTokensAndRowBlocks) {
+  Product product(GetParam(), 45, 1023, 510);
+  ASSERT_TRUE(product.loaded);
+  product.check(product.run(510, 1), 510);
+}
+
+TEST_P(ProductTest, NoTokensWriteNothing) {
+  Product product(GetParam(), 45, 16, 1);
+  ASSERT_TRUE(product.loaded);
+  product.check(product.run(0, 2), 0);
+}
+
+TEST_P(ProductTest, SameBitsForEveryNumberOfThreads) {
+  Product product(GetParam(), 173, 511, 64);
+  ASSERT_TRUE(product.loaded);
+  for (int64_t tokens : {1, 7, 13, 64}) {
+    std::vector<float> one = product.run(tokens, 1);
+    for (int threads : {2, 3, 7, 64})
+      EXPECT_EQ(one, product.run(tokens, threads))
+          << tokens << " tokens, " << threads << " threads";
+  }
+}
+
+TEST_P(ProductTest, SameBitsForEveryClass) {
+  Case other = GetParam();
+  other.tokens = TokenClass::One;
+  Product one(other, 50, 333, 13), product(GetParam(), 50, 333, 13);
+  ASSERT_TRUE(one.loaded && product.loaded);
+  EXPECT_EQ(one.run(13, 1), product.run(13, 1));
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> result;
+  struct {
+    const char *name, *cpu, *features;
+  } targets[] = {{"native", "native", ""},
+                 {"v4", "x86-64-v4", ""},
+                 {"v3", "x86-64-v3", ""},
+                 {"v2", "x86-64-v2", ""}};
+  for (auto [name, cpu, features] : targets) {
+    if (StringRef(cpu) == "x86-64-v4" && !__builtin_cpu_supports("avx512vl"))
+      continue;
+    if (StringRef(cpu) == "x86-64-v3" && !__builtin_cpu_supports("avx2"))
+      continue;
+    for (TokenClass tokens :
+         {TokenClass::One, TokenClass::Few, TokenClass::Many})
+      for (bool bf16 : {false, true}) {
+        const char *kinds[] = {"One", "Few", "Many"};
+        result.push_back(
+            {std::string(name) + kinds[int(tokens)] + (bf16 ? "BF16" : "F32"),
+             cpu, features, tokens, bf16});
+      }
+  }
+  return result;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ProductTest, testing::ValuesIn(cases()),
+                         [](const auto &info) { return info.param.name; });
+
+} // namespace
