@@ -1,0 +1,267 @@
+//===- WeightLoader.cpp - Runs a weight table -----------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Binds every slot's program first, so that all errors about the checkpoint
+// come before any work; then decides which weights can stay where they are,
+// allocates one arena for the others and fills it, threads taking pieces in
+// order from a common counter.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Weights/WeightLoader.h"
+
+#include "runtime/Support/CheckedMath.h"
+#include "runtime/Support/Text.h"
+#include "runtime/Weights/Evaluator.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <sys/mman.h>
+#include <system_error>
+#include <thread>
+
+using namespace clade::rt;
+
+namespace {
+
+constexpr int64_t slotAlignment = 64;
+/// About the bytes that a thread makes between two looks at the counter.
+constexpr int64_t pieceBytes = int64_t(1) << 20;
+
+bool isAligned(const void *data) {
+  return reinterpret_cast<uintptr_t>(data) % slotAlignment == 0;
+}
+
+/// The data of a source in `checkpoint`, for layer `layer`.
+StatusOr<ByteSpan> resolveSource(const Checkpoint &checkpoint,
+                                 const WeightNode &source, int64_t layer) {
+  std::string name = expandLayer(source.name, layer);
+  const StoredTensor *tensor = checkpoint.find(name);
+  if (!tensor)
+    return Status::notFound("tensor " + quoteName(name) + " is not in " +
+                            quoteName(checkpoint.path()));
+  if (tensor->dtype != source.dtype || tensor->shape != source.shape)
+    return Status::invalidArgument(
+        "tensor " + quoteName(name) + " in " + quoteName(checkpoint.path()) +
+        " is " + std::string(dtypeName(tensor->dtype)) + " " +
+        shapeText(tensor->shape) + ", expected " +
+        std::string(dtypeName(source.dtype)) + " " + shapeText(source.shape));
+  return tensor->bytes;
+}
+
+} // namespace
+
+namespace clade::rt {
+
+/// One call of loadWeights().
+class WeightLoader {
+public:
+  WeightLoader(const WeightTable &table, const Checkpoint &checkpoint,
+               const LoadOptions &options)
+      : table(table), checkpoint(checkpoint), options(options) {}
+
+  StatusOr<LoadedWeights> run();
+
+private:
+  /// A slot that has to be made.
+  struct Job {
+    std::unique_ptr<Evaluator> evaluator;
+    std::byte *out = nullptr;
+    int64_t piece = 0;      ///< Elements a piece.
+    int64_t firstPiece = 0; ///< Number of its first piece among all.
+  };
+
+  Status bindSlot(const WeightEntry &entry, size_t index);
+  Status allocate();
+  Status fill();
+  void work(bool isCaller);
+  void makePiece(int64_t number, Scratch &scratch);
+
+  const WeightTable &table;
+  const Checkpoint &checkpoint;
+  const LoadOptions &options;
+  LoadedWeights result;
+  std::vector<Job> jobs;
+  std::vector<int32_t> jobSlots; ///< The slot of each job.
+  int64_t pieceCount = 0;
+  int64_t totalBytes = 0; ///< Of all jobs.
+
+  std::atomic<int64_t> nextPiece{0};
+  std::atomic<int64_t> doneBytes{0};
+  std::atomic<bool> cancelled{false};
+  std::atomic<bool> outOfMemory{false};
+};
+
+Status WeightLoader::bindSlot(const WeightEntry &entry, size_t index) {
+  int64_t layer = entry.layers.empty() ? 0 : entry.layers[index];
+  auto resolve = [&](const WeightNode &source) {
+    return resolveSource(checkpoint, source, layer);
+  };
+  StatusOr<std::unique_ptr<Evaluator>> bound =
+      bindProgram(entry.program, resolve);
+  if (!bound.ok())
+    return bound.takeStatus().withContext("weight " + quoteName(entry.param));
+
+  size_t slot = static_cast<size_t>(entry.slots[index]);
+  Evaluator &evaluator = **bound;
+  int64_t size = evaluator.bytes(evaluator.count());
+  const std::byte *inPlace = evaluator.direct(0, evaluator.count());
+  if (options.useMappings && inPlace && isAligned(inPlace)) {
+    result.spans[slot] = {inPlace, static_cast<size_t>(size)};
+    result.mapped += size;
+    return {};
+  }
+  Job job;
+  job.piece = evaluator.granule();
+  int64_t granuleBytes = evaluator.bytes(job.piece);
+  job.piece *= std::max<int64_t>(1, pieceBytes / granuleBytes);
+  job.firstPiece = pieceCount;
+  pieceCount += ceilDiv(evaluator.count(), job.piece);
+  job.evaluator = std::move(*bound);
+  jobs.push_back(std::move(job));
+  jobSlots.push_back(entry.slots[index]);
+  return {};
+}
+
+Status WeightLoader::allocate() {
+  std::vector<int64_t> offsets;
+  int64_t total = 0;
+  for (const Job &job : jobs) {
+    offsets.push_back(total);
+    int64_t size = job.evaluator->bytes(job.evaluator->count());
+    std::optional<int64_t> end = checkedAdd(total, size);
+    if (end)
+      end = checkedAlignUp(*end, slotAlignment);
+    if (!end)
+      return Status::resourceExhausted(
+          "the weights do not fit in 63 bits of address");
+    total = *end;
+    totalBytes += size; // At most `total`.
+  }
+  if (total == 0)
+    return {};
+  void *arena = ::mmap(nullptr, static_cast<size_t>(total),
+                       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                       /*fd=*/-1, /*offset=*/0);
+  if (arena == MAP_FAILED)
+    return Status::resourceExhausted(
+        "cannot allocate " + std::to_string(total) +
+        " bytes for weights: " + std::generic_category().message(errno));
+#ifdef MADV_HUGEPAGE
+  // Fewer page faults now, fewer TLB misses later. Only advice.
+  ::madvise(arena, static_cast<size_t>(total), MADV_HUGEPAGE);
+#endif
+  result.arena = static_cast<std::byte *>(arena);
+  result.arenaSize = static_cast<size_t>(total);
+  result.arenaUsed = total;
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    jobs[i].out = result.arena + offsets[i];
+    const Evaluator &evaluator = *jobs[i].evaluator;
+    result.spans[static_cast<size_t>(jobSlots[i])] = {
+        jobs[i].out, static_cast<size_t>(evaluator.bytes(evaluator.count()))};
+  }
+  return {};
+}
+
+void WeightLoader::makePiece(int64_t number, Scratch &scratch) {
+  // The last job that begins at or before this piece.
+  auto after = std::upper_bound(
+      jobs.begin(), jobs.end(), number,
+      [](int64_t piece, const Job &job) { return piece < job.firstPiece; });
+  const Job &job = *std::prev(after);
+  const Evaluator &evaluator = *job.evaluator;
+  int64_t begin = (number - job.firstPiece) * job.piece;
+  int64_t end = std::min(evaluator.count(), begin + job.piece);
+  Scratch::Frame frame(scratch);
+  evaluator.read(begin, end, job.out + evaluator.bytes(begin), scratch);
+  doneBytes += evaluator.bytes(end - begin);
+}
+
+void WeightLoader::work(bool isCaller) {
+  Scratch scratch;
+  while (!cancelled && !outOfMemory) {
+    int64_t piece = nextPiece++;
+    if (piece >= pieceCount)
+      return;
+    if (options.cancel && *options.cancel) {
+      cancelled = true;
+      return;
+    }
+    try {
+      makePiece(piece, scratch);
+    } catch (const std::bad_alloc &) {
+      outOfMemory = true;
+      return;
+    }
+    if (isCaller && options.progress && doneBytes < totalBytes)
+      options.progress(doneBytes, totalBytes);
+  }
+}
+
+Status WeightLoader::fill() {
+  int64_t wanted =
+      options.threads > 0
+          ? options.threads
+          : static_cast<int64_t>(std::thread::hardware_concurrency());
+  wanted = std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, pieceCount));
+  std::vector<std::thread> threads;
+  try {
+    for (int64_t i = 1; i < wanted; ++i)
+      threads.emplace_back([this] { work(/*isCaller=*/false); });
+  } catch (const std::exception &) {
+    // The system gives no more threads: those there are do the work.
+  }
+  work(/*isCaller=*/true);
+  for (std::thread &thread : threads)
+    thread.join();
+  if (cancelled)
+    return Status::cancelled("loading of weights was cancelled");
+  if (outOfMemory)
+    return Status::resourceExhausted("not enough memory to load weights");
+  if (options.progress)
+    options.progress(totalBytes, totalBytes);
+  return {};
+}
+
+StatusOr<LoadedWeights> WeightLoader::run() {
+  result.spans.resize(static_cast<size_t>(table.numSlots));
+  for (const WeightEntry &entry : table.entries)
+    for (size_t i = 0; i < entry.slots.size(); ++i)
+      CLADE_RETURN_IF_ERROR(bindSlot(entry, i));
+  CLADE_RETURN_IF_ERROR(allocate());
+  CLADE_RETURN_IF_ERROR(fill());
+  for (ByteSpan span : result.spans)
+    result.slots.push_back(span.data());
+  if (result.mapped > 0)
+    result.mappings = checkpoint.mappings();
+  return std::move(result);
+}
+
+} // namespace clade::rt
+
+LoadedWeights &LoadedWeights::operator=(LoadedWeights &&other) noexcept {
+  std::swap(arena, other.arena);
+  std::swap(arenaSize, other.arenaSize);
+  std::swap(arenaUsed, other.arenaUsed);
+  std::swap(mapped, other.mapped);
+  slots.swap(other.slots);
+  spans.swap(other.spans);
+  mappings.swap(other.mappings);
+  return *this;
+}
+
+LoadedWeights::~LoadedWeights() {
+  if (arena)
+    ::munmap(arena, arenaSize);
+}
+
+StatusOr<LoadedWeights> clade::rt::loadWeights(const WeightTable &table,
+                                               const Checkpoint &checkpoint,
+                                               const LoadOptions &options) {
+  return WeightLoader(table, checkpoint, options).run();
+}

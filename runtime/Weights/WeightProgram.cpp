@@ -1,0 +1,328 @@
+//===- WeightProgram.cpp - Reading and checking weight programs -----------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// One function an operation: it reads the operation's own fields and derives
+// dtype and shape of the result from the inputs, which are read first. A node
+// that comes out of here can be evaluated without further checks.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Support/CheckedMath.h"
+#include "runtime/Support/Text.h"
+#include "runtime/Weights/WeightJson.h"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace clade::rt;
+using nlohmann::json;
+
+namespace {
+
+constexpr size_t maxRank = 8;
+constexpr int64_t maxDim = int64_t(1) << 48;
+constexpr size_t maxConcatInputs = 1 << 20;
+constexpr int64_t maxPackFactor = 1 << 16;
+
+constexpr std::string_view opNames[] = {
+    "source", "concat",         "slice",        "transpose", "reshape", "cast",
+    "shift",  "rope_unpermute", "rope_permute", "unit_rows", "pack",
+};
+
+Status invalid(std::string message) {
+  return Status::invalidArgument(std::move(message));
+}
+
+/// "tensor of bf16 [2, 3]".
+std::string typeText(const WeightNode &node) {
+  return std::string(dtypeName(node.dtype)) + " " + shapeText(node.shape);
+}
+
+/// All dimensions positive, and the size in bytes fits.
+Status checkShape(const WeightNode &node) {
+  if (std::find(node.shape.begin(), node.shape.end(), 0) != node.shape.end())
+    return invalid("shape " + shapeText(node.shape) +
+                   " has a zero, expected positive dimensions");
+  if (!tensorBytes(node.dtype, node.shape))
+    return invalid("no tensor can be " + typeText(node) +
+                   (isBlockType(node.dtype)
+                        ? ": rows must be whole blocks of " +
+                              std::to_string(blockLength(node.dtype))
+                        : ": its size does not fit in 63 bits"));
+  return {};
+}
+
+StatusOr<std::vector<int64_t>> readShape(const json &value) {
+  return readIntegers(value, "shape", maxDim, maxRank);
+}
+
+StatusOr<DType> readDType(const json &value) {
+  CLADE_ASSIGN_OR_RETURN(std::string name, readString(value, "dtype"));
+  std::optional<DType> type = parseDType(name);
+  if (!type)
+    return invalid("unknown dtype " + quoteName(name));
+  return *type;
+}
+
+StatusOr<WeightNode> readNode(const json &value, int depth);
+
+/// Reads the member "input" into `node`.
+Status readInput(const json &value, int depth, WeightNode &node) {
+  auto input = value.find("input");
+  if (input == value.end())
+    return invalid("expected 'input'");
+  CLADE_ASSIGN_OR_RETURN(WeightNode read, readNode(*input, depth + 1));
+  node.inputs.push_back(std::move(read));
+  return {};
+}
+
+/// Reads "axis" and checks it against `like`.
+Status readAxis(const json &value, const WeightNode &like, WeightNode &node) {
+  CLADE_ASSIGN_OR_RETURN(node.axis, readInteger(value, "axis", maxRank));
+  if (static_cast<size_t>(node.axis) >= like.shape.size())
+    return invalid("'axis' is " + std::to_string(node.axis) +
+                   ", but the input is " + typeText(like));
+  return {};
+}
+
+/// The shape with one axis replaced.
+std::vector<int64_t> withAxis(std::vector<int64_t> shape, int64_t axis,
+                              int64_t size) {
+  shape[static_cast<size_t>(axis)] = size;
+  return shape;
+}
+
+int64_t axisSize(const WeightNode &node, int64_t axis) {
+  return node.shape[static_cast<size_t>(axis)];
+}
+
+Status readSource(const json &value, int, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(
+      rejectUnknownKeys(value, {"op", "name", "shape", "dtype"}));
+  CLADE_ASSIGN_OR_RETURN(node.name, readString(value, "name"));
+  CLADE_ASSIGN_OR_RETURN(node.shape, readShape(value));
+  CLADE_ASSIGN_OR_RETURN(node.dtype, readDType(value));
+  return {};
+}
+
+Status readConcat(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "axis", "inputs"}));
+  auto inputs = value.find("inputs");
+  if (inputs == value.end() || !inputs->is_array() || inputs->empty() ||
+      inputs->size() > maxConcatInputs)
+    return invalid("expected 'inputs', an array of programs");
+  for (const json &input : *inputs) {
+    CLADE_ASSIGN_OR_RETURN(WeightNode read, readNode(input, depth + 1));
+    node.inputs.push_back(std::move(read));
+  }
+  const WeightNode &first = node.inputs.front();
+  CLADE_RETURN_IF_ERROR(readAxis(value, first, node));
+  node.dtype = first.dtype;
+  int64_t total = 0;
+  for (const WeightNode &input : node.inputs) {
+    if (input.dtype != first.dtype ||
+        input.shape.size() != first.shape.size() ||
+        withAxis(input.shape, node.axis, 0) !=
+            withAxis(first.shape, node.axis, 0))
+      return invalid("inputs " + typeText(first) + " and " + typeText(input) +
+                     " do not agree outside axis " + std::to_string(node.axis));
+    std::optional<int64_t> sum = checkedAdd(total, axisSize(input, node.axis));
+    if (!sum)
+      return invalid("axis " + std::to_string(node.axis) +
+                     " of the result does not fit in 63 bits");
+    total = *sum;
+  }
+  node.shape = withAxis(first.shape, node.axis, total);
+  return {};
+}
+
+Status readSlice(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(
+      rejectUnknownKeys(value, {"op", "axis", "begin", "end", "input"}));
+  CLADE_RETURN_IF_ERROR(readInput(value, depth, node));
+  const WeightNode &input = node.inputs.front();
+  CLADE_RETURN_IF_ERROR(readAxis(value, input, node));
+  CLADE_ASSIGN_OR_RETURN(node.begin, readInteger(value, "begin", maxDim));
+  CLADE_ASSIGN_OR_RETURN(node.end, readInteger(value, "end", maxDim));
+  int64_t size = axisSize(input, node.axis);
+  if (node.begin >= node.end || node.end > size)
+    return invalid("range [" + std::to_string(node.begin) + ", " +
+                   std::to_string(node.end) + ") does not lie in axis " +
+                   std::to_string(node.axis) + " of " + typeText(input));
+  int64_t block = blockLength(input.dtype);
+  bool last = static_cast<size_t>(node.axis) + 1 == input.shape.size();
+  if (last && (node.begin % block != 0 || node.end % block != 0))
+    return invalid("range [" + std::to_string(node.begin) + ", " +
+                   std::to_string(node.end) + ") cuts a block of " +
+                   std::string(dtypeName(input.dtype)));
+  node.dtype = input.dtype;
+  node.shape = withAxis(input.shape, node.axis, node.end - node.begin);
+  return {};
+}
+
+Status readTranspose(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "perm", "input"}));
+  CLADE_RETURN_IF_ERROR(readInput(value, depth, node));
+  const WeightNode &input = node.inputs.front();
+  CLADE_ASSIGN_OR_RETURN(node.perm,
+                         readIntegers(value, "perm", maxRank, maxRank));
+  std::vector<int64_t> sorted = node.perm;
+  std::sort(sorted.begin(), sorted.end());
+  bool valid = sorted.size() == input.shape.size();
+  for (size_t i = 0; valid && i < sorted.size(); ++i)
+    valid = sorted[i] == static_cast<int64_t>(i);
+  if (!valid)
+    return invalid("'perm' " + shapeText(node.perm) +
+                   " is not a permutation of the axes of " + typeText(input));
+  if (isBlockType(input.dtype))
+    return invalid("the input is " + typeText(input) +
+                   ", expected a plain dtype; cast it first");
+  node.dtype = input.dtype;
+  for (int64_t axis : node.perm)
+    node.shape.push_back(axisSize(input, axis));
+  return {};
+}
+
+Status readReshape(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "shape", "input"}));
+  CLADE_RETURN_IF_ERROR(readInput(value, depth, node));
+  const WeightNode &input = node.inputs.front();
+  CLADE_ASSIGN_OR_RETURN(node.shape, readShape(value));
+  node.dtype = input.dtype;
+  if (elementCount(node.shape) != elementCount(input.shape))
+    return invalid("shape " + shapeText(node.shape) +
+                   " does not have as many elements as " + typeText(input));
+  return {};
+}
+
+Status readCast(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "dtype", "input"}));
+  CLADE_RETURN_IF_ERROR(readInput(value, depth, node));
+  CLADE_ASSIGN_OR_RETURN(node.dtype, readDType(value));
+  if (!isComputeFloat(node.dtype))
+    return invalid("cannot cast to " + std::string(dtypeName(node.dtype)) +
+                   ", expected f32, bf16 or f16");
+  node.shape = node.inputs.front().shape;
+  return {};
+}
+
+/// Reads the input of an operation that computes, and gives `node` its type.
+Status readFloatInput(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(readInput(value, depth, node));
+  const WeightNode &input = node.inputs.front();
+  if (!isComputeFloat(input.dtype))
+    return invalid("the input is " + typeText(input) +
+                   ", expected dtype f32, bf16 or f16; cast it first");
+  node.dtype = input.dtype;
+  node.shape = input.shape;
+  return {};
+}
+
+Status readShift(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "value", "input"}));
+  CLADE_RETURN_IF_ERROR(readFloatInput(value, depth, node));
+  auto constant = value.find("value");
+  if (constant == value.end() || !constant->is_number())
+    return invalid("expected 'value', a number");
+  node.value = static_cast<float>(constant->get<double>());
+  if (!std::isfinite(node.value))
+    return invalid("'value' does not fit in f32");
+  return {};
+}
+
+Status readRope(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "heads", "input"}));
+  CLADE_RETURN_IF_ERROR(readInput(value, depth, node));
+  const WeightNode &input = node.inputs.front();
+  CLADE_ASSIGN_OR_RETURN(node.heads, readInteger(value, "heads", maxDim / 2));
+  if (input.shape.empty() || node.heads == 0 ||
+      input.shape.front() % (2 * node.heads) != 0)
+    return invalid("the first axis of " + typeText(input) +
+                   " is not a multiple of two times " +
+                   std::to_string(node.heads) + " heads");
+  if (isBlockType(input.dtype) && input.shape.size() < 2)
+    return invalid("the input is " + typeText(input) +
+                   ", whose blocks span rows; cast it first");
+  node.dtype = input.dtype;
+  node.shape = input.shape;
+  return {};
+}
+
+Status readUnitRows(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "input"}));
+  CLADE_RETURN_IF_ERROR(readFloatInput(value, depth, node));
+  if (node.shape.size() != 2)
+    return invalid("the input is " + typeText(node) + ", expected two axes");
+  return {};
+}
+
+Status readPack(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(
+      rejectUnknownKeys(value, {"op", "rows", "inner", "input"}));
+  CLADE_RETURN_IF_ERROR(readInput(value, depth, node));
+  const WeightNode &input = node.inputs.front();
+  CLADE_ASSIGN_OR_RETURN(node.rows, readInteger(value, "rows", maxPackFactor));
+  CLADE_ASSIGN_OR_RETURN(node.inner,
+                         readInteger(value, "inner", maxPackFactor));
+  if (node.rows == 0 || node.inner == 0)
+    return invalid("'rows' and 'inner' are " + std::to_string(node.rows) +
+                   " and " + std::to_string(node.inner) +
+                   ", expected positive numbers");
+  if (input.shape.size() != 2 || isBlockType(input.dtype))
+    return invalid("the input is " + typeText(input) +
+                   ", expected two axes and a plain dtype");
+  node.dtype = input.dtype;
+  node.shape = {ceilDiv(input.shape[0], node.rows),
+                ceilDiv(input.shape[1], node.inner), node.rows, node.inner};
+  return {};
+}
+
+using Reader = Status (*)(const json &, int, WeightNode &);
+/// In the order of WeightOp.
+constexpr Reader readers[] = {
+    readSource, readConcat, readSlice, readTranspose, readReshape, readCast,
+    readShift,  readRope,   readRope,  readUnitRows,  readPack,
+};
+static_assert(std::size(readers) == std::size(opNames));
+
+StatusOr<WeightNode> readNode(const json &value, int depth) {
+  if (depth >= maxProgramDepth)
+    return invalid("the program is deeper than " +
+                   std::to_string(maxProgramDepth) + " operations");
+  if (!value.is_object())
+    return invalid("expected an operation {\"op\": ...}, got a value of type " +
+                   std::string(value.type_name()));
+  CLADE_ASSIGN_OR_RETURN(std::string name, readString(value, "op"));
+  auto found = std::find(std::begin(opNames), std::end(opNames), name);
+  if (found == std::end(opNames))
+    return invalid("unknown operation " + quoteName(name));
+
+  size_t index = static_cast<size_t>(found - std::begin(opNames));
+  WeightNode node;
+  node.op = static_cast<WeightOp>(index);
+  Status status = readers[index](value, depth, node);
+  if (status.ok())
+    status = checkShape(node);
+  if (!status.ok())
+    return std::move(status).withContext(quoteName(name));
+  return node;
+}
+
+} // namespace
+
+std::string_view clade::rt::weightOpName(WeightOp op) {
+  return opNames[static_cast<size_t>(op)];
+}
+
+StatusOr<WeightNode> clade::rt::readWeightNode(const json &value) {
+  return readNode(value, /*depth=*/0);
+}
+
+StatusOr<WeightNode> clade::rt::parseWeightProgram(std::string_view text) {
+  CLADE_ASSIGN_OR_RETURN(json value, parseJson(text, maxProgramJsonDepth));
+  return readWeightNode(value);
+}
