@@ -1,0 +1,34 @@
+# Configuration of the lit tests: the text of the compiler's tools.
+import os
+
+import lit.formats
+from lit.llvm import llvm_config
+from lit.llvm.subst import ToolSubst
+
+config.name = "Clade"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".spec", ".test"]
+config.excludes = ["Inputs", "Fuzz", "Parity"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.clade_build_dir, "test")
+
+# A variable of FileCheck lives until the next label, and a prefix that no line
+# has is a slip.
+config.environment["FILECHECK_OPTS"] = "--enable-var-scope --allow-unused-prefixes=false"
+llvm_config.with_system_environment(["HOME", "TMPDIR", "ASAN_OPTIONS", "UBSAN_OPTIONS"])
+
+config.substitutions.append(("%clade_src", config.clade_source_dir))
+config.substitutions.append(("%clade_build", config.clade_build_dir))
+config.substitutions.append(("%specs", os.path.join(config.clade_source_dir, "specs")))
+config.substitutions.append(("%python", config.python_executable))
+
+if config.clade_sanitize:
+    config.available_features.add("sanitizer")
+
+llvm_config.add_tool_substitutions(
+    [ToolSubst(tool, unresolved="ignore") for tool in ("clade-opt", "clade-translate", "clade")],
+    [os.path.join(config.clade_build_dir, "bin")],
+)
+llvm_config.add_tool_substitutions(
+    ["FileCheck", "not", "split-file", "count", "mlir-opt"], [config.llvm_tools_dir]
+)

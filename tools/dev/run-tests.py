@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Runs the lit tests, the ctest tests, or both, and counts them together.
+
+The output of the runners goes through; the last line is `N passed, N failed`.
+Exits with 1 if a test failed or a runner could not run.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+
+LIT_FAILED = {"FAIL", "XPASS", "UNRESOLVED", "TIMEOUT"}
+LIT_PASSED = {"PASS", "FLAKYPASS", "XFAIL"}
+
+
+class Count:
+    passed = failed = skipped = 0
+
+    def add(self, passed, failed):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += not (passed or failed)
+
+
+def run(command, result, name, count):
+    """Runs a test runner; one that leaves no result is a failure of its own."""
+    sys.stdout.flush()
+    code = subprocess.run(command, check=False).returncode
+    if os.path.exists(result):
+        return code
+    print(f"{name} wrote no result and exited with {code}")
+    count.add(False, True)
+    return None
+
+
+def run_lit(args, folder, count):
+    result = os.path.join(folder, "lit.json")
+    command = [args.lit, f"-j{args.jobs}", "-sv", "--order=smart", "-o", result, args.suite]
+    if run(command, result, "lit", count) is None:
+        return
+    with open(result, encoding="utf-8") as file:
+        for test in json.load(file)["tests"]:
+            count.add(test["code"] in LIT_PASSED, test["code"] in LIT_FAILED)
+
+
+def run_ctest(args, folder, count):
+    result = os.path.join(folder, "ctest.xml")
+    command = [args.ctest, "--test-dir", args.build, f"-j{args.jobs}", "--output-on-failure",
+               "--progress", "--no-tests=ignore", "--output-junit", result]
+    if run(command, result, "ctest", count) is None:
+        return
+    for test in ElementTree.parse(result).getroot().iter("testcase"):
+        status = test.get("status")
+        count.add(status == "run", status == "fail")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lit", help="the lit program")
+    parser.add_argument("--suite", help="the folder of lit.site.cfg.py")
+    parser.add_argument("--ctest", help="the ctest program")
+    parser.add_argument("--build", help="the build folder")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    args = parser.parse_args()
+
+    count = Count()
+    with tempfile.TemporaryDirectory() as folder:
+        if args.lit:
+            run_lit(args, folder, count)
+        if args.ctest:
+            run_ctest(args, folder, count)
+    if count.skipped:
+        print(f"{count.skipped} skipped")
+    print(f"{count.passed} passed, {count.failed} failed")
+    return 1 if count.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
