@@ -1,0 +1,119 @@
+//===- Artifact.cpp - Opening a compiled model ----------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Nothing of an artifact is used before its hash was compared; the code is the
+// last thing to be loaded.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Engine/Artifact.h"
+
+#include "runtime/Engine/CpuFeatures.h"
+#include "runtime/Engine/Hash.h"
+#include "runtime/Support/File.h"
+#include "runtime/Support/Text.h"
+
+#include <dlfcn.h>
+
+using namespace clade::rt;
+
+namespace {
+
+constexpr size_t maxManifestBytes = size_t(256) << 20;
+
+std::string_view asText(ByteSpan bytes) {
+  return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
+}
+
+/// Maps a file of the artifact and compares its size and hash.
+StatusOr<std::shared_ptr<const MappedFile>>
+openChecked(const std::string &path, const ManifestFile &expected) {
+  CLADE_ASSIGN_OR_RETURN(auto file, MappedFile::open(path));
+  std::string_view text = asText(file->bytes());
+  if (text.size() != expected.bytes)
+    return Status::corruption(
+        quoteName(path) + " has " + std::to_string(text.size()) +
+        " bytes, expected " + std::to_string(expected.bytes));
+  if (hashOf(text) != expected.xxh128)
+    return Status::corruption(quoteName(path) +
+                              " does not match its hash in the manifest");
+  return file;
+}
+
+const char *loaderMessage() {
+  const char *message = ::dlerror();
+  return message ? message : "no reason given";
+}
+
+} // namespace
+
+StatusOr<std::shared_ptr<const Artifact>>
+Artifact::open(const std::string &path) {
+  std::string manifestPath = path + "/manifest.json";
+  if (!fileExists(manifestPath))
+    return Status::notFound(quoteName(path) +
+                            " is not an artifact: it has no 'manifest.json'");
+  CLADE_ASSIGN_OR_RETURN(std::string text,
+                         readTextFile(manifestPath, maxManifestBytes));
+  StatusOr<Manifest> manifest = Manifest::fromJson(text);
+  if (!manifest.ok())
+    return manifest.takeStatus().withContext(quoteName(manifestPath));
+  Status features = checkCpuFeatures(manifest->target.features);
+  if (!features.ok())
+    return std::move(features).withContext(quoteName(path));
+  // Not make_shared: the constructor is private.
+  std::shared_ptr<Artifact> artifact(new Artifact(path, std::move(*manifest)));
+  CLADE_RETURN_IF_ERROR(artifact->checkFiles());
+  CLADE_RETURN_IF_ERROR(artifact->loadCode());
+  return std::shared_ptr<const Artifact>(std::move(artifact));
+}
+
+Artifact::~Artifact() {
+  if (library)
+    ::dlclose(library);
+}
+
+Status Artifact::checkFiles() {
+  for (const char *required : {"code.so", "weights.json"})
+    if (!hasFile(required))
+      return Status::corruption(quoteName(directory) +
+                                ": the manifest does not list " +
+                                quoteName(required));
+  for (const auto &[name, expected] : content.files) {
+    CLADE_ASSIGN_OR_RETURN(auto file, openChecked(filePath(name), expected));
+    if (name == "weights.json")
+      weights = asText(file->bytes());
+  }
+  return {};
+}
+
+Status Artifact::loadCode() {
+  std::string path = filePath("code.so");
+  library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library)
+    return Status::corruption("cannot load " + quoteName(path) + ": " +
+                              loaderMessage());
+  auto *version =
+      static_cast<const int32_t *>(::dlsym(library, "clade_abi_version"));
+  if (!version)
+    return Status::corruption(quoteName(path) +
+                              " does not define 'clade_abi_version'");
+  if (*version != CLADE_ABI_VERSION)
+    return Status::unsupported(quoteName(path) + ": expected ABI version " +
+                               std::to_string(CLADE_ABI_VERSION) + ", got " +
+                               std::to_string(*version));
+  for (const auto &[name, entry] : content.entries) {
+    void *symbol = ::dlsym(library, entry.symbol.c_str());
+    if (!symbol)
+      return Status::corruption(quoteName(path) + " does not define " +
+                                quoteName(entry.symbol) + ", the entry " +
+                                quoteName(name));
+    if (name == "forward")
+      forwardFunction = reinterpret_cast<CladeStepFunction>(symbol);
+  }
+  return {};
+}

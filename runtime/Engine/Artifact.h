@@ -1,0 +1,87 @@
+//===- Artifact.h - A compiled model on disk --------------------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A directory with manifest.json, code.so, weights.json and copies of the
+// tokenizer's files. docs/artifact-format.md describes it byte by byte. The
+// compiler writes artifacts through writeArtifact, the engine opens them.
+// An artifact is code: the hashes detect damage, not malice.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_RUNTIME_ENGINE_ARTIFACT_H
+#define CLADE_RUNTIME_ENGINE_ARTIFACT_H
+
+#include "runtime/Engine/Manifest.h"
+
+#include <memory>
+
+namespace clade::rt {
+
+/// What goes into an artifact beside its manifest.
+struct ArtifactContents {
+  std::string code;    ///< Path of the shared object; its content is copied.
+  std::string weights; ///< Text of the weight table, weights.json.
+  /// Name and content of further files, such as `tokenizer.json`.
+  std::map<std::string, std::string> extraFiles;
+};
+
+/// Writes an artifact to the directory `path`: whole under a temporary name
+/// beside it, then renamed. `manifest.files` is filled in here. An existing
+/// artifact or an empty directory is replaced; anything else, and an artifact
+/// with files that its manifest does not list, is InvalidArgument.
+Status writeArtifact(const std::string &path, Manifest manifest,
+                     const ArtifactContents &contents);
+
+/// Whether `path` is a directory with a manifest of an artifact, of any
+/// version and in any state.
+bool isArtifact(const std::string &path);
+
+/// An open artifact: its manifest, checked, and its code, loaded. Thread-safe:
+/// it never changes after open().
+class Artifact {
+public:
+  /// Checks versions, CPU features, sizes and hashes of all files, then loads
+  /// the code. Corruption for damage, Unsupported for another version or CPU,
+  /// NotFound for a missing file.
+  static StatusOr<std::shared_ptr<const Artifact>>
+  open(const std::string &path);
+
+  ~Artifact();
+  Artifact(const Artifact &) = delete;
+  Artifact &operator=(const Artifact &) = delete;
+
+  const std::string &path() const { return directory; }
+  const Manifest &manifest() const { return content; }
+  /// The entry `forward`.
+  CladeStepFunction forward() const { return forwardFunction; }
+  /// The text of weights.json, as it was checked.
+  const std::string &weightTable() const { return weights; }
+  /// Whether the manifest lists a file of that name.
+  bool hasFile(const std::string &name) const {
+    return content.files.count(name) != 0;
+  }
+  /// The path of a file of that name inside the artifact.
+  std::string filePath(const std::string &name) const {
+    return directory + "/" + name;
+  }
+
+private:
+  Artifact(std::string directory, Manifest content)
+      : directory(std::move(directory)), content(std::move(content)) {}
+  Status checkFiles();
+  Status loadCode();
+
+  std::string directory;
+  Manifest content;
+  std::string weights;
+  void *library = nullptr;
+  CladeStepFunction forwardFunction = nullptr;
+};
+
+} // namespace clade::rt
+
+#endif // CLADE_RUNTIME_ENGINE_ARTIFACT_H

@@ -1,0 +1,160 @@
+//===- ArtifactWriter.cpp - Writing a compiled model ----------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The directory is complete before it gets its name. A previous artifact stays
+// usable until then, and for whoever has it open also after.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Engine/Artifact.h"
+#include "runtime/Engine/Hash.h"
+#include "runtime/Support/File.h"
+#include "runtime/Support/Json.h"
+#include "runtime/Support/Text.h"
+
+#include <atomic>
+#include <cerrno>
+#include <filesystem>
+#include <set>
+#include <unistd.h>
+
+using namespace clade::rt;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A directory that is removed with its files unless it was renamed.
+class TemporaryDirectory {
+public:
+  static StatusOr<std::unique_ptr<TemporaryDirectory>>
+  create(const std::string &beside) {
+    static std::atomic<unsigned> counter{0};
+    std::string path = beside + ".tmp-" + std::to_string(::getpid()) + "-" +
+                       std::to_string(counter.fetch_add(1));
+    std::error_code error;
+    if (!fs::create_directory(path, error))
+      return systemError("cannot create", path, error ? error.value() : EEXIST);
+    return std::make_unique<TemporaryDirectory>(std::move(path));
+  }
+  explicit TemporaryDirectory(std::string path) : path(std::move(path)) {}
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+  const std::string path;
+};
+
+/// The manifest of any version in `directory`, or null.
+json looseManifest(const std::string &directory) {
+  StatusOr<std::string> text = readTextFile(directory + "/manifest.json");
+  if (!text.ok())
+    return nullptr;
+  StatusOr<json> value = parseJson(*text);
+  if (!value.ok() || !value->is_object())
+    return nullptr;
+  auto format = value->find("format");
+  if (format == value->end() || *format != "clade-artifact")
+    return nullptr;
+  return std::move(*value);
+}
+
+/// Whether what is at `path` may be replaced by an artifact.
+Status checkReplaceable(const std::string &path) {
+  std::error_code error;
+  fs::file_status status = fs::symlink_status(path, error);
+  if (status.type() == fs::file_type::not_found)
+    return {};
+  if (!fs::is_directory(status))
+    return Status::invalidArgument(quoteName(path) +
+                                   " exists and is not an artifact");
+  if (fs::is_empty(path, error))
+    return {};
+  json manifest = looseManifest(path);
+  if (manifest.is_null())
+    return Status::invalidArgument(quoteName(path) +
+                                   " exists and is not an artifact");
+  std::set<std::string> known = {"manifest.json"};
+  if (auto files = manifest.find("files");
+      files != manifest.end() && files->is_object())
+    for (const auto &file : files->items())
+      known.insert(file.key());
+  for (const fs::directory_entry &entry : fs::directory_iterator(path, error))
+    if (!known.count(entry.path().filename().string()))
+      return Status::invalidArgument(
+          quoteName(path) + " holds " +
+          quoteName(entry.path().filename().string()) +
+          ", which is not part of the artifact");
+  if (error)
+    return systemError("cannot read", path, error.value());
+  return {};
+}
+
+Status addFile(const std::string &directory, const std::string &name,
+               std::string_view content, Manifest &manifest) {
+  manifest.files[name] = {content.size(), hashOf(content)};
+  CLADE_ASSIGN_OR_RETURN(auto file, AtomicFile::create(directory + "/" + name));
+  CLADE_RETURN_IF_ERROR(
+      file->append(std::as_bytes(std::span(content.data(), content.size()))));
+  return file->commit();
+}
+
+/// Gives `from` the name `to`; what had it is removed.
+Status moveInPlace(const std::string &from, const std::string &to) {
+  // Succeeds if nothing or an empty directory is there.
+  if (::rename(from.c_str(), to.c_str()) == 0)
+    return {};
+  if (errno != ENOTEMPTY && errno != EEXIST)
+    return systemError("cannot write", to, errno);
+  CLADE_ASSIGN_OR_RETURN(auto old, TemporaryDirectory::create(to + ".old"));
+  std::string previous = old->path + "/artifact";
+  if (::rename(to.c_str(), previous.c_str()) != 0)
+    return systemError("cannot replace", to, errno);
+  if (::rename(from.c_str(), to.c_str()) == 0)
+    return {};
+  int error = errno;
+  (void)::rename(previous.c_str(), to.c_str());
+  return systemError("cannot write", to, error);
+}
+
+} // namespace
+
+bool clade::rt::isArtifact(const std::string &path) {
+  return !looseManifest(path).is_null();
+}
+
+Status clade::rt::writeArtifact(const std::string &path, Manifest manifest,
+                                const ArtifactContents &contents) {
+  std::string target = fs::path(path).lexically_normal().string();
+  while (target.size() > 1 && target.back() == '/')
+    target.pop_back();
+  manifest.files.clear();
+  for (const auto &[name, content] : contents.extraFiles) {
+    manifest.files[name] = {};
+    if (name == "code.so" || name == "weights.json")
+      return Status::invalidArgument(quoteName(name) +
+                                     " cannot be an extra file");
+  }
+  CLADE_RETURN_IF_ERROR(manifest.validate());
+  CLADE_RETURN_IF_ERROR(checkReplaceable(target));
+  CLADE_ASSIGN_OR_RETURN(auto code, MappedFile::open(contents.code));
+  CLADE_ASSIGN_OR_RETURN(auto directory, TemporaryDirectory::create(target));
+  std::string_view codeText(
+      reinterpret_cast<const char *>(code->bytes().data()),
+      code->bytes().size());
+  CLADE_RETURN_IF_ERROR(
+      addFile(directory->path, "code.so", codeText, manifest));
+  CLADE_RETURN_IF_ERROR(
+      addFile(directory->path, "weights.json", contents.weights, manifest));
+  for (const auto &[name, content] : contents.extraFiles)
+    CLADE_RETURN_IF_ERROR(addFile(directory->path, name, content, manifest));
+  std::string text = manifest.toJson();
+  Manifest scratch;
+  CLADE_RETURN_IF_ERROR(
+      addFile(directory->path, "manifest.json", text, scratch));
+  return moveInPlace(directory->path, target);
+}

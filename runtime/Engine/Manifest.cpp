@@ -1,0 +1,204 @@
+//===- Manifest.cpp - What an artifact says about itself ------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Checks that the numbers, names and references of a manifest fit together, so
+// that the engine may rely on them: every size that it derives fits in 64 bits.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Engine/Manifest.h"
+
+#include "runtime/Support/Text.h"
+
+#include <nlohmann/json.hpp>
+
+using namespace clade::rt;
+
+namespace {
+
+/// Largest size of a buffer, and of what one token adds to it.
+constexpr int64_t maxBytes = int64_t(1) << 50;
+constexpr int32_t maxHeadSize = 1 << 20;
+
+int64_t pageBytes(const ManifestState &state, int64_t size) {
+  int64_t element = state.dtype == "f32" ? 4 : 2;
+  return state.heads * size * element * CLADE_PAGE_TOKENS;
+}
+
+Status expected(const std::string &name, const std::string &what,
+                const std::string &got) {
+  return Status::corruption("'" + name + "': expected " + what + ", got " +
+                            got);
+}
+
+Status checkRange(const std::string &name, int64_t value, int64_t low,
+                  int64_t high) {
+  if (value >= low && value <= high)
+    return {};
+  return expected(name,
+                  "a number in [" + std::to_string(low) + ", " +
+                      std::to_string(high) + "]",
+                  std::to_string(value));
+}
+
+Status checkOneOf(const std::string &name, const std::string &value,
+                  std::initializer_list<const char *> choices) {
+  std::string list;
+  for (const char *choice : choices) {
+    if (value == choice)
+      return {};
+    list += (list.empty() ? "'" : " or '") + std::string(choice) + "'";
+  }
+  return expected(name, list, quoteName(value));
+}
+
+/// JSON holds Unicode only; a path on disk may be any bytes.
+Status checkUnicode(const std::string &name, const std::string &value) {
+  try {
+    (void)nlohmann::json(value).dump();
+  } catch (const std::exception &) {
+    return Status::corruption("'" + name + "' is not valid UTF-8");
+  }
+  return {};
+}
+
+Status checkModel(const ManifestModel &model) {
+  for (const std::string *text :
+       {&model.family, &model.architecture, &model.checkpoint})
+    CLADE_RETURN_IF_ERROR(checkUnicode("model", *text));
+  CLADE_RETURN_IF_ERROR(
+      checkOneOf("model.dtype", model.dtype, {"bf16", "f32"}));
+  CLADE_RETURN_IF_ERROR(
+      checkOneOf("model.precision", model.precision, {"fused", "reference"}));
+  CLADE_RETURN_IF_ERROR(checkRange("model.vocab", model.vocab, 1, INT32_MAX));
+  for (int32_t id : model.eos)
+    CLADE_RETURN_IF_ERROR(checkRange("model.eos", id, 0, model.vocab - 1));
+  if (model.bos)
+    CLADE_RETURN_IF_ERROR(
+        checkRange("model.bos", *model.bos, 0, model.vocab - 1));
+  if (model.maxPositions)
+    return checkRange("model.max_positions", *model.maxPositions, 1, INT32_MAX);
+  return {};
+}
+
+Status checkTarget(const ManifestTarget &target) {
+  CLADE_RETURN_IF_ERROR(checkOneOf("target.kind", target.kind, {"cpu"}));
+  CLADE_RETURN_IF_ERROR(checkUnicode("target.cpu", target.cpu));
+  for (const std::string &feature : target.features) {
+    CLADE_RETURN_IF_ERROR(checkUnicode("target.features", feature));
+    if (feature.size() < 2 || (feature[0] != '+' && feature[0] != '-'))
+      return expected("target.features", "'+name' or '-name'",
+                      quoteName(feature));
+  }
+  return {};
+}
+
+Status checkEntries(const Manifest &manifest) {
+  for (const auto &[name, entry] : manifest.entries) {
+    std::string where = "entries." + name;
+    CLADE_RETURN_IF_ERROR(checkUnicode("entries", name));
+    CLADE_RETURN_IF_ERROR(checkUnicode(where + ".symbol", entry.symbol));
+    if (entry.symbol.empty())
+      return expected(where + ".symbol", "a name", "''");
+    CLADE_RETURN_IF_ERROR(
+        checkRange(where + ".output_width", entry.outputWidth, 1, INT32_MAX));
+  }
+  auto forward = manifest.entries.find("forward");
+  if (forward == manifest.entries.end())
+    return Status::corruption("'entries' has no 'forward'");
+  if (forward->second.outputWidth == manifest.model.vocab)
+    return {};
+  return expected("entries.forward.output_width",
+                  std::to_string(manifest.model.vocab) + " (the vocabulary)",
+                  std::to_string(forward->second.outputWidth));
+}
+
+Status checkStates(const Manifest &manifest) {
+  for (const ManifestGroup &group : manifest.groups)
+    if (group.window)
+      CLADE_RETURN_IF_ERROR(
+          checkRange("groups.window", *group.window, 1, INT32_MAX));
+  int64_t groups = static_cast<int64_t>(manifest.groups.size());
+  int64_t total = 0;
+  for (const ManifestState &state : manifest.states) {
+    CLADE_RETURN_IF_ERROR(checkOneOf("states.kind", state.kind, {"kv"}));
+    CLADE_RETURN_IF_ERROR(
+        checkOneOf("states.dtype", state.dtype, {"bf16", "f32"}));
+    CLADE_RETURN_IF_ERROR(
+        checkRange("states.group", state.group, 0, groups - 1));
+    CLADE_RETURN_IF_ERROR(
+        checkRange("states.heads", state.heads, 1, maxHeadSize));
+    CLADE_RETURN_IF_ERROR(
+        checkRange("states.key_size", state.keySize, 1, maxHeadSize));
+    CLADE_RETURN_IF_ERROR(
+        checkRange("states.value_size", state.valueSize, 1, maxHeadSize));
+    total += state.keyPageBytes() + state.valuePageBytes();
+    CLADE_RETURN_IF_ERROR(
+        checkRange("states: bytes of a page", total, 1, maxBytes));
+  }
+  return {};
+}
+
+Status checkLayers(const Manifest &manifest) {
+  CLADE_RETURN_IF_ERROR(
+      checkRange("weights.slots", manifest.weightSlots, 0, INT32_MAX));
+  int64_t states = static_cast<int64_t>(manifest.states.size());
+  for (const CladeLayer &layer : manifest.layers) {
+    CLADE_RETURN_IF_ERROR(checkRange("layers.kind", layer.kind, 0, INT32_MAX));
+    CLADE_RETURN_IF_ERROR(
+        checkRange("layers.layer", layer.layer, 0, INT32_MAX));
+    CLADE_RETURN_IF_ERROR(checkRange("layers.first_weight", layer.first_weight,
+                                     0, manifest.weightSlots));
+    CLADE_RETURN_IF_ERROR(
+        checkRange("layers.first_state", layer.first_state, 0, states));
+  }
+  return {};
+}
+
+Status checkSizes(const Manifest &manifest) {
+  const ManifestWorkspace &workspace = manifest.workspace;
+  for (int64_t size : {workspace.fixed, workspace.perToken,
+                       workspace.perSelected, workspace.perSequence})
+    CLADE_RETURN_IF_ERROR(checkRange("workspace", size, 0, maxBytes));
+  for (int64_t size : {manifest.scratch.fixed, manifest.scratch.perContext})
+    CLADE_RETURN_IF_ERROR(checkRange("scratch", size, 0, maxBytes));
+  return {};
+}
+
+/// Names are single path components, so that no file outside is meant.
+Status checkFiles(const Manifest &manifest) {
+  for (const auto &[name, file] : manifest.files) {
+    CLADE_RETURN_IF_ERROR(checkUnicode("files", name));
+    bool plain = !name.empty() && name[0] != '.' &&
+                 name.find('/') == std::string::npos &&
+                 name.find('\0') == std::string::npos;
+    if (!plain || name == "manifest.json")
+      return expected("files", "a plain file name", quoteName(name));
+    CLADE_RETURN_IF_ERROR(checkUnicode("files.xxh128", file.xxh128));
+  }
+  return {};
+}
+
+} // namespace
+
+int64_t ManifestState::keyPageBytes() const {
+  return pageBytes(*this, keySize);
+}
+
+int64_t ManifestState::valuePageBytes() const {
+  return pageBytes(*this, valueSize);
+}
+
+Status Manifest::validate() const {
+  CLADE_RETURN_IF_ERROR(checkModel(model));
+  CLADE_RETURN_IF_ERROR(checkTarget(target));
+  CLADE_RETURN_IF_ERROR(checkEntries(*this));
+  CLADE_RETURN_IF_ERROR(checkStates(*this));
+  CLADE_RETURN_IF_ERROR(checkLayers(*this));
+  CLADE_RETURN_IF_ERROR(checkSizes(*this));
+  return checkFiles(*this);
+}

@@ -1,0 +1,129 @@
+//===- Manifest.h - What an artifact says about itself ----------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The content of an artifact's manifest.json, as the compiler fills it in and
+// the engine reads it. docs/artifact-format.md describes the file.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_RUNTIME_ENGINE_MANIFEST_H
+#define CLADE_RUNTIME_ENGINE_MANIFEST_H
+
+#include "clade/abi.h"
+#include "runtime/Support/Status.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace clade::rt {
+
+/// Version of the artifact format that this runtime reads and writes.
+inline constexpr int64_t artifactVersion = 1;
+
+/// The model that was compiled.
+struct ManifestModel {
+  std::string family;       ///< Name of the spec's family, such as `llama`.
+  std::string architecture; ///< Such as `LlamaForCausalLM`.
+  std::string dtype;        ///< `bf16` or `f32`.
+  std::string precision;    ///< `fused` or `reference`.
+  int64_t vocab = 0;        ///< Token ids are in [0, vocab).
+  std::string checkpoint;   ///< Absolute path that the weights are read from.
+  std::vector<int32_t> eos; ///< Tokens that end a text.
+  std::optional<int32_t> bos;
+  /// Tokens that a sequence may have; without a value the code has no limit.
+  std::optional<int64_t> maxPositions;
+};
+
+/// The machine that the code is for.
+struct ManifestTarget {
+  std::string kind = "cpu";
+  std::string cpu;                   ///< LLVM's name, such as `znver4`.
+  std::vector<std::string> features; ///< LLVM's names, `+avx2` or `-avx2`.
+};
+
+/// A function of code.so that the engine may call (a CladeStepFunction).
+struct ManifestEntry {
+  std::string symbol;
+  int64_t outputWidth = 0; ///< f32 values in a row of CladeStep::output.
+};
+
+/// One state slot. Kind `kv` is a paged key/value state (CladeKVState).
+struct ManifestState {
+  std::string kind = "kv";
+  int32_t group = 0; ///< Index of the group whose page numbers it shares.
+  int32_t heads = 0; ///< Key/value heads.
+  int32_t keySize = 0;
+  int32_t valueSize = 0;
+  std::string dtype; ///< `bf16` or `f32`.
+
+  /// Bytes that the keys or the values of one page take.
+  int64_t keyPageBytes() const;
+  int64_t valuePageBytes() const;
+};
+
+/// States that keep the same positions. With a window w, the token at position
+/// p reads positions above p - w only; pages before that are given back.
+struct ManifestGroup {
+  std::optional<int32_t> window;
+};
+
+/// Sizes of CladeStep::workspace in bytes: the sum over the step's numbers.
+struct ManifestWorkspace {
+  int64_t fixed = 0;
+  int64_t perToken = 0;    ///< Times CladeStep::num_tokens.
+  int64_t perSelected = 0; ///< Times CladeStep::num_selected.
+  int64_t perSequence = 0; ///< Times CladeStep::num_sequences.
+};
+
+/// Bytes of scratch that each thread needs. The context is the length of the
+/// step's longest sequence after the step, rounded up to whole pages.
+struct ManifestScratch {
+  int64_t fixed = 0;
+  int64_t perContext = 0;
+};
+
+/// Size and hash of another file of the artifact.
+struct ManifestFile {
+  uint64_t bytes = 0;
+  std::string xxh128; ///< hashOf() its content.
+};
+
+/// Everything in manifest.json.
+struct Manifest {
+  ManifestModel model;
+  ManifestTarget target;
+  std::map<std::string, ManifestEntry> entries; ///< `forward` must be there.
+  std::vector<CladeLayer> layers;
+  int32_t weightSlots = 0;
+  std::vector<ManifestState> states;
+  std::vector<ManifestGroup> groups;
+  ManifestWorkspace workspace;
+  ManifestScratch scratch;
+  /// True if rotary angles depend on the length that a sequence is scaled for.
+  bool lengthDependentRotary = false;
+  std::map<std::string, ManifestFile> files; ///< writeArtifact fills it in.
+
+  /// The canonical text of the manifest, its hash included. The struct must be
+  /// valid.
+  std::string toJson() const;
+  /// Reads what toJson() gives. Corruption if the text does not match its hash,
+  /// lacks or contradicts something; Unsupported for another version.
+  static StatusOr<Manifest> fromJson(std::string_view text);
+  /// Reads any JSON with a manifest's members and ignores `hash`: for tools
+  /// that write manifests by hand. fromJson(m.toJson()) holds for the result.
+  static StatusOr<Manifest> fromLooseJson(std::string_view text);
+  /// Whether numbers, names and references fit together.
+  Status validate() const;
+};
+
+} // namespace clade::rt
+
+#endif // CLADE_RUNTIME_ENGINE_MANIFEST_H

@@ -1,0 +1,36 @@
+//===- Model.cpp - An artifact with its weights ---------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Models whose weights are in memory; ModelLoad.cpp reads them from files.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Engine/Model.h"
+
+#include "runtime/Support/Text.h"
+
+using namespace clade::rt;
+
+Status Model::checkSlots(const Artifact &artifact, size_t found) {
+  auto expected = static_cast<size_t>(artifact.manifest().weightSlots);
+  if (found == expected)
+    return {};
+  return Status::invalidArgument(quoteName(artifact.path()) + ": expected " +
+                                 std::to_string(expected) +
+                                 " weight slots, got " + std::to_string(found));
+}
+StatusOr<std::shared_ptr<const Model>>
+Model::create(std::shared_ptr<const Artifact> artifact,
+              std::vector<const void *> weights,
+              std::shared_ptr<const void> owner) {
+  CLADE_RETURN_IF_ERROR(checkSlots(*artifact, weights.size()));
+  std::shared_ptr<Model> model(new Model());
+  model->code = std::move(artifact);
+  model->slots = std::move(weights);
+  model->weightOwner = std::move(owner);
+  return std::shared_ptr<const Model>(std::move(model));
+}

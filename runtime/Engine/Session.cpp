@@ -1,0 +1,282 @@
+//===- Session.cpp - Running a model over sequences -----------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A step is cut into pieces of at most `chunk` tokens a sequence; each piece is
+// one call of the compiled code on all threads. Rows of logits are brought into
+// the batch's order when there was more than one piece.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Engine/Session.h"
+
+#include "runtime/Support/CheckedMath.h"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace clade::rt;
+
+namespace {
+
+/// Threads' scratch does not share cache lines, also with adjacent prefetch.
+constexpr int64_t scratchAlignment = 128;
+
+/// sum(factors[i] * counts[i]), or nothing if it does not fit.
+std::optional<int64_t>
+checkedSum(std::initializer_list<std::pair<int64_t, int64_t>> terms) {
+  std::optional<int64_t> sum = 0;
+  for (auto [size, count] : terms) {
+    std::optional<int64_t> product = checkedMul(size, count);
+    sum = sum && product ? checkedAdd(*sum, *product) : std::nullopt;
+  }
+  return sum;
+}
+
+bool isWanted(const BatchItem &item, int64_t i) {
+  if (item.wanted.empty())
+    return i + 1 == static_cast<int64_t>(item.tokens.size());
+  return item.wanted[static_cast<size_t>(i)] != 0;
+}
+
+int64_t countWanted(const BatchItem &item) {
+  if (item.wanted.empty())
+    return 1;
+  return std::ranges::count_if(item.wanted, [](uint8_t w) { return w != 0; });
+}
+
+} // namespace
+
+Session::Session(std::shared_ptr<const Model> model,
+                 const SessionOptions &options)
+    : sharedModel(std::move(model)),
+      chunk(options.chunk == 0 ? INT32_MAX : options.chunk) {
+  contextLimit = sharedModel->manifest().model.maxPositions.value_or(INT32_MAX);
+  if (options.maxContext > 0)
+    contextLimit = std::min(contextLimit, options.maxContext);
+}
+
+StatusOr<std::unique_ptr<Session>>
+Session::create(std::shared_ptr<const Model> model,
+                const SessionOptions &options) {
+  if (options.chunk < 0)
+    return Status::invalidArgument(
+        "expected a chunk of at least 0 tokens, got " +
+        std::to_string(options.chunk));
+  if (options.maxContext < 0)
+    return Status::invalidArgument(
+        "expected a context of at least 0 tokens, got " +
+        std::to_string(options.maxContext));
+  std::unique_ptr<Session> session(new Session(std::move(model), options));
+  int threads = options.threads ? options.threads : defaultThreadCount();
+  CLADE_ASSIGN_OR_RETURN(session->pool, ThreadPool::create(threads));
+  uint64_t budget =
+      options.cacheBytes ? options.cacheBytes : availableMemory() / 2;
+  CLADE_ASSIGN_OR_RETURN(session->cache,
+                         KVCache::create(session->model().manifest(), budget));
+  return session;
+}
+
+StatusOr<SequenceId> Session::createSequence(int64_t scaledLength) {
+  if (!model().manifest().lengthDependentRotary)
+    return cache->createSequence(0);
+  if (scaledLength < 1 || scaledLength > INT32_MAX)
+    return Status::invalidArgument(
+        "the model's rotary scaling depends on the length: expected a length "
+        "in [1, 2147483647] for the sequence, got " +
+        std::to_string(scaledLength));
+  return cache->createSequence(static_cast<int32_t>(scaledLength));
+}
+
+//===----------------------------------------------------------------------===//
+// Checking a batch
+//===----------------------------------------------------------------------===//
+
+Status Session::checkItem(const BatchItem &item) const {
+  StatusOr<int64_t> length = cache->length(item.sequence);
+  if (!length.ok())
+    return length.takeStatus();
+  if (item.tokens.empty())
+    return Status::invalidArgument("a sequence of the batch has no new tokens");
+  if (!item.wanted.empty() && item.wanted.size() != item.tokens.size())
+    return Status::invalidArgument(
+        "expected a mask of " + std::to_string(item.tokens.size()) +
+        " tokens, got " + std::to_string(item.wanted.size()));
+  int64_t vocab = model().manifest().model.vocab;
+  for (int32_t token : item.tokens)
+    if (token < 0 || token >= vocab)
+      return Status::invalidArgument("expected a token in [0, " +
+                                     std::to_string(vocab - 1) + "], got " +
+                                     std::to_string(token));
+  auto added = static_cast<int64_t>(item.tokens.size());
+  if (added > contextLimit - *length)
+    return Status::invalidArgument(
+        "a sequence of " + std::to_string(*length) + " tokens cannot get " +
+        std::to_string(added) + " more: the limit is " +
+        std::to_string(contextLimit));
+  return {};
+}
+
+Status Session::checkBatch(std::span<const BatchItem> batch) const {
+  if (batch.empty())
+    return Status::invalidArgument("the batch is empty");
+  int64_t total = 0;
+  for (const BatchItem &item : batch) {
+    CLADE_RETURN_IF_ERROR(checkItem(item));
+    total += static_cast<int64_t>(item.tokens.size());
+  }
+  if (total > INT32_MAX)
+    return Status::invalidArgument("the batch has more than 2147483647 tokens");
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
+// Running it
+//===----------------------------------------------------------------------===//
+
+StatusOr<Logits> Session::step(std::span<const BatchItem> batch) {
+  CLADE_RETURN_IF_ERROR(checkBatch(batch));
+  CLADE_RETURN_IF_ERROR(beginStep(batch));
+  int64_t vocab = model().manifest().model.vocab;
+  // A vocabulary has at most 2^31 entries.
+  std::optional<int64_t> bytes =
+      checkedMul<int64_t>(vocab * sizeof(float), numRows);
+  CLADE_RETURN_IF_ERROR(logits.reserve(
+      bytes ? static_cast<uint64_t>(*bytes) : UINT64_MAX, "the logits"));
+  while (fillPiece()) {
+    if (cancelled.load(std::memory_order_relaxed))
+      return Status::cancelled("the step was cancelled");
+    CLADE_RETURN_IF_ERROR(runPiece());
+  }
+  return Logits{reinterpret_cast<const float *>(logits.data()), numRows, vocab};
+}
+
+Status Session::beginStep(std::span<const BatchItem> batch) {
+  pending.clear();
+  growths.clear();
+  numRows = 0;
+  onePiece = true;
+  for (const BatchItem &item : batch) {
+    pending.push_back({&item, 0, *cache->length(item.sequence), numRows});
+    growths.push_back({item.sequence, 0});
+    numRows += countWanted(item);
+    onePiece &= item.tokens.size() <= static_cast<size_t>(chunk);
+  }
+  std::ranges::sort(growths, {}, &KVCache::Growth::id);
+  if (std::ranges::adjacent_find(growths, {}, &KVCache::Growth::id) !=
+      growths.end())
+    return Status::invalidArgument("a sequence is in the batch twice");
+  return {};
+}
+
+/// Describes the next piece, or returns false if nothing is left.
+bool Session::fillPiece() {
+  for (auto *list :
+       {&tokens, &positions, &sequenceOf, &selected, &scaledLengths})
+    list->clear();
+  rowOfSelected.clear();
+  growths.clear();
+  longest = 0;
+  for (Pending &work : pending) {
+    const BatchItem &item = *work.item;
+    auto left = static_cast<int64_t>(item.tokens.size()) - work.done;
+    int64_t count = std::min<int64_t>(left, chunk);
+    if (count == 0)
+      continue;
+    auto row = static_cast<int32_t>(growths.size());
+    for (int64_t i = work.done; i < work.done + count; ++i) {
+      if (isWanted(item, i)) {
+        selected.push_back(static_cast<int32_t>(tokens.size()));
+        rowOfSelected.push_back(work.firstRow++);
+      }
+      tokens.push_back(item.tokens[static_cast<size_t>(i)]);
+      positions.push_back(static_cast<int32_t>(work.position++));
+      sequenceOf.push_back(row);
+    }
+    scaledLengths.push_back(cache->scaledLength(item.sequence));
+    growths.push_back({item.sequence, count});
+    work.done += count;
+    longest = std::max(longest, work.position);
+  }
+  return !tokens.empty();
+}
+
+Status Session::reserveMemory() {
+  const Manifest &manifest = model().manifest();
+  auto count = [](const auto &list) {
+    return static_cast<int64_t>(list.size());
+  };
+  const ManifestWorkspace &sizes = manifest.workspace;
+  std::optional<int64_t> shared =
+      checkedSum({{sizes.fixed, 1},
+                  {sizes.perToken, count(tokens)},
+                  {sizes.perSelected, count(selected)},
+                  {sizes.perSequence, count(growths)}});
+  CLADE_RETURN_IF_ERROR(workspace.reserve(
+      shared ? static_cast<uint64_t>(*shared) : UINT64_MAX, "the workspace"));
+
+  int64_t context = ceilDiv(longest, CLADE_PAGE_TOKENS) * CLADE_PAGE_TOKENS;
+  std::optional<int64_t> own = checkedSum(
+      {{manifest.scratch.fixed, 1}, {manifest.scratch.perContext, context}});
+  if (own)
+    own = checkedAlignUp(*own, scratchAlignment);
+  std::optional<int64_t> all =
+      own ? checkedMul<int64_t>(*own, pool->size()) : std::nullopt;
+  CLADE_RETURN_IF_ERROR(scratch.reserve(
+      all ? static_cast<uint64_t>(*all) : UINT64_MAX, "the threads' scratch"));
+  scratchBytes = *own;
+  if (onePiece)
+    return {};
+  // Not larger than the logits, whose size was checked.
+  uint64_t rowBytes =
+      static_cast<uint64_t>(manifest.model.vocab) * sizeof(float);
+  return pieceOutput.reserve(selected.size() * rowBytes,
+                             "the logits of a piece");
+}
+
+Status Session::runPiece() {
+  CLADE_RETURN_IF_ERROR(reserveMemory());
+  CLADE_RETURN_IF_ERROR(cache->grow(growths));
+  const Manifest &manifest = model().manifest();
+  CladeStep step = {};
+  step.struct_size = sizeof(CladeStep);
+  step.abi_version = CLADE_ABI_VERSION;
+  step.num_threads = pool->size();
+  step.num_tokens = static_cast<int32_t>(tokens.size());
+  step.num_sequences = static_cast<int32_t>(growths.size());
+  step.num_selected = static_cast<int32_t>(selected.size());
+  step.num_layers = static_cast<int32_t>(manifest.layers.size());
+  step.tokens = tokens.data();
+  step.positions = positions.data();
+  step.sequence_of = sequenceOf.data();
+  step.selected = selected.data();
+  step.scaled_lengths = scaledLengths.data();
+  step.layers = manifest.layers.data();
+  step.weights = model().weights().data();
+  step.states = cache->states(growths).data();
+  step.output =
+      reinterpret_cast<float *>((onePiece ? logits : pieceOutput).data());
+  step.workspace = workspace.data();
+  step.scratch = scratch.data();
+  step.scratch_bytes = scratchBytes;
+  step.barrier = ThreadPool::barrierCallback;
+  step.barrier_state = pool.get();
+  CladeStepFunction forward = model().artifact().forward();
+  pool->run([&step, forward](int thread) { forward(&step, thread); });
+  cache->advance(growths);
+  if (!onePiece)
+    scatterRows();
+  return {};
+}
+
+void Session::scatterRows() {
+  auto rowBytes =
+      static_cast<size_t>(model().manifest().model.vocab) * sizeof(float);
+  for (size_t i = 0; i < rowOfSelected.size(); ++i)
+    std::memcpy(logits.data() +
+                    static_cast<size_t>(rowOfSelected[i]) * rowBytes,
+                pieceOutput.data() + i * rowBytes, rowBytes);
+}

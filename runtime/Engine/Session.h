@@ -1,0 +1,128 @@
+//===- Session.h - Running a model over sequences ---------------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The core of the engine: sequences with their cache, and step(), which runs
+// any mix of prefill and decode through the compiled code on a thread pool.
+// Choosing tokens is not done here (Sampler.h, Generate.h).
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_RUNTIME_ENGINE_SESSION_H
+#define CLADE_RUNTIME_ENGINE_SESSION_H
+
+#include "runtime/Engine/KVCache.h"
+#include "runtime/Engine/Model.h"
+#include "runtime/Engine/ThreadPool.h"
+
+namespace clade::rt {
+
+struct SessionOptions {
+  int threads = 0;         ///< 0 for defaultThreadCount().
+  uint64_t cacheBytes = 0; ///< Budget of keys and values; 0 for half of the
+                           ///< memory that is available now.
+  /// Tokens of one sequence that one call of the code gets; longer inputs are
+  /// cut. 0 for no limit. Bounds the workspace.
+  int32_t chunk = 512;
+  /// Tokens that a sequence may have; 0 for the model's own limit.
+  int64_t maxContext = 0;
+};
+
+/// New tokens of one sequence, for one step.
+struct BatchItem {
+  SequenceId sequence = SequenceId::None;
+  std::span<const int32_t> tokens; ///< At least one.
+  /// wanted[i] != 0 asks for the logits after tokens[i]. Empty means the last
+  /// token's only.
+  std::span<const uint8_t> wanted = {};
+};
+
+/// Rows of logits, f32 [rows][vocab], in the order of the batch's wanted
+/// tokens.
+struct Logits {
+  const float *data = nullptr;
+  int64_t rows = 0;
+  int64_t vocab = 0;
+  std::span<const float> row(int64_t i) const {
+    return {data + i * vocab, static_cast<size_t>(vocab)};
+  }
+};
+
+/// Not thread-safe, except for cancel().
+class Session {
+public:
+  static StatusOr<std::unique_ptr<Session>>
+  create(std::shared_ptr<const Model> model, const SessionOptions &options);
+
+  /// An empty sequence. `scaledLength` is the length that a length-dependent
+  /// rotary scaling is fixed for: usually prompt and expected tokens. Such
+  /// models need it (InvalidArgument if it is not positive), others ignore it.
+  StatusOr<SequenceId> createSequence(int64_t scaledLength = 0);
+  Status freeSequence(SequenceId id) { return cache->freeSequence(id); }
+  /// See KVCache::truncate.
+  Status truncate(SequenceId id, int64_t length) {
+    return cache->truncate(id, length);
+  }
+  StatusOr<int64_t> length(SequenceId id) const { return cache->length(id); }
+
+  /// Appends the tokens of each item to its sequence and computes the wanted
+  /// logits, valid until the next step. Nothing has changed after
+  /// InvalidArgument (empty batch, unknown or repeated sequence, token outside
+  /// the vocabulary, context limit). After ResourceExhausted or Cancelled,
+  /// sequences keep the pieces that were done: see length().
+  StatusOr<Logits> step(std::span<const BatchItem> batch);
+
+  /// Makes the running step end with Cancelled at the next piece, and every
+  /// step after it, until clearCancel(). Callable from any thread.
+  void cancel() { cancelled.store(true, std::memory_order_relaxed); }
+  void clearCancel() { cancelled.store(false, std::memory_order_relaxed); }
+
+  const Model &model() const { return *sharedModel; }
+  int threads() const { return pool->size(); }
+  const KVCache &keyValueCache() const { return *cache; }
+  /// Tokens that a sequence may have.
+  int64_t maxContext() const { return contextLimit; }
+
+private:
+  /// What is left to do of one batch item.
+  struct Pending {
+    const BatchItem *item;
+    int64_t done;     ///< Tokens of the item that earlier pieces took.
+    int64_t position; ///< Of the next token in its sequence.
+    int64_t firstRow; ///< Row of its first wanted token in the result.
+  };
+
+  Session(std::shared_ptr<const Model> model, const SessionOptions &options);
+  Status checkBatch(std::span<const BatchItem> batch) const;
+  Status checkItem(const BatchItem &item) const;
+  Status beginStep(std::span<const BatchItem> batch);
+  bool fillPiece();
+  Status runPiece();
+  Status reserveMemory();
+  void scatterRows();
+
+  std::shared_ptr<const Model> sharedModel;
+  const int32_t chunk;
+  int64_t contextLimit;
+  std::unique_ptr<ThreadPool> pool;
+  std::unique_ptr<KVCache> cache;
+  std::atomic<bool> cancelled{false};
+
+  // The step's state. Members so that a steady state allocates nothing.
+  std::vector<Pending> pending;
+  std::vector<KVCache::Growth> growths;
+  std::vector<int32_t> tokens, positions, sequenceOf, selected, scaledLengths;
+  std::vector<int64_t> rowOfSelected; ///< Row of the result for selected[i].
+  int64_t numRows = 0;
+  int64_t longest = 0; ///< Tokens of the longest sequence after the piece.
+  bool onePiece = false;
+  AlignedBuffer workspace, scratch, logits, pieceOutput;
+  int64_t scratchBytes = 0;
+};
+
+} // namespace clade::rt
+
+#endif // CLADE_RUNTIME_ENGINE_SESSION_H
