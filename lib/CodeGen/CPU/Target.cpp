@@ -37,7 +37,8 @@ TokenClass tokenClassOf(int64_t tokens) {
 static std::string hostFeatures() {
   SmallVector<std::string> list;
   for (const auto &feature : llvm::sys::getHostCPUFeatures())
-    list.push_back((feature.getValue() ? "+" : "-") + feature.getKey().str());
+    list.push_back(
+        (Twine(feature.getValue() ? "+" : "-") + feature.getKey()).str());
   llvm::sort(list, [](StringRef a, StringRef b) {
     return a.drop_front() < b.drop_front();
   });
