@@ -1,0 +1,306 @@
+//===- Serialize.cpp - The weights table of an artifact -------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A function's straight line of ops becomes the tree of its returned value. A
+// value with several uses is written once for each use.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Weights/Serialize.h"
+
+#include "dialect/WMap/WMapDialect.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/JSON.h"
+
+using namespace mlir;
+using namespace clade;
+
+namespace {
+constexpr llvm::StringLiteral layerPlaceholder = "{layer}";
+/// The table's reader refuses deeper programs; a quantised source is two deep.
+constexpr int64_t maxDepth = 31;
+/// A tree of shared values grows with their uses.
+constexpr int64_t maxNodes = 1 << 16;
+
+/// Where one parameter is wanted.
+struct ParamUse {
+  SmallVector<int64_t> slots;
+  /// As long as `slots`: the layer of each, or -1 outside of layers.
+  SmallVector<int64_t> layers;
+};
+
+/// Writes the program of one weight.
+class ProgramWriter {
+public:
+  ProgramWriter(llvm::json::OStream &json, bool inLayers)
+      : json(json), inLayers(inLayers) {}
+
+  LogicalResult write(Value value, int64_t depth = 0);
+
+private:
+  LogicalResult writeOp(wmap::SourceOp op, int64_t depth);
+  LogicalResult writeOp(wmap::ConcatOp op, int64_t depth);
+  LogicalResult writeOp(wmap::SliceOp op, int64_t depth);
+  LogicalResult writeOp(wmap::TransposeOp op, int64_t depth);
+  LogicalResult writeOp(wmap::ReshapeOp op, int64_t depth);
+  LogicalResult writeOp(wmap::CastOp op, int64_t depth);
+  LogicalResult writeOp(wmap::ShiftOp op, int64_t depth);
+  LogicalResult writeOp(wmap::UnitRowsOp op, int64_t depth);
+  LogicalResult writeOp(wmap::RopeUnpermuteOp op, int64_t depth);
+  LogicalResult writeOp(wmap::PackOp op, int64_t depth);
+
+  LogicalResult writeInput(Value value, int64_t depth);
+  LogicalResult writeElementType(Operation *op, Value value);
+  void writeIntegers(StringRef key, ArrayRef<int64_t> values);
+
+  llvm::json::OStream &json;
+  bool inLayers;
+  int64_t numNodes = 0;
+};
+} // namespace
+
+/// The name of an element type in the format, or nothing.
+static std::optional<StringRef> elementTypeName(Type type) {
+  return llvm::TypeSwitch<Type, std::optional<StringRef>>(type)
+      .Case([](Float64Type) { return "f64"; })
+      .Case([](Float32Type) { return "f32"; })
+      .Case([](Float16Type) { return "f16"; })
+      .Case([](BFloat16Type) { return "bf16"; })
+      .Case([](Float8E4M3FNType) { return "f8_e4m3"; })
+      .Case([](Float8E5M2Type) { return "f8_e5m2"; })
+      .Case([](IntegerType integer) -> std::optional<StringRef> {
+        bool isUnsigned = integer.isUnsigned();
+        switch (integer.getWidth()) {
+        case 8:
+          return isUnsigned ? "u8" : "i8";
+        case 16:
+          return isUnsigned ? "u16" : "i16";
+        case 32:
+          return isUnsigned ? "u32" : "i32";
+        case 64:
+          return isUnsigned ? "u64" : "i64";
+        default:
+          return std::nullopt;
+        }
+      })
+      .Default([](Type) { return std::nullopt; });
+}
+
+void ProgramWriter::writeIntegers(StringRef key, ArrayRef<int64_t> values) {
+  json.attributeArray(key, [&] {
+    for (int64_t value : values)
+      json.value(value);
+  });
+}
+
+LogicalResult ProgramWriter::writeElementType(Operation *op, Value value) {
+  Type type = cast<RankedTensorType>(value.getType()).getElementType();
+  std::optional<StringRef> name = elementTypeName(type);
+  if (!name)
+    return op->emitOpError() << "expected an element type that weights can "
+                                "have, got "
+                             << type;
+  json.attribute("dtype", *name);
+  return success();
+}
+
+LogicalResult ProgramWriter::writeInput(Value value, int64_t depth) {
+  json.attributeBegin("input");
+  LogicalResult written = write(value, depth + 1);
+  json.attributeEnd();
+  return written;
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::SourceOp op, int64_t depth) {
+  StringRef name = op.getName();
+  if (!llvm::json::isUTF8(name))
+    return op.emitOpError() << "expected a name in UTF-8";
+  if (!inLayers && name.contains(layerPlaceholder))
+    return op.emitOpError() << "expected a name without '" << layerPlaceholder
+                            << "' outside of layers, got '" << name << "'";
+  auto writeSource = [&]() -> LogicalResult {
+    json.attribute("op", "source");
+    json.attribute("name", name);
+    writeIntegers("shape", op.getResult().getType().getShape());
+    if (!op.getEncoding())
+      return writeElementType(op, op.getResult());
+    json.attribute("dtype", *op.getEncoding());
+    return success();
+  };
+  if (!op.getEncoding())
+    return writeSource();
+  // Blocks are what is stored; the op's value is what they decode to.
+  json.attribute("op", "cast");
+  if (failed(writeElementType(op, op.getResult())))
+    return failure();
+  LogicalResult written = success();
+  json.attributeObject("input", [&] { written = writeSource(); });
+  return written;
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::ConcatOp op, int64_t depth) {
+  json.attribute("op", "concat");
+  json.attribute("axis", static_cast<int64_t>(op.getAxis()));
+  LogicalResult written = success();
+  json.attributeArray("inputs", [&] {
+    for (Value input : op.getInputs())
+      if (succeeded(written))
+        written = write(input, depth + 1);
+  });
+  return written;
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::SliceOp op, int64_t depth) {
+  int64_t axis = op.getAxis(), begin = op.getBegin();
+  int64_t size =
+      cast<RankedTensorType>(op.getResult().getType()).getDimSize(axis);
+  json.attribute("op", "slice");
+  json.attribute("axis", axis);
+  json.attribute("begin", begin);
+  json.attribute("end", begin + size);
+  return writeInput(op.getInput(), depth);
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::TransposeOp op, int64_t depth) {
+  json.attribute("op", "transpose");
+  writeIntegers("perm", op.getPermutation());
+  return writeInput(op.getInput(), depth);
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::ReshapeOp op, int64_t depth) {
+  json.attribute("op", "reshape");
+  writeIntegers("shape",
+                cast<RankedTensorType>(op.getResult().getType()).getShape());
+  return writeInput(op.getInput(), depth);
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::CastOp op, int64_t depth) {
+  json.attribute("op", "cast");
+  if (failed(writeElementType(op, op.getResult())))
+    return failure();
+  return writeInput(op.getInput(), depth);
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::ShiftOp op, int64_t depth) {
+  json.attribute("op", "shift");
+  json.attribute("value", op.getAmount().convertToDouble());
+  return writeInput(op.getInput(), depth);
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::UnitRowsOp op, int64_t depth) {
+  json.attribute("op", "unit_rows");
+  return writeInput(op.getInput(), depth);
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::RopeUnpermuteOp op, int64_t depth) {
+  json.attribute("op", "rope_unpermute");
+  json.attribute("heads", static_cast<int64_t>(op.getHeads()));
+  return writeInput(op.getInput(), depth);
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::PackOp op, int64_t depth) {
+  json.attribute("op", "pack");
+  json.attribute("rows", static_cast<int64_t>(op.getRows()));
+  json.attribute("inner", static_cast<int64_t>(op.getInner()));
+  return writeInput(op.getInput(), depth);
+}
+
+LogicalResult ProgramWriter::write(Value value, int64_t depth) {
+  Operation *op = value.getDefiningOp();
+  LogicalResult written = failure();
+  json.objectBegin();
+  if (!op)
+    emitError(value.getLoc()) << "expected the value of a wmap op";
+  else if (depth >= maxDepth)
+    op->emitOpError() << "expected at most " << maxDepth
+                      << " ops on the way from a source to the weight";
+  else if (++numNodes > maxNodes)
+    op->emitOpError() << "expected at most " << maxNodes
+                      << " ops in a weight, each counted once for each use";
+  else
+    written =
+        llvm::TypeSwitch<Operation *, LogicalResult>(op)
+            .Case<wmap::SourceOp, wmap::ConcatOp, wmap::SliceOp,
+                  wmap::TransposeOp, wmap::ReshapeOp, wmap::CastOp,
+                  wmap::ShiftOp, wmap::UnitRowsOp, wmap::RopeUnpermuteOp,
+                  wmap::PackOp>([&](auto op) { return writeOp(op, depth); })
+            .Default([](Operation *op) {
+              return op->emitOpError() << "expected a wmap op in a wmap.func";
+            });
+  json.objectEnd();
+  return written;
+}
+
+/// The uses of every parameter, in the order of its first slot.
+static llvm::MapVector<StringRef, ParamUse>
+collectUses(const SlotTable &slots) {
+  llvm::MapVector<StringRef, ParamUse> uses;
+  auto add = [&](StringRef param, int64_t slot, int64_t layer) {
+    uses[param].slots.push_back(slot);
+    uses[param].layers.push_back(layer);
+  };
+  for (auto [slot, param] : llvm::enumerate(slots.globals))
+    add(param, slot, -1);
+  for (const LayerSlots &layer : slots.layers)
+    for (auto [i, param] : llvm::enumerate(slots.kinds[layer.kind].params))
+      add(param, layer.firstWeight + i, layer.layer);
+  return uses;
+}
+
+static LogicalResult writeEntry(llvm::json::OStream &json,
+                                wmap::FuncOp function, const ParamUse &use) {
+  bool inLayers = !llvm::is_contained(use.layers, -1);
+  json.objectBegin();
+  json.attribute("param", function.getSymName());
+  json.attributeArray("slots", [&] {
+    for (int64_t slot : use.slots)
+      json.value(slot);
+  });
+  if (inLayers)
+    json.attributeArray("layers", [&] {
+      for (int64_t layer : use.layers)
+        json.value(layer);
+    });
+  json.attributeBegin("program");
+  auto ret =
+      dyn_cast<wmap::ReturnOp>(function.getBody().front().getTerminator());
+  LogicalResult written = failure();
+  if (ret)
+    written = ProgramWriter(json, inLayers).write(ret.getValue());
+  else
+    json.value(nullptr);
+  json.attributeEnd();
+  json.objectEnd();
+  return written;
+}
+
+FailureOr<std::string> clade::serializeWeights(ModuleOp module,
+                                               const SlotTable &slots) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  llvm::json::OStream json(stream, /*IndentSize=*/1);
+  LogicalResult written = success();
+  json.object([&] {
+    json.attribute("version", 1);
+    json.attributeArray("weights", [&] {
+      for (const auto &[param, use] : collectUses(slots)) {
+        auto function = module.lookupSymbol<wmap::FuncOp>(param);
+        if (!function) {
+          module.emitError()
+              << "expected '@" << param << "' to name a wmap.func";
+          written = failure();
+        } else if (failed(writeEntry(json, function, use))) {
+          written = failure();
+        }
+      }
+    });
+  });
+  if (failed(written))
+    return failure();
+  return text;
+}

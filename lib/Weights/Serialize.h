@@ -1,0 +1,31 @@
+//===- Serialize.h - The weights table of an artifact -----------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Writes the `wmap` functions of a module as the JSON that the runtime loads
+// weights by (docs/weights-format.md). Its reader is
+// runtime/Weights/WeightProgram.h.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_LIB_WEIGHTS_SERIALIZE_H
+#define CLADE_LIB_WEIGHTS_SERIALIZE_H
+
+#include "lib/Weights/Slots.h"
+
+namespace clade {
+
+/// The weights table of `module`: one entry for each parameter that has a slot
+/// in `slots`, in the order of the slots. Diagnosed at the op at fault: a
+/// parameter without `wmap.func`, `{layer}` outside of layers, a function that
+/// nests or repeats beyond what the table's reader accepts, an element type
+/// that the format lacks.
+mlir::FailureOr<std::string> serializeWeights(mlir::ModuleOp module,
+                                              const SlotTable &slots);
+
+} // namespace clade
+
+#endif // CLADE_LIB_WEIGHTS_SERIALIZE_H
