@@ -50,7 +50,7 @@ int64_t countWanted(const BatchItem &item) {
 
 } // namespace
 
-Session::Session(std::shared_ptr<const Model> model,
+Session::Session(std::shared_ptr<const CompiledModel> model,
                  const SessionOptions &options)
     : sharedModel(std::move(model)),
       chunk(options.chunk == 0 ? INT32_MAX : options.chunk) {
@@ -60,7 +60,7 @@ Session::Session(std::shared_ptr<const Model> model,
 }
 
 StatusOr<std::unique_ptr<Session>>
-Session::create(std::shared_ptr<const Model> model,
+Session::create(std::shared_ptr<const CompiledModel> model,
                 const SessionOptions &options) {
   if (options.chunk < 0)
     return Status::invalidArgument(

@@ -14,8 +14,8 @@
 #ifndef CLADE_RUNTIME_ENGINE_SESSION_H
 #define CLADE_RUNTIME_ENGINE_SESSION_H
 
+#include "runtime/Engine/CompiledModel.h"
 #include "runtime/Engine/KVCache.h"
-#include "runtime/Engine/Model.h"
 #include "runtime/Engine/ThreadPool.h"
 
 namespace clade::rt {
@@ -55,7 +55,8 @@ struct Logits {
 class Session {
 public:
   static StatusOr<std::unique_ptr<Session>>
-  create(std::shared_ptr<const Model> model, const SessionOptions &options);
+  create(std::shared_ptr<const CompiledModel> model,
+         const SessionOptions &options);
 
   /// An empty sequence. `scaledLength` is the length that a length-dependent
   /// rotary scaling is fixed for: usually prompt and expected tokens. Such
@@ -80,7 +81,7 @@ public:
   void cancel() { cancelled.store(true, std::memory_order_relaxed); }
   void clearCancel() { cancelled.store(false, std::memory_order_relaxed); }
 
-  const Model &model() const { return *sharedModel; }
+  const CompiledModel &model() const { return *sharedModel; }
   int threads() const { return pool->size(); }
   const KVCache &keyValueCache() const { return *cache; }
   /// Tokens that a sequence may have.
@@ -95,7 +96,8 @@ private:
     int64_t firstRow; ///< Row of its first wanted token in the result.
   };
 
-  Session(std::shared_ptr<const Model> model, const SessionOptions &options);
+  Session(std::shared_ptr<const CompiledModel> model,
+          const SessionOptions &options);
   Status checkBatch(std::span<const BatchItem> batch) const;
   Status checkItem(const BatchItem &item) const;
   Status beginStep(std::span<const BatchItem> batch);
@@ -104,7 +106,7 @@ private:
   Status reserveMemory();
   void scatterRows();
 
-  std::shared_ptr<const Model> sharedModel;
+  std::shared_ptr<const CompiledModel> sharedModel;
   const int32_t chunk;
   int64_t contextLimit;
   std::unique_ptr<ThreadPool> pool;

@@ -55,7 +55,7 @@ protected:
 
   TemporaryFolder folder;
   const ToyWeights weights = toyWeights();
-  std::shared_ptr<const Model> model;
+  std::shared_ptr<const CompiledModel> model;
 };
 
 TEST_F(SessionTest, PiecesAndThreadsDoNotChangeLogits) {

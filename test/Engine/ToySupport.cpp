@@ -77,7 +77,7 @@ ToyWeights clade::rt::test::toyWeights() {
   return weights;
 }
 
-std::shared_ptr<const Model>
+std::shared_ptr<const CompiledModel>
 clade::rt::test::makeToyModel(const TemporaryFolder &folder,
                               Manifest manifest) {
   std::string path = folder / "toy";
@@ -92,7 +92,7 @@ clade::rt::test::makeToyModel(const TemporaryFolder &folder,
   std::vector<const void *> slots;
   for (const std::vector<float> &slot : *weights)
     slots.push_back(slot.data());
-  auto model = Model::create(*artifact, std::move(slots), weights);
+  auto model = CompiledModel::create(*artifact, std::move(slots), weights);
   EXPECT_TRUE(model.ok()) << messageOf(model);
   return model.ok() ? *model : nullptr;
 }

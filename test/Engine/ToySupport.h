@@ -13,7 +13,7 @@
 #ifndef CLADE_TEST_ENGINE_TOYSUPPORT_H
 #define CLADE_TEST_ENGINE_TOYSUPPORT_H
 
-#include "runtime/Engine/Model.h"
+#include "runtime/Engine/CompiledModel.h"
 
 #include <gtest/gtest.h>
 
@@ -57,8 +57,8 @@ std::string toyCode();
 /// Weights with some spread, always the same.
 ToyWeights toyWeights();
 /// Writes and opens the artifact with `manifest` and toyWeights().
-std::shared_ptr<const Model> makeToyModel(const TemporaryFolder &folder,
-                                          Manifest manifest = toyManifest());
+std::shared_ptr<const CompiledModel>
+makeToyModel(const TemporaryFolder &folder, Manifest manifest = toyManifest());
 
 /// Logits [tokens][vocab] of a whole sequence.
 std::vector<std::vector<float>> toyReference(const ToyWeights &weights,

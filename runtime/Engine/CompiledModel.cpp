@@ -1,4 +1,4 @@
-//===- Model.cpp - An artifact with its weights ---------------------------===//
+//===- CompiledModel.cpp - An artifact with its weights -------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -9,13 +9,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/Engine/Model.h"
+#include "runtime/Engine/CompiledModel.h"
 
 #include "runtime/Support/Text.h"
 
 using namespace clade::rt;
 
-Status Model::checkSlots(const Artifact &artifact, size_t found) {
+Status CompiledModel::checkSlots(const Artifact &artifact, size_t found) {
   auto expected = static_cast<size_t>(artifact.manifest().weightSlots);
   if (found == expected)
     return {};
@@ -23,14 +23,14 @@ Status Model::checkSlots(const Artifact &artifact, size_t found) {
                                  std::to_string(expected) +
                                  " weight slots, got " + std::to_string(found));
 }
-StatusOr<std::shared_ptr<const Model>>
-Model::create(std::shared_ptr<const Artifact> artifact,
-              std::vector<const void *> weights,
-              std::shared_ptr<const void> owner) {
+StatusOr<std::shared_ptr<const CompiledModel>>
+CompiledModel::create(std::shared_ptr<const Artifact> artifact,
+                      std::vector<const void *> weights,
+                      std::shared_ptr<const void> owner) {
   CLADE_RETURN_IF_ERROR(checkSlots(*artifact, weights.size()));
-  std::shared_ptr<Model> model(new Model());
+  std::shared_ptr<CompiledModel> model(new CompiledModel());
   model->code = std::move(artifact);
   model->slots = std::move(weights);
   model->weightOwner = std::move(owner);
-  return std::shared_ptr<const Model>(std::move(model));
+  return std::shared_ptr<const CompiledModel>(std::move(model));
 }

@@ -1,4 +1,4 @@
-//===- Model.h - An artifact with its weights -------------------*- C++ -*-===//
+//===- CompiledModel.h - An artifact with its weights -----------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -10,8 +10,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef CLADE_RUNTIME_ENGINE_MODEL_H
-#define CLADE_RUNTIME_ENGINE_MODEL_H
+#ifndef CLADE_RUNTIME_ENGINE_COMPILEDMODEL_H
+#define CLADE_RUNTIME_ENGINE_COMPILEDMODEL_H
 
 #include "runtime/Engine/Artifact.h"
 
@@ -27,16 +27,16 @@ struct ModelOptions {
 };
 
 /// A model that is ready to run. Immutable; thread-safe.
-class Model {
+class CompiledModel {
 public:
   /// Opens the artifact at `path` and loads its weights from the checkpoint.
-  static StatusOr<std::shared_ptr<const Model>>
+  static StatusOr<std::shared_ptr<const CompiledModel>>
   load(const std::string &path, const ModelOptions &options = {});
 
   /// A model with weights that are in memory already: weights[i] is slot i,
   /// valid as long as `owner`. InvalidArgument if their number is not the
   /// manifest's.
-  static StatusOr<std::shared_ptr<const Model>>
+  static StatusOr<std::shared_ptr<const CompiledModel>>
   create(std::shared_ptr<const Artifact> artifact,
          std::vector<const void *> weights, std::shared_ptr<const void> owner);
 
@@ -47,7 +47,7 @@ public:
   double loadSeconds() const { return seconds; }
 
 private:
-  Model() = default;
+  CompiledModel() = default;
   static Status checkSlots(const Artifact &artifact, size_t found);
 
   std::shared_ptr<const Artifact> code;
@@ -58,4 +58,4 @@ private:
 
 } // namespace clade::rt
 
-#endif // CLADE_RUNTIME_ENGINE_MODEL_H
+#endif // CLADE_RUNTIME_ENGINE_COMPILEDMODEL_H

@@ -1,4 +1,4 @@
-//===- ModelLoad.cpp - Weights from a checkpoint ---------------------------===//
+//===- LoadModel.cpp - Weights from a checkpoint --------------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -9,7 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/Engine/Model.h"
+#include "runtime/Engine/CompiledModel.h"
 
 #include "runtime/Engine/ThreadPool.h"
 #include "runtime/Weights/WeightLoader.h"
@@ -18,8 +18,8 @@
 
 using namespace clade::rt;
 
-StatusOr<std::shared_ptr<const Model>>
-Model::load(const std::string &path, const ModelOptions &options) {
+StatusOr<std::shared_ptr<const CompiledModel>>
+CompiledModel::load(const std::string &path, const ModelOptions &options) {
   auto start = std::chrono::steady_clock::now();
   CLADE_ASSIGN_OR_RETURN(auto artifact, Artifact::open(path));
   CLADE_ASSIGN_OR_RETURN(
@@ -42,12 +42,12 @@ Model::load(const std::string &path, const ModelOptions &options) {
   auto owner = std::make_shared<LoadedWeights>(std::move(loaded));
   std::vector<const void *> slots(owner->table(),
                                   owner->table() + owner->numSlots());
-  std::shared_ptr<Model> model(new Model());
+  std::shared_ptr<CompiledModel> model(new CompiledModel());
   model->code = std::move(artifact);
   model->slots = std::move(slots);
   model->weightOwner = std::move(owner);
   model->seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
           .count();
-  return std::shared_ptr<const Model>(std::move(model));
+  return std::shared_ptr<const CompiledModel>(std::move(model));
 }
