@@ -270,7 +270,8 @@ Value TileEmitter::maskScore(Value score, Value firstKey, int64_t flat) {
   for (int64_t lane = 0; lane < target.width; ++lane)
     offsets.push_back((flat + lane) / plan.rows);
   Value offset = arith::ConstantOp::create(
-      builder, loc, i32Vector, DenseElementsAttr::get(i32Vector, offsets));
+      builder, loc, i32Vector,
+      DenseElementsAttr::get(i32Vector, ArrayRef<int32_t>(offsets)));
   Value key = arith::AddIOp::create(
       builder, loc, emitSplat(builder, loc, toI32(firstKey), target.width),
       offset);
