@@ -89,14 +89,11 @@ Values TileEmitter::blockScores(Value keyRows) {
 Values TileEmitter::packedStep(Value keyRows, Value group, bool tail,
                                ValueRange sums) {
   int64_t depth = units();
-  auto queryAt = [&](Value place, int64_t v) {
+  auto queryAt = [&](Value place, int64_t v) -> Value {
     Type type = usesDotBF16() ? i32Vector : f32Vector;
     Value query = emitLoad(builder, loc, type, packedQueries,
                            add(mul(place, plan.rows), v * target.width));
-    if (!usesDotBF16())
-      return query;
-    auto pairs = VectorType::get(2 * target.width, builder.getBF16Type());
-    return Value(vector::BitCastOp::create(builder, loc, pairs, query));
+    return usesDotBF16() ? productOperands(query).front() : query;
   };
   int64_t operands = usesDotBF16() || tail ? 1 : depth;
   Values queries;
@@ -138,10 +135,7 @@ Values TileEmitter::broadcastKey(Value keyRows, Value element, bool tail) {
         emitAddress(builder, loc, keyRows, shape.elementType, element);
     bits = LLVM::LoadOp::create(builder, loc, i32, address, /*alignment=*/2);
   }
-  Value splat = emitSplat(builder, loc, bits, target.width);
-  auto pairs = VectorType::get(2 * target.width, builder.getBF16Type());
-  Value chunk = vector::BitCastOp::create(builder, loc, pairs, splat);
-  return productOperands(chunk);
+  return productOperands(emitSplat(builder, loc, bits, target.width));
 }
 
 Values TileEmitter::packedScores(Value keyRows) {

@@ -211,40 +211,49 @@ void TileEmitter::transposeRow(Value row, Value source) {
 // Chunks of rows
 //===----------------------------------------------------------------------===//
 
-/// Elements [offset, offset + count) of `base` as a vector of `chunk()`, zero
-/// behind `count`. Nothing else is read: a neighbouring row may hold anything.
+/// Elements [offset, offset + count) of `base`, zero up to `chunk()`: f32, or
+/// pairs of bf16 as i32 (LLVM takes vectors of bf16 apart where the CPU has no
+/// instructions for them). Nothing else is read: a neighbouring row may hold
+/// anything.
 Value TileEmitter::loadChunk(Value base, Value offset, int64_t count) {
-  auto type = VectorType::get(count, shape.elementType);
+  Type element = isBF16() ? Type(builder.getI16Type()) : f32;
+  if (count == chunk()) {
+    Value address = emitAddress(builder, loc, base, element, offset);
+    return LLVM::LoadOp::create(builder, loc, isBF16() ? i32Vector : f32Vector,
+                                address, /*alignment=*/isBF16() ? 2 : 4);
+  }
+  auto type = VectorType::get(count, element);
   Value part = emitLoad(builder, loc, type, base, offset);
-  if (count == chunk())
-    return part;
   Value zero =
       arith::ConstantOp::create(builder, loc, type, builder.getZeroAttr(type));
   SmallVector<int32_t> lanes;
   for (int64_t i = 0; i < chunk(); ++i)
     lanes.push_back(std::min(i, count));
-  return LLVM::ShuffleVectorOp::create(builder, loc, part, zero, lanes);
+  Value whole = LLVM::ShuffleVectorOp::create(builder, loc, part, zero, lanes);
+  if (!isBF16())
+    return whole;
+  return vector::BitCastOp::create(builder, loc, i32Vector, whole);
 }
 
-/// What a chunk is to a product: itself for dot products of bf16, otherwise its
+/// What a chunk is to a product: pairs of bf16 for dot products, otherwise its
 /// parts as f32.
 Values TileEmitter::productOperands(Value chunk) {
-  if (usesDotBF16())
-    return {chunk};
-  return splitChunk(chunk);
+  if (!usesDotBF16())
+    return splitChunk(chunk);
+  auto pairs = VectorType::get(2 * target.width, builder.getBF16Type());
+  return {vector::BitCastOp::create(builder, loc, pairs, chunk)};
 }
 
 /// A chunk as f32: of bf16 its even and its odd elements.
 Values TileEmitter::splitChunk(Value chunk) {
   if (!isBF16())
     return {chunk};
-  Value pairs = vector::BitCastOp::create(builder, loc, i32Vector, chunk);
   auto constant = [&](int32_t bits) {
     return arith::ConstantOp::create(builder, loc, i32Vector,
                                      DenseElementsAttr::get(i32Vector, bits));
   };
-  Value even = arith::ShLIOp::create(builder, loc, pairs, constant(16));
-  Value odd = arith::AndIOp::create(builder, loc, pairs,
+  Value even = arith::ShLIOp::create(builder, loc, chunk, constant(16));
+  Value odd = arith::AndIOp::create(builder, loc, chunk,
                                     constant(static_cast<int32_t>(0xffff0000)));
   return {arith::BitcastOp::create(builder, loc, f32Vector, even),
           arith::BitcastOp::create(builder, loc, f32Vector, odd)};

@@ -67,14 +67,23 @@ void bench(const char *name, const AttentionCase &attention,
   double flops = countPairs(data) * attention.qHeads * 2 * size;
   double bytes =
       countPairs(data) * attention.kvHeads * size * (attention.bf16 ? 2 : 4);
-  bool decode = data.numTokens() == int64_t(data.sequences.size());
-  std::printf("%-8s %-4s %2ld/%-2ld x %3ld  %9.1f us  %7.1f GFLOP/s", name,
+  std::printf("%-26s %-4s %2ld/%-2ld x %3ld  %9.1f us  %6.1f GFLOP/s", name,
               attention.bf16 ? "bf16" : "f32", long(attention.qHeads),
               long(attention.kvHeads), long(attention.keySize), seconds * 1e6,
               flops / seconds * 1e-9);
-  if (decode)
+  if (data.numTokens() == int64_t(data.sequences.size()))
     std::printf("  %6.1f GB/s", bytes / seconds * 1e-9);
-  std::printf("  compiled in %.0f ms\n", compileTime * 1e3);
+  std::printf("  (compiled in %.0f ms)\n", compileTime * 1e3);
+}
+
+AttentionCase makeCase(int64_t qHeads, int64_t kvHeads, int64_t size,
+                       bool bf16) {
+  AttentionCase attention;
+  attention.qHeads = qHeads;
+  attention.kvHeads = kvHeads;
+  attention.keySize = attention.valueSize = size;
+  attention.bf16 = bf16;
+  return attention;
 }
 
 } // namespace
@@ -82,19 +91,31 @@ void bench(const char *name, const AttentionCase &attention,
 int main(int argc, char **argv) {
   const char *cpu = argc > 1 ? argv[1] : "native";
   int threads = argc > 2 ? std::atoi(argv[2]) : 1;
-  struct Heads {
-    int64_t q, kv, size;
+  auto both = [&](const std::string &what, const AttentionCase &attention) {
+    bench(("prefill 512" + what).c_str(), attention, {{0, 512}}, cpu, threads);
+    bench(("decode at 2048" + what).c_str(), attention, {{2047, 1}}, cpu,
+          threads);
   };
-  for (bool bf16 : {true, false})
-    for (Heads heads :
-         {Heads{4, 1, 256}, {8, 8, 64}, {32, 8, 128}, {16, 2, 128}}) {
-      AttentionCase attention;
-      attention.bf16 = bf16;
-      attention.qHeads = heads.q;
-      attention.kvHeads = heads.kv;
-      attention.keySize = attention.valueSize = heads.size;
-      bench("prefill", attention, {{0, 512}}, cpu, threads);
-      bench("decode", attention, {{2047, 1}}, cpu, threads);
-    }
+  for (bool bf16 : {true, false}) {
+    both("", makeCase(4, 1, 256, bf16));
+    both("", makeCase(8, 8, 64, bf16));
+    both("", makeCase(32, 8, 128, bf16));
+    both("", makeCase(16, 2, 128, bf16));
+  }
+  AttentionCase special = makeCase(4, 1, 256, /*bf16=*/true);
+  special.referenceRounding = true;
+  both(", reference", special);
+  special = makeCase(4, 1, 256, /*bf16=*/true);
+  special.softcap = 50.0f;
+  both(", soft cap", special);
+  special = makeCase(4, 1, 256, /*bf16=*/true);
+  special.window = 128;
+  both(", window 128", special);
+  special = makeCase(4, 1, 80, /*bf16=*/true);
+  both("", special);
+  std::vector<SequencePart> few(1, {1000, 3});
+  bench("3 tokens at 1000", makeCase(4, 1, 256, true), few, cpu, threads);
+  std::vector<SequencePart> many(32, {100, 1});
+  bench("32 sequences at 100", makeCase(4, 1, 256, true), many, cpu, threads);
   return 0;
 }
