@@ -1,0 +1,312 @@
+//===- Evaluator.cpp - One step through a module --------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Reference/Evaluator.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/Endian.h"
+
+using namespace mlir;
+using namespace clade;
+using namespace clade::reference;
+
+//===----------------------------------------------------------------------===//
+// Weights
+//===----------------------------------------------------------------------===//
+
+WeightValues::WeightValues(rt::LoadedWeights loaded)
+    : weights(std::move(loaded)), widened(weights.numSlots()) {}
+
+/// The elements of `bytes`, little-endian, as f32.
+static void widen(rt::ByteSpan bytes, Element element,
+                  MutableArrayRef<float> values) {
+  auto *data = reinterpret_cast<const char *>(bytes.data());
+  for (auto [i, value] : llvm::enumerate(values)) {
+    switch (element) {
+    case Element::F32:
+      value =
+          std::bit_cast<float>(llvm::support::endian::read32le(data + 4 * i));
+      break;
+    case Element::BF16:
+      value = rt::bf16ToF32(llvm::support::endian::read16le(data + 2 * i));
+      break;
+    case Element::F16:
+      value = rt::f16ToF32(llvm::support::endian::read16le(data + 2 * i));
+      break;
+    case Element::I32:
+      value =
+          static_cast<int32_t>(llvm::support::endian::read32le(data + 4 * i));
+      break;
+    }
+  }
+}
+
+FailureOr<Tensor> WeightValues::get(ParamOp op, int64_t slot,
+                                    const Batch &batch) {
+  NamedTensorType type = op.getResult().getType();
+  if (type.getLayout())
+    return op.emitError() << "expected a weight that is not packed, got "
+                          << type;
+  FailureOr<Tensor> result = makeTensor(op, type, batch);
+  if (failed(result))
+    return failure();
+  std::shared_ptr<std::vector<float>> &values = widened[slot];
+  if (!values) {
+    rt::ByteSpan bytes = weights.slot(slot);
+    int64_t width = isNarrow(result->element) ? 2 : 4;
+    if (static_cast<int64_t>(bytes.size()) != result->size() * width)
+      return op.emitError() << "expected a weight of " << result->size() * width
+                            << " bytes, got " << bytes.size();
+    values = result->elements;
+    widen(bytes, result->element, *values);
+  }
+  result->elements = values;
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Evaluator
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// The values of one function or kernel that runs.
+using Values = llvm::DenseMap<Value, Tensor>;
+
+class Evaluator {
+public:
+  explicit Evaluator(const StepContext &context) : context(context) {}
+
+  /// Runs `block` on `arguments`; those that are no tensors are left out.
+  /// Returns the operands of its terminator.
+  FailureOr<SmallVector<Tensor>> run(Block &block, ArrayRef<Tensor> arguments);
+
+private:
+  LogicalResult runOp(Operation &op, Values &values);
+  template <typename Op> FailureOr<Tensor> runPure(Op op, Values &values);
+  LogicalResult runRotaryTable(RotaryTableOp op, Values &values);
+  LogicalResult runLayers(LayersOp op, Values &values);
+  LogicalResult runKernel(KernelOp op, Values &values);
+  FailureOr<Tensor> runParam(ParamOp op);
+  /// Of each sequence of the step, state `state` of the layer that runs.
+  FailureOr<SmallVector<KeyValueState *>> states(Operation *op, int64_t state);
+
+  LogicalResult define(Operation &op, unsigned number, FailureOr<Tensor> value,
+                       Values &values);
+  LogicalResult defineAll(Operation &op, FailureOr<SmallVector<Tensor>> results,
+                          Values &values);
+
+  const StepContext &context;
+  /// The row of the schedule that runs; null outside of layers.
+  const LayerSlots *layer = nullptr;
+};
+} // namespace
+
+/// The tensors among `operands`; a batch is no tensor.
+static SmallVector<Tensor> tensorsOf(ValueRange operands, Values &values) {
+  SmallVector<Tensor> tensors;
+  for (Value operand : operands)
+    if (auto it = values.find(operand); it != values.end())
+      tensors.push_back(it->second);
+  return tensors;
+}
+
+LogicalResult Evaluator::define(Operation &op, unsigned number,
+                                FailureOr<Tensor> value, Values &values) {
+  if (failed(value))
+    return failure();
+  if (context.observer)
+    context.observer({&op, number, layer ? layer->layer : -1, *value});
+  values[op.getResult(number)] = std::move(*value);
+  return success();
+}
+
+LogicalResult Evaluator::defineAll(Operation &op,
+                                   FailureOr<SmallVector<Tensor>> results,
+                                   Values &values) {
+  if (failed(results))
+    return failure();
+  if (results->size() != op.getNumResults())
+    return op.emitError() << "expected " << op.getNumResults()
+                          << " results, got " << results->size();
+  for (auto [number, result] : llvm::enumerate(*results))
+    if (failed(define(op, number, result, values)))
+      return failure();
+  return success();
+}
+
+FailureOr<SmallVector<Tensor>> Evaluator::run(Block &block,
+                                              ArrayRef<Tensor> arguments) {
+  Values values;
+  const Tensor *next = arguments.begin();
+  for (BlockArgument argument : block.getArguments()) {
+    if (!isa<NamedTensorType>(argument.getType()))
+      continue;
+    if (next == arguments.end())
+      return emitError(argument.getLoc())
+             << "expected a value for argument " << argument.getArgNumber();
+    values[argument] = *next++;
+  }
+  for (Operation &op : block) {
+    if (isa<func::ReturnOp, YieldOp>(op))
+      return tensorsOf(op.getOperands(), values);
+    if (failed(runOp(op, values)))
+      return failure();
+  }
+  return emitError(block.getParentOp()->getLoc())
+         << "expected func.return or clade.yield at the end";
+}
+
+FailureOr<SmallVector<KeyValueState *>> Evaluator::states(Operation *op,
+                                                          int64_t state) {
+  if (!layer)
+    return op->emitError() << "expected a layer to run, as it uses a state";
+  SmallVector<KeyValueState *> result;
+  for (SequenceStates *sequence : context.sequences)
+    result.push_back(&(*sequence)[layer->firstState + state]);
+  return result;
+}
+
+FailureOr<Tensor> Evaluator::runParam(ParamOp op) {
+  ArrayRef<StringRef> params = context.slots.globals;
+  if (layer)
+    params = context.slots.kinds[layer->kind].params;
+  const StringRef *found = llvm::find(params, op.getName());
+  if (found == params.end())
+    return op.emitError() << "expected '@" << op.getName()
+                          << "' to have a slot";
+  int64_t first = layer ? layer->firstWeight : 0;
+  return context.weights.get(op, first + (found - params.begin()),
+                             context.batch);
+}
+
+LogicalResult Evaluator::runKernel(KernelOp op, Values &values) {
+  SmallVector<Tensor> inputs = tensorsOf(op.getInputs(), values);
+  return defineAll(*op, run(op.getBody().front(), inputs), values);
+}
+
+LogicalResult Evaluator::runLayers(LayersOp op, Values &values) {
+  ModuleOp module = context.module;
+  auto schedule = module.lookupSymbol<ScheduleOp>(op.getSchedule());
+  if (!schedule)
+    return op.emitError() << "expected '@" << op.getSchedule()
+                          << "' to name a clade.schedule";
+  if (layer)
+    return op.emitError() << "expected layers to run outside of layers";
+  SmallVector<Tensor> inputs = tensorsOf(op.getInputs(), values);
+  int64_t first = context.slots.firstLayer.lookup(op.getSchedule());
+  int64_t numLayers = schedule.getRows().size();
+  for (const LayerSlots &row :
+       ArrayRef(context.slots.layers).slice(first, numLayers)) {
+    layer = &row;
+    func::FuncOp kind = context.slots.kinds[row.kind].function;
+    FailureOr<SmallVector<Tensor>> carried = failure();
+    if (kind.isExternal())
+      kind.emitError() << "expected a layer function with a body";
+    else
+      carried = run(kind.getBody().front(), inputs);
+    layer = nullptr;
+    if (failed(carried))
+      return failure();
+    llvm::copy(*carried, inputs.begin());
+  }
+  inputs.truncate(op.getNumResults());
+  return defineAll(*op, std::move(inputs), values);
+}
+
+LogicalResult Evaluator::runRotaryTable(RotaryTableOp op, Values &values) {
+  FailureOr<std::pair<Tensor, Tensor>> tables =
+      evaluate(op, values[op.getPositions()], context.batch);
+  if (failed(tables))
+    return failure();
+  return defineAll(*op, SmallVector<Tensor>{tables->first, tables->second},
+                   values);
+}
+
+/// An op whose rule takes its operands one by one.
+template <typename Op>
+FailureOr<Tensor> Evaluator::runPure(Op op, Values &values) {
+  const Batch &batch = context.batch;
+  if constexpr (std::is_same_v<Op, ConstantOp> ||
+                std::is_same_v<Op, PositionsOp>)
+    return evaluate(op, batch);
+  else if constexpr (std::is_same_v<Op, BinaryOp>)
+    return evaluate(op, values[op.getLhs()], values[op.getRhs()], batch);
+  else if constexpr (std::is_same_v<Op, EmbedOp>)
+    return evaluate(op, values[op.getIds()], values[op.getTable()], batch);
+  else if constexpr (std::is_same_v<Op, RopeOp>)
+    return evaluate(op, values[op.getInput()], values[op.getCos()],
+                    values[op.getSin()], batch);
+  else
+    return evaluate(op, values[op.getInput()], batch);
+}
+
+LogicalResult Evaluator::runOp(Operation &op, Values &values) {
+  const Batch &batch = context.batch;
+  auto defineResult = [&](Operation *op, FailureOr<Tensor> value) {
+    return define(*op, 0, std::move(value), values);
+  };
+  return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
+      .Case<UnaryOp, BinaryOp, CastOp, ConstantOp, ReduceOp, SoftmaxOp, ViewOp,
+            SliceOp, SpreadOp, SelectOp, PositionsOp, RopeOp, EmbedOp>(
+          [&](auto op) { return defineResult(op, runPure(op, values)); })
+      .Case([&](ParamOp op) { return defineResult(op, runParam(op)); })
+      .Case([&](JoinOp op) {
+        return defineResult(
+            op, evaluate(op, tensorsOf(op.getInputs(), values), batch));
+      })
+      .Case([&](LinearOp op) {
+        const Tensor *bias = op.getBias() ? &values[op.getBias()] : nullptr;
+        return defineResult(op, evaluate(op, values[op.getInput()],
+                                         values[op.getWeight()], bias, batch));
+      })
+      .Case([&](RotaryTableOp op) { return runRotaryTable(op, values); })
+      .Case([&](LayersOp op) { return runLayers(op, values); })
+      .Case([&](KernelOp op) { return runKernel(op, values); })
+      .Case([&](AttendOp op) -> LogicalResult {
+        auto state = states(op, op.getState());
+        if (failed(state))
+          return failure();
+        return defineResult(op, evaluate(op, values[op.getQuery()],
+                                         values[op.getKey()],
+                                         values[op.getValue()], *state, batch));
+      })
+      .Case([&](CacheWriteOp op) -> LogicalResult {
+        auto state = states(op, op.getState());
+        if (failed(state))
+          return failure();
+        return evaluate(op, values[op.getKey()], values[op.getValue()], *state,
+                        batch);
+      })
+      .Case([&](AttendCachedOp op) -> LogicalResult {
+        auto state = states(op, op.getState());
+        if (failed(state))
+          return failure();
+        return defineResult(op,
+                            evaluate(op, values[op.getQuery()], *state, batch));
+      })
+      .Default([](Operation *op) {
+        return op->emitError()
+               << "expected an op with an interpreter rule, got '"
+               << op->getName() << "'";
+      });
+}
+
+FailureOr<Tensor> reference::evaluateEntry(func::FuncOp entry,
+                                           const StepContext &context) {
+  auto type = cast<NamedTensorType>(entry.getArgumentTypes().front());
+  FailureOr<Tensor> ids = makeTensor(entry, type, context.batch);
+  if (failed(ids))
+    return failure();
+  llvm::copy(context.batch.ids, ids->data().begin());
+  FailureOr<SmallVector<Tensor>> results =
+      Evaluator(context).run(entry.getBody().front(), *ids);
+  if (failed(results))
+    return failure();
+  if (results->size() != 1)
+    return entry.emitError() << "expected one result, got " << results->size();
+  return results->front();
+}

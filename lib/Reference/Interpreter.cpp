@@ -1,0 +1,221 @@
+//===- Interpreter.cpp - Runs the clade dialect by its rules --------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Weights, sequences and steps; Evaluator.cpp runs the ops.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Reference/Interpreter.h"
+
+#include "lib/Reference/Evaluator.h"
+#include "lib/Weights/Serialize.h"
+
+using namespace mlir;
+using namespace clade;
+using namespace clade::reference;
+
+namespace {
+/// A sequence; its states are empty once it is removed.
+struct Sequence {
+  int64_t scaledLength;
+  int64_t length = 0;
+  bool removed = false;
+  SequenceStates states;
+};
+} // namespace
+
+/// Token ids and positions are held as f32, which is exact up to here.
+static constexpr int64_t maxInteger = int64_t(1) << 24;
+
+class Interpreter::Impl {
+public:
+  ModuleOp module;
+  func::FuncOp entry;
+  SlotTable slots;
+  WeightValues weights;
+  std::vector<Sequence> sequences;
+  std::function<void(const Event &)> observer;
+
+  LogicalResult checkChunks(ArrayRef<SequenceChunk> chunks);
+  Batch makeBatch(ArrayRef<SequenceChunk> chunks) const;
+  FailureOr<Tensor> run(ArrayRef<SequenceChunk> chunks, const Batch &batch);
+};
+
+/// Whether the interpreter can call `entry`.
+static LogicalResult checkEntry(func::FuncOp entry) {
+  FunctionType type = entry.getFunctionType();
+  auto isTokens = [](Type argument) {
+    auto tensor = dyn_cast<NamedTensorType>(argument);
+    return tensor && tensor.getRank() == 1 && tensor.hasSequence() &&
+           tensor.getElementType().isInteger(32);
+  };
+  auto isRows = [](Type result) {
+    auto tensor = dyn_cast<NamedTensorType>(result);
+    return tensor && tensor.hasSequence() &&
+           tensor.getNames().front() == selectedAxis;
+  };
+  if (entry.isExternal() || type.getNumInputs() != 2 ||
+      !isTokens(type.getInput(0)) || !isa<BatchType>(type.getInput(1)) ||
+      type.getNumResults() != 1 || !isRows(type.getResult(0)))
+    return entry.emitError() << "expected an entry from i32 tokens and a batch "
+                                "to one tensor over "
+                                "'selected', got "
+                             << type;
+  return success();
+}
+
+/// The entry of this name, or the only one.
+static FailureOr<func::FuncOp> findEntry(ModuleOp module, StringRef name) {
+  SmallVector<func::FuncOp> entries;
+  for (auto function : module.getOps<func::FuncOp>())
+    if (function->hasAttr(entryAttr) &&
+        (name.empty() || function.getSymName() == name))
+      entries.push_back(function);
+  if (entries.size() == 1)
+    return entries.front();
+  if (!name.empty())
+    return module.emitError() << "expected an entry '@" << name << "'";
+  return module.emitError() << "expected one function with '" << entryAttr
+                            << "', got " << entries.size();
+}
+
+FailureOr<std::unique_ptr<Interpreter>>
+Interpreter::create(ModuleOp module, const rt::Checkpoint &checkpoint,
+                    const rt::LoadOptions &options, StringRef entryName) {
+  FailureOr<func::FuncOp> entry = findEntry(module, entryName);
+  if (failed(entry) || failed(checkEntry(*entry)))
+    return failure();
+  FailureOr<SlotTable> slots = assignSlots(module);
+  if (failed(slots))
+    return failure();
+  FailureOr<std::string> table = serializeWeights(module, *slots);
+  if (failed(table))
+    return failure();
+
+  auto impl = std::make_unique<Impl>();
+  impl->module = module;
+  impl->entry = *entry;
+  impl->slots = std::move(*slots);
+  if (impl->slots.numWeights > 0) {
+    auto program = rt::WeightTable::parse(*table, "weights");
+    if (!program.ok())
+      return module.emitError() << program.status().message();
+    auto weights = rt::loadWeights(*program, checkpoint, options);
+    if (!weights.ok())
+      return module.emitError() << weights.status().message();
+    impl->weights = WeightValues(std::move(*weights));
+  }
+  return std::unique_ptr<Interpreter>(new Interpreter(std::move(impl)));
+}
+
+Interpreter::Interpreter(std::unique_ptr<Impl> impl) : impl(std::move(impl)) {}
+Interpreter::~Interpreter() = default;
+
+int Interpreter::addSequence(int64_t scaledLength) {
+  impl->sequences.push_back(
+      {scaledLength, 0, false, SequenceStates(impl->slots.numStates)});
+  return impl->sequences.size() - 1;
+}
+
+void Interpreter::removeSequence(int sequence) {
+  impl->sequences[sequence].removed = true;
+  impl->sequences[sequence].states = {};
+}
+
+int64_t Interpreter::length(int sequence) const {
+  return impl->sequences[sequence].length;
+}
+
+void Interpreter::setObserver(std::function<void(const Event &)> observer) {
+  impl->observer = std::move(observer);
+}
+
+LogicalResult Interpreter::Impl::checkChunks(ArrayRef<SequenceChunk> chunks) {
+  llvm::DenseSet<int> seen;
+  if (chunks.empty())
+    return entry.emitError() << "expected at least one chunk in a step";
+  for (const SequenceChunk &chunk : chunks) {
+    if (chunk.sequence < 0 ||
+        chunk.sequence >= static_cast<int>(sequences.size()) ||
+        sequences[chunk.sequence].removed)
+      return entry.emitError()
+             << "expected a known sequence, got " << chunk.sequence;
+    if (!seen.insert(chunk.sequence).second)
+      return entry.emitError() << "expected one chunk of each sequence, got "
+                                  "several of "
+                               << chunk.sequence;
+    if (chunk.tokens.empty())
+      return entry.emitError()
+             << "expected at least one token of sequence " << chunk.sequence;
+    if (!chunk.wanted.empty() && chunk.wanted.size() != chunk.tokens.size())
+      return entry.emitError()
+             << "expected " << chunk.tokens.size()
+             << " marks of wanted tokens, got " << chunk.wanted.size();
+    int64_t end = sequences[chunk.sequence].length + chunk.tokens.size();
+    if (end > maxInteger)
+      return entry.emitError() << "expected at most " << maxInteger
+                               << " tokens in a sequence, got " << end;
+    for (int32_t token : chunk.tokens)
+      if (token < 0 || token >= maxInteger)
+        return entry.emitError() << "expected token ids from 0 to "
+                                 << maxInteger - 1 << ", got " << token;
+  }
+  return success();
+}
+
+Batch Interpreter::Impl::makeBatch(ArrayRef<SequenceChunk> chunks) const {
+  Batch batch;
+  for (auto [row, chunk] : llvm::enumerate(chunks)) {
+    const Sequence &sequence = sequences[chunk.sequence];
+    int64_t last = chunk.tokens.size() - 1;
+    for (auto [i, token] : llvm::enumerate(chunk.tokens)) {
+      bool wanted = chunk.wanted.empty() ? static_cast<int64_t>(i) == last
+                                         : chunk.wanted[i];
+      if (wanted)
+        batch.selected.push_back(batch.numTokens());
+      batch.ids.push_back(token);
+      batch.sequenceOf.push_back(row);
+      batch.positions.push_back(sequence.length + i);
+    }
+    batch.scaledLengths.push_back(sequence.scaledLength);
+  }
+  return batch;
+}
+
+FailureOr<Tensor> Interpreter::Impl::run(ArrayRef<SequenceChunk> chunks,
+                                         const Batch &batch) {
+  SmallVector<SequenceStates *> states;
+  for (const SequenceChunk &chunk : chunks)
+    states.push_back(&sequences[chunk.sequence].states);
+  FailureOr<Tensor> result =
+      evaluateEntry(entry, {module, slots, weights, batch, states, observer});
+  for (const SequenceChunk &chunk : chunks) {
+    Sequence &sequence = sequences[chunk.sequence];
+    if (succeeded(result))
+      sequence.length += chunk.tokens.size();
+    for (KeyValueState &state : sequence.states)
+      state.truncate(sequence.length);
+  }
+  return result;
+}
+
+FailureOr<std::vector<std::vector<float>>>
+Interpreter::step(ArrayRef<SequenceChunk> chunks) {
+  if (failed(impl->checkChunks(chunks)))
+    return failure();
+  Batch batch = impl->makeBatch(chunks);
+  FailureOr<Tensor> result = impl->run(chunks, batch);
+  if (failed(result))
+    return failure();
+  std::vector<std::vector<float>> rows;
+  int64_t size = result->rowSize();
+  for (int64_t row = 0; row < result->numRows(); ++row) {
+    ArrayRef<float> values = result->data().slice(row * size, size);
+    rows.emplace_back(values.begin(), values.end());
+  }
+  return rows;
+}

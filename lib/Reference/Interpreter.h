@@ -1,0 +1,84 @@
+//===- Interpreter.h - Runs the clade dialect by its rules ------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The reference interpreter: what a module means, one obvious rule per op
+// (Rules.h). It is the oracle for published implementations on one side and for
+// passes and kernels on the other. It runs modules before weights are packed.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_LIB_REFERENCE_INTERPRETER_H
+#define CLADE_LIB_REFERENCE_INTERPRETER_H
+
+#include "lib/Reference/Tensor.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "runtime/Weights/WeightLoader.h"
+
+#include <functional>
+
+namespace clade::reference {
+
+/// Some next tokens of one sequence.
+struct SequenceChunk {
+  /// What addSequence returned; at most one chunk of each in a step.
+  int sequence = 0;
+  std::vector<int32_t> tokens;
+  /// As long as `tokens`: whose outputs the caller wants. Empty for those of
+  /// the last token alone.
+  std::vector<bool> wanted;
+};
+
+/// One result of one op, just computed.
+struct Event {
+  mlir::Operation *op;
+  unsigned resultNumber;
+  /// The layer that runs, counted from 0 over its schedule; -1 outside.
+  int64_t layer;
+  const Tensor &value;
+};
+
+/// Runs one entry function of a module, step by step, over sequences that it
+/// remembers. Errors are diagnostics at the op that fails. Not thread-safe.
+class Interpreter {
+public:
+  /// Loads the weights of `module` from `checkpoint`. `entry` names a function
+  /// with the attribute `clade.entry`, from (tokens [token] i32, batch) to one
+  /// tensor [selected, …]; empty for the only one. The module outlives the
+  /// interpreter and does not change.
+  static mlir::FailureOr<std::unique_ptr<Interpreter>>
+  create(mlir::ModuleOp module, const rt::Checkpoint &checkpoint,
+         const rt::LoadOptions &options = {}, llvm::StringRef entry = {});
+  ~Interpreter();
+
+  /// Starts a sequence and gives its number. Rotary scalings that depend on
+  /// length are fixed for `scaledLength` tokens.
+  int addSequence(int64_t scaledLength);
+
+  /// Forgets what a sequence holds; its number is not used again.
+  void removeSequence(int sequence);
+
+  /// Tokens that a sequence holds.
+  int64_t length(int sequence) const;
+
+  /// Runs `chunks` together: a mix of prefill and decode. Returns one row of
+  /// the entry's result for each wanted token, in the order of the chunks.
+  /// After an error the sequences are as they were before.
+  mlir::FailureOr<std::vector<std::vector<float>>>
+  step(llvm::ArrayRef<SequenceChunk> chunks);
+
+  /// Calls `observer` after each op of each later step; null for none.
+  void setObserver(std::function<void(const Event &)> observer);
+
+private:
+  class Impl;
+  explicit Interpreter(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl;
+};
+
+} // namespace clade::reference
+
+#endif // CLADE_LIB_REFERENCE_INTERPRETER_H
