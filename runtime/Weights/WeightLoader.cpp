@@ -76,7 +76,8 @@ private:
     int64_t firstPiece = 0; ///< Number of its first piece among all.
   };
 
-  Status bindSlot(const WeightEntry &entry, size_t index);
+  Status bindEntry(const WeightEntry &entry);
+  Status bindSlot(const WeightEntry &entry, int64_t layer, int32_t slot);
   Status allocate();
   Status fill();
   void work(bool isCaller);
@@ -88,6 +89,8 @@ private:
   LoadedWeights result;
   std::vector<Job> jobs;
   std::vector<int32_t> jobSlots; ///< The slot of each job.
+  /// Slots that hold what an earlier slot holds.
+  std::vector<std::pair<int32_t, int32_t>> aliases;
   int64_t pieceCount = 0;
   int64_t totalBytes = 0; ///< Of all jobs.
 
@@ -97,8 +100,23 @@ private:
   std::atomic<bool> outOfMemory{false};
 };
 
-Status WeightLoader::bindSlot(const WeightEntry &entry, size_t index) {
-  int64_t layer = entry.layers.empty() ? 0 : entry.layers[index];
+/// Binds the slots of `entry`; those made from the same layer share a weight.
+Status WeightLoader::bindEntry(const WeightEntry &entry) {
+  bool isLayered = mentionsLayer(entry.program);
+  std::map<int64_t, int32_t> slotOfLayer;
+  for (size_t i = 0; i < entry.slots.size(); ++i) {
+    int64_t layer = isLayered ? entry.layers[i] : 0;
+    auto [found, isNew] = slotOfLayer.emplace(layer, entry.slots[i]);
+    if (isNew)
+      CLADE_RETURN_IF_ERROR(bindSlot(entry, layer, entry.slots[i]));
+    else
+      aliases.emplace_back(entry.slots[i], found->second);
+  }
+  return {};
+}
+
+Status WeightLoader::bindSlot(const WeightEntry &entry, int64_t layer,
+                              int32_t slot) {
   auto resolve = [&](const WeightNode &source) {
     return resolveSource(checkpoint, source, layer);
   };
@@ -107,12 +125,12 @@ Status WeightLoader::bindSlot(const WeightEntry &entry, size_t index) {
   if (!bound.ok())
     return bound.takeStatus().withContext("weight " + quoteName(entry.param));
 
-  size_t slot = static_cast<size_t>(entry.slots[index]);
   Evaluator &evaluator = **bound;
   int64_t size = evaluator.bytes(evaluator.count());
   const std::byte *inPlace = evaluator.direct(0, evaluator.count());
   if (options.useMappings && inPlace && isAligned(inPlace)) {
-    result.spans[slot] = {inPlace, static_cast<size_t>(size)};
+    result.spans[static_cast<size_t>(slot)] = {inPlace,
+                                               static_cast<size_t>(size)};
     result.mapped += size;
     return {};
   }
@@ -124,7 +142,7 @@ Status WeightLoader::bindSlot(const WeightEntry &entry, size_t index) {
   pieceCount += ceilDiv(evaluator.count(), job.piece);
   job.evaluator = std::move(*bound);
   jobs.push_back(std::move(job));
-  jobSlots.push_back(entry.slots[index]);
+  jobSlots.push_back(slot);
   return {};
 }
 
@@ -231,10 +249,12 @@ Status WeightLoader::fill() {
 StatusOr<LoadedWeights> WeightLoader::run() {
   result.spans.resize(static_cast<size_t>(table.numSlots));
   for (const WeightEntry &entry : table.entries)
-    for (size_t i = 0; i < entry.slots.size(); ++i)
-      CLADE_RETURN_IF_ERROR(bindSlot(entry, i));
+    CLADE_RETURN_IF_ERROR(bindEntry(entry));
   CLADE_RETURN_IF_ERROR(allocate());
   CLADE_RETURN_IF_ERROR(fill());
+  for (auto [slot, original] : aliases)
+    result.spans[static_cast<size_t>(slot)] =
+        result.spans[static_cast<size_t>(original)];
   for (ByteSpan span : result.spans)
     result.slots.push_back(span.data());
   if (result.mapped > 0)

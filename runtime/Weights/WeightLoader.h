@@ -65,7 +65,9 @@ private:
   std::vector<std::shared_ptr<const MappedFile>> mappings;
 };
 
-/// Makes every slot of `table` from `checkpoint`. Errors name parameter and
+/// Makes every slot of `table` from `checkpoint`. Slots of one entry that come
+/// from the same layer, or from a program without layers, share one weight.
+/// Errors name parameter and
 /// tensor: NotFound for a tensor that the checkpoint lacks, InvalidArgument for
 /// one with another shape or dtype, ResourceExhausted without enough memory,
 /// Cancelled.

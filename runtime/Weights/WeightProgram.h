@@ -62,12 +62,16 @@ struct WeightNode {
 /// Reads one program, {"op": …}. InvalidArgument names the operation at fault.
 StatusOr<WeightNode> parseWeightProgram(std::string_view text);
 
+/// Whether a source of `program` has "{layer}" in its name.
+bool mentionsLayer(const WeightNode &program);
+
 /// One row of the table: a program, run once for each slot.
 struct WeightEntry {
   std::string param;           ///< The compiled parameter, for messages.
   std::vector<int32_t> slots;  ///< At least one.
   std::vector<int32_t> layers; ///< As long as `slots`, or empty: slots[i] is
-                               ///< made with "{layer}" = layers[i].
+                               ///< made with "{layer}" = layers[i]. Not empty
+                               ///< if the program mentions a layer.
   WeightNode program;
 };
 

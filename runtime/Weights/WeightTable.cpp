@@ -46,12 +46,6 @@ std::string expectedInteger(const char *key, int64_t maximum) {
          std::to_string(maximum);
 }
 
-bool mentionsLayer(const WeightNode &node) {
-  if (node.name.find(layerPlaceholder) != std::string::npos)
-    return true;
-  return std::any_of(node.inputs.begin(), node.inputs.end(), mentionsLayer);
-}
-
 /// "slot": n or "slots": […] as a list.
 StatusOr<std::vector<int64_t>> readSlots(const json &value) {
   bool single = member(value, "slot");
@@ -197,6 +191,12 @@ clade::rt::rejectUnknownKeys(const json &object,
     if (std::find(known.begin(), known.end(), key) == known.end())
       return invalid("unknown key " + quoteName(key));
   return {};
+}
+
+bool clade::rt::mentionsLayer(const WeightNode &node) {
+  if (node.name.find(layerPlaceholder) != std::string::npos)
+    return true;
+  return std::any_of(node.inputs.begin(), node.inputs.end(), mentionsLayer);
 }
 
 std::string clade::rt::expandLayer(std::string_view name, int64_t layer) {

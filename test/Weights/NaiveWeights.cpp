@@ -1,0 +1,165 @@
+//===- NaiveWeights.cpp - Weight programs by their definition
+//--------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "test/Weights/NaiveWeights.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+using namespace clade::rt;
+using namespace clade::rt::test;
+
+namespace {
+
+using Index = std::vector<int64_t>;
+
+int64_t countOf(const std::vector<int64_t> &shape) {
+  int64_t count = 1;
+  for (int64_t dim : shape)
+    count *= dim;
+  return count;
+}
+
+Index indexAt(int64_t flat, const std::vector<int64_t> &shape) {
+  Index index(shape.size());
+  for (size_t i = shape.size(); i-- > 0;) {
+    index[i] = flat % shape[i];
+    flat /= shape[i];
+  }
+  return index;
+}
+
+float &at(NaiveTensor &tensor, const Index &index) {
+  int64_t flat = 0;
+  for (size_t i = 0; i < index.size(); ++i)
+    flat = flat * tensor.shape[i] + index[i];
+  return tensor.values[static_cast<size_t>(flat)];
+}
+
+float roundTo(DType type, float value) {
+  if (type == DType::BF16)
+    return bf16ToF32(f32ToBF16(value));
+  return type == DType::F16 ? f16ToF32(f32ToF16(value)) : value;
+}
+
+/// The input element that result element `index` is, for ops that only move.
+Index movedFrom(const WeightNode &node, const NaiveTensor &input, Index index) {
+  size_t axis = static_cast<size_t>(node.axis);
+  if (node.op == WeightOp::Slice) {
+    index[axis] += node.begin;
+    return index;
+  }
+  if (node.op == WeightOp::Transpose) {
+    Index from(index.size());
+    for (size_t i = 0; i < index.size(); ++i)
+      from[static_cast<size_t>(node.perm[i])] = index[i];
+    return from;
+  }
+  // Rope: pair j of a head is rows j and j + half, or rows 2j and 2j + 1.
+  int64_t size = input.shape[0] / node.heads, half = size / 2;
+  int64_t head = index[0] / size, row = index[0] % size;
+  if (node.op == WeightOp::RopeUnpermute)
+    index[0] = head * size + (row < half ? 2 * row : 2 * (row - half) + 1);
+  else
+    index[0] = head * size + (row % 2 == 0 ? row / 2 : row / 2 + half);
+  return index;
+}
+
+void concat(const WeightNode &node, std::vector<NaiveTensor> &inputs,
+            NaiveTensor &result) {
+  size_t axis = static_cast<size_t>(node.axis);
+  int64_t start = 0;
+  for (NaiveTensor &input : inputs) {
+    for (int64_t i = 0; i < countOf(input.shape); ++i) {
+      Index index = indexAt(i, input.shape);
+      index[axis] += start;
+      at(result, index) = input.values[static_cast<size_t>(i)];
+    }
+    start += input.shape[axis];
+  }
+}
+
+void unitRows(NaiveTensor &result) {
+  size_t columns = static_cast<size_t>(result.shape[1]);
+  for (size_t row = 0; row < result.values.size(); row += columns) {
+    double sum = 0;
+    for (size_t i = 0; i < columns; ++i)
+      sum += std::pow(static_cast<double>(result.values[row + i]), 2);
+    float norm = roundTo(result.dtype, static_cast<float>(std::sqrt(sum)));
+    for (size_t i = 0; i < columns; ++i) {
+      float &value = result.values[row + i];
+      value = roundTo(result.dtype, value / std::max(norm, 1e-12f));
+    }
+  }
+}
+
+void pack(const WeightNode &node, NaiveTensor &input, NaiveTensor &result) {
+  for (int64_t i = 0; i < countOf(input.shape); ++i) {
+    Index index = indexAt(i, input.shape);
+    at(result, {index[0] / node.rows, index[1] / node.inner,
+                index[0] % node.rows, index[1] % node.inner}) =
+        input.values[static_cast<size_t>(i)];
+  }
+}
+
+} // namespace
+
+NaiveTensor
+clade::rt::test::evaluate(const WeightNode &node,
+                          const std::map<std::string, NaiveTensor> &sources) {
+  if (node.op == WeightOp::Source)
+    return sources.at(node.name);
+  std::vector<NaiveTensor> inputs;
+  for (const WeightNode &input : node.inputs)
+    inputs.push_back(evaluate(input, sources));
+  NaiveTensor result = {node.dtype, node.shape, {}};
+  result.values.assign(static_cast<size_t>(countOf(node.shape)), 0.0f);
+
+  switch (node.op) {
+  case WeightOp::Concat:
+    concat(node, inputs, result);
+    break;
+  case WeightOp::Slice:
+  case WeightOp::Transpose:
+  case WeightOp::RopeUnpermute:
+  case WeightOp::RopePermute:
+    for (int64_t i = 0; i < countOf(node.shape); ++i)
+      result.values[static_cast<size_t>(i)] =
+          at(inputs[0], movedFrom(node, inputs[0], indexAt(i, node.shape)));
+    break;
+  case WeightOp::Pack:
+    pack(node, inputs[0], result);
+    break;
+  default:
+    result.values = inputs[0].values;
+    for (float &value : result.values) {
+      // Not for all: -0 + 0 would be 0.
+      if (node.op == WeightOp::Shift)
+        value += node.value;
+      value = roundTo(node.dtype, value);
+    }
+    if (node.op == WeightOp::UnitRows)
+      unitRows(result);
+  }
+  return result;
+}
+
+std::vector<std::byte> clade::rt::test::encode(const NaiveTensor &tensor) {
+  std::vector<std::byte> bytes;
+  for (float value : tensor.values) {
+    uint16_t half =
+        tensor.dtype == DType::BF16 ? f32ToBF16(value) : f32ToF16(value);
+    bool wide = tensor.dtype == DType::F32;
+    const void *from = wide ? static_cast<const void *>(&value) : &half;
+    size_t size = wide ? sizeof(value) : sizeof(half);
+    const auto *begin = static_cast<const std::byte *>(from);
+    bytes.insert(bytes.end(), begin, begin + size);
+  }
+  return bytes;
+}
