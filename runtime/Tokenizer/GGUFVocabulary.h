@@ -1,0 +1,43 @@
+//===- GGUFVocabulary.h - The vocabulary of a GGUF file ---------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_RUNTIME_TOKENIZER_GGUFVOCABULARY_H
+#define CLADE_RUNTIME_TOKENIZER_GGUFVOCABULARY_H
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace clade::rt {
+
+/// What `tokenizer.ggml.*` says in a GGUF file. A key that the file lacks is an
+/// empty list, an empty string or nothing.
+struct GGUFVocabulary {
+  /// `model`: "llama" (SentencePiece BPE) or "gpt2" (byte-level BPE).
+  std::string model;
+  /// `pre`: how "gpt2" splits text into words, such as "llama-bpe" or "qwen2".
+  std::string pre;
+  /// `tokens`; the id is the position.
+  std::vector<std::string> tokens;
+  /// `scores`, one for each token; "llama" needs them.
+  std::vector<float> scores;
+  /// `token_type`, one for each token: 1 normal, 2 unknown, 3 control, 4 user
+  /// defined, 5 unused, 6 byte. Without it all tokens are normal.
+  std::vector<int32_t> tokenTypes;
+  /// `merges`, each "left right", most important first; "gpt2" needs them.
+  std::vector<std::string> merges;
+  /// `bos_token_id` and so on.
+  std::optional<int32_t> bosId, eosId, unknownId, paddingId;
+  /// `add_bos_token`, `add_eos_token`, `add_space_prefix`. The default depends
+  /// on model and pre.
+  std::optional<bool> addBos, addEos, addSpacePrefix;
+};
+
+} // namespace clade::rt
+
+#endif // CLADE_RUNTIME_TOKENIZER_GGUFVOCABULARY_H

@@ -1,0 +1,393 @@
+//===- JsonFile.cpp - Reading a tokenizer.json file -----------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Tokenizer/JsonFile.h"
+
+#include <limits>
+
+using namespace clade::rt;
+using nlohmann::json;
+
+//===----------------------------------------------------------------------===//
+// JsonView
+//===----------------------------------------------------------------------===//
+
+const char *clade::rt::describeType(const json &value) {
+  switch (value.type()) {
+  case json::value_t::null:
+    return "null";
+  case json::value_t::object:
+    return "an object";
+  case json::value_t::array:
+    return "a list";
+  case json::value_t::string:
+    return "a string";
+  case json::value_t::boolean:
+    return "a boolean";
+  case json::value_t::number_integer:
+    return "a negative integer";
+  case json::value_t::number_unsigned:
+    return "an integer";
+  case json::value_t::number_float:
+    return "a fraction";
+  default:
+    return "something else";
+  }
+}
+
+Status JsonView::corruption(const std::string &message) const {
+  return Status::corruption(path.empty() ? message
+                                         : "'" + path + "': " + message);
+}
+
+Status JsonView::unsupported(const std::string &message) const {
+  return Status::unsupported("'" + path + "': " + message);
+}
+
+Status JsonView::unsupportedType(const std::string &kind,
+                                 const std::string &type) const {
+  return unsupported(kind + " type '" + type + "' is not supported");
+}
+
+Status JsonView::wrongType(const char *expected) const {
+  return corruption(std::string("expected ") + expected + ", got " +
+                    describeType(*value));
+}
+
+bool JsonView::has(const char *key) const { return find(key).has_value(); }
+
+std::optional<JsonView> JsonView::find(const char *key) const {
+  if (!value->is_object())
+    return std::nullopt;
+  auto member = value->find(key);
+  if (member == value->end() || member->is_null())
+    return std::nullopt;
+  return JsonView(&*member, path.empty() ? key : path + "." + key);
+}
+
+StatusOr<JsonView> JsonView::at(const char *key) const {
+  if (!value->is_object())
+    return wrongType("an object");
+  auto member = value->find(key);
+  if (member == value->end())
+    return corruption("'" + std::string(key) + "' is missing");
+  return JsonView(&*member, path.empty() ? key : path + "." + key);
+}
+
+StatusOr<std::vector<JsonView>> JsonView::elements() const {
+  if (!value->is_array())
+    return wrongType("a list");
+  std::vector<JsonView> result;
+  result.reserve(value->size());
+  for (size_t i = 0; i < value->size(); ++i)
+    result.emplace_back(&(*value)[i], path + "[" + std::to_string(i) + "]");
+  return result;
+}
+
+StatusOr<std::vector<std::pair<std::string, JsonView>>>
+JsonView::members() const {
+  if (!value->is_object())
+    return wrongType("an object");
+  std::vector<std::pair<std::string, JsonView>> result;
+  for (auto member = value->begin(); member != value->end(); ++member)
+    result.emplace_back(member.key(),
+                        JsonView(&*member, path + "." + member.key()));
+  return result;
+}
+
+StatusOr<std::string> JsonView::asString() const {
+  if (!value->is_string())
+    return wrongType("a string");
+  return value->get_ref<const std::string &>();
+}
+
+StatusOr<uint64_t> JsonView::asSize() const {
+  if (!value->is_number_unsigned())
+    return wrongType("a non-negative integer");
+  return value->get<uint64_t>();
+}
+
+StatusOr<int32_t> JsonView::asId() const {
+  CLADE_ASSIGN_OR_RETURN(uint64_t id, asSize());
+  if (id > std::numeric_limits<int32_t>::max())
+    return corruption("expected a token id below 2147483648, got " +
+                      std::to_string(id));
+  return static_cast<int32_t>(id);
+}
+
+StatusOr<bool> JsonView::asBool() const {
+  if (!value->is_boolean())
+    return wrongType("a boolean");
+  return value->get<bool>();
+}
+
+StatusOr<std::string> JsonView::stringAt(const char *key) const {
+  CLADE_ASSIGN_OR_RETURN(JsonView member, at(key));
+  return member.asString();
+}
+
+StatusOr<uint64_t> JsonView::sizeAt(const char *key) const {
+  CLADE_ASSIGN_OR_RETURN(JsonView member, at(key));
+  return member.asSize();
+}
+
+StatusOr<bool> JsonView::boolAt(const char *key) const {
+  CLADE_ASSIGN_OR_RETURN(JsonView member, at(key));
+  return member.asBool();
+}
+
+StatusOr<std::string> JsonView::stringOr(const char *key,
+                                         std::string fallback) const {
+  std::optional<JsonView> member = find(key);
+  if (!member)
+    return fallback;
+  return member->asString();
+}
+
+StatusOr<bool> JsonView::boolOr(const char *key, bool fallback) const {
+  std::optional<JsonView> member = find(key);
+  if (!member)
+    return fallback;
+  return member->asBool();
+}
+
+//===----------------------------------------------------------------------===//
+// Parsing
+//===----------------------------------------------------------------------===//
+
+namespace {
+constexpr size_t maxDepth = 64;
+
+/// Receives the parser's events: builds the tree, and takes the lists of the
+/// model apart from it.
+class FileHandler {
+public:
+  explicit FileHandler(JsonFile &file) : file(file) {}
+
+  Status takeStatus() { return std::move(error); }
+
+  // The names of these functions are those of nlohmann::json_sax.
+  bool null() { return scalar(nullptr); }
+  bool boolean(bool value) { return scalar(value); }
+  bool number_integer(int64_t value) { return scalar(value); }
+  bool number_unsigned(uint64_t value) { return scalar(value); }
+  bool number_float(double value, const std::string &) { return scalar(value); }
+  bool string(std::string &value) { return scalar(std::move(value)); }
+  bool binary(std::vector<uint8_t> &) { return false; }
+  bool start_object(size_t) { return open(json::object()); }
+  bool end_object() { return close(); }
+  bool start_array(size_t) { return open(json::array()); }
+  bool end_array() { return close(); }
+  bool key(std::string &name);
+  bool parse_error(size_t position, const std::string &,
+                   const nlohmann::detail::exception &) {
+    errorPosition = position;
+    return false;
+  }
+
+  size_t errorPosition = 0;
+
+private:
+  enum class List { None, Vocabulary, Merges };
+
+  bool fail(const std::string &message) {
+    error = Status::corruption(message);
+    return false;
+  }
+  bool open(json container);
+  bool close();
+  bool scalar(json value);
+  bool listItem(json &&value);
+  json *insert(json &&value);
+  List listAt(const json &container) const;
+  bool atEntryLevel() const { return stack.size() == listDepth; }
+  bool finishEntry(const json &entry);
+  bool addVocabularyEntry(const json &entry);
+  bool addMerge(const json &entry);
+
+  JsonFile &file;
+  /// The open containers, outermost first.
+  std::vector<json *> stack;
+  std::vector<std::string> keys;
+  /// The list that is being read, and the depth of its entries.
+  List list = List::None;
+  size_t listDepth = 0;
+  /// Stands for the list in `stack`; its entry while that is a container.
+  json listHolder, entry;
+  Status error;
+};
+} // namespace
+
+bool FileHandler::key(std::string &name) {
+  keys.back() = name;
+  if (list != List::None)
+    return true;
+  if (stack.back()->contains(name))
+    return fail("key '" + name + "' appears twice");
+  return true;
+}
+
+/// Whether the container about to be opened is one of the model's lists.
+FileHandler::List FileHandler::listAt(const json &container) const {
+  if (list != List::None || stack.size() != 2 || keys[0] != "model" ||
+      !stack.back()->is_object())
+    return List::None;
+  if (keys[1] == "vocab")
+    return List::Vocabulary;
+  return keys[1] == "merges" && container.is_array() ? List::Merges
+                                                     : List::None;
+}
+
+json *FileHandler::insert(json &&value) {
+  if (stack.empty()) {
+    file.root = std::move(value);
+    return &file.root;
+  }
+  json &parent = *stack.back();
+  if (parent.is_array()) {
+    parent.push_back(std::move(value));
+    return &parent.back();
+  }
+  json &slot = parent[keys.back()];
+  slot = std::move(value);
+  return &slot;
+}
+
+bool FileHandler::open(json container) {
+  if (stack.size() >= maxDepth)
+    return fail("nested deeper than " + std::to_string(maxDepth) + " levels");
+  List opened = listAt(container);
+  if (opened != List::None) {
+    bool isObject = container.is_object();
+    list = opened;
+    listDepth = stack.size() + 1;
+    if (list == List::Vocabulary)
+      file.vocabularyForm = isObject ? JsonFile::VocabularyForm::Object
+                                     : JsonFile::VocabularyForm::List;
+    else
+      file.hasMerges = true;
+    insert(nullptr);
+    listHolder = std::move(container);
+    stack.push_back(&listHolder);
+    keys.emplace_back();
+    return true;
+  }
+  if (list == List::None) {
+    stack.push_back(insert(std::move(container)));
+  } else if (atEntryLevel()) {
+    entry = std::move(container);
+    stack.push_back(&entry);
+  } else {
+    return fail("'model." + keys[1] + "': entry " +
+                std::to_string(list == List::Merges ? file.merges.size()
+                                                    : file.vocabulary.size()) +
+                " is nested too deeply");
+  }
+  keys.emplace_back();
+  return true;
+}
+
+bool FileHandler::close() {
+  stack.pop_back();
+  keys.pop_back();
+  if (list == List::None)
+    return true;
+  if (stack.size() < listDepth) {
+    list = List::None;
+    return true;
+  }
+  return finishEntry(entry);
+}
+
+bool FileHandler::scalar(json value) {
+  if (list == List::None) {
+    insert(std::move(value));
+    return true;
+  }
+  return listItem(std::move(value));
+}
+
+bool FileHandler::listItem(json &&value) {
+  if (atEntryLevel())
+    return finishEntry(value);
+  if (!entry.is_array())
+    return finishEntry(entry);
+  entry.push_back(std::move(value));
+  return true;
+}
+
+bool FileHandler::finishEntry(const json &value) {
+  return list == List::Merges ? addMerge(value) : addVocabularyEntry(value);
+}
+
+bool FileHandler::addVocabularyEntry(const json &value) {
+  if (file.vocabularyForm == JsonFile::VocabularyForm::Object) {
+    const std::string &token = keys.back();
+    if (!value.is_number_unsigned() ||
+        value.get<uint64_t>() > std::numeric_limits<int32_t>::max())
+      return fail("'model.vocab': expected an id below 2147483648 for token '" +
+                  token + "', got " + describeType(value));
+    file.vocabulary.push_back({token, value.get<int64_t>(), 0});
+    return true;
+  }
+  size_t index = file.vocabulary.size();
+  if (!value.is_array() || value.size() != 2 || !value[0].is_string() ||
+      !value[1].is_number())
+    return fail("'model.vocab[" + std::to_string(index) +
+                "]': expected a token and its score, got " +
+                describeType(value));
+  file.vocabulary.push_back({value[0].get<std::string>(),
+                             static_cast<int64_t>(index),
+                             value[1].get<double>()});
+  return true;
+}
+
+bool FileHandler::addMerge(const json &value) {
+  auto malformed = [&] {
+    return fail("'model.merges[" + std::to_string(file.merges.size()) +
+                "]': expected two tokens, got " + describeType(value));
+  };
+  if (value.is_array()) {
+    if (value.size() != 2 || !value[0].is_string() || !value[1].is_string())
+      return malformed();
+    file.merges.emplace_back(value[0].get_ref<const std::string &>(),
+                             value[1].get_ref<const std::string &>());
+    return true;
+  }
+  if (!value.is_string())
+    return malformed();
+  // The older form: both tokens in one string, with one space between them.
+  const std::string &text = value.get_ref<const std::string &>();
+  if (text.starts_with("#version"))
+    return true;
+  size_t space = text.find(' ');
+  if (space == std::string::npos ||
+      text.find(' ', space + 1) != std::string::npos)
+    return fail("'model.merges[" + std::to_string(file.merges.size()) +
+                "]': expected two tokens with one space between them, got '" +
+                text + "'");
+  file.merges.emplace_back(text.substr(0, space), text.substr(space + 1));
+  return true;
+}
+
+StatusOr<JsonFile> JsonFile::parse(std::string_view text) {
+  JsonFile file;
+  FileHandler handler(file);
+  // The handler reports syntax errors; what is left to throw is memory.
+  bool parsed = json::sax_parse(text.begin(), text.end(), &handler);
+  Status error = handler.takeStatus();
+  if (!error.ok())
+    return error;
+  if (parsed)
+    return file;
+  // Blanks at the end of a truncated file are not where the trouble is.
+  if (handler.errorPosition >= text.size())
+    return Status::corruption("the JSON text ends too early, after " +
+                              std::to_string(text.size()) + " bytes");
+  return Status::corruption("not JSON: unexpected text at byte " +
+                            std::to_string(handler.errorPosition));
+}
