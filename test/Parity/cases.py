@@ -1,0 +1,181 @@
+#===- cases.py - The tiny checkpoints that parity is shown on ---------------===#
+#
+# Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+#===------------------------------------------------------------------------===#
+#
+# One row a case: which transformers class, which configuration, in the current
+# or the older published form of config.json, and how the sequences are laid
+# out. checkpoint.py turns a row into files.
+#
+#===------------------------------------------------------------------------===#
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    model: str  # "Llama" stands for LlamaConfig and LlamaForCausalLM
+    config: dict  # arguments of the configuration class
+    old: dict | None = None  # published in the older form, with these keys instead of rope_parameters
+    omit: tuple = ()  # keys that config.json leaves out
+    shard: str | None = None  # save_pretrained's max_shard_size: several files and an index
+    lengths: tuple = (64, 37, 1)  # tokens of each prompt of the batch
+    steps: int = 32  # forced decode steps after each prompt
+    one_call: bool = False  # the reference takes prompt and forced tokens in one call
+    chunks: tuple = (1, 7, 64)  # prefill piece sizes to try
+    group: str = "tiny"
+
+
+def case(name, model, base, **options):
+    layout = {k: options.pop(k) for k in list(options) if k in Case.__dataclass_fields__}
+    return Case(name, model, {**base, **options}, **layout)
+
+
+LLAMA = dict(vocab_size=512, hidden_size=256, intermediate_size=384, num_hidden_layers=4, num_attention_heads=8,
+             num_key_value_heads=4, max_position_embeddings=2048)
+MISTRAL = {**LLAMA, "sliding_window": 20}
+QWEN2 = {**LLAMA, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}
+QWEN3 = {**QWEN2, "head_dim": 48}
+GEMMA3 = {**LLAMA, "num_hidden_layers": 7, "head_dim": 48, "query_pre_attn_scalar": 36, "sliding_window": 16,
+          "layer_types": ["sliding_attention", "sliding_attention", "full_attention"] * 2 + ["sliding_attention"]}
+
+
+def llama(name, **options):
+    return case(f"llama-{name}", "Llama", LLAMA, **options)
+
+
+def mistral(name, **options):
+    return case(f"mistral-{name}", "Mistral", MISTRAL, **options)
+
+
+def qwen2(name, **options):
+    return case(f"qwen2-{name}", "Qwen2", QWEN2, **options)
+
+
+def qwen3(name, **options):
+    return case(f"qwen3-{name}", "Qwen3", QWEN3, **options)
+
+
+def gemma3(name, **options):
+    return case(f"gemma3-{name}", "Gemma3", GEMMA3, **options)
+
+
+def rope(kind, theta=10000.0, **parameters):
+    return {"rope_type": kind, "rope_theta": theta, **parameters}
+
+
+def both_forms(name, kind, theta, parameters, **options):
+    """The same scaling as rope_parameters and as rope_theta with rope_scaling (which said `type` at first)."""
+    key = "rope_type" if kind == "llama3" else "type"
+    old = {"rope_theta": theta, "rope_scaling": {key: kind, **parameters}}
+    yield llama(name, rope_parameters=rope(kind, theta, **parameters), **options)
+    yield llama(f"{name}-old", rope_parameters=rope(kind, theta, **parameters), old=old, **options)
+
+
+def long_factors(top):
+    return [1.0 + (top - 1.0) * i / 15 for i in range(16)]
+
+
+LLAMA3 = dict(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
+YARN = dict(factor=4.0, original_max_position_embeddings=512)
+LONGROPE = dict(short_factor=long_factors(1.3), long_factor=long_factors(6.0))
+# The reference scales for the longest position of a call, Clade for the whole sequence: the two agree where a
+# sequence stays on one side of the threshold, and in one call.
+ALONE = dict(lengths=(64,), chunks=(64,))
+
+SHAPES = [
+    llama("plain"),
+    llama("mha", num_key_value_heads=8),
+    llama("gqa4", num_key_value_heads=2),
+    llama("mqa", num_key_value_heads=1),
+    llama("head-dim", head_dim=48),
+    llama("odd-sizes", vocab_size=509, hidden_size=280, intermediate_size=401, head_dim=28, num_attention_heads=5,
+          num_key_value_heads=5, num_hidden_layers=5),
+    llama("attention-bias", attention_bias=True),
+    llama("mlp-bias", mlp_bias=True),
+    llama("all-bias-tied", attention_bias=True, mlp_bias=True, tie_word_embeddings=True),
+    llama("tied", tie_word_embeddings=True),
+    llama("gelu", hidden_act="gelu_pytorch_tanh"),
+    llama("eps", rms_norm_eps=1e-3),
+    llama("sharded", shard="2MB"),
+    llama("old-form", rope_parameters=rope("default", 50000.0), old={"rope_theta": 50000.0, "rope_scaling": None}),
+    llama("oldest-form", num_key_value_heads=8, old={}, omit=("num_key_value_heads", "head_dim", "attention_bias",
+          "mlp_bias", "tie_word_embeddings")),
+]
+
+ROPE = [
+    *both_forms("linear", "linear", 10000.0, dict(factor=4.0)),
+    *both_forms("llama3", "llama3", 500000.0, LLAMA3),
+    *both_forms("yarn", "yarn", 10000.0, YARN),
+    llama("yarn-options", rope_parameters=rope("yarn", 1e6, **YARN, beta_fast=16.0, beta_slow=2.0, truncate=False,
+          attention_factor=0.9)),
+    llama("yarn-mscale", rope_parameters=rope("yarn", **YARN, mscale=1.0, mscale_all_dim=0.7)),
+    *both_forms("dynamic", "dynamic", 10000.0, dict(factor=4.0), **ALONE),
+    llama("dynamic-beyond", rope_parameters=rope("dynamic", factor=4.0), max_position_embeddings=32, one_call=True,
+          lengths=(48,), chunks=(48,)),
+    *both_forms("longrope", "longrope", 10000.0,
+                dict(**LONGROPE, factor=8.0, original_max_position_embeddings=256), **ALONE),
+    llama("longrope-beyond", rope_parameters=rope("longrope", **LONGROPE, original_max_position_embeddings=32),
+          max_position_embeddings=256, **ALONE),
+    llama("longrope-outside", rope_parameters=rope("longrope", **LONGROPE, original_max_position_embeddings=32),
+          max_position_embeddings=256,
+          old={"rope_theta": 10000.0, "rope_scaling": {"type": "longrope", **LONGROPE},
+               "original_max_position_embeddings": 32}, **ALONE),
+]
+
+FAMILIES = [
+    mistral("window"),
+    mistral("full", sliding_window=None),
+    mistral("old-form", old={"rope_theta": 10000.0}, head_dim=40),
+    qwen2("plain"),
+    qwen2("tied", tie_word_embeddings=True),
+    qwen2("sliding", use_sliding_window=True, sliding_window=24, max_window_layers=2),
+    qwen2("sliding-old", use_sliding_window=True, sliding_window=24, max_window_layers=1,
+          old={"rope_theta": 1e6}, omit=("layer_types",)),
+    qwen2("layer-types", use_sliding_window=True, sliding_window=24,
+          layer_types=["sliding_attention", "full_attention"] * 2),
+    qwen2("yarn-old", rope_parameters=rope("yarn", 1e6, **YARN),
+          old={"rope_theta": 1e6, "rope_scaling": {"type": "yarn", **YARN}}),
+    qwen3("plain"),
+    qwen3("attention-bias", attention_bias=True),
+    qwen3("tied-gqa4", tie_word_embeddings=True, num_key_value_heads=2),
+    qwen3("sliding-old", use_sliding_window=True, sliding_window=24, max_window_layers=2, old={"rope_theta": 1e6},
+          omit=("layer_types",)),
+    qwen3("default-head", head_dim=128, num_attention_heads=4, num_key_value_heads=2, omit=("head_dim",)),
+    gemma3("plain"),
+    gemma3("soft-cap", final_logit_softcapping=6.0),
+    gemma3("untied-bias", tie_word_embeddings=False, attention_bias=True),
+    gemma3("linear", rope_parameters={"full_attention": rope("linear", 1e6, factor=8.0),
+                                      "sliding_attention": rope("default", 5000.0)}),
+    gemma3("old-form", layer_types=(["sliding_attention"] * 5 + ["full_attention"]) + ["sliding_attention"],
+           rope_parameters={"full_attention": rope("linear", 1e6, factor=8.0),
+                            "sliding_attention": rope("default", 10000.0)},
+           old={"rope_theta": 1e6, "rope_local_base_freq": 10000.0, "sliding_window_pattern": 6,
+                "rope_scaling": {"rope_type": "linear", "factor": 8.0}},
+           omit=("layer_types", "_sliding_window_pattern")),
+]
+
+# Windows and angles past position 8,192, where f64 angles would differ by 1e-4.
+LONG_SIZE = dict(vocab_size=256, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2,
+                 num_key_value_heads=1, max_position_embeddings=16384)
+LONG_LAYOUT = dict(group="long", lengths=(8250,), steps=16, chunks=(500, 8250))
+LONG = [
+    llama("long", **LONG_SIZE, **LONG_LAYOUT),
+    llama("long-llama3", **LONG_SIZE, **LONG_LAYOUT, rope_parameters=rope(
+        "llama3", 500000.0, **{**LLAMA3, "original_max_position_embeddings": 4096})),
+    mistral("long", **{**LONG_SIZE, "sliding_window": 300}, **LONG_LAYOUT),
+    gemma3("long", **{**LONG_SIZE, "sliding_window": 512, "layer_types": ["sliding_attention", "full_attention"]},
+           **LONG_LAYOUT),
+]
+
+CASES = SHAPES + ROPE + FAMILIES + LONG
+
+
+def select(patterns, group):
+    """The cases of a group whose names contain one of the patterns, all of them if there are none."""
+    found = [c for c in CASES if c.group == group and (not patterns or any(p in c.name for p in patterns))]
+    if not found:
+        raise SystemExit(f"no case of group '{group}' matches {patterns}")
+    return found

@@ -1,0 +1,91 @@
+#===- clade.py - Calling the clade command ----------------------------------===#
+#
+# Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+#===------------------------------------------------------------------------===#
+#
+# The few commands that the parity tests use, as the command line contract has
+# them. Whatever goes wrong is a CladeError with one line of explanation.
+#
+#===------------------------------------------------------------------------===#
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+from safetensors.numpy import load_file
+
+
+class CladeError(Exception):
+    pass
+
+
+def default_binary():
+    tree = pathlib.Path(__file__).parents[2]
+    built = [*tree.glob("build*/bin/clade"), *tree.glob("build*/*/bin/clade")]
+    found = os.environ.get("CLADE") or max(built, key=lambda p: p.stat().st_mtime, default=None) or shutil.which("clade")
+    return str(found) if found else None
+
+
+def add_options(parser):
+    """What every test that runs clade offers on its command line."""
+    parser.add_argument("--clade", default=default_binary(), help="the binary (default: $CLADE, the newest build)")
+    parser.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="of one clade command")
+    parser.add_argument("--threads", type=int, help="passed on to clade")
+    parser.add_argument("--precision", choices=["reference", "fused"], help="passed on to clade")
+
+
+class Clade:
+    def __init__(self, options):
+        if not options.clade:
+            raise SystemExit("no clade binary found: build it, or name it with --clade")
+        self.binary = options.clade
+        self.timeout = options.timeout
+        self.run_options = []
+        if options.threads:
+            self.run_options += ["--threads", str(options.threads)]
+        if options.precision:
+            self.run_options += ["--precision", options.precision]
+
+    def call(self, *arguments):
+        command = [self.binary, *map(str, arguments)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=self.timeout)
+        except subprocess.TimeoutExpired:
+            raise CladeError(f"'clade {arguments[0]}' ran longer than {self.timeout:g} s") from None
+        except OSError as error:
+            raise CladeError(str(error)) from None
+        if done.returncode:
+            said = done.stderr.strip().splitlines() or ["nothing on stderr"]
+            how = f"signal {-done.returncode}" if done.returncode < 0 else f"status {done.returncode}"
+            line = next((s for s in said if "error" in s), said[-1])
+            raise CladeError(f"'clade {arguments[0]}' ended with {how}: {line}")
+        return done.stdout
+
+    def compile(self, checkpoint, artifact, dtype=None):
+        self.call("compile", checkpoint, "-o", artifact, *(["--dtype", dtype] if dtype else []))
+
+    def logits(self, model, batch, chunk=None, interpret=False, dtype=None):
+        """Logits [token, vocab] of each sequence of a batch, a list of {tokens, force, max_tokens}."""
+        options = [*self.run_options, *(["--interpret"] if interpret else [])]
+        options += ["--chunk", chunk] if chunk else []
+        options += ["--dtype", dtype] if dtype else []
+        with tempfile.TemporaryDirectory(prefix="clade-parity-") as work:
+            request, answer = pathlib.Path(work, "batch.json"), pathlib.Path(work, "logits.safetensors")
+            request.write_text(json.dumps(batch))
+            self.call("run", model, "--batch", request, "--logits", answer, *options)
+            try:
+                tensors = load_file(answer)
+                return [tensors[f"logits.{i}"] for i in range(len(tensors))]
+            except (OSError, KeyError, ValueError) as error:
+                raise CladeError(f"the logits cannot be read: {error}") from None
+
+    def generate(self, model, tokens, max_tokens, dtype=None):
+        """What --json prints after greedy decoding that no stop token ends."""
+        options = [*self.run_options, *(["--dtype", dtype] if dtype else [])]
+        text = ",".join(map(str, tokens))
+        return json.loads(self.call("run", model, "--tokens", text, "--max-tokens", max_tokens, "--ignore-eos", "--json",
+                                    *options))
