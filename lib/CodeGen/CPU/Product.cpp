@@ -57,12 +57,8 @@ private:
                               int64_t firstColumn);
   void accumulate(OpBuilder &builder, Value a, Value w, Value step,
                   int64_t firstColumn, MutableArrayRef<Value> sums);
-  void accumulateF32(OpBuilder &builder, Value a, ArrayRef<Value> w,
-                     Value offset, MutableArrayRef<Value> sums);
-  void accumulateDot(OpBuilder &builder, Value a, ArrayRef<Value> w,
-                     Value offset, MutableArrayRef<Value> sums);
-  void accumulateWidened(OpBuilder &builder, Value a, ArrayRef<Value> w,
-                         Value offset, MutableArrayRef<Value> sums);
+  SmallVector<Value, 2> factors(OpBuilder &builder, Value groups);
+  Value multiplyAdd(OpBuilder &builder, Value a, Value w, Value sum);
   void emitRows(OpBuilder &builder, Tile tile);
   void emitPanelEnd(OpBuilder &builder, Value panel,
                     function_ref<void(OpBuilder &, int64_t columns)> body);
@@ -209,58 +205,48 @@ void ProductEmitter::accumulate(OpBuilder &builder, Value a, Value w,
                   emitMul(builder, loc, step,
                           emitIndex(builder, loc, target.panelRows * pack)));
   Value aStep =
-      emitAddress(builder, loc, a, Target::activationType(element),
+      emitAddress(builder, loc, a, element,
                   emitMul(builder, loc, step,
                           emitIndex(builder, loc, shape.rowTile * pack)));
-  auto type = VectorType::get(target.width * pack, element);
-  SmallVector<Value> columns;
+  // The P elements of one row or column fill 32 bits.
+  Type group = element.isF32() ? element : Type(builder.getI32Type());
+  auto load = [&](Type type, Value base, int64_t index) -> Value {
+    Value address = emitAddress(builder, loc, base, element,
+                                emitIndex(builder, loc, index * pack));
+    return LLVM::LoadOp::create(builder, loc, type, address,
+                                element.getIntOrFloatBitWidth() / 8);
+  };
+  SmallVector<SmallVector<Value, 2>> columns;
   for (int64_t v = 0; v < vectors(); ++v) {
-    int64_t column = firstColumn + v * target.width;
-    columns.push_back(emitLoad(builder, loc, type, wStep,
-                               emitIndex(builder, loc, column * pack)));
+    Value column = load(VectorType::get(target.width, group), wStep,
+                        firstColumn + v * target.width);
+    columns.push_back(factors(builder, column));
   }
   for (int64_t row = 0; row < shape.rowTile; ++row) {
-    Value offset = emitIndex(builder, loc, row * pack);
-    auto rowSums = sums.slice(row * vectors(), vectors());
-    if (element.isF32())
-      accumulateF32(builder, aStep, columns, offset, rowSums);
-    else if (target.hasBF16)
-      accumulateDot(builder, aStep, columns, offset, rowSums);
-    else
-      accumulateWidened(builder, aStep, columns, offset, rowSums);
+    Value scalar = load(group, aStep, row);
+    SmallVector<Value, 2> splats =
+        factors(builder, emitSplat(builder, loc, scalar, target.width));
+    for (int64_t v = 0; v < vectors(); ++v)
+      for (auto [splat, column] : llvm::zip_equal(splats, columns[v])) {
+        Value &sum = sums[row * vectors() + v];
+        sum = multiplyAdd(builder, splat, column, sum);
+      }
   }
 }
 
-void ProductEmitter::accumulateF32(OpBuilder &builder, Value a,
-                                   ArrayRef<Value> w, Value offset,
-                                   MutableArrayRef<Value> sums) {
-  Value scalar = emitLoad(builder, loc, builder.getF32Type(), a, offset);
-  Value splat = emitSplat(builder, loc, scalar, target.width);
-  for (auto [sum, column] : llvm::zip_equal(sums, w))
-    sum = emitMultiplyAdd(builder, loc, target, splat, column, sum);
-}
-
-/// Two elements of K in one instruction; the pair is broadcast as 32 bits.
-void ProductEmitter::accumulateDot(OpBuilder &builder, Value a,
-                                   ArrayRef<Value> w, Value offset,
-                                   MutableArrayRef<Value> sums) {
-  Value address = emitAddress(builder, loc, a, shape.elementType, offset);
-  Value pair = LLVM::LoadOp::create(builder, loc, builder.getI32Type(), address,
-                                    /*alignment=*/2);
-  Value splat = emitSplat(builder, loc, pair, target.width);
-  Value pairs =
-      vector::BitCastOp::create(builder, loc, w.front().getType(), splat);
-  auto name = builder.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512");
-  for (auto [sum, column] : llvm::zip_equal(sums, w))
-    sum = LLVM::CallIntrinsicOp::create(builder, loc, sum.getType(), name,
-                                        ValueRange{sum, pairs, column})
-              .getResult(0);
-}
-
-/// The even and the odd element of each pair of bf16 as f32.
-static std::pair<Value, Value> widenPairs(OpBuilder &builder, Location loc,
-                                          Value pairs) {
-  auto type = cast<VectorType>(pairs.getType());
+/// What `multiplyAdd` takes of a vector of groups: f32 itself, pairs of bf16
+/// for the CPU's dot product, or their even and their odd elements as f32.
+/// Without the dot product there must be no vector of bf16: LLVM would take it
+/// apart, element by element.
+SmallVector<Value, 2> ProductEmitter::factors(OpBuilder &builder,
+                                              Value groups) {
+  if (shape.elementType.isF32())
+    return {groups};
+  auto type = cast<VectorType>(groups.getType());
+  if (target.hasBF16) {
+    auto pairs = VectorType::get(2 * target.width, builder.getBF16Type());
+    return {vector::BitCastOp::create(builder, loc, pairs, groups)};
+  }
   auto constant = [&](int32_t bits) {
     return arith::ConstantOp::create(builder, loc, type,
                                      DenseElementsAttr::get(type, bits));
@@ -269,28 +255,20 @@ static std::pair<Value, Value> widenPairs(OpBuilder &builder, Location loc,
     Type f32 = type.cloneWith(std::nullopt, builder.getF32Type());
     return arith::BitcastOp::create(builder, loc, f32, bits);
   };
-  Value even = arith::ShLIOp::create(builder, loc, pairs, constant(16));
-  Value odd = arith::AndIOp::create(builder, loc, pairs,
+  Value even = arith::ShLIOp::create(builder, loc, groups, constant(16));
+  Value odd = arith::AndIOp::create(builder, loc, groups,
                                     constant(static_cast<int32_t>(0xffff0000)));
   return {asFloat(even), asFloat(odd)};
 }
 
-void ProductEmitter::accumulateWidened(OpBuilder &builder, Value a,
-                                       ArrayRef<Value> w, Value offset,
-                                       MutableArrayRef<Value> sums) {
-  Type i32 = builder.getI32Type();
-  auto pairType = VectorType::get(target.width, i32);
-  Value address = emitAddress(builder, loc, a, shape.elementType, offset);
-  Value pair =
-      LLVM::LoadOp::create(builder, loc, i32, address, /*alignment=*/2);
-  auto [aEven, aOdd] =
-      widenPairs(builder, loc, emitSplat(builder, loc, pair, target.width));
-  for (auto [sum, column] : llvm::zip_equal(sums, w)) {
-    Value bits = vector::BitCastOp::create(builder, loc, pairType, column);
-    auto [wEven, wOdd] = widenPairs(builder, loc, bits);
-    sum = emitMultiplyAdd(builder, loc, target, aEven, wEven, sum);
-    sum = emitMultiplyAdd(builder, loc, target, aOdd, wOdd, sum);
-  }
+Value ProductEmitter::multiplyAdd(OpBuilder &builder, Value a, Value w,
+                                  Value sum) {
+  if (shape.elementType.isF32() || !target.hasBF16)
+    return emitMultiplyAdd(builder, loc, target, a, w, sum);
+  auto name = builder.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512");
+  return LLVM::CallIntrinsicOp::create(builder, loc, sum.getType(), name,
+                                       ValueRange{sum, a, w})
+      .getResult(0);
 }
 
 /// Passes the buffered sums of a tile to the epilogue, rows below numTokens

@@ -53,12 +53,18 @@ static unsigned alignmentOf(Type type) {
 
 /// Masked accesses of bf16 go through i16, the type that backends know masks
 /// of.
-static Value asMaskable(OpBuilder &builder, Location loc, Value value) {
-  auto type = cast<VectorType>(value.getType());
-  if (!type.getElementType().isBF16())
+static Type asBits(Type type) {
+  auto vector = dyn_cast<VectorType>(type);
+  if (!vector || !vector.getElementType().isBF16())
+    return type;
+  return vector.cloneWith(std::nullopt,
+                          IntegerType::get(type.getContext(), 16));
+}
+
+static Value bitcast(OpBuilder &builder, Location loc, Type type, Value value) {
+  if (value.getType() == type)
     return value;
-  Type bits = type.cloneWith(std::nullopt, builder.getI16Type());
-  return arith::BitcastOp::create(builder, loc, bits, value);
+  return builder.createOrFold<arith::BitcastOp>(loc, type, value);
 }
 
 Value emitAddress(OpBuilder &builder, Location loc, Value base,
@@ -72,19 +78,21 @@ Value emitAddress(OpBuilder &builder, Location loc, Value base,
 Value emitLoad(OpBuilder &builder, Location loc, Type type, Value base,
                Value index) {
   Value address = emitAddress(builder, loc, base, elementOf(type), index);
-  return LLVM::LoadOp::create(builder, loc, type, address, alignmentOf(type));
+  Value bits = LLVM::LoadOp::create(builder, loc, asBits(type), address,
+                                    alignmentOf(type));
+  return bitcast(builder, loc, type, bits);
 }
 
 void emitStore(OpBuilder &builder, Location loc, Value value, Value base,
                Value index, Value mask) {
   Type type = value.getType();
   Value address = emitAddress(builder, loc, base, elementOf(type), index);
-  if (!mask) {
-    LLVM::StoreOp::create(builder, loc, value, address, alignmentOf(type));
-    return;
-  }
-  LLVM::MaskedStoreOp::create(builder, loc, asMaskable(builder, loc, value),
-                              address, mask, alignmentOf(type));
+  Value bits = bitcast(builder, loc, asBits(type), value);
+  if (mask)
+    LLVM::MaskedStoreOp::create(builder, loc, bits, address, mask,
+                                alignmentOf(type));
+  else
+    LLVM::StoreOp::create(builder, loc, bits, address, alignmentOf(type));
 }
 
 Value emitMaskedLoad(OpBuilder &builder, Location loc, VectorType type,
@@ -94,11 +102,11 @@ Value emitMaskedLoad(OpBuilder &builder, Location loc, VectorType type,
   Value address = emitAddress(builder, loc, base, elementOf(type), index);
   Value zero =
       arith::ConstantOp::create(builder, loc, type, builder.getZeroAttr(type));
-  Value passThrough = asMaskable(builder, loc, zero);
+  Value passThrough = bitcast(builder, loc, asBits(type), zero);
   Value loaded =
       LLVM::MaskedLoadOp::create(builder, loc, passThrough.getType(), address,
                                  mask, passThrough, alignmentOf(type));
-  return builder.createOrFold<arith::BitcastOp>(loc, type, loaded);
+  return bitcast(builder, loc, type, loaded);
 }
 
 Value emitConstantMask(OpBuilder &builder, Location loc, int64_t width,
