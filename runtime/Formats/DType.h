@@ -97,18 +97,15 @@ inline uint16_t f32ToBF16(float value) {
   return static_cast<uint16_t>(isNaN ? quiet : rounded);
 }
 
-/// Exact, also for subnormals; branch-free so that loops vectorise.
+/// Exact, also for subnormals; without branches so that loops vectorise.
 inline float f16ToF32(uint16_t bits) {
   uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
   uint32_t magnitude = bits & 0x7fffu;
-  // Normal: rebias the exponent by 112. Infinity and NaN: by 112 once more.
-  uint32_t normal = (magnitude << 13) + (112u << 23);
-  normal += magnitude >= 0x7c00u ? (112u << 23) : 0u;
-  // Subnormal: build 0.5 + magnitude * 2^-24 and take the 0.5 off again.
-  float subnormal = std::bit_cast<float>(magnitude | (126u << 23)) - 0.5f;
-  uint32_t result =
-      magnitude < 0x400u ? std::bit_cast<uint32_t>(subnormal) : normal;
-  return std::bit_cast<float>(sign | result);
+  // As f32 bits the exponent is 112 too small, of subnormals as of others.
+  float scaled = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
+  // Infinity and NaN keep their exponent of all ones.
+  uint32_t special = magnitude >= 0x7c00u ? 0x7f800000u : 0u;
+  return std::bit_cast<float>(sign | special | std::bit_cast<uint32_t>(scaled));
 }
 
 uint16_t f32ToF16(float value);
