@@ -24,6 +24,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace clade::spec {
 
@@ -91,8 +92,9 @@ struct Path : Node {
   ArrayRef<PathSegment> segments;
 };
 
-/// The path as the language writes it.
+/// The path or the expression as the language writes it, on one line.
 std::string toString(const Path &path);
+std::string toString(const Expr &expr);
 
 //===----------------------------------------------------------------------===//
 // Bodies and arguments

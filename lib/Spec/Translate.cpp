@@ -7,6 +7,7 @@
 
 #include "lib/Spec/Translate.h"
 
+#include "lib/Spec/Format.h"
 #include "lib/Spec/Parser.h"
 
 #include "mlir/Tools/mlir-translate/Translation.h"
@@ -14,6 +15,16 @@
 using namespace mlir;
 
 void clade::spec::registerSpecTranslations() {
+  static TranslateRegistration parse(
+      "parse-spec", "print the canonical text of a .spec file",
+      [](const std::shared_ptr<llvm::SourceMgr> &sourceMgr, raw_ostream &os,
+         MLIRContext *context) -> LogicalResult {
+        auto file = parseSpec(*sourceMgr, sourceMgr->getMainFileID(), context);
+        if (failed(file))
+          return failure();
+        os << format(**file, *sourceMgr);
+        return success();
+      });
   static TranslateRegistration dumpTree(
       "dump-spec", "print the syntax tree of a .spec file",
       [](const std::shared_ptr<llvm::SourceMgr> &sourceMgr, raw_ostream &os,
