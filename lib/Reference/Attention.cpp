@@ -141,9 +141,6 @@ static FailureOr<Tensor> attend(Operation *op, const Tensor &query,
     return failure();
   int64_t heads = query.shape[1], keySize = query.shape[2],
           valueSize = result->shape[2];
-  if (heads % kvHeads != 0)
-    return op->emitError() << "expected the number of key heads to divide "
-                           << heads << ", got " << kvHeads;
   for (int64_t token = 0; token < batch.numTokens(); ++token) {
     const KeyValueState &state = *states[batch.sequenceOf[token]];
     if (state.length <= batch.positions[token])

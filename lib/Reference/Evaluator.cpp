@@ -92,7 +92,7 @@ private:
   LogicalResult runKernel(KernelOp op, Values &values);
   FailureOr<Tensor> runParam(ParamOp op);
   /// Of each sequence of the step, state `state` of the layer that runs.
-  FailureOr<SmallVector<KeyValueState *>> states(Operation *op, int64_t state);
+  SmallVector<KeyValueState *> states(int64_t state);
 
   LogicalResult define(Operation &op, unsigned number, FailureOr<Tensor> value,
                        Values &values);
@@ -105,8 +105,14 @@ private:
 };
 } // namespace
 
+/// The value of `operand`, a tensor that some op or argument before defines.
+static const Tensor &valueOf(Value operand, const Values &values) {
+  return values.find(operand)->second;
+}
+
 /// The tensors among `operands`; a batch is no tensor.
-static SmallVector<Tensor> tensorsOf(ValueRange operands, Values &values) {
+static SmallVector<Tensor> tensorsOf(ValueRange operands,
+                                     const Values &values) {
   SmallVector<Tensor> tensors;
   for (Value operand : operands)
     if (auto it = values.find(operand); it != values.end())
@@ -129,9 +135,6 @@ LogicalResult Evaluator::defineAll(Operation &op,
                                    Values &values) {
   if (failed(results))
     return failure();
-  if (results->size() != op.getNumResults())
-    return op.emitError() << "expected " << op.getNumResults()
-                          << " results, got " << results->size();
   for (auto [number, result] : llvm::enumerate(*results))
     if (failed(define(op, number, result, values)))
       return failure();
@@ -143,12 +146,8 @@ FailureOr<SmallVector<Tensor>> Evaluator::run(Block &block,
   Values values;
   const Tensor *next = arguments.begin();
   for (BlockArgument argument : block.getArguments()) {
-    if (!isa<NamedTensorType>(argument.getType()))
-      continue;
-    if (next == arguments.end())
-      return emitError(argument.getLoc())
-             << "expected a value for argument " << argument.getArgNumber();
-    values[argument] = *next++;
+    if (isa<NamedTensorType>(argument.getType()))
+      values[argument] = *next++;
   }
   for (Operation &op : block) {
     if (isa<func::ReturnOp, YieldOp>(op))
@@ -156,14 +155,10 @@ FailureOr<SmallVector<Tensor>> Evaluator::run(Block &block,
     if (failed(runOp(op, values)))
       return failure();
   }
-  return emitError(block.getParentOp()->getLoc())
-         << "expected func.return or clade.yield at the end";
+  llvm_unreachable("a verified block ends in a terminator");
 }
 
-FailureOr<SmallVector<KeyValueState *>> Evaluator::states(Operation *op,
-                                                          int64_t state) {
-  if (!layer)
-    return op->emitError() << "expected a layer to run, as it uses a state";
+SmallVector<KeyValueState *> Evaluator::states(int64_t state) {
   SmallVector<KeyValueState *> result;
   for (SequenceStates *sequence : context.sequences)
     result.push_back(&(*sequence)[layer->firstState + state]);
@@ -175,9 +170,6 @@ FailureOr<Tensor> Evaluator::runParam(ParamOp op) {
   if (layer)
     params = context.slots.kinds[layer->kind].params;
   const StringRef *found = llvm::find(params, op.getName());
-  if (found == params.end())
-    return op.emitError() << "expected '@" << op.getName()
-                          << "' to have a slot";
   int64_t first = layer ? layer->firstWeight : 0;
   return context.weights.get(op, first + (found - params.begin()),
                              context.batch);
@@ -191,9 +183,6 @@ LogicalResult Evaluator::runKernel(KernelOp op, Values &values) {
 LogicalResult Evaluator::runLayers(LayersOp op, Values &values) {
   ModuleOp module = context.module;
   auto schedule = module.lookupSymbol<ScheduleOp>(op.getSchedule());
-  if (!schedule)
-    return op.emitError() << "expected '@" << op.getSchedule()
-                          << "' to name a clade.schedule";
   if (layer)
     return op.emitError() << "expected layers to run outside of layers";
   SmallVector<Tensor> inputs = tensorsOf(op.getInputs(), values);
@@ -219,7 +208,7 @@ LogicalResult Evaluator::runLayers(LayersOp op, Values &values) {
 
 LogicalResult Evaluator::runRotaryTable(RotaryTableOp op, Values &values) {
   FailureOr<std::pair<Tensor, Tensor>> tables =
-      evaluate(op, values[op.getPositions()], context.batch);
+      evaluate(op, valueOf(op.getPositions(), values), context.batch);
   if (failed(tables))
     return failure();
   return defineAll(*op, SmallVector<Tensor>{tables->first, tables->second},
@@ -230,22 +219,28 @@ LogicalResult Evaluator::runRotaryTable(RotaryTableOp op, Values &values) {
 template <typename Op>
 FailureOr<Tensor> Evaluator::runPure(Op op, Values &values) {
   const Batch &batch = context.batch;
+  auto at = [&](Value operand) -> const Tensor & {
+    return valueOf(operand, values);
+  };
   if constexpr (std::is_same_v<Op, ConstantOp> ||
                 std::is_same_v<Op, PositionsOp>)
     return evaluate(op, batch);
   else if constexpr (std::is_same_v<Op, BinaryOp>)
-    return evaluate(op, values[op.getLhs()], values[op.getRhs()], batch);
+    return evaluate(op, at(op.getLhs()), at(op.getRhs()), batch);
   else if constexpr (std::is_same_v<Op, EmbedOp>)
-    return evaluate(op, values[op.getIds()], values[op.getTable()], batch);
+    return evaluate(op, at(op.getIds()), at(op.getTable()), batch);
   else if constexpr (std::is_same_v<Op, RopeOp>)
-    return evaluate(op, values[op.getInput()], values[op.getCos()],
-                    values[op.getSin()], batch);
+    return evaluate(op, at(op.getInput()), at(op.getCos()), at(op.getSin()),
+                    batch);
   else
-    return evaluate(op, values[op.getInput()], batch);
+    return evaluate(op, at(op.getInput()), batch);
 }
 
 LogicalResult Evaluator::runOp(Operation &op, Values &values) {
   const Batch &batch = context.batch;
+  auto at = [&](Value operand) -> const Tensor & {
+    return valueOf(operand, values);
+  };
   auto defineResult = [&](Operation *op, FailureOr<Tensor> value) {
     return define(*op, 0, std::move(value), values);
   };
@@ -259,34 +254,25 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
             op, evaluate(op, tensorsOf(op.getInputs(), values), batch));
       })
       .Case([&](LinearOp op) {
-        const Tensor *bias = op.getBias() ? &values[op.getBias()] : nullptr;
-        return defineResult(op, evaluate(op, values[op.getInput()],
-                                         values[op.getWeight()], bias, batch));
+        const Tensor *bias = op.getBias() ? &at(op.getBias()) : nullptr;
+        return defineResult(op, evaluate(op, at(op.getInput()),
+                                         at(op.getWeight()), bias, batch));
       })
       .Case([&](RotaryTableOp op) { return runRotaryTable(op, values); })
       .Case([&](LayersOp op) { return runLayers(op, values); })
       .Case([&](KernelOp op) { return runKernel(op, values); })
-      .Case([&](AttendOp op) -> LogicalResult {
-        auto state = states(op, op.getState());
-        if (failed(state))
-          return failure();
-        return defineResult(op, evaluate(op, values[op.getQuery()],
-                                         values[op.getKey()],
-                                         values[op.getValue()], *state, batch));
+      .Case([&](AttendOp op) {
+        return defineResult(op, evaluate(op, at(op.getQuery()), at(op.getKey()),
+                                         at(op.getValue()),
+                                         states(op.getState()), batch));
       })
-      .Case([&](CacheWriteOp op) -> LogicalResult {
-        auto state = states(op, op.getState());
-        if (failed(state))
-          return failure();
-        return evaluate(op, values[op.getKey()], values[op.getValue()], *state,
-                        batch);
+      .Case([&](CacheWriteOp op) {
+        return evaluate(op, at(op.getKey()), at(op.getValue()),
+                        states(op.getState()), batch);
       })
-      .Case([&](AttendCachedOp op) -> LogicalResult {
-        auto state = states(op, op.getState());
-        if (failed(state))
-          return failure();
-        return defineResult(op,
-                            evaluate(op, values[op.getQuery()], *state, batch));
+      .Case([&](AttendCachedOp op) {
+        return defineResult(
+            op, evaluate(op, at(op.getQuery()), states(op.getState()), batch));
       })
       .Default([](Operation *op) {
         return op->emitError()

@@ -13,6 +13,7 @@
 
 #include "lib/Reference/Evaluator.h"
 #include "lib/Weights/Serialize.h"
+#include "mlir/IR/Verifier.h"
 
 using namespace mlir;
 using namespace clade;
@@ -86,6 +87,9 @@ static FailureOr<func::FuncOp> findEntry(ModuleOp module, StringRef name) {
 FailureOr<std::unique_ptr<Interpreter>>
 Interpreter::create(ModuleOp module, const rt::Checkpoint &checkpoint,
                     const rt::LoadOptions &options, StringRef entryName) {
+  // The rules rely on everything that the verifiers check.
+  if (failed(verify(module)))
+    return failure();
   FailureOr<func::FuncOp> entry = findEntry(module, entryName);
   if (failed(entry) || failed(checkEntry(*entry)))
     return failure();

@@ -21,9 +21,6 @@ using namespace clade::reference;
 FailureOr<Tensor> reference::evaluate(LinearOp op, const Tensor &input,
                                       const Tensor &weight, const Tensor *bias,
                                       const Batch &batch) {
-  if (weight.type.getLayout())
-    return op.emitError() << "expected a weight that is not packed, got "
-                          << weight.type;
   FailureOr<Tensor> result = makeTensor(op, op.getResult().getType(), batch);
   if (failed(result))
     return failure();
