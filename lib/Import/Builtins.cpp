@@ -1,0 +1,373 @@
+//===- Builtins.cpp - Built-ins on tensors and configuration --------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Elementwise functions, reductions, shapes, and functions of configuration
+// values. Built-ins that take weights are in BuiltinsWeights.cpp, those about
+// positions and attention in BuiltinsAttention.cpp.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Import/ArgReader.h"
+#include "runtime/Formats/DType.h"
+
+#include "llvm/ADT/StringSwitch.h"
+
+#include <cmath>
+
+using namespace clade;
+using namespace clade::import;
+using namespace mlir;
+
+Location Evaluator::named(Location loc) const {
+  if (currentBlock.empty())
+    return loc;
+  return NameLoc::get(StringAttr::get(builder.getContext(), currentBlock), loc);
+}
+
+NamedTensorType Evaluator::typeFor(const Shape &axes, Type elementType) {
+  SmallVector<StringAttr> names;
+  SmallVector<int64_t> shape;
+  for (const Dim &dim : axes) {
+    names.push_back(StringAttr::get(elementType.getContext(), dim.name));
+    shape.push_back(dim.size);
+  }
+  return NamedTensorType::get(elementType.getContext(), names, shape, elementType, Attribute());
+}
+
+mlir::Value Evaluator::constant(double value, Location loc) {
+  return ConstantOp::create(builder, named(loc), typeFor({}, f32()), builder.getF64FloatAttr(value));
+}
+
+std::optional<FailureOr<SpecValue>> Evaluator::callBuiltin(StringRef name, const CallArgs &args, const std::string &prefix,
+                                                       Location loc) {
+  if (name == "linear")
+    return buildLinear(args, prefix, loc);
+  if (name == "weight")
+    return buildWeight(args, prefix, loc);
+  if (name == "embed")
+    return buildEmbed(args, prefix, loc);
+  if (name == "attend")
+    return buildAttend(args, loc);
+  if (name == "rope")
+    return buildRope(args, loc);
+  if (name == "near") {
+    ArgReader reader("near", args, {"n"}, loc);
+    if (!reader.ok())
+      return failure();
+    FailureOr<std::optional<double>> n = reader.number("n");
+    if (failed(n))
+      return failure();
+    if (*n && (**n < 1 || **n != std::floor(**n)))
+      return error(loc) << "expected a window of at least 1, got " << reader.get("n")->describe();
+    return SpecValue::of(Mask{false, *n ? std::optional<int64_t>(**n) : std::nullopt});
+  }
+  for (auto call : {&Evaluator::callConfigBuiltin, &Evaluator::callElementwise, &Evaluator::callReduction,
+                    &Evaluator::callShape})
+    if (std::optional<FailureOr<SpecValue>> result = (this->*call)(name, args, loc))
+      return result;
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// Functions of configuration values
+//===----------------------------------------------------------------------===//
+
+std::optional<FailureOr<SpecValue>> Evaluator::callConfigBuiltin(StringRef name, const CallArgs &args, Location loc) {
+  if (name == "count") {
+    ArgReader reader(name, args, {"list"}, loc);
+    if (!reader.ok())
+      return failure();
+    const SpecValue *list = reader.get("list");
+    if (list->is(SpecValue::Kind::Absent))
+      return *list;
+    if (list->is(SpecValue::Kind::String))
+      return SpecValue::of(static_cast<int64_t>(list->text.size()));
+    if (!list->is(SpecValue::Kind::List))
+      return error(loc) << "expected a list or a string to count, got " << list->describe();
+    return SpecValue::of(static_cast<int64_t>(list->elements.size()));
+  }
+  if (name == "int" || name == "round_up") {
+    bool rounds = name == "round_up";
+    ArgReader reader(name, args, rounds ? ArrayRef<StringRef>{"n", "m"} : ArrayRef<StringRef>{"x"}, loc);
+    if (!reader.ok())
+      return failure();
+    FailureOr<std::optional<double>> x = reader.number(rounds ? "n" : "x");
+    FailureOr<std::optional<double>> m = rounds ? reader.number("m") : FailureOr<std::optional<double>>(std::optional<double>(1.0));
+    if (failed(x) || failed(m))
+      return failure();
+    if (!*x || !*m || **m < 1 || !(std::abs(**x) < 9e15))
+      return error(loc) << "expected numbers, and a multiple of at least 1, as arguments of '" << name << "'";
+    int64_t whole = std::trunc(**x), multiple = **m;
+    return SpecValue::of(rounds ? (whole + multiple - 1) / multiple * multiple : whole);
+  }
+  if (name == "yarn_mscale") {
+    // 0.1 m log(s) + 1 (YaRN, arXiv:2309.00071).
+    ArgReader reader(name, args, {"factor", "m"}, loc);
+    if (!reader.ok())
+      return failure();
+    FailureOr<std::optional<double>> factor = reader.number("factor"), m = reader.number("m");
+    if (failed(factor) || failed(m))
+      return failure();
+    bool unscaled = !*factor || **factor <= 1 || !*m || **m == 0;
+    return SpecValue::of(unscaled ? 1.0 : 0.1 * **m * std::log(**factor) + 1.0);
+  }
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// Elementwise functions
+//===----------------------------------------------------------------------===//
+
+SpecValue Evaluator::unary(UnaryKind kind, const TensorValue &x, Location loc) {
+  return SpecValue::of(tensor(UnaryOp::create(builder, named(loc), x.value.getType(), kind, x.value), x.axes));
+}
+
+SpecValue Evaluator::castTo(const TensorValue &x, Type type, Location loc) {
+  auto result = x.getType().withElementType(type);
+  return SpecValue::of(tensor(builder.createOrFold<CastOp>(named(loc), result, x.value), x.axes));
+}
+
+static std::optional<UnaryKind> unaryBuiltin(StringRef name) {
+  return llvm::StringSwitch<std::optional<UnaryKind>>(name)
+      .Case("exp", UnaryKind::Exp)
+      .Case("log", UnaryKind::Log)
+      .Case("sqrt", UnaryKind::Sqrt)
+      .Case("rsqrt", UnaryKind::Rsqrt)
+      .Case("tanh", UnaryKind::Tanh)
+      .Case("sigmoid", UnaryKind::Sigmoid)
+      .Case("softplus", UnaryKind::Softplus)
+      .Case("relu", UnaryKind::Relu)
+      .Case("floor", UnaryKind::Floor)
+      .Case("abs", UnaryKind::Abs)
+      .Cases({"silu", "swish"}, UnaryKind::Silu)
+      .Case("gelu", UnaryKind::Gelu)
+      .Default(std::nullopt);
+}
+
+/// Activations by the names that configurations use (transformers' ACT2FN).
+static std::optional<UnaryKind> activation(StringRef name) {
+  return llvm::StringSwitch<std::optional<UnaryKind>>(name)
+      .Cases({"gelu_pytorch_tanh", "gelu_new", "gelu_tanh", "gelu_fast"}, UnaryKind::GeluTanh)
+      .Case("gelu_python", UnaryKind::Gelu)
+      .Case("quick_gelu", UnaryKind::QuickGelu)
+      .Case("relu2", UnaryKind::Relu2)
+      .Default(unaryBuiltin(name));
+}
+
+/// A scalar function of the same name as an elementwise one.
+static std::optional<double> scalarUnary(UnaryKind kind, double x) {
+  switch (kind) {
+  case UnaryKind::Exp:
+    return std::exp(x);
+  case UnaryKind::Log:
+    return std::log(x);
+  case UnaryKind::Sqrt:
+    return std::sqrt(x);
+  case UnaryKind::Rsqrt:
+    return 1 / std::sqrt(x);
+  case UnaryKind::Tanh:
+    return std::tanh(x);
+  case UnaryKind::Floor:
+    return std::floor(x);
+  case UnaryKind::Abs:
+    return std::abs(x);
+  default:
+    return std::nullopt;
+  }
+}
+
+std::optional<FailureOr<SpecValue>> Evaluator::callElementwise(StringRef name, const CallArgs &args, Location loc) {
+  if (name == "f32" || name == "round") {
+    ArgReader reader(name, args, {"x"}, loc);
+    if (!reader.ok())
+      return failure();
+    const SpecValue *x = reader.get("x");
+    if (x->is(SpecValue::Kind::Tensor))
+      return castTo(x->tensor, name == "f32" ? f32() : options.modelType, loc);
+    if (!x->isNumber())
+      return error(loc) << "expected a tensor or a number, got " << x->describe();
+    if (name == "f32")
+      return SpecValue::of(x->asDouble());
+    llvm::APFloat rounded(x->asDouble());
+    bool losesInfo = false;
+    rounded.convert(cast<FloatType>(options.modelType).getFloatSemantics(), llvm::APFloat::rmNearestTiesToEven,
+                    &losesInfo);
+    rounded.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven, &losesInfo);
+    return SpecValue::of(rounded.convertToDouble());
+  }
+  if (name == "apply") {
+    ArgReader reader(name, args, {"act", "x"}, loc);
+    if (!reader.ok())
+      return failure();
+    const SpecValue *act = reader.get("act");
+    std::optional<UnaryKind> kind = act->is(SpecValue::Kind::String) ? activation(act->text) : std::nullopt;
+    if (!kind)
+      return error(loc) << "expected the name of an activation, such as \"silu\" or \"gelu_pytorch_tanh\", got "
+                        << act->describe();
+    FailureOr<TensorValue> x = reader.tensor("x");
+    return failed(x) ? FailureOr<SpecValue>(failure()) : unary(*kind, *x, loc);
+  }
+  if (std::optional<UnaryKind> kind = unaryBuiltin(name)) {
+    ArgReader reader(name, args, {"x"}, loc);
+    if (!reader.ok())
+      return failure();
+    const SpecValue *x = reader.get("x");
+    if (x->isNumber())
+      if (std::optional<double> result = scalarUnary(*kind, x->asDouble()))
+        return SpecValue::of(*result);
+    FailureOr<TensorValue> operand = reader.tensor("x");
+    return failed(operand) ? FailureOr<SpecValue>(failure()) : unary(*kind, *operand, loc);
+  }
+  bool isMax = name == "max", isMin = name == "min";
+  if ((isMax || isMin) && args.named.empty()) {
+    ArgReader reader(name, args, {"a", "b"}, loc);
+    if (!reader.ok())
+      return failure();
+    const SpecValue *a = reader.get("a"), *b = reader.get("b");
+    if (a->isNumber() && b->isNumber())
+      return (a->asDouble() < b->asDouble()) == isMax ? *b : *a;
+    return tensorArithmetic(isMax ? BinaryKind::Max : BinaryKind::Min, *a, *b, /*outer=*/false, loc);
+  }
+  if (name == "clamp") {
+    ArgReader reader(name, args, {"x", "lo", "hi"}, loc);
+    if (!reader.ok())
+      return failure();
+    FailureOr<SpecValue> low =
+        tensorArithmetic(BinaryKind::Max, *reader.get("x"), *reader.get("lo"), /*outer=*/false, loc);
+    return failed(low) ? low
+                       : tensorArithmetic(BinaryKind::Min, *low, *reader.get("hi"), /*outer=*/false, loc);
+  }
+  if (name == "outer") {
+    ArgReader reader(name, args, {"a", "b"}, loc);
+    if (!reader.ok())
+      return failure();
+    return tensorArithmetic(BinaryKind::Mul, *reader.get("a"), *reader.get("b"), /*outer=*/true, loc);
+  }
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions
+//===----------------------------------------------------------------------===//
+
+std::optional<FailureOr<SpecValue>> Evaluator::callReduction(StringRef name, const CallArgs &args, Location loc) {
+  bool isSoftmax = name == "softmax";
+  auto kind = llvm::StringSwitch<std::optional<ReduceKind>>(name)
+                  .Case("sum", ReduceKind::Sum)
+                  .Case("mean", ReduceKind::Mean)
+                  .Case("max", ReduceKind::Max)
+                  .Default(std::nullopt);
+  if (!kind && !isSoftmax)
+    return std::nullopt;
+  ArgReader reader(name, args, {"x", "over"}, loc);
+  if (!reader.ok())
+    return failure();
+  FailureOr<TensorValue> x = reader.tensor("x");
+  if (failed(x))
+    return failure();
+  FailureOr<Shape> over = shapeOf(*reader.get("over"), loc);
+  if (failed(over))
+    return failure();
+  Shape kept = x->axes;
+  SmallVector<StringRef> names;
+  for (const Dim &dim : *over) {
+    auto it = llvm::find_if(kept, [&](const Dim &axis) { return axis.name == dim.name; });
+    if (it == kept.end() || dim.name == tokenAxis)
+      return error(loc) << "'" << name << "' over '" << dim.name << "': no such feature axis in " << toString(x->axes);
+    kept.erase(it);
+    names.push_back(dim.name);
+  }
+  if (!isSoftmax) {
+    auto type = typeFor(kept, x->getType().getElementType());
+    return SpecValue::of(tensor(
+        ReduceOp::create(builder, named(loc), type, *kind, x->value, builder.getStrArrayAttr(names)), kept));
+  }
+  if (names.size() != 1)
+    return error(loc) << "expected a softmax over one axis, got " << names.size();
+  return SpecValue::of(tensor(SoftmaxOp::create(builder, named(loc), x->value.getType(), x->value, names[0]), x->axes));
+}
+
+//===----------------------------------------------------------------------===//
+// Shapes
+//===----------------------------------------------------------------------===//
+
+std::optional<FailureOr<SpecValue>> Evaluator::callShape(StringRef name, const CallArgs &args, Location loc) {
+  if (name == "view") {
+    ArgReader reader(name, args, {"x", "axes"}, loc);
+    if (!reader.ok())
+      return failure();
+    FailureOr<TensorValue> x = reader.tensor("x");
+    FailureOr<Shape> shape = shapeOf(*reader.get("axes"), loc);
+    if (failed(x) || failed(shape))
+      return failure();
+    int64_t have = numElements(x->features()), want = numElements(*shape);
+    if (have != want)
+      return error(loc) << "'as' keeps the number of features: expected " << have << " of " << toString(x->axes)
+                        << ", got " << want << " in " << toString(*shape);
+    Shape axes(x->axes.begin(), x->axes.begin() + x->getType().getNumSequenceAxes());
+    llvm::copy_if(*shape, std::back_inserter(axes), [](const Dim &dim) { return dim.name != "1"; });
+    auto type = typeFor(axes, x->getType().getElementType());
+    return SpecValue::of(tensor(builder.createOrFold<ViewOp>(named(loc), type, x->value), axes));
+  }
+  if (name == "spread") {
+    ArgReader reader(name, args, {"x", "axis"}, loc);
+    if (!reader.ok())
+      return failure();
+    FailureOr<TensorValue> x = reader.tensor("x");
+    FailureOr<Shape> shape = shapeOf(*reader.get("axis"), loc);
+    if (failed(x) || failed(shape))
+      return failure();
+    Shape axes = x->axes;
+    axes.insert(axes.begin() + x->getType().getNumSequenceAxes(), shape->begin(), shape->end());
+    auto type = typeFor(axes, x->getType().getElementType());
+    return SpecValue::of(tensor(SpreadOp::create(builder, named(loc), type, x->value), axes));
+  }
+  if (name == "axes") {
+    ArgReader reader(name, args, {"x"}, loc);
+    if (!reader.ok())
+      return failure();
+    FailureOr<TensorValue> x = reader.tensor("x");
+    if (failed(x))
+      return failure();
+    std::vector<SpecValue> elements;
+    for (const Dim &dim : x->features())
+      elements.push_back(SpecValue::of(dim));
+    return SpecValue::list(std::move(elements));
+  }
+  if (name == "join") {
+    std::vector<TensorValue> inputs;
+    for (const SpecValue &value : args.positional) {
+      if (!value.is(SpecValue::Kind::Tensor))
+        return error(loc) << "expected tensors to join, got " << value.describe();
+      inputs.push_back(value.tensor);
+    }
+    if (inputs.empty() || !args.named.empty())
+      return error(loc) << "expected tensors to join";
+    SmallVector<mlir::Value> values;
+    std::vector<std::vector<Dim>> parts;
+    for (const TensorValue &input : inputs) {
+      values.push_back(input.value);
+      parts.push_back({input.axes.back()});
+    }
+    Shape axes = inputs[0].axes;
+    axes.back() = sumOf(std::move(parts));
+    auto type = typeFor(axes, inputs[0].getType().getElementType());
+    for (const TensorValue &input : inputs) {
+      bool agrees = input.axes.size() == axes.size() &&
+                    input.getType().getElementType() == inputs[0].getType().getElementType();
+      for (size_t i = 0; agrees && i + 1 < axes.size(); ++i)
+        agrees = input.axes[i].name == axes[i].name && input.axes[i].size == axes[i].size;
+      if (!agrees)
+        return error(loc) << "expected tensors that agree in all axes but the last, got " << toString(inputs[0].axes)
+                          << " and " << toString(input.axes);
+    }
+    return SpecValue::of(tensor(JoinOp::create(builder, named(loc), type, values), axes));
+  }
+  if (name == "slice")
+    return error(loc) << "an index into a tensor has no compiled form yet";
+  return std::nullopt;
+}

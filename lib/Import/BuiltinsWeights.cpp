@@ -1,0 +1,188 @@
+//===- BuiltinsWeights.cpp - Built-ins that take weights ------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Import/ArgReader.h"
+#include "dialect/WMap/WMapDialect.h"
+
+using namespace clade;
+using namespace clade::import;
+using namespace mlir;
+
+/// A shape without the axes written as a literal 1.
+static Shape withoutOnes(const Shape &shape) {
+  Shape result;
+  llvm::copy_if(shape, std::back_inserter(result), [](const Dim &dim) { return dim.name != "1"; });
+  return result;
+}
+
+/// Converts the value of a weight function to what the computation takes: the
+/// given sizes, in the given element type.
+static mlir::Value conform(OpBuilder &builder, Location loc, mlir::Value value, ArrayRef<int64_t> shape, Type type) {
+  auto stored = cast<RankedTensorType>(value.getType());
+  if (stored.getElementType() != type)
+    value = wmap::CastOp::create(builder, loc, RankedTensorType::get(stored.getShape(), type), value);
+  if (stored.getShape() != shape)
+    value = wmap::ReshapeOp::create(builder, loc, RankedTensorType::get(shape, type), value);
+  return value;
+}
+
+/// Whether the sizes split into leading ones that multiply to `rows` and others
+/// that multiply to `columns`.
+static bool splitsInto(ArrayRef<int64_t> shape, int64_t rows, int64_t columns) {
+  int64_t leading = 1, all = 1;
+  for (int64_t size : shape)
+    all *= size;
+  if (all != rows * columns)
+    return false;
+  for (int64_t size : shape) {
+    if (leading == rows)
+      return true;
+    leading *= size;
+  }
+  return leading == rows;
+}
+
+FailureOr<wmap::FuncOp> Evaluator::defineWeight(const std::string &name, const std::string &logical,
+                                                const WeightTree &tree, const Shape &outer, const Shape &inner,
+                                                Type type, Location loc) {
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(module.getBody());
+  auto function = wmap::FuncOp::create(builder, loc, StringRef(name), RankedTensorType::get({}, f32()));
+  builder.setInsertionPointToEnd(&function.getBody().emplaceBlock());
+  FailureOr<mlir::Value> value = WeightResolver::emit(tree, builder, loc);
+  if (failed(value)) {
+    function.erase();
+    return failure();
+  }
+  auto published = cast<RankedTensorType>(value->getType());
+  int64_t rows = numElements(outer), columns = numElements(inner);
+  if (!splitsInto(published.getShape(), rows, columns)) {
+    function.erase();
+    InFlightDiagnostic diagnostic = error(loc) << "weight '" << withLayer(logical, currentLayer) << "' is ["
+                                               << published.getShape() << "] in the checkpoint, expected "
+                                               << toString(outer);
+    if (!inner.empty())
+      diagnostic << " x " << toString(inner);
+    return diagnostic;
+  }
+  SmallVector<int64_t> shape{rows, columns};
+  if (inner.empty()) {
+    shape.clear();
+    for (const Dim &dim : withoutOnes(outer))
+      shape.push_back(dim.size);
+  }
+  mlir::Value result = conform(builder, loc, *value, shape, type ? type : published.getElementType());
+  wmap::ReturnOp::create(builder, loc, result);
+  function.setResultTypeAttr(TypeAttr::get(result.getType()));
+  return function;
+}
+
+FailureOr<TensorValue> Evaluator::param(const std::string &logical, const Shape &outer, const Shape &inner, Type type,
+                                        Location loc) {
+  if (!weights)
+    return error(loc) << "weight '" << logical << "' needs a checkpoint";
+  FailureOr<WeightTree> tree = weights->resolve(logical, currentLayer, loc);
+  if (failed(tree))
+    return failure();
+  // One function a weight, kind of layer and element type.
+  std::string name = logical;
+  if (layerScope && layerScope->kind > 0)
+    name += "#" + std::to_string(layerScope->kind);
+  auto typeOf = [](wmap::FuncOp function) {
+    return cast<RankedTensorType>(function.getResultType()).getElementType();
+  };
+  auto function = module.lookupSymbol<wmap::FuncOp>(name);
+  if (function && type && typeOf(function) != type) {
+    llvm::raw_string_ostream(name) << "~" << type;
+    function = module.lookupSymbol<wmap::FuncOp>(name);
+  }
+  if (!function) {
+    FailureOr<wmap::FuncOp> defined = defineWeight(name, logical, *tree, outer, inner, type, loc);
+    if (failed(defined))
+      return failure();
+    function = *defined;
+  }
+  Shape axes = withoutOnes(outer);
+  llvm::append_range(axes, inner);
+  return tensor(ParamOp::create(builder, named(loc), typeFor(axes, typeOf(function)), name), axes);
+}
+
+FailureOr<SpecValue> Evaluator::buildLinear(const CallArgs &args, const std::string &prefix, Location loc) {
+  ArgReader reader("linear", args, {"x", "shape", "bias?", "over?"}, loc);
+  if (!reader.ok())
+    return failure();
+  FailureOr<TensorValue> x = reader.tensor("x");
+  FailureOr<Shape> shape = shapeOf(*reader.get("shape"), loc);
+  FailureOr<bool> bias = reader.boolean("bias", false);
+  if (failed(x) || failed(shape) || failed(bias))
+    return failure();
+  if (const SpecValue *over = reader.get("over")) {
+    FailureOr<Shape> contracted = shapeOf(*over, loc);
+    if (failed(contracted))
+      return failure();
+    if (contracted->size() != x->features().size())
+      return error(loc) << "a linear map over some of the axes of " << toString(x->axes)
+                        << " has no compiled form yet";
+  }
+  Type type = x->getType().getElementType();
+  FailureOr<TensorValue> weight =
+      param(prefix + ".weight", *shape, x->features(), type, loc);
+  if (failed(weight))
+    return failure();
+  mlir::Value biasValue;
+  if (*bias) {
+    FailureOr<TensorValue> value = param(prefix + ".bias", *shape, {}, type, loc);
+    if (failed(value))
+      return failure();
+    biasValue = value->value;
+  }
+  Shape axes(x->axes.begin(), x->axes.begin() + x->getType().getNumSequenceAxes());
+  llvm::append_range(axes, withoutOnes(*shape));
+  for (auto [place, dim] : llvm::enumerate(axes))
+    for (const Dim &other : llvm::drop_begin(axes, place + 1))
+      if (dim.name == other.name)
+        return error(loc) << "axis '" << dim.name << "' occurs twice in " << toString(axes)
+                          << ": name one, as in [to = " << dim.name << "]";
+  return SpecValue::of(
+      tensor(LinearOp::create(builder, named(loc), typeFor(axes, type), x->value, weight->value, biasValue), axes));
+}
+
+FailureOr<SpecValue> Evaluator::buildWeight(const CallArgs &args, const std::string &prefix, Location loc) {
+  ArgReader reader("weight", args, {"shape", "dtype?"}, loc);
+  if (!reader.ok())
+    return failure();
+  FailureOr<Shape> shape = shapeOf(*reader.get("shape"), loc);
+  FailureOr<std::string> dtype = reader.word("dtype", "model", {"model", "f32"});
+  if (failed(shape) || failed(dtype))
+    return failure();
+  Type type = *dtype == "f32" ? f32() : options.modelType;
+  FailureOr<TensorValue> value = param(prefix, *shape, {}, type, loc);
+  return failed(value) ? FailureOr<SpecValue>(failure()) : SpecValue::of(*value);
+}
+
+FailureOr<SpecValue> Evaluator::buildEmbed(const CallArgs &args, const std::string &prefix, Location loc) {
+  ArgReader reader("embed", args, {"ids", "shape"}, loc);
+  if (!reader.ok())
+    return failure();
+  FailureOr<TensorValue> ids = reader.tensor("ids");
+  FailureOr<Shape> shape = shapeOf(*reader.get("shape"), loc);
+  if (failed(ids) || failed(shape))
+    return failure();
+  if (shape->size() < 2 || !ids->getType().getElementType().isInteger(32))
+    return error(loc) << "expected token ids and the axes of a table, such as [vocab, d], got "
+                      << toString(ids->axes) << " and " << toString(*shape);
+  Shape rows{shape->front()}, features(shape->begin() + 1, shape->end());
+  // The table keeps the type it is stored in: rows are converted as they are read.
+  FailureOr<TensorValue> table =
+      param(prefix + ".weight", rows, features, /*type=*/Type(), loc);
+  if (failed(table))
+    return failure();
+  Shape axes{ids->axes.front()};
+  llvm::append_range(axes, features);
+  return SpecValue::of(tensor(
+      EmbedOp::create(builder, named(loc), typeFor(axes, options.modelType), ids->value, table->value), axes));
+}

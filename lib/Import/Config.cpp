@@ -1,0 +1,203 @@
+//===- Config.cpp - A model's configuration -------------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Import/Config.h"
+
+#include "mlir/IR/Diagnostics.h"
+
+#include <limits>
+
+using namespace clade;
+using namespace clade::import;
+using namespace mlir;
+using nlohmann::json;
+
+/// Nesting that a configuration may have.
+static constexpr int maxDepth = 64;
+
+namespace clade::import {
+/// Walks the text once for what the JSON library does not tell: the place of
+/// every key, and keys that occur twice. The text is known to be valid JSON.
+class KeyScanner {
+public:
+  KeyScanner(Config &config, StringRef text) : config(config), text(text) {}
+
+  LogicalResult run() { return value("", 0); }
+
+private:
+  void advance() {
+    if (text[pos] == '\n') {
+      ++line;
+      column = 0;
+    }
+    ++pos;
+    ++column;
+  }
+  void skipBlanks() {
+    while (pos < text.size() && StringRef(" \t\r\n").contains(text[pos]))
+      advance();
+  }
+  char peek() {
+    skipBlanks();
+    return pos < text.size() ? text[pos] : '\0';
+  }
+  std::string string() {
+    size_t begin = pos;
+    advance();
+    while (pos < text.size() && text[pos] != '"') {
+      if (text[pos] == '\\')
+        advance();
+      advance();
+    }
+    advance();
+    json parsed = json::parse(text.slice(begin, pos).str(), nullptr, /*allow_exceptions=*/false);
+    return parsed.is_string() ? parsed.get<std::string>() : std::string();
+  }
+
+  LogicalResult value(const std::string &path, int depth) {
+    char c = peek();
+    if (c == '{')
+      return object(path, depth);
+    if (c == '[')
+      return array(path, depth);
+    if (c == '"') {
+      string();
+      return success();
+    }
+    while (pos < text.size() && !StringRef(",]} \t\r\n").contains(text[pos]))
+      advance();
+    return success();
+  }
+
+  LogicalResult object(const std::string &path, int depth) {
+    if (depth >= maxDepth)
+      return emitError(here()) << "expected at most " << maxDepth << " levels of nesting";
+    advance();
+    while (peek() == '"') {
+      Location loc = here();
+      std::pair<unsigned, unsigned> place(line, column);
+      std::string key = path + string();
+      if (!config.places.try_emplace(key, place).second)
+        return emitError(loc) << "key '" << key << "' occurs twice";
+      peek();
+      advance(); // the colon
+      if (failed(value(key + ".", depth + 1)))
+        return failure();
+      if (peek() == ',')
+        advance();
+      skipBlanks();
+    }
+    advance();
+    return success();
+  }
+
+  LogicalResult array(const std::string &path, int depth) {
+    if (depth >= maxDepth)
+      return emitError(here()) << "expected at most " << maxDepth << " levels of nesting";
+    advance();
+    int64_t index = 0;
+    while (peek() != ']') {
+      if (failed(value(path + std::to_string(index++) + ".", depth + 1)))
+        return failure();
+      if (peek() == ',')
+        advance();
+    }
+    advance();
+    return success();
+  }
+
+  Location here() { return FileLineColLoc::get(config.context, config.name, line, column); }
+
+  Config &config;
+  StringRef text;
+  size_t pos = 0;
+  unsigned line = 1, column = 1;
+};
+
+/// Reports a syntax error with its place instead of throwing it.
+class SyntaxErrors : public nlohmann::json_sax<json> {
+public:
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t &) override { return true; }
+  bool string(string_t &) override { return true; }
+  bool binary(binary_t &) override { return true; }
+  bool start_object(std::size_t) override { return ++depth <= maxDepth; }
+  bool key(string_t &) override { return true; }
+  bool end_object() override { return --depth, true; }
+  bool start_array(std::size_t) override { return ++depth <= maxDepth; }
+  bool end_array() override { return --depth, true; }
+  bool parse_error(std::size_t position, const std::string &token, const nlohmann::detail::exception &) override {
+    offset = position;
+    lastToken = token;
+    return false;
+  }
+
+  size_t offset = 0;
+  std::string lastToken;
+  int depth = 0;
+};
+} // namespace clade::import
+
+static Location locationAt(MLIRContext *context, StringRef name, StringRef text, size_t offset) {
+  StringRef before = text.take_front(offset);
+  unsigned line = before.count('\n') + 1;
+  size_t lastNewline = before.rfind('\n');
+  unsigned column = offset - (lastNewline == StringRef::npos ? 0 : lastNewline + 1) + 1;
+  return FileLineColLoc::get(context, name, line, column);
+}
+
+FailureOr<std::unique_ptr<Config>> Config::parse(StringRef text, StringRef name, llvm::SourceMgr &sourceMgr,
+                                                 MLIRContext *context) {
+  std::unique_ptr<Config> config(new Config(context));
+  config->name = name.str();
+  sourceMgr.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, name), llvm::SMLoc());
+  SyntaxErrors sax;
+  if (!json::sax_parse(text.begin(), text.end(), &sax)) {
+    if (sax.depth > maxDepth)
+      return emitError(FileLineColLoc::get(context, name, 1, 1))
+             << "expected at most " << maxDepth << " levels of nesting";
+    size_t offset = sax.offset > 0 ? sax.offset - 1 : 0;
+    return emitError(locationAt(context, name, text, std::min(offset, text.size()))) << "expected valid JSON here";
+  }
+  config->root = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  if (!config->root.is_object())
+    return emitError(FileLineColLoc::get(context, name, 1, 1)) << "expected a JSON object";
+  if (failed(KeyScanner(*config, text).run()))
+    return failure();
+  return config;
+}
+
+Location Config::locationOf(StringRef dottedKey) const {
+  auto it = places.find(dottedKey);
+  auto [line, column] = it == places.end() ? std::pair<unsigned, unsigned>(1, 1) : it->second;
+  return FileLineColLoc::get(context, name, line, column);
+}
+
+SpecValue import::toValue(const json &value, const std::string &path) {
+  if (value.is_null())
+    return SpecValue::none();
+  if (value.is_boolean())
+    return SpecValue::of(value.get<bool>());
+  if (value.is_number_integer())
+    return SpecValue::of(value.get<int64_t>());
+  if (value.is_number())
+    return SpecValue::of(value.get<double>());
+  if (value.is_string())
+    return SpecValue::of(value.get<std::string>());
+  if (value.is_array()) {
+    std::vector<SpecValue> elements;
+    for (auto [index, element] : llvm::enumerate(value))
+      elements.push_back(toValue(element, path + "." + std::to_string(index)));
+    return SpecValue::list(std::move(elements));
+  }
+  if (value.size() == 1 && value.contains("__float__") && value["__float__"] == "Infinity")
+    return SpecValue::of(std::numeric_limits<double>::infinity());
+  return SpecValue::of(Record{&value, path + "."});
+}

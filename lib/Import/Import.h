@@ -1,0 +1,48 @@
+//===- Import.h - From spec and checkpoint to a module ------------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The front door of the compiler: finds the family, runs its spec on the
+// configuration, proves the weight mapping from the tensor headers.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_IMPORT_IMPORT_H
+#define CLADE_IMPORT_IMPORT_H
+
+#include "lib/Import/Config.h"
+#include "lib/Import/Family.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "runtime/Formats/Checkpoint.h"
+
+namespace clade::import {
+
+/// A checkpoint seen through its family.
+struct ImportedModel {
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  std::string family;
+  std::string architecture;
+  std::string dtype;          ///< "bf16" or "f32".
+  std::unique_ptr<Config> config; ///< As published, or made from a GGUF's metadata.
+};
+
+/// Imports a checkpoint: module with one function a layer kind, one wmap.func a
+/// weight. `dtype` is "bf16", "f32" or empty for the checkpoint's own. All errors
+/// are reported: an unread key, a missing, unused or misshapen tensor, …
+mlir::FailureOr<ImportedModel> importCheckpoint(SpecLibrary &library, const rt::Checkpoint &checkpoint,
+                                                llvm::StringRef dtype);
+
+/// The configuration of a checkpoint: its config.json, or what the family 'gguf'
+/// makes of a GGUF file's metadata.
+mlir::FailureOr<std::unique_ptr<Config>> loadConfig(SpecLibrary &library, const rt::Checkpoint &checkpoint);
+
+/// The family that serves a configuration; reports the nearest one if none does.
+mlir::FailureOr<const spec::FamilyDecl *> findFamily(const SpecLibrary &library, const Config &config);
+
+} // namespace clade::import
+
+#endif // CLADE_IMPORT_IMPORT_H

@@ -1,0 +1,315 @@
+//===- Reach.cpp - What a family's computation mentions -------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Import/Reach.h"
+
+#include "mlir/IR/Diagnostics.h"
+
+using namespace clade;
+using namespace clade::import;
+using namespace mlir;
+using llvm::cast;
+using llvm::dyn_cast;
+
+void Reach::walkField(StringRef name) {
+  const spec::FieldDecl *decl = family.findField(name);
+  if (decl && fields.insert(name.str()).second)
+    walk(decl->value, /*inConfig=*/true, name);
+}
+
+void Reach::walkName(StringRef name, bool inConfig, StringRef ownField) {
+  if (name != ownField && family.findField(name))
+    walkField(name);
+  else if (inConfig)
+    keys.insert(name.str());
+  else if (name == "layer")
+    layerNumber = true;
+}
+
+void Reach::walkBlock(const spec::BlockDecl *block) {
+  if (!block || !blocks.insert(block).second)
+    return;
+  for (const spec::Param &param : block->params)
+    if (param.defaultValue)
+      walk(param.defaultValue, /*inConfig=*/false, "");
+  if (block->at)
+    walk(block->at, /*inConfig=*/false);
+  walk(block->body, /*inConfig=*/false, "");
+}
+
+/// 'config.text_config' and 'rope_parameters.factor' are dotted keys.
+void Reach::walkAttr(const spec::AttrExpr *attr, bool inConfig, StringRef ownField) {
+  std::string dotted = attr->name.name.str();
+  const spec::Expr *base = attr->base;
+  while (auto *inner = dyn_cast<spec::AttrExpr>(base)) {
+    dotted = (inner->name.name + "." + dotted).str();
+    base = inner->base;
+  }
+  auto *root = dyn_cast<spec::NameExpr>(base);
+  if (root && inConfig && (root->name == ownField || !family.findField(root->name))) {
+    if (root->name != "config")
+      keys.insert(root->name.str());
+    keys.insert(root->name == "config" ? dotted : (root->name + "." + dotted).str());
+    return;
+  }
+  walk(base, inConfig, ownField);
+}
+
+void Reach::walkCall(const spec::CallExpr *call, bool inConfig, StringRef ownField) {
+  if (auto *name = dyn_cast<spec::NameExpr>(call->callee)) {
+    if (!inConfig)
+      walkBlock(family.findBlock(name->name).decl);
+    if (name->name == "rope_table")
+      for (StringRef key : {"rope_parameters", "rope_theta", "rope_scaling", "partial_rotary_factor"})
+        keys.insert(key.str());
+  } else if (auto *qualified = dyn_cast<spec::AttrExpr>(call->callee)) {
+    if (auto *owner = dyn_cast<spec::NameExpr>(qualified->base))
+      walkBlock(family.findQualifiedBlock(owner->name, qualified->name.name).decl);
+  }
+  walkArgs(call->args, inConfig, ownField);
+}
+
+void Reach::walkArgs(ArrayRef<spec::Arg> args, bool inConfig, StringRef ownField) {
+  for (const spec::Arg &arg : args) {
+    walk(arg.value, inConfig, ownField);
+    if (arg.where)
+      walk(arg.where, inConfig, ownField);
+  }
+}
+
+void Reach::walk(const spec::Path *path, bool inConfig) {
+  for (const spec::PathSegment &segment : path->segments)
+    for (const spec::PathPart &part : segment) {
+      if (part.isText())
+        continue;
+      bool savedNumber = layerNumber;
+      for (const spec::Expr *expr : part.placeholder.exprs)
+        walk(expr, inConfig, "");
+      if (part.placeholder.where)
+        walk(part.placeholder.where, inConfig, "");
+      layerNumber = savedNumber;
+    }
+}
+
+void Reach::walk(const spec::Body *body, bool inConfig, StringRef ownField) {
+  for (const spec::Stmt *stmt : body->stmts) {
+    if (auto *assign = dyn_cast<spec::AssignStmt>(stmt)) {
+      for (const spec::LValue &target : assign->targets)
+        if (target.index)
+          walkArgs(*target.index, inConfig, ownField);
+      walk(assign->value, inConfig, ownField);
+    } else if (auto *ret = dyn_cast<spec::ReturnStmt>(stmt)) {
+      walk(ret->value, inConfig, ownField);
+    } else if (auto *emit = dyn_cast<spec::EmitStmt>(stmt)) {
+      walk(emit->value, inConfig, ownField);
+    } else {
+      walk(cast<spec::ExprStmt>(stmt)->value, inConfig, ownField);
+    }
+  }
+}
+
+void Reach::walk(const spec::Expr *expr, bool inConfig, StringRef ownField) {
+  using Kind = spec::Expr::Kind;
+  auto visit = [&](const spec::Expr *child) {
+    if (child)
+      walk(child, inConfig, ownField);
+  };
+  switch (expr->getKind()) {
+  case Kind::Number:
+  case Kind::String:
+    return;
+  case Kind::Name:
+    return walkName(cast<spec::NameExpr>(expr)->name, inConfig, ownField);
+  case Kind::Key:
+    keys.insert(cast<spec::KeyExpr>(expr)->name.str());
+    return;
+  case Kind::List:
+    return walkArgs(cast<spec::ListExpr>(expr)->args, inConfig, ownField);
+  case Kind::Tuple:
+    llvm::for_each(cast<spec::TupleExpr>(expr)->elements, visit);
+    return;
+  case Kind::Paren:
+    return visit(cast<spec::ParenExpr>(expr)->inner);
+  case Kind::Call:
+    return walkCall(cast<spec::CallExpr>(expr), inConfig, ownField);
+  case Kind::Index:
+    visit(cast<spec::IndexExpr>(expr)->base);
+    return walkArgs(cast<spec::IndexExpr>(expr)->args, inConfig, ownField);
+  case Kind::Attr:
+    return walkAttr(cast<spec::AttrExpr>(expr), inConfig, ownField);
+  case Kind::At:
+    walk(cast<spec::AtExpr>(expr)->path, inConfig);
+    return visit(cast<spec::AtExpr>(expr)->base);
+  case Kind::As:
+    visit(cast<spec::AsExpr>(expr)->base);
+    return visit(cast<spec::AsExpr>(expr)->shape);
+  case Kind::FromLayer:
+    visit(cast<spec::FromLayerExpr>(expr)->base);
+    return visit(cast<spec::FromLayerExpr>(expr)->layer);
+  case Kind::Lambda:
+    visit(cast<spec::LambdaExpr>(expr)->call);
+    return visit(cast<spec::LambdaExpr>(expr)->body);
+  case Kind::Binary:
+    visit(cast<spec::BinaryExpr>(expr)->lhs);
+    return visit(cast<spec::BinaryExpr>(expr)->rhs);
+  case Kind::Unary:
+    return visit(cast<spec::UnaryExpr>(expr)->operand);
+  case Kind::Default:
+    visit(cast<spec::DefaultExpr>(expr)->value);
+    return visit(cast<spec::DefaultExpr>(expr)->fallback);
+  case Kind::Range:
+    visit(cast<spec::RangeExpr>(expr)->begin);
+    return visit(cast<spec::RangeExpr>(expr)->end);
+  case Kind::If: {
+    auto *branch = cast<spec::IfExpr>(expr);
+    visit(branch->condition);
+    walk(branch->thenBody, inConfig, ownField);
+    if (branch->elseBody)
+      walk(branch->elseBody, inConfig, ownField);
+    return;
+  }
+  case Kind::Match:
+    visit(cast<spec::MatchExpr>(expr)->subject);
+    for (const spec::MatchCase &matchCase : cast<spec::MatchExpr>(expr)->cases) {
+      visit(matchCase.pattern);
+      visit(matchCase.value);
+    }
+    return;
+  case Kind::For: {
+    auto *loop = cast<spec::ForExpr>(expr);
+    visit(loop->range);
+    if (loop->at)
+      walk(loop->at, inConfig);
+    return walk(loop->body, inConfig, ownField);
+  }
+  case Kind::Scan:
+    visit(cast<spec::ScanExpr>(expr)->init);
+    return walk(cast<spec::ScanExpr>(expr)->body, inConfig, ownField);
+  }
+}
+
+void Reach::walkItems(ArrayRef<const spec::WeightItem *> items) {
+  for (const spec::WeightItem *item : items) {
+    if (auto *equation = dyn_cast<spec::WeightEquation>(item)) {
+      if (equation->condition)
+        walk(equation->condition, /*inConfig=*/true, "");
+    } else if (auto *drop = dyn_cast<spec::WeightDrop>(item)) {
+      for (const spec::Path *path : drop->paths)
+        walk(path, /*inConfig=*/true);
+      if (drop->condition)
+        walk(drop->condition, /*inConfig=*/true, "");
+    } else {
+      auto *loop = cast<spec::WeightFor>(item);
+      for (const spec::WeightBinding &binding : loop->bindings)
+        walk(binding.range, /*inConfig=*/true, "");
+      walkItems(loop->items);
+    }
+  }
+}
+
+void Reach::walkFamily() {
+  bool hasEntry = llvm::any_of(family.getChain(), [](const spec::FamilyDecl *decl) {
+    return llvm::any_of(decl->blocks, [](const spec::BlockDecl *block) { return block->isEntry; });
+  });
+  if (!hasEntry) // A family of names only, such as 'gguf'.
+    for (const std::string &field : family.fieldNames())
+      walkField(field);
+  for (const spec::FamilyDecl *decl : family.getChain())
+    for (const spec::BlockDecl *block : decl->blocks)
+      if (block->isEntry)
+        walkBlock(family.findBlock(block->name.name).decl);
+  for (const spec::FamilyDecl *decl : family.getChain())
+    if (decl->weights)
+      walkItems(decl->weights->items);
+  for (const spec::FamilyDecl *decl : family.getChain())
+    if (decl->config)
+      for (const spec::RequireDecl *requirement : decl->config->requirements)
+        if (concerns(requirement))
+          walk(requirement->condition, /*inConfig=*/true, "");
+}
+
+bool Reach::concerns(const spec::RequireDecl *requirement) const {
+  Reach mentioned(family);
+  mentioned.walk(requirement->condition, /*inConfig=*/true, "");
+  bool anyField = false, anyReached = false;
+  for (const std::string &field : mentioned.fields) {
+    anyField = true;
+    anyReached |= fields.count(field) > 0;
+  }
+  return !anyField || anyReached;
+}
+
+std::vector<std::string> Reach::layerFields() const {
+  std::vector<std::string> names;
+  llvm::copy_if(fields, std::back_inserter(names),
+                [&](const std::string &name) { return family.findField(name)->index.has_value(); });
+  return names;
+}
+
+static void collectAssigned(const spec::Expr *expr, std::vector<std::string> &names);
+
+static void collectAssigned(const spec::Body *body, std::vector<std::string> &names) {
+  for (const spec::Stmt *stmt : body->stmts) {
+    if (auto *assign = dyn_cast<spec::AssignStmt>(stmt)) {
+      for (const spec::LValue &target : assign->targets)
+        if (!llvm::is_contained(names, target.name.name))
+          names.push_back(target.name.name.str());
+    } else if (auto *expression = dyn_cast<spec::ExprStmt>(stmt)) {
+      collectAssigned(expression->value, names);
+    }
+  }
+}
+
+/// Bodies of 'if' and 'for' assign outward.
+static void collectAssigned(const spec::Expr *expr, std::vector<std::string> &names) {
+  if (auto *branch = dyn_cast<spec::IfExpr>(expr)) {
+    collectAssigned(branch->thenBody, names);
+    if (branch->elseBody)
+      collectAssigned(branch->elseBody, names);
+  } else if (auto *loop = dyn_cast<spec::ForExpr>(expr)) {
+    collectAssigned(loop->body, names);
+  }
+}
+
+std::vector<std::string> Reach::assignedNames(const spec::Body *body) {
+  std::vector<std::string> names;
+  collectAssigned(body, names);
+  return names;
+}
+
+//===----------------------------------------------------------------------===//
+// The configuration contract
+//===----------------------------------------------------------------------===//
+
+LogicalResult import::checkAllKeysRead(const Family &family, const Config &config) {
+  Reach reach(family);
+  reach.walkFamily();
+  std::set<std::string> ignored;
+  auto addIgnored = [&](const spec::ConfigDecl *decl) {
+    for (const spec::IgnoreDecl *ignore : decl->ignores)
+      for (const spec::IgnoredKey &key : ignore->keys)
+        ignored.insert(key.name.str());
+  };
+  for (const spec::ConfigDecl *decl : family.getLibrary().getPreludeConfigs())
+    addIgnored(decl);
+  for (const spec::FamilyDecl *decl : family.getChain())
+    if (decl->config)
+      addIgnored(decl->config);
+  std::vector<std::string> known(reach.getKeys().begin(), reach.getKeys().end());
+  bool ok = true;
+  for (const auto &[key, value] : config.json().items()) {
+    if (reach.mentionsKey(key) || ignored.count(key))
+      continue;
+    ok = false;
+    InFlightDiagnostic diagnostic = emitError(config.locationOf(key))
+                                    << "key '" << key << "' is not read by family '" << family.getName() << "'"
+                                    << SpecLibrary::hint(key, known);
+    diagnostic.attachNote(family.getChain().front()->getLoc())
+        << "if it means nothing to the computation, say 'ignore " << key << "' in the family's config";
+  }
+  return success(ok);
+}

@@ -1,0 +1,72 @@
+//===- Reach.h - What a family's computation mentions -------------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A static walk over the text that can be reached from an entry or from the body
+// of a loop: which fields and configuration keys it mentions, on any branch.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_IMPORT_REACH_H
+#define CLADE_IMPORT_REACH_H
+
+#include "lib/Import/Config.h"
+#include "lib/Import/Family.h"
+
+#include <set>
+
+namespace clade::import {
+
+class Reach {
+public:
+  explicit Reach(const Family &family) : family(family) {}
+
+  /// Walks every entry, the weight equations and the requirements that hold for
+  /// what was reached.
+  void walkFamily();
+  void walkBody(const spec::Body *body) { walk(body, /*inConfig=*/false, ""); }
+  void walkField(llvm::StringRef name);
+  void walkRequirement(const spec::RequireDecl *requirement) { walk(requirement->condition, /*inConfig=*/true, ""); }
+
+  /// Per-layer fields mentioned, sorted.
+  std::vector<std::string> layerFields() const;
+  bool mentionsField(llvm::StringRef name) const { return fields.count(name.str()); }
+  bool mentionsKey(llvm::StringRef key) const { return keys.count(key.str()); }
+  const std::set<std::string> &getKeys() const { return keys; }
+  /// Whether the text uses the number of the layer as a value, not only in
+  /// addresses and fields.
+  bool usesLayerNumber() const { return layerNumber; }
+  /// Names of variables that a body assigns.
+  static std::vector<std::string> assignedNames(const spec::Body *body);
+
+  /// Whether a requirement concerns this computation: it mentions no field, or
+  /// one that was reached.
+  bool concerns(const spec::RequireDecl *requirement) const;
+
+private:
+  void walk(const spec::Expr *expr, bool inConfig, llvm::StringRef ownField);
+  void walk(const spec::Body *body, bool inConfig, llvm::StringRef ownField);
+  void walk(const spec::Path *path, bool inConfig);
+  void walkArgs(llvm::ArrayRef<spec::Arg> args, bool inConfig, llvm::StringRef ownField);
+  void walkName(llvm::StringRef name, bool inConfig, llvm::StringRef ownField);
+  void walkBlock(const spec::BlockDecl *block);
+  void walkCall(const spec::CallExpr *call, bool inConfig, llvm::StringRef ownField);
+  void walkAttr(const spec::AttrExpr *attr, bool inConfig, llvm::StringRef ownField);
+  void walkItems(llvm::ArrayRef<const spec::WeightItem *> items);
+
+  const Family &family;
+  std::set<std::string> fields, keys;
+  std::set<const spec::BlockDecl *> blocks;
+  bool layerNumber = false;
+};
+
+/// Reports every key of the configuration that nothing reads and nobody ignores,
+/// each with the nearest name that is read.
+mlir::LogicalResult checkAllKeysRead(const Family &family, const Config &config);
+
+} // namespace clade::import
+
+#endif // CLADE_IMPORT_REACH_H
