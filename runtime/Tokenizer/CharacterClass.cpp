@@ -139,7 +139,7 @@ static CharacterClass categoryClass(std::string_view category) {
   return result;
 }
 
-CharacterClass clade::rt::shorthandClass(char letter) {
+CharacterClass clade::rt::shorthandClass(char letter, ClassContext context) {
   CharacterClass result;
   switch (letter) {
   case 'd':
@@ -152,24 +152,38 @@ CharacterClass clade::rt::shorthandClass(char letter) {
                    "200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}");
     return result;
   default:
-    result.addText("\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}");
+    // Alphabetic without what is a mark; enclosed letters are symbols.
+    result.addText(
+        "\\p{L}\\p{M}\\p{Nl}\\p{Nd}\\p{Pc}\\x{24B6}-\\x{24E9}\\x{"
+        "1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}");
+    // Outside brackets, Oniguruma takes superscripts and fractions for letters.
+    if (context == ClassContext::Bare)
+      result.addText("\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}");
     for (const char *group : {"L", "M", "Nd", "Pc"})
       addNewerMembers(result, group);
     return result;
   }
 }
 
+static void addAlphabetic(CharacterClass &result) {
+  result.addText("\\p{L}\\p{Nl}");
+  addNewerMembers(result, "L");
+  for (CodePointRange range : otherAlphabetic())
+    result.addRange(range.first, range.last);
+}
+
 /// POSIX classes, by name without case; nothing for another name.
-static std::optional<CharacterClass> posixClass(std::string_view name) {
+static std::optional<CharacterClass> posixClass(std::string_view name,
+                                                ClassContext context) {
   CharacterClass result;
   if (name == "digit")
-    return shorthandClass('d');
+    return shorthandClass('d', context);
   if (name == "space" || name == "whitespace")
-    return shorthandClass('s');
+    return shorthandClass('s', context);
   if (name == "word")
-    return shorthandClass('w');
+    return shorthandClass('w', context);
   if (name == "xdigit")
-    return shorthandClass('h');
+    return shorthandClass('h', context);
   if (name == "cntrl")
     return categoryClass("Cc");
   if (name == "any") {
@@ -185,15 +199,14 @@ static std::optional<CharacterClass> posixClass(std::string_view name) {
     result.addText("\\p{Lowercase}");
     addNewerMembers(result, "Ll");
   } else if (name == "alpha" || name == "alphabetic") {
-    result.addText("\\p{Alphabetic}");
-    addNewerMembers(result, "L");
+    addAlphabetic(result);
   } else if (name == "alnum") {
-    result.addText("\\p{Alphabetic}\\p{Nd}");
-    addNewerMembers(result, "L");
-    addNewerMembers(result, "Nd");
+    addAlphabetic(result);
+    result.addClass(categoryClass("Nd"));
   } else if (name == "punct") {
-    result.addText("\\p{P}$+<=>^`|~");
-    addNewerMembers(result, "P");
+    result = categoryClass("P");
+    if (context == ClassContext::POSIX)
+      result.addClass(categoryClass("S"));
   } else {
     return std::nullopt;
   }
@@ -212,7 +225,8 @@ static bool knowsProperty(const std::string &property) {
   return code != nullptr;
 }
 
-StatusOr<CharacterClass> clade::rt::propertyClass(std::string_view name) {
+StatusOr<CharacterClass> clade::rt::propertyClass(std::string_view name,
+                                                  ClassContext context) {
   std::string key;
   for (char c : name)
     if (c != ' ' && c != '_' && c != '-')
@@ -223,7 +237,7 @@ StatusOr<CharacterClass> clade::rt::propertyClass(std::string_view name) {
     if (key == shortKey || key == entry.longName)
       return categoryClass(entry.shortName);
   }
-  if (std::optional<CharacterClass> posix = posixClass(key))
+  if (std::optional<CharacterClass> posix = posixClass(key, context))
     return *posix;
   bool isName = !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');

@@ -48,12 +48,17 @@ private:
   std::vector<CharacterClass> others;
 };
 
+/// Where a class is named. Oniguruma's `\w` and `[:punct:]` are not the same
+/// everywhere.
+enum class ClassContext { Bare, Bracket, POSIX };
+
 /// The class behind `\d`, `\s`, `\w` or `\h` (a hexadecimal digit).
-CharacterClass shorthandClass(char letter);
+CharacterClass shorthandClass(char letter, ClassContext context);
 
 /// The class of `\p{name}`: a general category, short or long, a POSIX class,
 /// a script or a binary property. Unsupported for a name that none of them has.
-StatusOr<CharacterClass> propertyClass(std::string_view name);
+StatusOr<CharacterClass> propertyClass(std::string_view name,
+                                       ClassContext context);
 
 } // namespace clade::rt
 

@@ -7,6 +7,8 @@
 
 #include "runtime/Tokenizer/JsonFile.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <limits>
 
 using namespace clade::rt;
@@ -159,6 +161,42 @@ StatusOr<bool> JsonView::boolOr(const char *key, bool fallback) const {
 // Parsing
 //===----------------------------------------------------------------------===//
 
+/// The value of a decimal fraction as serde_json, which the tokenizers library
+/// reads files with, computes it: all digits as an integer, times or divided by
+/// a power of ten. It can be one unit in the last place off, and scores that
+/// are equal on paper then compare as in the library.
+static double serdeDouble(const std::string &text) {
+  uint64_t digits = 0;
+  int exponent = 0;
+  bool isFraction = false, isFull = false;
+  size_t i = text.starts_with('-') ? 1 : 0;
+  for (; i < text.size() && text[i] != 'e' && text[i] != 'E'; ++i) {
+    if (text[i] == '.') {
+      isFraction = true;
+      continue;
+    }
+    auto digit = static_cast<uint64_t>(text[i] - '0');
+    isFull |= digits > (std::numeric_limits<uint64_t>::max() - digit) / 10;
+    if (!isFull)
+      digits = digits * 10 + digit;
+    // Digits that do not fit count only in front of the point.
+    if (isFull != isFraction)
+      exponent += isFull ? 1 : -1;
+  }
+  if (i < text.size())
+    exponent += static_cast<int>(std::clamp(
+        std::strtol(text.c_str() + i + 1, nullptr, 10), -9999L, 9999L));
+  auto value = static_cast<double>(digits);
+  for (; exponent < -308 && value != 0; exponent += 308)
+    value /= 1e308;
+  // Powers of ten from text are exact to the last place, unlike std::pow.
+  double power = std::strtod(
+      ("1e" + std::to_string(std::clamp(std::abs(exponent), 0, 308))).c_str(),
+      nullptr);
+  value = exponent < 0 ? value / power : value * power;
+  return text.starts_with('-') ? -value : value;
+}
+
 namespace {
 constexpr size_t maxDepth = 64;
 
@@ -175,7 +213,9 @@ public:
   bool boolean(bool value) { return scalar(value); }
   bool number_integer(int64_t value) { return scalar(value); }
   bool number_unsigned(uint64_t value) { return scalar(value); }
-  bool number_float(double value, const std::string &) { return scalar(value); }
+  bool number_float(double value, const std::string &text) {
+    return scalar(list == List::Vocabulary ? serdeDouble(text) : value);
+  }
   bool string(std::string &value) { return scalar(std::move(value)); }
   bool binary(std::vector<uint8_t> &) { return false; }
   bool start_object(size_t) { return open(json::object()); }

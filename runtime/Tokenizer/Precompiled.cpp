@@ -76,31 +76,84 @@ PrecompiledNormalizer::find(std::string_view key) const {
   return std::nullopt;
 }
 
+namespace {
+/// Follows where the library takes the characters of the result from. It counts
+/// characters, and loses count of those that vanish at the start: each later
+/// one then stems from one further left.
+class OriginTracker {
+public:
+  explicit OriginTracker(const NormalizedText &text)
+      : text(text.text), originBytes(text.originBytes) {}
+
+  /// `from` became `to`.
+  void replace(std::string_view from, std::string_view to) {
+    if (to.empty() && isAtStart)
+      return;
+    isAtStart = false;
+    size_t characters = countCharacters(from);
+    for (size_t i = 0; i < to.size(); i += characterLength(to[i])) {
+      // An additional character stems from where the one before it does.
+      bool isFromOrigin =
+          characters > 0 ? position < originBytes : position <= originBytes;
+      if (isFromOrigin && !isPastOrigin)
+        result += characterLength(to[i]);
+      isPastOrigin |= !isFromOrigin;
+      if (characters > 0)
+        advance(characters);
+    }
+    while (characters > 0)
+      advance(characters);
+  }
+
+  size_t resultOriginBytes() const { return result; }
+
+private:
+  static size_t countCharacters(std::string_view part) {
+    size_t count = 0;
+    for (char byte : part)
+      count += !isContinuationByte(byte);
+    return count;
+  }
+  void advance(size_t &characters) {
+    --characters;
+    position += characterLength(text[position]);
+  }
+
+  std::string_view text;
+  size_t originBytes;
+  size_t position = 0, result = 0;
+  bool isAtStart = true, isPastOrigin = false;
+};
+} // namespace
+
 Status PrecompiledNormalizer::normalize(NormalizedText &text) const {
   std::string out;
   out.reserve(text.text.size());
-  size_t originBytes = 0;
-  std::string_view whole = text.text;
-  for (size_t position = 0; position < whole.size();) {
-    std::string_view grapheme = whole.substr(position);
-    grapheme = grapheme.substr(0, graphemeLength(grapheme));
+  OriginTracker origin(text);
+  auto replace = [&](std::string_view from, std::string_view to) {
+    out += to;
+    origin.replace(from, to);
+  };
+  std::string_view rest = text.text;
+  while (!rest.empty()) {
+    std::string_view grapheme = rest.substr(0, graphemeLength(rest));
+    rest.remove_prefix(grapheme.size());
     // As in SentencePiece: short graphemes are looked up whole first.
-    std::optional<std::string_view> replacement;
+    std::optional<std::string_view> whole;
     if (grapheme.size() < 6)
-      replacement = find(grapheme);
-    if (replacement)
-      out += *replacement;
-    for (size_t i = 0; !replacement && i < grapheme.size();) {
-      std::string_view c = grapheme.substr(i, characterLength(grapheme[i]));
-      out += find(c).value_or(c);
-      i += c.size();
+      whole = find(grapheme);
+    if (whole) {
+      replace(grapheme, *whole);
+      grapheme = {};
     }
-    if (position < text.originBytes)
-      originBytes = out.size();
-    position += grapheme.size();
+    while (!grapheme.empty()) {
+      std::string_view c = grapheme.substr(0, characterLength(grapheme[0]));
+      grapheme.remove_prefix(c.size());
+      replace(c, find(c).value_or(c));
+    }
     CLADE_RETURN_IF_ERROR(checkTextSize(out.size()));
   }
-  text = {std::move(out), originBytes};
+  text = {std::move(out), origin.resultOriginBytes()};
   return Status();
 }
 

@@ -65,7 +65,7 @@ private:
   void wrapAtom();
   Status escape();
   Status reference();
-  StatusOr<CharacterClass> property();
+  StatusOr<CharacterClass> property(ClassContext context);
   /// A numeric escape (`x`, `u` or `0` is at the position); nothing otherwise.
   StatusOr<std::optional<char32_t>> numericEscape();
   StatusOr<char32_t> hexadecimal(size_t minDigits, size_t maxDigits);
@@ -300,7 +300,7 @@ Status Translator::interval() {
 // Escapes
 //===----------------------------------------------------------------------===//
 
-StatusOr<CharacterClass> Translator::property() {
+StatusOr<CharacterClass> Translator::property(ClassContext context) {
   bool negated = peek() == 'P';
   ++position;
   size_t end = pattern.find('}', position);
@@ -312,7 +312,7 @@ StatusOr<CharacterClass> Translator::property() {
     negated = !negated;
     name.remove_prefix(1);
   }
-  StatusOr<CharacterClass> result = propertyClass(name);
+  StatusOr<CharacterClass> result = propertyClass(name, context);
   if (!result.ok())
     return unsupported(result.status().message());
   if (negated)
@@ -418,21 +418,21 @@ Status Translator::escape() {
   if (isOneOf("dDsSwWhH", letter)) {
     ++position;
     bool negated = letter < 'a';
-    CharacterClass set =
-        shorthandClass(static_cast<char>(negated ? letter + 32 : letter));
+    CharacterClass set = shorthandClass(
+        static_cast<char>(negated ? letter + 32 : letter), ClassContext::Bare);
     if (negated)
       set.negate();
     atom(set.toPattern());
     return Status();
   }
   if (letter == 'p' || letter == 'P') {
-    CLADE_ASSIGN_OR_RETURN(CharacterClass set, property());
+    CLADE_ASSIGN_OR_RETURN(CharacterClass set, property(ClassContext::Bare));
     atom(set.toPattern());
     return Status();
   }
   if (letter == 'b' || letter == 'B') {
     ++position;
-    std::string word = shorthandClass('w').toPattern();
+    std::string word = shorthandClass('w', ClassContext::Bare).toPattern();
     bool same = letter == 'B';
     atom("(?:(?<=" + word + ")(?" + (same ? "=" : "!") + word + ")|(?<!" +
          word + ")(?" + (same ? "!" : "=") + word + "))");
@@ -536,14 +536,15 @@ StatusOr<bool> Translator::classEscape(CharacterClass &current, char32_t &c) {
     ++position;
     bool negated = letter < 'a';
     CharacterClass set =
-        shorthandClass(static_cast<char>(negated ? letter + 32 : letter));
+        shorthandClass(static_cast<char>(negated ? letter + 32 : letter),
+                       ClassContext::Bracket);
     if (negated)
       set.negate();
     current.addClass(std::move(set));
     return false;
   }
   if (letter == 'p' || letter == 'P') {
-    CLADE_ASSIGN_OR_RETURN(CharacterClass set, property());
+    CLADE_ASSIGN_OR_RETURN(CharacterClass set, property(ClassContext::Bracket));
     current.addClass(std::move(set));
     return false;
   }
@@ -605,7 +606,7 @@ StatusOr<bool> Translator::posixBracket(CharacterClass &current) {
   bool negated = name.starts_with("^");
   if (negated)
     name.remove_prefix(1);
-  StatusOr<CharacterClass> set = propertyClass(name);
+  StatusOr<CharacterClass> set = propertyClass(name, ClassContext::POSIX);
   if (!set.ok())
     return unsupported(set.status().message());
   if (negated)

@@ -224,6 +224,10 @@ void clade::rt::appendLowercase(std::string &out, char32_t c) {
                            utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
 }
 
+std::span<const CodePointRange> clade::rt::otherAlphabetic() {
+  return otherAlphabeticRanges;
+}
+
 std::span<const CodePointRange>
 clade::rt::newerMembers(std::string_view className) {
   for (const NewerClass &entry : newerClasses)
@@ -250,7 +254,19 @@ static int utf8procOptions(NormalForm form) {
   return UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT;
 }
 
-/// Appends `text`, which has no character of `undecomposed`, normalized.
+/// Whether `c` is younger than the library's tables: without decomposition, and
+/// a starter, as which nothing composes with it or moves past it.
+static bool isUnknownToNormalization(char32_t c) {
+  if (c < 0x300)
+    return false;
+  if (contains(undecomposed, c))
+    return true;
+  const utf8proc_property_t *property =
+      utf8proc_get_property(static_cast<utf8proc_int32_t>(c));
+  return property->combining_class != 0 && !contains(reorderedRanges, c);
+}
+
+/// Appends `text`, all of which the library's tables know, normalized.
 static void appendNormalized(std::string &out, std::string_view text,
                              NormalForm form) {
   if (text.empty())
@@ -280,7 +296,7 @@ std::string clade::rt::normalize(std::string_view text, NormalForm form) {
   size_t start = 0, position = 0;
   while (position < text.size()) {
     auto [c, length] = decodeCharacter(text, position);
-    if (c >= undecomposed[0].first && contains(undecomposed, c)) {
+    if (isUnknownToNormalization(c)) {
       appendNormalized(out, text.substr(start, position - start), form);
       out += text.substr(position, length);
       start = position + length;

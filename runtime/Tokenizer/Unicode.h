@@ -109,6 +109,9 @@ struct CodePointRange {
   char32_t first, last;
 };
 
+/// The alphabetic characters that are neither letters nor letter numbers.
+std::span<const CodePointRange> otherAlphabetic();
+
 /// What Unicode added after version 14 to a general category or to the script
 /// "Han"; empty when there is nothing.
 std::span<const CodePointRange> newerMembers(std::string_view className);

@@ -55,6 +55,14 @@ def bert(**options):
     return normalizers.BertNormalizer(**(defaults | options))
 
 
+def reordered():
+    """Characters with a combining class: NFD moves them, or others past them."""
+    nfd = normalizers.NFD()
+    return {c for c in CODE_POINTS
+            if nfd.normalize_str("\u0345" + chr(c)) == chr(c) + "\u0345"
+            or nfd.normalize_str(chr(c) + "\u0334") == "\u0334" + chr(c)}
+
+
 def classes():
     yield "bertControl", removed_by(bert(clean_text=True))
     yield "bertAccent", removed_by(bert(strip_accents=True))
@@ -62,6 +70,9 @@ def classes():
     yield "punctuation", split_by(pre_tokenizers.Punctuation(), 3)
     yield "numeric", split_by(pre_tokenizers.Digits(individual_digits=True), 3)
     yield "word", split_by(pre_tokenizers.Whitespace(), 1)
+    yield "reordered", reordered()
+    yield "otherAlphabetic", (matched_by(r"\p{Alphabetic}")
+                              - matched_by(r"[\p{L}\p{Nl}]"))
 
 
 def newer_classes():
