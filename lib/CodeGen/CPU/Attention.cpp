@@ -20,6 +20,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "runtime/include/clade/abi.h"
 #include "llvm/Support/MathExtras.h"
+#include <limits>
 
 using namespace mlir;
 
@@ -87,6 +88,13 @@ ScratchLayout::ScratchLayout(const Target &target,
   scores = inverses + 4 * rows;
 }
 
+/// Positions are 32 bits wide: a wider window is none.
+static std::optional<int64_t> finiteWindow(const AttentionShape &shape) {
+  if (shape.window && *shape.window > std::numeric_limits<int32_t>::max())
+    return std::nullopt;
+  return shape.window;
+}
+
 AttentionScratch attentionScratch(const Target &target,
                                   const AttentionShape &shape) {
   TilePlan plan = AttentionPlan::of(target, shape).full;
@@ -95,8 +103,8 @@ AttentionScratch attentionScratch(const Target &target,
   // Scores begin with a page and end with a block of keys.
   scratch.fixedBytes = ScratchLayout(target, shape).scores +
                        scratch.bytesPerToken * 2 * CLADE_PAGE_TOKENS;
-  if (shape.window)
-    scratch.maxTokens = *shape.window + plan.tokens;
+  if (std::optional<int64_t> window = finiteWindow(shape))
+    scratch.maxTokens = *window + plan.tokens;
   return scratch;
 }
 
@@ -136,6 +144,7 @@ public:
                    const AttentionValues &call)
       : builder(builder), loc(loc), target(target), shape(shape),
         plan(AttentionPlan::of(target, shape)), call(call) {
+    this->shape.window = finiteWindow(shape);
     StepView view(builder, loc, step);
     numTokens = emitToIndex(builder, loc, view.numTokens());
     sequenceOf = view.sequenceOf();
@@ -155,7 +164,7 @@ private:
   OpBuilder &builder;
   Location loc;
   const Target &target;
-  const AttentionShape &shape;
+  AttentionShape shape;
   AttentionPlan plan;
   const AttentionValues &call;
   Value numTokens, sequenceOf;

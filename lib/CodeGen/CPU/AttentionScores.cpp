@@ -35,15 +35,6 @@ static Value emitLarger(OpBuilder &builder, Location loc, Value a, Value b) {
   return arith::SelectOp::create(builder, loc, isLarger, a, b);
 }
 
-/// Two neighbouring bf16 products are added to each lane of `sum`.
-static Value emitDotBF16(OpBuilder &builder, Location loc, Value sum, Value a,
-                         Value b) {
-  auto name = builder.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512");
-  return LLVM::CallIntrinsicOp::create(builder, loc, sum.getType(), name,
-                                       ValueRange{sum, a, b})
-      .getResult(0);
-}
-
 //===----------------------------------------------------------------------===//
 // Products
 //===----------------------------------------------------------------------===//
@@ -78,6 +69,17 @@ Values TileEmitter::emitScores() {
       maxima, [&](Value a, Value b) { return emitLarger(builder, loc, a, b); });
 }
 
+/// `sum` plus the product of two operands; of bf16 pairs, two products in each
+/// lane.
+Value TileEmitter::addProduct(Value sum, Value a, Value b) {
+  if (!usesDotBF16())
+    return emitMultiplyAdd(builder, loc, target, a, b, sum);
+  auto name = builder.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512");
+  return LLVM::CallIntrinsicOp::create(builder, loc, sum.getType(), name,
+                                       ValueRange{sum, a, b})
+      .getResult(0);
+}
+
 /// The products of a block of keys in the order of scores: [key][row].
 Values TileEmitter::blockScores(Value keyRows) {
   return plan.form == TilePlan::Form::Packed ? packedScores(keyRows)
@@ -108,12 +110,8 @@ Values TileEmitter::packedStep(Value keyRows, Value group, bool tail,
     Values factors = broadcastKey(keyRows, element, tail);
     for (int64_t v = 0; v < rowVectors(); ++v) {
       Value &sum = next[key * rowVectors() + v];
-      for (int64_t u = 0; u < operands; ++u) {
-        Value query = queries[u * rowVectors() + v];
-        sum = usesDotBF16() ? emitDotBF16(builder, loc, sum, query, factors[u])
-                            : emitMultiplyAdd(builder, loc, target, query,
-                                              factors[u], sum);
-      }
+      for (int64_t u = 0; u < operands; ++u)
+        sum = addProduct(sum, queries[u * rowVectors() + v], factors[u]);
     }
   }
   return next;
@@ -169,10 +167,7 @@ Values TileEmitter::dotStep(Value keyRows, Value chunkIndex, int64_t count,
                              mul(place, type.getNumElements()));
       for (int64_t key = 0; key < plan.keyBlock; ++key) {
         Value &sum = next[key * plan.rows + row];
-        sum = usesDotBF16()
-                  ? emitDotBF16(builder, loc, sum, query, keys[key][u])
-                  : emitMultiplyAdd(builder, loc, target, query, keys[key][u],
-                                    sum);
+        sum = addProduct(sum, query, keys[key][u]);
       }
     }
   }

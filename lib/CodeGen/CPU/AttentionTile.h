@@ -139,6 +139,7 @@ private:
   // AttentionScores.cpp
   Values emitScores();
   Values blockScores(mlir::Value keyRows);
+  mlir::Value addProduct(mlir::Value sum, mlir::Value a, mlir::Value b);
   Values packedStep(mlir::Value keyRows, mlir::Value group, bool tail,
                     mlir::ValueRange sums);
   Values broadcastKey(mlir::Value keyRows, mlir::Value element, bool tail);

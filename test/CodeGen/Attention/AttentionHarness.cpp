@@ -25,17 +25,13 @@ namespace clade::cpu::test {
 
 namespace {
 
-/// Bytes behind each buffer that must stay as they are; as f32 or bf16, NaN.
-constexpr size_t guardBytes = 256;
-constexpr unsigned char guardByte = 0xff;
-
 /// Writes random elements of the case's type.
 class ElementSource {
 public:
   ElementSource(unsigned seed, bool bf16, bool exact)
       : engine(seed), bf16(bf16), exact(exact) {}
 
-  void fill(const Buffer &buffer, int64_t index, int64_t count) {
+  void fill(const GuardedBuffer &buffer, int64_t index, int64_t count) {
     for (int64_t i = 0; i < count; ++i)
       store(buffer, index + i, next());
   }
@@ -46,7 +42,7 @@ private:
       return std::uniform_int_distribution<int>(-8, 8)(engine) / 8.0f;
     return std::normal_distribution<float>()(engine);
   }
-  void store(const Buffer &buffer, int64_t index, float value) {
+  void store(const GuardedBuffer &buffer, int64_t index, float value) {
     if (bf16)
       buffer.as<uint16_t>()[index] = roundToBF16(value);
     else
@@ -61,19 +57,15 @@ int64_t elementBytes(const AttentionCase &attention) {
   return attention.bf16 ? 2 : 4;
 }
 
-/// A buffer that is nothing but NaN.
-Buffer poisoned(size_t bytes) {
-  Buffer buffer(bytes + guardBytes);
-  std::memset(buffer.as<char>(), guardByte, bytes + guardBytes);
-  return buffer;
-}
+/// Bytes behind each thread's scratch memory that must stay as they are.
+constexpr int64_t fenceBytes = 256;
 
-void checkGuard(const char *end, const char *what) {
-  bool intact = std::all_of(end, end + guardBytes, [](char byte) {
-    return static_cast<unsigned char>(byte) == guardByte;
+void checkFence(const char *fence) {
+  bool intact = std::all_of(fence, fence + fenceBytes, [](char byte) {
+    return static_cast<unsigned char>(byte) == 0xff;
   });
   if (!intact)
-    llvm::report_fatal_error(what);
+    llvm::report_fatal_error("attention left its scratch memory");
 }
 
 int64_t countTokens(const std::vector<SequencePart> &sequences) {
@@ -100,14 +92,12 @@ AttentionData::AttentionData(const AttentionCase &attention,
                              std::vector<SequencePart> parts, unsigned seed,
                              bool exact)
     : attention(attention), exact(exact), sequences(std::move(parts)),
-      queries(poisoned(countTokens(sequences) * attention.qHeads *
-                       attention.keySize * elementBytes(attention))),
-      keys(poisoned(countPages(sequences) * CLADE_PAGE_TOKENS *
-                    attention.kvHeads * attention.keySize *
-                    elementBytes(attention))),
-      values(poisoned(countPages(sequences) * CLADE_PAGE_TOKENS *
-                      attention.kvHeads * attention.valueSize *
-                      elementBytes(attention))) {
+      queries(countTokens(sequences) * attention.qHeads * attention.keySize *
+              elementBytes(attention)),
+      keys(countPages(sequences) * CLADE_PAGE_TOKENS * attention.kvHeads *
+           attention.keySize * elementBytes(attention)),
+      values(countPages(sequences) * CLADE_PAGE_TOKENS * attention.kvHeads *
+             attention.valueSize * elementBytes(attention)) {
   makePages(seed);
   ElementSource source(seed, attention.bf16, exact);
   for (int64_t s = 0, e = sequences.size(); s < e; ++s) {
@@ -166,7 +156,7 @@ int64_t AttentionData::slot(int64_t sequence, int64_t position,
          position % CLADE_PAGE_TOKENS;
 }
 
-float AttentionData::element(const Buffer &buffer, int64_t index) const {
+float AttentionData::element(const GuardedBuffer &buffer, int64_t index) const {
   return attention.bf16 ? widenBF16(buffer.as<uint16_t>()[index])
                         : buffer.as<float>()[index];
 }
@@ -248,17 +238,18 @@ std::vector<float> CompiledAttention::run(const AttentionData &data,
                                           int threads, int repeats) const {
   const AttentionCase &attention = data.attention;
   int64_t outputs = data.numTokens() * attention.qHeads * attention.valueSize;
-  int64_t outputBytes = outputs * elementBytes(attention);
   int64_t scratchBytes =
       attentionScratchBytes(target(), shape, data.contextTokens());
-  int64_t stride = scratchBytes + guardBytes;
-  Buffer output = poisoned(outputBytes);
-  Buffer scratch = poisoned(threads * stride);
+  int64_t stride = scratchBytes + fenceBytes;
+  GuardedBuffer output(outputs * elementBytes(attention));
+  GuardedBuffer scratch(threads * stride);
+  GuardedBuffer pages(data.pages), positions(data.positions),
+      sequenceOf(data.sequenceOf);
 
   CladeKVState state = {};
   state.keys = data.keys.as<void>();
   state.values = data.values.as<void>();
-  state.pages = data.pages.data();
+  state.pages = pages.as<int32_t>();
   state.pages_stride = data.pagesStride;
   CladeStep step = {};
   step.struct_size = sizeof(CladeStep);
@@ -266,8 +257,8 @@ std::vector<float> CompiledAttention::run(const AttentionData &data,
   step.num_threads = threads;
   step.num_tokens = data.numTokens();
   step.num_sequences = data.sequences.size();
-  step.positions = data.positions.data();
-  step.sequence_of = data.sequenceOf.data();
+  step.positions = positions.as<int32_t>();
+  step.sequence_of = sequenceOf.as<int32_t>();
   step.states = &state;
   step.scratch = scratch.as<char>();
   step.scratch_bytes = stride;
@@ -287,10 +278,8 @@ std::vector<float> CompiledAttention::run(const AttentionData &data,
   for (std::thread &thread : others)
     thread.join();
 
-  checkGuard(output.as<char>() + outputBytes, "output overrun");
   for (int thread = 0; thread < threads; ++thread)
-    checkGuard(scratch.as<char>() + thread * stride + scratchBytes,
-               "scratch overrun");
+    checkFence(scratch.as<char>() + thread * stride + scratchBytes);
   std::vector<float> result(outputs);
   for (int64_t i = 0; i < outputs; ++i)
     result[i] = attention.bf16 ? widenBF16(output.as<uint16_t>()[i])

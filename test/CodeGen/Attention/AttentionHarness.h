@@ -8,7 +8,7 @@
 //
 // Lays out a step with its paged cache, and compiles attention for it. All
 // memory that attention must not read as a number is NaN: pages, slots and rows
-// without a token, scratch memory, and what lies behind each buffer.
+// without a token, and scratch memory. Behind each buffer nothing can be read.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,6 +17,7 @@
 
 #include "lib/CodeGen/CPU/Attention.h"
 #include "runtime/include/clade/abi.h"
+#include "test/CodeGen/Attention/GuardedBuffer.h"
 #include "test/CodeGen/ProductHarness.h"
 #include <cstdint>
 #include <memory>
@@ -67,10 +68,10 @@ public:
   std::vector<int32_t> positions, sequenceOf;
   std::vector<int32_t> pages;
   int32_t pagesStride = 0;
-  Buffer queries, keys, values;
+  GuardedBuffer queries, keys, values;
 
 private:
-  float element(const Buffer &buffer, int64_t index) const;
+  float element(const GuardedBuffer &buffer, int64_t index) const;
   int64_t slot(int64_t sequence, int64_t position, int64_t head) const;
   void makePages(unsigned seed);
 };
@@ -83,8 +84,8 @@ public:
   static std::unique_ptr<CompiledAttention>
   create(const AttentionCase &attention, const std::string &cpu);
 
-  /// Output rows as f32; fails the process if memory outside of the output or
-  /// scratch is written. `repeats` times, for measurements.
+  /// Output rows as f32; ends the process if a thread leaves its scratch
+  /// memory. Runs `repeats` times, for measurements.
   std::vector<float> run(const AttentionData &data, int threads,
                          int repeats = 1) const;
 

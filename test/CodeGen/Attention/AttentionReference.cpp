@@ -30,6 +30,11 @@ Interval widen(Interval x, double relative) {
           x.high + std::abs(x.high) * relative};
 }
 
+/// One correctly rounded f32 operation: rounding keeps the order of the ends.
+Interval roundF32(double low, double high) {
+  return {static_cast<float>(low), static_cast<float>(high)};
+}
+
 /// Attention of one query.
 class Row {
 public:
@@ -83,13 +88,13 @@ Interval Row::score(int64_t position) const {
   double error = data.exact ? 0 : attention.keySize * epsilon * magnitude;
   Interval x = step({dot - error, dot + error});
   double scale = attention.scale;
-  x = step(widen({x.low * scale, x.high * scale}, epsilon));
+  x = step(roundF32(x.low * scale, x.high * scale));
   if (!attention.softcap)
     return x;
   double cap = *attention.softcap;
-  x = step(widen({x.low / cap, x.high / cap}, epsilon));
+  x = step(roundF32(x.low / cap, x.high / cap));
   x = step(widen({std::tanh(x.low), std::tanh(x.high)}, functionError));
-  return step(widen({x.low * cap, x.high * cap}, epsilon));
+  return step(roundF32(x.low * cap, x.high * cap));
 }
 
 void Row::softmax() {
@@ -98,8 +103,7 @@ void Row::softmax() {
     maximum = {std::max(maximum.low, x.low), std::max(maximum.high, x.high)};
   total = {0, 0};
   for (Interval &x : weights) {
-    Interval distance =
-        widen({x.low - maximum.high, x.high - maximum.low}, epsilon);
+    Interval distance = roundF32(x.low - maximum.high, x.high - maximum.low);
     x = widen({std::exp(distance.low), std::exp(distance.high)}, functionError);
     // Exponentials below the normal numbers may become zero.
     if (x.low < 0x1p-125)

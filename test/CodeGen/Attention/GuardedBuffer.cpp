@@ -1,0 +1,36 @@
+//===- GuardedBuffer.cpp - Memory that ends at a wall
+//-----------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "test/CodeGen/Attention/GuardedBuffer.h"
+
+#include "llvm/Support/ErrorHandling.h"
+#include "llvm/Support/MathExtras.h"
+#include <cstring>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace clade::cpu::test {
+
+GuardedBuffer::GuardedBuffer(size_t size) {
+  size_t page = sysconf(_SC_PAGESIZE);
+  size_t usable = llvm::alignTo(size, page);
+  mappedBytes = usable + page;
+  void *memory = mmap(nullptr, mappedBytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED)
+    llvm::report_fatal_error("cannot map memory for a test");
+  mapping = static_cast<char *>(memory);
+  if (mprotect(mapping + usable, page, PROT_NONE) != 0)
+    llvm::report_fatal_error("cannot protect memory for a test");
+  data = mapping + usable - size;
+  std::memset(data, 0xff, size);
+}
+
+GuardedBuffer::~GuardedBuffer() { munmap(mapping, mappedBytes); }
+
+} // namespace clade::cpu::test

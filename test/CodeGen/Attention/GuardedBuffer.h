@@ -1,0 +1,48 @@
+//===- GuardedBuffer.h - Memory that ends at a wall ---------------*- C++
+//-*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Compiled kernels are not instrumented by sanitizers; an access behind one of
+// these buffers stops the process instead. Only elements are aligned.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_TEST_CODEGEN_ATTENTION_GUARDEDBUFFER_H
+#define CLADE_TEST_CODEGEN_ATTENTION_GUARDEDBUFFER_H
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+namespace clade::cpu::test {
+
+class GuardedBuffer {
+public:
+  /// `size` bytes, a multiple of the elements' size, all of them 0xff: NaN as
+  /// bf16 and as f32. They end where memory that cannot be accessed begins.
+  explicit GuardedBuffer(size_t size);
+  /// A copy of `elements`.
+  template <typename T>
+  explicit GuardedBuffer(const std::vector<T> &elements)
+      : GuardedBuffer(elements.size() * sizeof(T)) {
+    std::copy(elements.begin(), elements.end(), as<T>());
+  }
+  GuardedBuffer(const GuardedBuffer &) = delete;
+  GuardedBuffer &operator=(const GuardedBuffer &) = delete;
+  ~GuardedBuffer();
+
+  template <typename T> T *as() const { return reinterpret_cast<T *>(data); }
+
+private:
+  size_t mappedBytes;
+  char *mapping;
+  char *data;
+};
+
+} // namespace clade::cpu::test
+
+#endif // CLADE_TEST_CODEGEN_ATTENTION_GUARDEDBUFFER_H
