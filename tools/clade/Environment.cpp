@@ -1,0 +1,58 @@
+//===- Environment.cpp - What every command starts from -------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "tools/clade/Environment.h"
+
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <cstdlib>
+
+using namespace clade;
+using namespace clade::driver;
+
+void SpecOptions::addTo(CLI::App &command) {
+  command.add_option("--spec", files, "A .spec file with families of your own")->check(CLI::ExistingFile);
+  command.add_option("--specs", folders, "A folder of .spec files of your own")->check(CLI::ExistingDirectory);
+}
+
+std::string driver::specsFolder() {
+  if (const char *folder = std::getenv("CLADE_SPECS"))
+    return folder;
+  std::string executable = llvm::sys::fs::getMainExecutable(nullptr, nullptr);
+  llvm::SmallString<128> installed(llvm::sys::path::parent_path(executable));
+  llvm::sys::path::append(installed, "..", "share", "clade", "specs");
+  return llvm::sys::fs::is_directory(installed) ? installed.str().str() : CLADE_SOURCE_SPECS;
+}
+
+Environment::Environment(const SpecOptions &options)
+    : context(mlir::MLIRContext::Threading::DISABLED), library(&context),
+      handler(library.getSourceMgr(), &context, llvm::errs()) {
+  std::string folder = specsFolder();
+  valid = succeeded(library.addFolder(folder));
+  for (const std::string &own : options.folders)
+    valid = valid && succeeded(library.addFolder(own));
+  for (const std::string &file : options.files)
+    valid = valid && succeeded(library.addFile(file));
+  valid = valid && succeeded(library.finish());
+}
+
+std::optional<rt::Checkpoint> Environment::openCheckpoint(const std::string &path) {
+  rt::StatusOr<rt::Checkpoint> checkpoint = rt::Checkpoint::open(path);
+  if (checkpoint.ok())
+    return std::move(*checkpoint);
+  fail(checkpoint.status());
+  return std::nullopt;
+}
+
+int driver::fail(const std::string &message) {
+  llvm::errs() << "clade: error: " << message << "\n";
+  return Failed;
+}
+
+int driver::fail(const rt::Status &status) { return fail(status.message()); }

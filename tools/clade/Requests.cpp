@@ -1,0 +1,180 @@
+//===- Requests.cpp - What 'clade run' is asked to continue ---------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "tools/clade/Requests.h"
+
+#include "runtime/Support/File.h"
+
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+#include <sstream>
+
+using namespace clade;
+using namespace clade::driver;
+using nlohmann::json;
+using rt::Status;
+using rt::StatusOr;
+
+void RequestOptions::addTo(CLI::App &command) {
+  auto *inputs = command.add_option_group("what to continue", "exactly one of");
+  inputs->add_option("--prompt", prompt, "Text to continue");
+  inputs->add_option("--tokens", tokens, "Token numbers to continue: 1,2,3")->delimiter(',');
+  inputs->add_option("--batch", batchFile, "JSON list of {\"prompt\" or \"tokens\", \"max_tokens\", \"force\"}")
+      ->check(CLI::ExistingFile);
+  inputs->require_option(1);
+  command.add_option("--force", forced, "Decode these tokens one by one instead of sampling")->delimiter(',');
+  command.add_option("--max-tokens", maxTokens, "Most tokens to add")->check(CLI::NonNegativeNumber);
+  command.add_flag("--ignore-eos", ignoreEos, "Go on after the model's own stop tokens");
+  command.add_option("--temperature", sampling.temperature, "0 takes the most likely token");
+  command.add_option("--top-k", sampling.topK, "Sample among the k most likely tokens; 0 for all");
+  command.add_option("--top-p", sampling.topP, "Sample among the most likely tokens of this total probability");
+  command.add_option("--min-p", sampling.minP, "Leave out tokens less likely than this share of the likeliest");
+  command.add_option("--repetition-penalty", sampling.repetitionPenalty, "Divide the logits of tokens already there");
+  command.add_option("--seed", sampling.seed, "The same seed gives the same text");
+}
+
+static StatusOr<std::string> readText(const std::string &path) {
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  if (!stream)
+    return Status::ioError("cannot read '" + path + "'");
+  return text.str();
+}
+
+static StatusOr<std::vector<int32_t>> tokenList(const json &list, const std::string &what) {
+  std::vector<int32_t> tokens;
+  if (!list.is_array())
+    return Status::invalidArgument("expected " + what + " to be a list of token numbers");
+  for (const json &token : list) {
+    if (!token.is_number_integer() || token.get<int64_t>() < 0 || token.get<int64_t>() > INT32_MAX)
+      return Status::invalidArgument("expected " + what + " to hold token numbers, got " + token.dump());
+    tokens.push_back(token.get<int32_t>());
+  }
+  return tokens;
+}
+
+static StatusOr<std::vector<int32_t>> encodePrompt(const std::string &prompt, const rt::Tokenizer *tokenizer) {
+  if (!tokenizer)
+    return Status::invalidArgument("a prompt needs a tokenizer: the checkpoint has no tokenizer.json (give --tokens)");
+  return tokenizer->encode(prompt);
+}
+
+static StatusOr<rt::GenerateRequest> batchRequest(const json &item, size_t index, const RequestOptions &options,
+                                                  const rt::Tokenizer *tokenizer) {
+  std::string what = "request " + std::to_string(index) + " of '" + options.batchFile + "'";
+  if (!item.is_object())
+    return Status::invalidArgument("expected " + what + " to be an object");
+  for (const auto &[key, value] : item.items())
+    if (key != "prompt" && key != "tokens" && key != "max_tokens" && key != "force")
+      return Status::invalidArgument("unknown key '" + key + "' in " + what +
+                                     ", expected prompt, tokens, max_tokens or force");
+  rt::GenerateRequest request;
+  request.sampling = options.sampling;
+  request.ignoreEos = options.ignoreEos;
+  request.maxTokens = options.maxTokens;
+  if (item.contains("prompt") == item.contains("tokens"))
+    return Status::invalidArgument("expected either 'prompt' or 'tokens' in " + what);
+  if (item.contains("tokens")) {
+    CLADE_ASSIGN_OR_RETURN(request.prompt, tokenList(item["tokens"], "'tokens' of " + what));
+  } else {
+    if (!item["prompt"].is_string())
+      return Status::invalidArgument("expected 'prompt' of " + what + " to be a text");
+    CLADE_ASSIGN_OR_RETURN(request.prompt, encodePrompt(item["prompt"], tokenizer));
+  }
+  if (item.contains("force")) {
+    CLADE_ASSIGN_OR_RETURN(request.forced, tokenList(item["force"], "'force' of " + what));
+    request.maxTokens = request.forced.size();
+  }
+  if (item.contains("max_tokens")) {
+    if (!item["max_tokens"].is_number_integer() || item["max_tokens"].get<int64_t>() < 0)
+      return Status::invalidArgument("expected 'max_tokens' of " + what + " to be a number of at least 0");
+    request.maxTokens = item["max_tokens"];
+  }
+  return request;
+}
+
+bool RequestOptions::needsTokenizer() const { return tokens.empty(); }
+
+StatusOr<std::vector<rt::GenerateRequest>> driver::makeRequests(const RequestOptions &options,
+                                                                const rt::Tokenizer *tokenizer) {
+  std::vector<rt::GenerateRequest> requests;
+  if (options.batchFile.empty()) {
+    rt::GenerateRequest request;
+    request.sampling = options.sampling;
+    request.ignoreEos = options.ignoreEos;
+    request.maxTokens = options.forced.empty() ? options.maxTokens : static_cast<int64_t>(options.forced.size());
+    request.forced = options.forced;
+    request.prompt = options.tokens;
+    if (options.tokens.empty()) {
+      CLADE_ASSIGN_OR_RETURN(request.prompt, encodePrompt(options.prompt, tokenizer));
+    }
+    requests.push_back(std::move(request));
+    return requests;
+  }
+  CLADE_ASSIGN_OR_RETURN(std::string text, readText(options.batchFile));
+  json batch = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!batch.is_array() || batch.empty())
+    return Status::invalidArgument("expected '" + options.batchFile + "' to be a JSON list of requests");
+  for (size_t index = 0; index < batch.size(); ++index) {
+    CLADE_ASSIGN_OR_RETURN(rt::GenerateRequest request, batchRequest(batch[index], index, options, tokenizer));
+    requests.push_back(std::move(request));
+  }
+  return requests;
+}
+
+static StatusOr<std::unique_ptr<rt::Tokenizer>> tokenizerFromGGUF(const rt::GGUFFile &file) {
+  rt::GGUFVocabulary vocabulary;
+  auto text = [&](const char *key) {
+    const rt::GGUFValue *value = file.find(key);
+    return value && value->asString() ? std::string(*value->asString()) : std::string();
+  };
+  auto id = [&](const char *key) -> std::optional<int32_t> {
+    const rt::GGUFValue *value = file.find(key);
+    auto number = value ? value->asInt() : std::nullopt;
+    return number ? std::optional<int32_t>(*number) : std::nullopt;
+  };
+  auto flag = [&](const char *key) -> std::optional<bool> {
+    const rt::GGUFValue *value = file.find(key);
+    return value ? value->asBool() : std::nullopt;
+  };
+  auto strings = [&](const char *key) {
+    std::vector<std::string> list;
+    if (const rt::GGUFValue *value = file.find(key))
+      if (auto *views = value->asStrings())
+        list.assign(views->begin(), views->end());
+    return list;
+  };
+  vocabulary.model = text("tokenizer.ggml.model");
+  vocabulary.pre = text("tokenizer.ggml.pre");
+  vocabulary.tokens = strings("tokenizer.ggml.tokens");
+  vocabulary.merges = strings("tokenizer.ggml.merges");
+  if (const rt::GGUFValue *value = file.find("tokenizer.ggml.scores"))
+    if (auto scores = value->asFloats())
+      vocabulary.scores.assign(scores->begin(), scores->end());
+  if (const rt::GGUFValue *value = file.find("tokenizer.ggml.token_type"))
+    if (auto types = value->asInts())
+      vocabulary.tokenTypes.assign(types->begin(), types->end());
+  vocabulary.bosId = id("tokenizer.ggml.bos_token_id");
+  vocabulary.eosId = id("tokenizer.ggml.eos_token_id");
+  vocabulary.unknownId = id("tokenizer.ggml.unknown_token_id");
+  vocabulary.paddingId = id("tokenizer.ggml.padding_token_id");
+  vocabulary.addBos = flag("tokenizer.ggml.add_bos_token");
+  vocabulary.addEos = flag("tokenizer.ggml.add_eos_token");
+  vocabulary.addSpacePrefix = flag("tokenizer.ggml.add_space_prefix");
+  return rt::Tokenizer::fromGGUF(vocabulary);
+}
+
+StatusOr<std::unique_ptr<rt::Tokenizer>> driver::loadTokenizer(const rt::Checkpoint &checkpoint) {
+  if (const rt::GGUFFile *file = checkpoint.gguf())
+    return tokenizerFromGGUF(*file);
+  if (!checkpoint.tokenizerPath())
+    return Status::notFound("'" + checkpoint.path() + "' has no tokenizer.json");
+  CLADE_ASSIGN_OR_RETURN(std::string text, readText(*checkpoint.tokenizerPath()));
+  return rt::Tokenizer::fromJson(text, *checkpoint.tokenizerPath());
+}

@@ -1,0 +1,278 @@
+//===- RunCommand.cpp - clade run -----------------------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "tools/clade/CompileModel.h"
+#include "tools/clade/Environment.h"
+#include "tools/clade/Requests.h"
+#include "tools/clade/RunInterpreted.h"
+
+#include "runtime/Engine/Memory.h"
+#include "runtime/Formats/Safetensors.h"
+
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+
+using namespace clade;
+using namespace clade::driver;
+using nlohmann::json;
+
+namespace {
+struct RunOptions {
+  SpecOptions specs;
+  RequestOptions requests;
+  ModelChoice choice;
+  std::string model, logitsFile;
+  int threads = 0;
+  int64_t chunk = 0, maxContext = 0;
+  bool interpret = false, asJson = false;
+};
+
+/// Logits of every token of every request, as they come.
+class LogitsRecorder {
+public:
+  explicit LogitsRecorder(size_t requests) : rows(requests) {}
+
+  rt::LogitsCallback callback() {
+    return [this](size_t request, int64_t, std::span<const float> logits) {
+      rows[request].insert(rows[request].end(), logits.begin(), logits.end());
+      vocab = logits.size();
+    };
+  }
+  /// Tensor 'logits', f32 [token, vocab]; 'logits.0', 'logits.1' … for a batch.
+  rt::Status write(const std::string &path) const {
+    std::vector<rt::StoredTensor> tensors;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      std::string name = rows.size() == 1 ? "logits" : "logits." + std::to_string(i);
+      rt::StoredTensor tensor;
+      tensor.name = std::move(name);
+      tensor.shape = {static_cast<int64_t>(rows[i].size()) / vocab, vocab};
+      tensor.bytes = std::as_bytes(std::span(rows[i]));
+      tensors.push_back(std::move(tensor));
+    }
+    return rt::writeSafetensors(path, tensors, {});
+  }
+
+private:
+  std::vector<std::vector<float>> rows;
+  int64_t vocab = 1;
+};
+
+/// Prints text as tokens come, if there is a tokenizer, and numbers otherwise.
+class Printer {
+public:
+  Printer(const rt::Tokenizer *tokenizer, bool quiet) : quiet(quiet) {
+    if (tokenizer && !quiet)
+      decoder.emplace(*tokenizer);
+  }
+  void print(int32_t token) {
+    if (quiet)
+      return;
+    if (decoder) {
+      rt::StatusOr<std::string> text = decoder->push(token);
+      if (text.ok())
+        llvm::outs() << *text;
+    } else {
+      llvm::outs() << (count++ ? " " : "") << token;
+    }
+    llvm::outs().flush();
+  }
+  void finish() {
+    if (decoder) {
+      rt::StatusOr<std::string> text = decoder->finish();
+      if (text.ok())
+        llvm::outs() << *text;
+    }
+    if (!quiet)
+      llvm::outs() << "\n";
+  }
+
+private:
+  std::optional<rt::StreamDecoder> decoder;
+  bool quiet;
+  size_t count = 0;
+};
+} // namespace
+
+static double since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// What one way of running gives back.
+struct RunOutcome {
+  rt::Generation generation;
+  double loadSeconds = 0, compileSeconds = 0;
+};
+
+static int printJson(const RunOutcome &outcome, const rt::Tokenizer *tokenizer) {
+  json object;
+  json tokens = json::array(), texts = json::array();
+  for (const rt::GenerateResult &result : outcome.generation.results) {
+    tokens.push_back(result.tokens);
+    rt::StatusOr<std::string> text =
+        tokenizer ? tokenizer->decode(result.tokens) : rt::StatusOr<std::string>(std::string());
+    texts.push_back(text.ok() ? *text : "");
+  }
+  bool single = tokens.size() == 1;
+  object["tokens"] = single ? tokens[0] : tokens;
+  object["text"] = single ? texts[0] : texts;
+  const rt::GenerateStats &stats = outcome.generation.stats;
+  object["load_s"] = outcome.loadSeconds;
+  object["compile_s"] = outcome.compileSeconds;
+  object["prefill_tok_s"] = stats.prefillSeconds > 0 ? stats.prefillTokens / stats.prefillSeconds : 0;
+  object["decode_tok_s"] = stats.decodeSeconds > 0 ? stats.decodeTokens / stats.decodeSeconds : 0;
+  object["rss_mb"] = rt::residentMemory() / 1e6;
+  llvm::outs() << object.dump(-1, ' ', false, json::error_handler_t::replace) << "\n";
+  return Done;
+}
+
+static std::optional<RunOutcome> runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
+                                                const RunOptions &options,
+                                                const std::vector<rt::GenerateRequest> &requests,
+                                                const rt::GenerateOptions &generateOptions) {
+  RunOutcome outcome;
+  auto start = std::chrono::steady_clock::now();
+  auto model = import::importCheckpoint(environment.getLibrary(), checkpoint, options.choice.dtype);
+  if (failed(model))
+    return std::nullopt;
+  outcome.compileSeconds = since(start);
+  start = std::chrono::steady_clock::now();
+  auto interpreter = reference::Interpreter::create(*model->module, checkpoint);
+  if (failed(interpreter))
+    return std::nullopt;
+  outcome.loadSeconds = since(start);
+  auto vocab = model->config->json().value("vocab_size", int64_t(1));
+  auto generation = generateInterpreted(**interpreter, vocab, requests, stopTokens(checkpoint, *model->config),
+                                        options.chunk, generateOptions);
+  if (failed(generation))
+    return std::nullopt;
+  outcome.generation = std::move(*generation);
+  return outcome;
+}
+
+static std::optional<RunOutcome> runCompiled(const std::string &artifact, const RunOptions &options,
+                                             const std::vector<rt::GenerateRequest> &requests,
+                                             const rt::GenerateOptions &generateOptions) {
+  RunOutcome outcome;
+  rt::ModelOptions modelOptions;
+  modelOptions.threads = options.threads;
+  auto model = rt::CompiledModel::load(artifact, modelOptions);
+  if (!model.ok())
+    return fail(model.status()), std::nullopt;
+  outcome.loadSeconds = (*model)->loadSeconds();
+  rt::SessionOptions sessionOptions;
+  sessionOptions.threads = options.threads;
+  sessionOptions.maxContext = options.maxContext;
+  if (options.chunk > 0)
+    sessionOptions.chunk = options.chunk;
+  auto session = rt::Session::create(*model, sessionOptions);
+  if (!session.ok())
+    return fail(session.status()), std::nullopt;
+  auto generation = rt::generate(**session, requests, generateOptions);
+  if (!generation.ok())
+    return fail(generation.status()), std::nullopt;
+  outcome.generation = std::move(*generation);
+  return outcome;
+}
+
+static int run(const RunOptions &options) {
+  // An artifact knows its checkpoint; a checkpoint is compiled first.
+  bool isArtifact = llvm::sys::fs::exists(options.model + "/manifest.json");
+  std::string checkpointPath = options.model;
+  if (isArtifact) {
+    rt::StatusOr<std::string> path = checkpointOf(options.model);
+    if (!path.ok())
+      return fail(path.status());
+    checkpointPath = *path;
+  }
+  rt::StatusOr<rt::Checkpoint> checkpoint = rt::Checkpoint::open(checkpointPath);
+  if (!checkpoint.ok())
+    return fail(checkpoint.status());
+  std::unique_ptr<rt::Tokenizer> tokenizer;
+  rt::StatusOr<std::unique_ptr<rt::Tokenizer>> loaded = loadTokenizer(*checkpoint);
+  if (loaded.ok())
+    tokenizer = std::move(*loaded);
+  else if (!options.requests.prompt.empty())
+    return fail(loaded.status());
+  rt::StatusOr<std::vector<rt::GenerateRequest>> requests = makeRequests(options.requests, tokenizer.get());
+  if (!requests.ok())
+    return fail(requests.status());
+
+  LogitsRecorder recorder(requests->size());
+  Printer printer(tokenizer.get(), options.asJson || requests->size() > 1);
+  rt::GenerateOptions generateOptions;
+  generateOptions.onToken = [&](const rt::GeneratedToken &token) {
+    printer.print(token.token);
+    return true;
+  };
+  if (!options.logitsFile.empty())
+    generateOptions.onLogits = recorder.callback();
+
+  std::optional<RunOutcome> outcome;
+  if (options.interpret) {
+    if (isArtifact)
+      return fail("--interpret runs a checkpoint, got the artifact '" + options.model + "'");
+    Environment environment(options.specs);
+    if (!environment.ok())
+      return Failed;
+    outcome = runInterpreted(environment, *checkpoint, options, *requests, generateOptions);
+  } else {
+    double compileSeconds = 0;
+    std::string artifact = options.model;
+    if (!isArtifact) {
+      auto start = std::chrono::steady_clock::now();
+      Environment environment(options.specs);
+      if (!environment.ok())
+        return Failed;
+      std::optional<std::string> cached = compileToCache(environment, *checkpoint, options.choice);
+      if (!cached)
+        return Failed;
+      artifact = *cached;
+      compileSeconds = since(start);
+    }
+    outcome = runCompiled(artifact, options, *requests, generateOptions);
+    if (outcome)
+      outcome->compileSeconds = compileSeconds;
+  }
+  if (!outcome)
+    return Failed;
+  printer.finish();
+  if (!options.logitsFile.empty())
+    if (rt::Status status = recorder.write(options.logitsFile); !status.ok())
+      return fail(status);
+  if (options.asJson)
+    return printJson(*outcome, tokenizer.get());
+  if (requests->size() > 1)
+    for (const rt::GenerateResult &result : outcome->generation.results) {
+      Printer one(tokenizer.get(), /*quiet=*/false);
+      for (int32_t token : result.tokens)
+        one.print(token);
+      one.finish();
+    }
+  return Done;
+}
+
+void driver::addRunCommand(CLI::App &app, int &status) {
+  auto *command = app.add_subcommand("run", "Continue a text or token numbers");
+  auto options = std::make_shared<RunOptions>();
+  command->add_option("model", options->model, "A checkpoint (compiled first, and cached) or an artifact")->required();
+  options->requests.addTo(*command);
+  options->choice.addTo(*command);
+  options->specs.addTo(*command);
+  command->add_option("--threads", options->threads, "Threads; 0 for one a core")->check(CLI::Range(0, 1024));
+  command->add_option("--chunk", options->chunk, "Feed prompts in pieces of this many tokens")
+      ->check(CLI::Range(0, 1 << 20));
+  command->add_option("--max-context", options->maxContext, "Most tokens of a sequence")->check(CLI::NonNegativeNumber);
+  command->add_option("--logits", options->logitsFile, "Write the logits of every token to this safetensors file");
+  command->add_flag("--interpret", options->interpret, "Use the reference interpreter instead of compiled code");
+  command->add_flag("--json", options->asJson, "Print one JSON object");
+  command->callback([options, &status] { status = run(*options); });
+}

@@ -1,0 +1,124 @@
+//===- RunInterpreted.cpp - Generation by the interpreter -----------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "tools/clade/RunInterpreted.h"
+
+#include "tools/clade/Environment.h"
+
+#include <chrono>
+
+using namespace clade;
+using namespace clade::driver;
+using mlir::failure;
+using mlir::FailureOr;
+using mlir::succeeded;
+
+namespace {
+/// A request on its way.
+struct Active {
+  const rt::GenerateRequest *request;
+  rt::Sampler sampler;
+  int sequence;
+  std::vector<int32_t> history; ///< Prompt and chosen tokens.
+  int64_t fed = 0;              ///< Tokens of the history that have run.
+  bool done = false;
+};
+} // namespace
+
+/// The next token of a request, from the logits after its last one.
+static rt::StatusOr<int32_t> chooseToken(Active &active, rt::GenerateResult &result, std::span<const float> logits,
+                                         const std::vector<int32_t> &stopTokens) {
+  const rt::GenerateRequest &request = *active.request;
+  int32_t token = 0;
+  if (!request.forced.empty()) {
+    token = request.forced[result.tokens.size()];
+  } else {
+    CLADE_ASSIGN_OR_RETURN(token, active.sampler.sample(logits));
+  }
+  active.sampler.observe(token);
+  result.tokens.push_back(token);
+  active.history.push_back(token);
+  bool isStop = llvm::is_contained(request.stopTokens, token) ||
+                (!request.ignoreEos && llvm::is_contained(stopTokens, token));
+  if (request.forced.empty() && isStop)
+    result.stop = rt::StopReason::StopToken;
+  int64_t limit = request.maxTokens;
+  if (!request.forced.empty())
+    limit = std::min<int64_t>(limit, request.forced.size());
+  active.done = result.stop == rt::StopReason::StopToken || static_cast<int64_t>(result.tokens.size()) >= limit;
+  return token;
+}
+
+FailureOr<rt::Generation> driver::generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
+                                                      const std::vector<rt::GenerateRequest> &requests,
+                                                      const std::vector<int32_t> &stopTokens, int64_t chunk,
+                                                      const rt::GenerateOptions &options) {
+  rt::Generation generation;
+  generation.results.resize(requests.size());
+  std::vector<Active> active;
+  for (const rt::GenerateRequest &request : requests) {
+    rt::StatusOr<rt::Sampler> sampler = rt::Sampler::create(request.sampling, vocab);
+    if (!sampler.ok())
+      return fail(sampler.status()), failure();
+    int64_t expected = request.prompt.size() + request.maxTokens;
+    active.push_back({&request, std::move(*sampler), interpreter.addSequence(expected), request.prompt, 0, false});
+    for (int32_t token : request.prompt)
+      active.back().sampler.observe(token);
+    active.back().done = request.maxTokens == 0 && !options.onLogits;
+  }
+  bool wantsAll = static_cast<bool>(options.onLogits);
+  for (;;) {
+    // One piece of every request that has tokens to run.
+    std::vector<reference::SequenceChunk> chunks;
+    std::vector<size_t> owners;
+    bool prefill = false;
+    for (auto [index, one] : llvm::enumerate(active)) {
+      int64_t pending = one.history.size() - one.fed;
+      if (pending == 0 || (one.done && !wantsAll))
+        continue;
+      int64_t count = chunk > 0 ? std::min(chunk, pending) : pending;
+      auto begin = one.history.begin() + one.fed;
+      chunks.push_back({one.sequence, {begin, begin + count}, std::vector<bool>(count, wantsAll)});
+      chunks.back().wanted.back() = true;
+      prefill |= one.fed + count <= static_cast<int64_t>(one.request->prompt.size());
+      owners.push_back(index);
+    }
+    if (chunks.empty())
+      break;
+    auto start = std::chrono::steady_clock::now();
+    auto rows = interpreter.step(chunks);
+    if (failed(rows))
+      return failure();
+    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    size_t row = 0;
+    for (auto [piece, index] : llvm::zip_equal(chunks, owners)) {
+      Active &one = active[index];
+      (prefill ? generation.stats.prefillTokens : generation.stats.decodeTokens) += piece.tokens.size();
+      for (size_t i = 0; i < piece.tokens.size(); ++i) {
+        if (!piece.wanted[i])
+          continue;
+        if (wantsAll)
+          options.onLogits(index, one.fed + i, (*rows)[row]);
+        ++row;
+      }
+      one.fed += piece.tokens.size();
+      bool caughtUp = one.fed == static_cast<int64_t>(one.history.size());
+      if (!caughtUp || one.done || one.request->maxTokens == 0)
+        continue;
+      rt::GenerateResult &result = generation.results[index];
+      rt::StatusOr<int32_t> token = chooseToken(one, result, (*rows)[row - 1], stopTokens);
+      if (!token.ok())
+        return fail(token.status()), failure();
+      if (options.onToken && !options.onToken({index, *token, 0, {}, one.done ? std::optional(result.stop) : std::nullopt}))
+        one.done = true;
+    }
+    (prefill ? generation.stats.prefillSeconds : generation.stats.decodeSeconds) += seconds;
+  }
+  for (const Active &one : active)
+    interpreter.removeSequence(one.sequence);
+  return generation;
+}
