@@ -7,6 +7,8 @@
 
 #include "dialect/Clade/CladeDialect.h"
 #include "dialect/WMap/WMapDialect.h"
+#include "lib/Pipelines/Pipelines.h"
+#include "lib/Transforms/Passes.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
@@ -15,5 +17,7 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   registry.insert<clade::CladeDialect, clade::wmap::WMapDialect, mlir::func::FuncDialect>();
   mlir::registerTransformsPasses();
+  clade::registerCladeTransformsPasses();
+  clade::registerPipelines();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Clade optimizer driver\n", registry));
 }

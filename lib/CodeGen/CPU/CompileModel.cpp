@@ -1,0 +1,66 @@
+//===- CompileModel.cpp - From kernels to a shared object -----------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CPU/CompileModel.h"
+
+#include "clade/abi.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "mlir/IR/Verifier.h"
+
+using namespace mlir;
+using namespace clade;
+using namespace clade::cpu;
+
+static constexpr StringRef abiSymbol = "clade_abi_version";
+
+/// The version of the contract, for the runtime to check.
+static void addVersion(ModuleOp code) {
+  OpBuilder builder = OpBuilder::atBlockBegin(code.getBody());
+  LLVM::GlobalOp::create(builder, code.getLoc(), builder.getI32Type(), /*isConstant=*/true, LLVM::Linkage::External,
+                         abiSymbol, builder.getI32IntegerAttr(CLADE_ABI_VERSION));
+}
+
+FailureOr<CompiledCode> cpu::compileModel(ModuleOp module, const SlotTable &slots, const Target &target,
+                                          bool referenceRounding, StringRef path) {
+  DialectRegistry registry;
+  registerCompileDialects(registry);
+  MLIRContext *context = module.getContext();
+  context->appendDialectRegistry(registry);
+  context->loadAllAvailableDialects();
+  OwningOpRef<ModuleOp> code = ModuleOp::create(module.getLoc());
+  addVersion(*code);
+  KernelEmitter kernels(*code, target, referenceRounding);
+  StepEmitter steps(*code, kernels, slots);
+  CompiledCode result;
+  for (auto function : module.getOps<func::FuncOp>()) {
+    if (!function->hasAttr(entryAttr))
+      continue;
+    if (!result.symbol.empty())
+      return function.emitError() << "expected one entry in a module";
+    result.symbol = ("clade_step_" + function.getSymName()).str();
+    if (failed(steps.emit(function, result.symbol)))
+      return failure();
+  }
+  if (result.symbol.empty())
+    return module.emitError() << "expected an entry in the module";
+  if (failed(verify(*code)))
+    return failure();
+  result.outputWidth = steps.getOutputWidth();
+  result.workspace = steps.getWorkspace();
+  result.scratch = kernels.getScratch();
+  result.numKernels = kernels.getNumKernels();
+  FailureOr<SmallVector<char>> object = compileToObject(*code, {target.cpu, target.features, 3});
+  if (failed(object))
+    return failure();
+  llvm::MemoryBufferRef buffer(StringRef(object->data(), object->size()), "model.o");
+  if (failed(linkSharedObject(module.getLoc(), {buffer}, path, {result.symbol, abiSymbol.str()})))
+    return failure();
+  return result;
+}

@@ -1,0 +1,34 @@
+//===- CompileModel.h - From kernels to a shared object -----------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_CODEGEN_CPU_COMPILEMODEL_H
+#define CLADE_CODEGEN_CPU_COMPILEMODEL_H
+
+#include "lib/CodeGen/CPU/Compile.h"
+#include "lib/CodeGen/CPU/StepEmitter.h"
+#include "lib/CodeGen/CPU/Target.h"
+
+namespace clade::cpu {
+
+/// What the runtime has to know about compiled code.
+struct CompiledCode {
+  std::string symbol;
+  int64_t outputWidth = 0;
+  WorkspaceNeed workspace;
+  ScratchNeed scratch;
+  int64_t numKernels = 0;
+};
+
+/// Compiles the entry of a module of kernels and writes the shared object to
+/// `path`. `referenceRounding` rounds after every op as a reference that runs op by
+/// op does.
+mlir::FailureOr<CompiledCode> compileModel(mlir::ModuleOp module, const SlotTable &slots, const Target &target,
+                                           bool referenceRounding, llvm::StringRef path);
+
+} // namespace clade::cpu
+
+#endif // CLADE_CODEGEN_CPU_COMPILEMODEL_H

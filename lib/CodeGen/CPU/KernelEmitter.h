@@ -1,0 +1,69 @@
+//===- KernelEmitter.h - One function for each kernel -------------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A clade.kernel becomes a function that every thread calls: (step, layer row,
+// thread, packed activations, operand buffers …, result buffers …). Buffers are
+// row-major [token or selected][features]. Kernels that differ only in which
+// weights they read share a function.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_CODEGEN_CPU_KERNELEMITTER_H
+#define CLADE_CODEGEN_CPU_KERNELEMITTER_H
+
+#include "dialect/Clade/CladeDialect.h"
+#include "lib/CodeGen/CPU/Target.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace clade::cpu {
+
+/// Memory that a thread needs for itself.
+struct ScratchNeed {
+  int64_t fixedBytes = 0;
+  int64_t bytesPerContextToken = 0;
+};
+
+class KernelEmitter {
+public:
+  /// Functions go into `code`.
+  KernelEmitter(mlir::ModuleOp code, const Target &target, bool referenceRounding)
+      : code(code), target(target), referenceRounding(referenceRounding) {}
+
+  /// The function of a kernel whose parameters have the numbers of `params`. If
+  /// `outputIsF32`, its one result is written as f32 whatever its type.
+  mlir::FailureOr<mlir::func::FuncOp> emit(KernelOp kernel, llvm::ArrayRef<llvm::StringRef> params,
+                                           bool outputIsF32);
+  const ScratchNeed &getScratch() const { return scratch; }
+  int64_t getNumKernels() const { return functions.size(); }
+  /// Bytes of packed activations for each row, the largest of all products.
+  int64_t getPackedBytesPerRow() const { return packedBytesPerRow; }
+
+private:
+  struct Context;
+  mlir::LogicalResult emitTokenwise(Context &context);
+  mlir::LogicalResult emitProductKernel(Context &context);
+  mlir::LogicalResult emitAttentionKernel(Context &context);
+  mlir::LogicalResult emitProductClass(Context &context, LinearOp linear, TokenClass tokens);
+  mlir::LogicalResult emitPrologueRow(Context &context, LinearOp linear, mlir::Value row, mlir::Value packed,
+                                      mlir::Value rowScratch, int64_t rowTile, int64_t usedScratch);
+  mlir::Value emitEpilogue(Context &context, mlir::Value value, LinearOp linear, mlir::Value row, mlir::Value column,
+                           mlir::Value accumulator, mlir::Value mask);
+  std::string keyOf(KernelOp kernel, llvm::ArrayRef<llvm::StringRef> params, bool outputIsF32);
+
+  mlir::ModuleOp code;
+  const Target &target;
+  bool referenceRounding;
+  llvm::StringMap<mlir::func::FuncOp> functions;
+  ScratchNeed scratch;
+  int64_t packedBytesPerRow = 0;
+};
+
+} // namespace clade::cpu
+
+#endif // CLADE_CODEGEN_CPU_KERNELEMITTER_H

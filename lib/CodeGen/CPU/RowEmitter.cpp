@@ -1,0 +1,368 @@
+//===- RowEmitter.cpp - Expressions and loops of one row ------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CPU/RowEmitter.h"
+
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace clade;
+using namespace clade::cpu;
+
+//===----------------------------------------------------------------------===//
+// Layouts
+//===----------------------------------------------------------------------===//
+
+RowLayout RowLayout::contiguous(NamedTensorType type) {
+  RowLayout layout;
+  int64_t first = type.getNumSequenceAxes(), stride = 1;
+  for (int64_t axis = type.getRank() - 1; axis >= first; --axis) {
+    layout.names.insert(layout.names.begin(), type.getNames()[axis].getValue());
+    layout.sizes.insert(layout.sizes.begin(), type.getShape()[axis]);
+    layout.strides.insert(layout.strides.begin(), stride);
+    stride *= type.getShape()[axis];
+  }
+  return layout;
+}
+
+int64_t RowLayout::find(StringRef name) const {
+  auto *it = llvm::find(names, name);
+  return it == names.end() ? -1 : it - names.begin();
+}
+
+bool RowLayout::isContiguous() const {
+  int64_t stride = 1;
+  for (int64_t axis = rank() - 1; axis >= 0; --axis) {
+    if (sizes[axis] != 1 && strides[axis] != stride)
+      return false;
+    stride *= sizes[axis];
+  }
+  return true;
+}
+
+int64_t RowLayout::numElements() const {
+  int64_t product = 1;
+  for (int64_t size : sizes)
+    product *= size;
+  return product;
+}
+
+Value RowIndex::find(StringRef name) const {
+  for (const auto &[axis, value] : axes)
+    if (axis == name)
+      return value;
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
+// Elementwise functions
+//===----------------------------------------------------------------------===//
+
+/// A constant in all lanes of a type (scalar or vector of f32).
+static Value constantLike(OpBuilder &builder, Location loc, Type type, double value) {
+  auto scalar = builder.getF32FloatAttr(value);
+  if (auto vector = dyn_cast<VectorType>(type))
+    return arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(vector, static_cast<float>(value)));
+  return arith::ConstantOp::create(builder, loc, scalar);
+}
+
+/// 1 / (1 + exp(-x)).
+static Value sigmoid(OpBuilder &builder, Location loc, Value x) {
+  Value one = constantLike(builder, loc, x.getType(), 1);
+  Value power = math::ExpOp::create(builder, loc, arith::NegFOp::create(builder, loc, x));
+  return arith::DivFOp::create(builder, loc, one, arith::AddFOp::create(builder, loc, one, power));
+}
+
+Value RowEmitter::applyUnary(OpBuilder &builder, Location loc, UnaryKind kind, Value x) {
+  auto constant = [&](double value) { return constantLike(builder, loc, x.getType(), value); };
+  auto mul = [&](Value a, Value b) -> Value { return arith::MulFOp::create(builder, loc, a, b); };
+  auto add = [&](Value a, Value b) -> Value { return arith::AddFOp::create(builder, loc, a, b); };
+  switch (kind) {
+  case UnaryKind::Neg:
+    return arith::NegFOp::create(builder, loc, x);
+  case UnaryKind::Exp:
+    return math::ExpOp::create(builder, loc, x);
+  case UnaryKind::Log:
+    return math::LogOp::create(builder, loc, x);
+  case UnaryKind::Sqrt:
+    return math::SqrtOp::create(builder, loc, x);
+  case UnaryKind::Rsqrt:
+    return arith::DivFOp::create(builder, loc, constant(1), math::SqrtOp::create(builder, loc, x));
+  case UnaryKind::Tanh:
+    return math::TanhOp::create(builder, loc, x);
+  case UnaryKind::Sigmoid:
+    return sigmoid(builder, loc, x);
+  case UnaryKind::Softplus: {
+    // max(x, 0) + log(1 + exp(-|x|)): no overflow.
+    Value power = math::ExpOp::create(
+        builder, loc, arith::NegFOp::create(builder, loc, math::AbsFOp::create(builder, loc, x)));
+    return add(arith::MaximumFOp::create(builder, loc, x, constant(0)), math::Log1pOp::create(builder, loc, power));
+  }
+  case UnaryKind::Relu:
+    return arith::MaximumFOp::create(builder, loc, x, constant(0));
+  case UnaryKind::Relu2: {
+    Value positive = arith::MaximumFOp::create(builder, loc, x, constant(0));
+    return mul(positive, positive);
+  }
+  case UnaryKind::Floor:
+    return math::FloorOp::create(builder, loc, x);
+  case UnaryKind::Abs:
+    return math::AbsFOp::create(builder, loc, x);
+  case UnaryKind::Silu:
+    return mul(x, sigmoid(builder, loc, x));
+  case UnaryKind::QuickGelu:
+    return mul(x, sigmoid(builder, loc, mul(constant(1.702), x)));
+  case UnaryKind::Gelu: {
+    Value error = math::ErfOp::create(builder, loc, mul(x, constant(0.70710678118654752440)));
+    return mul(mul(constant(0.5), x), add(constant(1), error));
+  }
+  case UnaryKind::GeluTanh: {
+    Value cube = mul(mul(x, x), x);
+    Value inner = mul(constant(0.79788456080286535588), add(x, mul(constant(0.044715), cube)));
+    return mul(mul(constant(0.5), x), add(constant(1), math::TanhOp::create(builder, loc, inner)));
+  }
+  }
+  return x;
+}
+
+Value RowEmitter::applyBinary(OpBuilder &builder, Location loc, BinaryKind kind, Value a, Value b) {
+  switch (kind) {
+  case BinaryKind::Add:
+    return arith::AddFOp::create(builder, loc, a, b);
+  case BinaryKind::Sub:
+    return arith::SubFOp::create(builder, loc, a, b);
+  case BinaryKind::Mul:
+    return arith::MulFOp::create(builder, loc, a, b);
+  case BinaryKind::Div:
+    return arith::DivFOp::create(builder, loc, a, b);
+  case BinaryKind::Pow:
+    return math::PowFOp::create(builder, loc, a, b);
+  case BinaryKind::Min:
+    return arith::MinimumFOp::create(builder, loc, a, b);
+  case BinaryKind::Max:
+    return arith::MaximumFOp::create(builder, loc, a, b);
+  }
+  return a;
+}
+
+//===----------------------------------------------------------------------===//
+// Loads, stores, rounding
+//===----------------------------------------------------------------------===//
+
+Value RowEmitter::loadVector(OpBuilder &builder, Location loc, int64_t width, Type elementType, Value base, Value index,
+                             Value mask) {
+  // bf16 is loaded as integers: vectors of bf16 are slow where the CPU has none.
+  Type stored = elementType.isBF16() ? builder.getIntegerType(16) : elementType;
+  Value value = emitMaskedLoad(builder, loc, VectorType::get({width}, stored), base, index, mask);
+  if (elementType.isF32())
+    return value;
+  auto wide = VectorType::get({width}, builder.getF32Type());
+  if (elementType.isBF16()) {
+    auto bits = VectorType::get({width}, builder.getI32Type());
+    value = arith::ExtUIOp::create(builder, loc, bits, value);
+    Value shift = arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(bits, static_cast<int32_t>(16)));
+    return arith::BitcastOp::create(builder, loc, wide, arith::ShLIOp::create(builder, loc, value, shift));
+  }
+  return arith::ExtFOp::create(builder, loc, wide, value);
+}
+
+void RowEmitter::storeVector(OpBuilder &builder, Location loc, Value vector, Type elementType, Value base, Value index,
+                             Value mask) {
+  if (elementType.isBF16())
+    vector = emitRoundToBF16(builder, loc, vector);
+  else if (!elementType.isF32())
+    vector = arith::TruncFOp::create(
+        builder, loc, VectorType::get(cast<VectorType>(vector.getType()).getShape(), elementType), vector);
+  emitStore(builder, loc, vector, base, index, mask);
+}
+
+Value RowEmitter::roundTo(Value vector, Type elementType, Location loc) {
+  if (!referenceRounding || !elementType.isBF16())
+    return vector;
+  return emitWiden(builder, loc, emitRoundToBF16(builder, loc, vector));
+}
+
+Value RowEmitter::flatIndex(const RowLayout &layout, const RowIndex &index, int64_t offset, Location loc) {
+  Value flat = emitIndex(builder, loc, offset);
+  for (auto [name, stride, size] : llvm::zip_equal(layout.names, layout.strides, layout.sizes)) {
+    Value at = index.find(name);
+    if (at && size > 1)
+      flat = emitAdd(builder, loc, flat, emitMul(builder, loc, at, emitIndex(builder, loc, stride)));
+  }
+  return flat;
+}
+
+Value RowEmitter::load(const RowMemory &memory, const RowIndex &index, Location loc) {
+  Value flat = flatIndex(memory.layout, index, memory.offset, loc);
+  if (!index.vectorAxis.empty() && memory.layout.find(index.vectorAxis) >= 0)
+    return loadVector(builder, loc, target.width, memory.elementType, memory.base, flat, index.mask);
+  Type stored = memory.elementType.isBF16() ? Type(builder.getIntegerType(16)) : memory.elementType;
+  Value scalar = emitLoad(builder, loc, stored, memory.base, flat);
+  if (memory.elementType.isBF16()) {
+    scalar = arith::ExtUIOp::create(builder, loc, builder.getI32Type(), scalar);
+    scalar = arith::ShLIOp::create(builder, loc, scalar,
+                                   arith::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(16)));
+    scalar = arith::BitcastOp::create(builder, loc, builder.getF32Type(), scalar);
+  } else if (memory.elementType.isF16()) {
+    scalar = arith::ExtFOp::create(builder, loc, builder.getF32Type(), scalar);
+  }
+  return emitSplat(builder, loc, scalar, target.width);
+}
+
+//===----------------------------------------------------------------------===//
+// Loops
+//===----------------------------------------------------------------------===//
+
+void RowEmitter::forEachIndex(const RowLayout &layout, int64_t axis, RowIndex &index, Location loc,
+                              llvm::function_ref<void(const RowIndex &)> body) {
+  if (axis == layout.rank()) {
+    body(index);
+    return;
+  }
+  int64_t size = layout.sizes[axis], width = target.width;
+  bool isVector = axis == layout.rank() - 1;
+  int64_t stepSize = isVector ? width : 1;
+  auto run = [&](Value at, Value mask) {
+    index.axes.emplace_back(layout.names[axis], at);
+    if (isVector) {
+      index.vectorAxis = layout.names[axis];
+      index.mask = mask;
+    }
+    forEachIndex(layout, axis + 1, index, loc, body);
+    index.axes.pop_back();
+    index.vectorAxis = {};
+    index.mask = {};
+  };
+  int64_t whole = size / stepSize * stepSize;
+  if (whole == stepSize) {
+    run(emitIndex(builder, loc, 0), {});
+  } else if (whole > 0) {
+    auto loop = scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0), emitIndex(builder, loc, whole),
+                                   emitIndex(builder, loc, stepSize));
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    run(loop.getInductionVar(), {});
+  }
+  if (whole < size)
+    run(emitIndex(builder, loc, whole), emitConstantMask(builder, loc, width, size - whole));
+}
+
+void RowEmitter::forEachIndex(const RowLayout &layout, Location loc, llvm::function_ref<void(const RowIndex &)> body) {
+  RowIndex index;
+  forEachIndex(layout, 0, index, loc, body);
+}
+
+void RowEmitter::forEachVector(Value value, Store store) {
+  auto layout = RowLayout::contiguous(cast<NamedTensorType>(value.getType()));
+  Location loc = value.getLoc();
+  forEachIndex(layout, loc, [&](const RowIndex &index) {
+    Value vector = get(value, index);
+    Value mask = index.mask;
+    if (index.vectorAxis.empty())
+      mask = emitConstantMask(builder, loc, target.width, 1);
+    store(flatIndex(layout, index, 0, loc), vector, mask);
+  });
+}
+
+void RowEmitter::storeRow(Value value, Value pointer, Type elementType) {
+  Type own = cast<NamedTensorType>(value.getType()).getElementType();
+  forEachVector(value, [&](Value feature, Value vector, Value mask) {
+    if (elementType.isF32())
+      vector = roundTo(vector, own, value.getLoc());
+    storeVector(builder, value.getLoc(), vector, elementType, pointer, feature, mask);
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Values
+//===----------------------------------------------------------------------===//
+
+RowMemory RowEmitter::newRow(NamedTensorType type) {
+  RowMemory memory;
+  memory.elementType = builder.getF32Type();
+  memory.layout = RowLayout::contiguous(type);
+  memory.base = emitAddress(builder, scratch.getLoc(), scratch, builder.getI8Type(),
+                            emitIndex(builder, scratch.getLoc(), scratchBytes));
+  // Room for a whole vector, so that a scalar has all lanes.
+  int64_t bytes = std::max<int64_t>(memory.layout.numElements(), target.width) * 4;
+  scratchBytes += llvm::alignTo(bytes, 64);
+  return memory;
+}
+
+RowMemory &RowEmitter::inMemory(Value value) {
+  if (auto it = memories.find(value); it != memories.end())
+    return it->second;
+  RowMemory memory = newRow(cast<NamedTensorType>(value.getType()));
+  Value base = memory.base;
+  forEachVector(value, [&](Value feature, Value vector, Value mask) {
+    storeVector(builder, value.getLoc(), vector, builder.getF32Type(), base, feature, mask);
+  });
+  return memories[value] = std::move(memory);
+}
+
+Value RowEmitter::get(Value value, const RowIndex &index) {
+  Location loc = value.getLoc();
+  if (auto it = memories.find(value); it != memories.end())
+    return load(it->second, index, loc);
+  Operation *op = value.getDefiningOp();
+  Type elementType = cast<NamedTensorType>(value.getType()).getElementType();
+  Value result;
+  if (auto constant = dyn_cast<ConstantOp>(op)) {
+    auto type = VectorType::get({target.width}, builder.getF32Type());
+    return constantLike(builder, loc, type, constant.getValue().convertToDouble());
+  }
+  if (auto unary = dyn_cast<UnaryOp>(op))
+    result = applyUnary(builder, loc, unary.getKind(), get(unary.getInput(), index));
+  else if (auto binary = dyn_cast<BinaryOp>(op)) {
+    Value lhs = get(binary.getLhs(), index), rhs = get(binary.getRhs(), index);
+    result = applyBinary(builder, loc, binary.getKind(), lhs, rhs);
+  } else {
+    // Casts and spreads: evaluate() keeps no other op as an expression.
+    result = get(op->getOperand(0), index);
+  }
+  return roundTo(result, elementType, loc);
+}
+
+/// Whether computing the value anew at every use would cost more than keeping it.
+bool RowEmitter::mustBeInMemory(Operation *op) {
+  if (op->getResult(0).hasOneUse() || isa<ConstantOp, SpreadOp>(op))
+    return false;
+  if (auto cast = dyn_cast<CastOp>(op))
+    return !memories.count(cast.getInput());
+  return true;
+}
+
+LogicalResult RowEmitter::evaluate(Operation *op) {
+  if (isa<UnaryOp, BinaryOp, CastOp, SpreadOp, ConstantOp>(op)) {
+    if (mustBeInMemory(op))
+      inMemory(op->getResult(0));
+    return success();
+  }
+  if (auto reduce = dyn_cast<ReduceOp>(op))
+    return evaluateReduce(reduce);
+  if (auto view = dyn_cast<ViewOp>(op))
+    return evaluateView(view);
+  if (auto slice = dyn_cast<SliceOp>(op))
+    return evaluateSlice(slice);
+  if (auto rope = dyn_cast<RopeOp>(op))
+    return evaluateRope(rope);
+  if (auto table = dyn_cast<RotaryTableOp>(op))
+    return evaluateRotaryTable(table);
+  if (auto embed = dyn_cast<EmbedOp>(op))
+    return evaluateEmbed(embed);
+  if (auto write = dyn_cast<CacheWriteOp>(op))
+    return evaluateCacheWrite(write);
+  // Positions are read where they are used.
+  if (isa<PositionsOp, ParamOp, SelectOp>(op))
+    return success();
+  return op->emitError() << "'" << op->getName() << "' has no code for CPUs yet";
+}

@@ -1,0 +1,36 @@
+//===- Pipelines.cpp - The order of the passes ----------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Pipelines/Pipelines.h"
+
+#include "lib/Transforms/Passes.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+void clade::buildFusePipeline(OpPassManager &passes) {
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+  passes.addPass(createSinkSelectPass());
+  passes.addPass(createFuseParallelLinearsPass());
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+}
+
+void clade::buildKernelPipeline(OpPassManager &passes, int64_t rows, int64_t inner) {
+  passes.addPass(createMakeStateExplicitPass());
+  passes.addPass(createPackWeightsPass(PackWeightsPassOptions{rows, inner}));
+  passes.addPass(createFormKernelsPass());
+  passes.addPass(createCSEPass());
+}
+
+void clade::registerPipelines() {
+  PassPipelineRegistration<>("clade-fuse-pipeline", "Fusions that every target shares", buildFusePipeline);
+  PassPipelineRegistration<>("clade-kernel-pipeline", "From fused ops to kernels",
+                             [](OpPassManager &passes) { buildKernelPipeline(passes, 32, 2); });
+}

@@ -1,0 +1,84 @@
+//===- Passes.td - Passes between import and code ----------*- tablegen -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_TRANSFORMS_PASSES_TD
+#define CLADE_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def SinkSelectPass : Pass<"clade-sink-select", "::mlir::ModuleOp"> {
+  let summary = "computes outputs only for the tokens that are asked for";
+  let description = [{
+    Moves `clade.select` up through ops that work on each token by itself, so that
+    the final norm and the head run for selected tokens only:
+
+    ```
+    %0 = clade.linear %x, %w ; %1 = clade.select %0, %batch
+    →  %0 = clade.select %x, %batch ; %1 = clade.linear %0, %w
+    ```
+
+    test/Transforms/sink-select.mlir shows it.
+  }];
+  let statistics = [Statistic<"numMoved", "moved", "Number of ops that now run on selected tokens">];
+}
+
+def FuseParallelLinearsPass : Pass<"clade-fuse-parallel-linears", "::mlir::ModuleOp"> {
+  let summary = "makes one product of linear maps that read the same value";
+  let description = [{
+    Queries, keys and values, or gate and up, become one `clade.linear` and slices of
+    its result; the weights' functions become one `wmap.concat` in the same step.
+    Linears with and without bias are not mixed. Rounding stays: each output is the
+    same sum as before. test/Transforms/fuse-parallel-linears.mlir shows it.
+  }];
+  let statistics = [Statistic<"numFused", "fused", "Number of linear maps that became part of another">];
+  let dependentDialects = ["::clade::wmap::WMapDialect"];
+}
+
+def MakeStateExplicitPass : Pass<"clade-make-state-explicit", "::mlir::ModuleOp"> {
+  let summary = "splits attention into the write to its state and the read from it";
+  let description = [{
+    `clade.attend %q, %k, %v` becomes `clade.cache_write %k, %v` and
+    `clade.attend_cached %q`, so that the write can join the kernel that makes the
+    keys. test/Transforms/make-state-explicit.mlir shows it.
+  }];
+}
+
+def PackWeightsPass : Pass<"clade-pack-weights", "::mlir::ModuleOp"> {
+  let summary = "stores the weights of products in panels";
+  let description = [{
+    Every weight of a `clade.linear` gets the layout `#clade.panels<rows, inner>` and
+    its function a `wmap.pack`. Weights of 32 bits have inner 1.
+    test/Transforms/pack-weights.mlir shows it.
+  }];
+  let options = [
+    Option<"rows", "rows", "int64_t", "32", "Output rows of a panel">,
+    Option<"inner", "inner", "int64_t", "2", "Neighbouring columns of 16-bit weights">
+  ];
+  let dependentDialects = ["::clade::wmap::WMapDialect"];
+}
+
+def FormKernelsPass : Pass<"clade-form-kernels", "::mlir::ModuleOp"> {
+  let summary = "groups ops into kernels";
+  let description = [{
+    After it, functions hold `clade.kernel`, `clade.layers` and `return` only.
+
+    * Each `clade.linear` and each `clade.attend_cached` is the heart of a kernel.
+    * Norm into its consumer: token-wise ops whose values only the input of one
+      linear needs become that product's prologue; so do activation and gate before
+      the down projection.
+    * Residual adds: elementwise ops on the result of a linear with values that are
+      there before become its epilogue.
+    * Rotary embedding and cache write: the other token-wise ops between two hearts
+      are one kernel, such as query and key norm, rotation and cache write.
+
+    Views and slices are part of the kernel that reads them. test/Transforms/
+    form-kernels.mlir shows the kernels of a layer.
+  }];
+  let statistics = [Statistic<"numKernels", "kernels", "Number of kernels">];
+}
+
+#endif // CLADE_TRANSFORMS_PASSES_TD
