@@ -27,6 +27,7 @@ def Clade_AttendOp : Clade_Op<"attend", [MemoryEffects<[MemRead, MemWrite]>]> {
     * (C2) k and v have as many heads, which divide those of q
     * (C3) the result is [token, heads of q, size of v]
     * (C4) a window is positive
+    * (C5) `state` is at least 0
 
     ```mlir
     func.func @attention(%q: !clade.tensor<[token, q_heads = 4, head = 8], bf16>, %k: !clade.tensor<[token, kv_heads = 2, head = 8], bf16>,
@@ -40,7 +41,7 @@ def Clade_AttendOp : Clade_Op<"attend", [MemoryEffects<[MemRead, MemWrite]>]> {
     ```
   }];
   let arguments = (ins Clade_Tensor:$query, Clade_Tensor:$key, Clade_Tensor:$value, Clade_BatchType:$batch,
-                       I64Attr:$state, F64Attr:$scale, OptionalAttr<I64Attr>:$window, OptionalAttr<F64Attr>:$softcap);
+                       ConfinedAttr<I64Attr, [IntNonNegative]>:$state, F64Attr:$scale, OptionalAttr<I64Attr>:$window, OptionalAttr<F64Attr>:$softcap);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = [{
     $query `,` $key `,` $value `,` $batch `state` $state `scale` $scale attr-dict
@@ -56,6 +57,7 @@ def Clade_CacheWriteOp : Clade_Op<"cache_write", [MemoryEffects<[MemWrite]>]> {
 
     **Constraints:**
     * (C1) k and v are [token, heads, size] with as many heads
+    * (C2) `state` is at least 0
 
     ```mlir
     func.func @remember(%k: !clade.tensor<[token, kv_heads = 2, head = 8], bf16>, %v: !clade.tensor<[token, kv_heads = 2, head = 8], bf16>,
@@ -65,7 +67,7 @@ def Clade_CacheWriteOp : Clade_Op<"cache_write", [MemoryEffects<[MemWrite]>]> {
     }
     ```
   }];
-  let arguments = (ins Clade_Tensor:$key, Clade_Tensor:$value, Clade_BatchType:$batch, I64Attr:$state);
+  let arguments = (ins Clade_Tensor:$key, Clade_Tensor:$value, Clade_BatchType:$batch, ConfinedAttr<I64Attr, [IntNonNegative]>:$state);
   let assemblyFormat = [{
     $key `,` $value `,` $batch `state` $state attr-dict `:` type($key) `,` type($value)
   }];
@@ -82,6 +84,7 @@ def Clade_AttendCachedOp : Clade_Op<"attend_cached", [MemoryEffects<[MemRead]>]>
     * (C1) q is [token, heads, size]; the result is [token, heads, value size]
     * (C2) kv_heads divides the heads of q
     * (C3) a window is positive
+    * (C4) `state` is at least 0
 
     ```mlir
     func.func @attention(%q: !clade.tensor<[token, q_heads = 4, head = 8], bf16>, %batch: !clade.batch)
@@ -92,7 +95,7 @@ def Clade_AttendCachedOp : Clade_Op<"attend_cached", [MemoryEffects<[MemRead]>]>
     }
     ```
   }];
-  let arguments = (ins Clade_Tensor:$query, Clade_BatchType:$batch, I64Attr:$state, I64Attr:$kv_heads,
+  let arguments = (ins Clade_Tensor:$query, Clade_BatchType:$batch, ConfinedAttr<I64Attr, [IntNonNegative]>:$state, I64Attr:$kv_heads,
                        F64Attr:$scale, OptionalAttr<I64Attr>:$window, OptionalAttr<F64Attr>:$softcap);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = [{

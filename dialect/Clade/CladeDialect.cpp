@@ -12,6 +12,7 @@
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/Transforms/InliningUtils.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace clade;
@@ -96,19 +97,26 @@ void NamedTensorType::print(AsmPrinter &printer) const {
 
 LogicalResult NamedTensorType::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<StringAttr> names,
                                  ArrayRef<int64_t> shape, Type elementType, Attribute layout) {
-  if (names.size() != shape.size())
-    return emitError() << "expected as many axis names as sizes, got " << names.size() << " and " << shape.size();
+  // tensor_c2
   if (!elementType.isIntOrFloat())
     return emitError() << "expected an integer or float element type, got " << elementType;
+  // tensor_c3
   if (layout && !isa<PanelsAttr>(layout))
     return emitError() << "expected a packed layout such as #clade.panels<…>, got " << layout;
+  // tensor_c1
   for (auto [place, name] : llvm::enumerate(names))
     if (place > 0 && (name == tokenAxis || name == selectedAxis))
       return emitError() << "expected the sequence axis '" << name.getValue() << "' to be first";
+  // tensor_c4
+  int64_t count = 1;
+  for (int64_t size : shape)
+    if (!ShapedType::isDynamic(size) && llvm::MulOverflow(count, std::max<int64_t>(size, 1), count))
+      return emitError() << "expected a number of elements that fits in 63 bits";
   return success();
 }
 
 LogicalResult PanelsAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows, int64_t inner) {
+  // panels_c1
   if (rows < 1 || inner < 1)
     return emitError() << "expected rows and inner of at least 1, got " << rows << " and " << inner;
   return success();

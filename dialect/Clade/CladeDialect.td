@@ -51,6 +51,9 @@ def Clade_PanelsAttr : Clade_Attr<"Panels", "panels"> {
     padded: panels of `rows` output rows, each step of the reduction holding
     `inner` neighbouring columns of every row.
 
+    **Constraints:**
+    * (C1) rows and inner are at least 1
+
     ```mlir
     func.func @packed(%w: !clade.tensor<[ffn = 64, d = 32], bf16, #clade.panels<rows = 32, inner = 2>>) {
       return
@@ -63,6 +66,7 @@ def Clade_PanelsAttr : Clade_Attr<"Panels", "panels"> {
   let extraClassDeclaration = [{
     /// Number of elements of a weight of this type once packed: rows are the
     /// elements of all axes but the last, columns the last axis.
+    /// kDynamic if a size is unknown.
     int64_t getPackedSize(NamedTensorType type);
   }];
 }
@@ -74,6 +78,12 @@ def Clade_TensorType : Clade_Type<"NamedTensor", "tensor"> {
     dynamic (`token`, `selected`). Names of one tensor differ, except that a
     weight may name the same axis once among its outputs and once among its
     inputs. The optional layout says how a weight is stored once it is packed.
+
+    **Constraints:**
+    * (C1) a sequence axis (`token`, `selected`) is the first
+    * (C2) elements are integers or floats
+    * (C3) a layout is one of packed weights
+    * (C4) the number of elements, without dynamic axes, fits in 63 bits
 
     ```mlir
     func.func @heads(%x: !clade.tensor<[token, q_heads = 4, head = 64], bf16>) {
@@ -132,8 +142,12 @@ def Clade_BatchType : Clade_Type<"Batch", "batch"> {
   }];
 }
 
-def Clade_Tensor : Type<CPred<"::llvm::isa<::clade::NamedTensorType>($_self)">,
+/// Any tensor; only `param` makes packed ones and only products read them.
+def Clade_Weight : Type<CPred<"::llvm::isa<::clade::NamedTensorType>($_self)">,
                         "tensor with named axes", "::clade::NamedTensorType">;
+def Clade_Tensor : Type<And<[Clade_Weight.predicate,
+                             CPred<"!::llvm::cast<::clade::NamedTensorType>($_self).getLayout()">]>,
+                        "tensor with named axes that is not packed", "::clade::NamedTensorType">;
 
 //===----------------------------------------------------------------------===//
 // Enums

@@ -43,6 +43,7 @@ def Clade_BinaryOp : Clade_PureOp<"binary"> {
     **Constraints:**
     * (C1) every axis of an operand is an axis of the result, of the same size
     * (C2) every axis of the result is an axis of an operand
+    * (C3) the axes of each differ in their names
 
     ```mlir
     func.func @gain(%x: !clade.tensor<[token, q_heads = 4, head = 8], bf16>, %w: !clade.tensor<[head = 8], bf16>)

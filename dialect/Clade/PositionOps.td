@@ -15,6 +15,9 @@ def Clade_PositionsOp : Clade_PureOp<"positions"> {
   let description = [{
     Counts from 0 over the whole sequence, not over the step.
 
+    **Constraints:**
+    * (C1) the result is [token] i32
+
     ```mlir
     func.func @where(%batch: !clade.batch) -> !clade.tensor<[token], i32> {
       %0 = clade.positions %batch : !clade.tensor<[token], i32>
@@ -25,6 +28,7 @@ def Clade_PositionsOp : Clade_PureOp<"positions"> {
   let arguments = (ins Clade_BatchType:$batch);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = "$batch attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
 
 def Clade_RotaryTableOp : Clade_PureOp<"rotary_table", [AllTypesMatch<["cos", "sin"]>]> {
@@ -40,10 +44,10 @@ def Clade_RotaryTableOp : Clade_PureOp<"rotary_table", [AllTypesMatch<["cos", "s
       (LongRoPE, arXiv:2402.13753);
     * `dynamic_factor` f: with M = max(L, `original_length`) and size D the
       frequencies are b^(−2j/D), b = theta · (f·M/original_length − (f − 1))^(D/(D−2))
-      (dynamic NTK scaling).
+      (dynamic NTK scaling); b is computed in f64, the powers in f32.
 
     **Constraints:**
-    * (C1) both results are [token, j], j as long as `frequencies`
+    * (C1) positions are [token] i32, both results [token, j], j as long as `frequencies`
     * (C2) `long_frequencies`, if there, is as long as `frequencies` and comes with `original_length`
     * (C3) `dynamic_factor` comes with `theta` and `original_length`
 
@@ -76,8 +80,8 @@ def Clade_RopeOp : Clade_PureOp<"rope", [AllTypesMatch<["cos", "sin"]>, AllTypes
     Rotates pairs (u, v) of the first 2·J features of the last axis to
     (u·cos − v·sin, v·cos + u·sin), J being the length of cos and sin; the other
     features pass. With `halves` the pair j is (x[j], x[j + J]), with `adjacent`
-    (x[2j], x[2j + 1]) (RoFormer, arXiv:2104.09864). Where the element type of cos and
-    x is narrower than f32, each product and the sum round to it.
+    (x[2j], x[2j + 1]) (RoFormer, arXiv:2104.09864). Each product and the sum round to
+    the element type of cos and x, or to f32 if these differ; then the result rounds.
 
     **Constraints:**
     * (C1) cos and sin are [token, J] of one type

@@ -22,7 +22,7 @@ def Clade_LinearOp : Clade_PureOp<"linear"> {
     * (C1) the weight has as many elements as result features × input features
     * (C2) the bias has as many elements as the result has features
     * (C3) x and the result have the same sequence axis
-    * (C4) a packed weight has no more than two axes
+    * (C4) a packed weight has two axes
 
     ```mlir
     func.func @project(%x: !clade.tensor<[token, d = 32], bf16>, %w: !clade.tensor<[q_heads = 4, head = 16, d = 32], bf16>)
@@ -33,7 +33,7 @@ def Clade_LinearOp : Clade_PureOp<"linear"> {
     }
     ```
   }];
-  let arguments = (ins Clade_Tensor:$input, Clade_Tensor:$weight, Optional<Clade_Tensor>:$bias);
+  let arguments = (ins Clade_Tensor:$input, Clade_Weight:$weight, Optional<Clade_Tensor>:$bias);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = [{
     $input `,` $weight (`bias` $bias^ `:` type($bias) `,`)? attr-dict `:` type($input) `,` type($weight) `->` type($result)

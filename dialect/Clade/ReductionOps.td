@@ -19,6 +19,7 @@ def Clade_ReduceOp : Clade_PureOp<"reduce"> {
     **Constraints:**
     * (C1) `over` names feature axes of the operand
     * (C2) the result has the operand's other axes
+    * (C3) the operand's axes differ in their names
 
     ```mlir
     func.func @mean(%x: !clade.tensor<[token, d = 8], f32>) -> !clade.tensor<[token], f32> {
@@ -43,6 +44,7 @@ def Clade_SoftmaxOp : Clade_PureOp<"softmax"> {
     **Constraints:**
     * (C1) `over` names a feature axis of the operand
     * (C2) operand and result have the same axes
+    * (C3) the operand's axes differ in their names
 
     ```mlir
     func.func @share(%x: !clade.tensor<[token, experts = 8], f32>) -> !clade.tensor<[token, experts = 8], f32> {

@@ -41,7 +41,7 @@ def Clade_SliceOp : Clade_PureOp<"slice"> {
     **Constraints:**
     * (C1) `axis` is a feature axis of the operand
     * (C2) begin + the result's size is at most the operand's size
-    * (C3) all other axes are the same
+    * (C3) all other axes and the element type are the same
 
     ```mlir
     func.func @first(%x: !clade.tensor<[token, both = 16], bf16>) -> !clade.tensor<[token, gate = 8], bf16> {
@@ -63,7 +63,7 @@ def Clade_JoinOp : Clade_PureOp<"join"> {
     The operands agree in all axes but the last; their last axes follow each other.
 
     **Constraints:**
-    * (C1) operands agree in element type and in all axes but the last
+    * (C1) operands agree with the result in element type and in all axes but the last
     * (C2) the result's last axis is as long as the operands' together
 
     ```mlir
@@ -88,6 +88,8 @@ def Clade_SpreadOp : Clade_PureOp<"spread"> {
 
     **Constraints:**
     * (C1) every axis of the operand is an axis of the result, of the same size
+    * (C2) operand and result have one element type
+    * (C3) the axes of each differ in their names
 
     ```mlir
     func.func @all_heads(%x: !clade.tensor<[token, head = 8], bf16>) -> !clade.tensor<[token, heads = 4, head = 8], bf16> {

@@ -34,7 +34,7 @@ def Clade_ParamOp : Clade_PureOp<"param", [DeclareOpInterfaceMethods<SymbolUserO
     ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$name);
-  let results = (outs Clade_Tensor:$result);
+  let results = (outs Clade_Weight:$result);
   let assemblyFormat = "$name attr-dict `:` type($result)";
 }
 
@@ -42,6 +42,9 @@ def Clade_ConstantOp : Clade_PureOp<"constant"> {
   let summary = "scalar constant";
   let description = [{
     A tensor without axes. It broadcasts against anything.
+
+    **Constraints:**
+    * (C1) the result has no axes
 
     ```mlir
     func.func @one() -> !clade.tensor<[], f32> {

@@ -31,8 +31,13 @@ static void readConfiguredRope(const Record &config, RopeTable &table) {
     if (auto it = config.object->find(key); it != config.object->end() && !it->is_null())
       merged[key] = *it;
   const char *key = object("rope_parameters") ? "rope_parameters" : "rope_scaling";
-  if (const json *record = object(key))
+  if (const json *record = object(key)) {
+    // Some configurations keep the original length beside the record.
+    const char *original = "original_max_position_embeddings";
+    if (auto it = config.object->find(original); it != config.object->end() && !it->is_null())
+      merged[original] = *it;
     merged.update(*record);
+  }
   table.record = std::make_shared<const json>(std::move(merged));
   table.recordPath = config.path + key + ".";
 }

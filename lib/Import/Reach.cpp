@@ -64,7 +64,8 @@ void Reach::walkCall(const spec::CallExpr *call, bool inConfig, StringRef ownFie
     if (!inConfig)
       walkBlock(family.findBlock(name->name).decl);
     if (name->name == "rope_table")
-      for (StringRef key : {"rope_parameters", "rope_theta", "rope_scaling", "partial_rotary_factor"})
+      for (StringRef key : {"rope_parameters", "rope_theta", "rope_scaling", "partial_rotary_factor",
+                            "original_max_position_embeddings"})
         keys.insert(key.str());
   } else if (auto *qualified = dyn_cast<spec::AttrExpr>(call->callee)) {
     if (auto *owner = dyn_cast<spec::NameExpr>(qualified->base))

@@ -19,8 +19,9 @@
 
 #include "lib/Spec/ASTExpr.h"
 
+#include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/Twine.h"
 #include "llvm/Support/Allocator.h"
-#include "llvm/Support/StringSaver.h"
 
 namespace clade::spec {
 
@@ -287,7 +288,7 @@ struct Comment {
 /// A parsed `.spec` file and the arena of all its nodes.
 class File {
 public:
-  File() : strings(arena) {}
+  File() = default;
   File(const File &) = delete;
   File &operator=(const File &) = delete;
 
@@ -308,11 +309,13 @@ public:
   template <typename T> ArrayRef<T> copy(ArrayRef<T> list) {
     return list.copy(arena);
   }
-  StringRef save(const llvm::Twine &text) { return strings.save(text); }
+  StringRef save(const llvm::Twine &text) {
+    llvm::SmallString<64> buffer;
+    return text.toStringRef(buffer).copy(arena);
+  }
 
 private:
   llvm::BumpPtrAllocator arena;
-  llvm::StringSaver strings;
 };
 
 /// Writes the tree as nested lists, one declaration, statement or field a line.

@@ -256,7 +256,8 @@ private:
     Location loc = ops.back()->getLoc();
     auto body = std::make_unique<Region>();
     Block *inner = &body->emplaceBlock();
-    OpBuilder innerBuilder = OpBuilder::atBlockEnd(inner);
+    OpBuilder innerBuilder(place->getContext());
+    innerBuilder.setInsertionPointToEnd(inner);
     IRMapping mapping;
     SmallVector<Value> operands;
     auto asArgument = [&](Value value) -> Value {

@@ -164,10 +164,11 @@ struct FuseParallelLinearsPass : impl::FuseParallelLinearsPassBase<FuseParallelL
       dead.push_back(linear.getWeight().getDefiningOp());
       if (linear.getBias())
         dead.push_back(linear.getBias().getDefiningOp());
-      linear.erase();
       begin += count;
       ++numFused;
     }
+    for (LinearOp linear : linears)
+      linear.erase();
     for (Operation *op : dead) {
       auto function = getOperation().lookupSymbol<wmap::FuncOp>(cast<ParamOp>(op).getName());
       op->erase();

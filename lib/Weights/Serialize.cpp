@@ -214,9 +214,7 @@ LogicalResult ProgramWriter::write(Value value, int64_t depth) {
   Operation *op = value.getDefiningOp();
   LogicalResult written = failure();
   json.objectBegin();
-  if (!op)
-    emitError(value.getLoc()) << "expected the value of a wmap op";
-  else if (depth >= maxDepth)
+  if (depth >= maxDepth)
     op->emitOpError() << "expected at most " << maxDepth
                       << " ops on the way from a source to the weight";
   else if (++numNodes > maxNodes)
@@ -267,13 +265,8 @@ static LogicalResult writeEntry(llvm::json::OStream &json,
         json.value(layer);
     });
   json.attributeBegin("program");
-  auto ret =
-      dyn_cast<wmap::ReturnOp>(function.getBody().front().getTerminator());
-  LogicalResult written = failure();
-  if (ret)
-    written = ProgramWriter(json, inLayers).write(ret.getValue());
-  else
-    json.value(nullptr);
+  auto ret = cast<wmap::ReturnOp>(function.getBody().front().getTerminator());
+  LogicalResult written = ProgramWriter(json, inLayers).write(ret.getValue());
   json.attributeEnd();
   json.objectEnd();
   return written;
@@ -290,13 +283,8 @@ FailureOr<std::string> clade::serializeWeights(ModuleOp module,
     json.attributeArray("weights", [&] {
       for (const auto &[param, use] : collectUses(slots)) {
         auto function = module.lookupSymbol<wmap::FuncOp>(param);
-        if (!function) {
-          module.emitError()
-              << "expected '@" << param << "' to name a wmap.func";
+        if (failed(writeEntry(json, function, use)))
           written = failure();
-        } else if (failed(writeEntry(json, function, use))) {
-          written = failure();
-        }
       }
     });
   });

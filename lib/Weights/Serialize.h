@@ -18,11 +18,11 @@
 
 namespace clade {
 
-/// The weights table of `module`: one entry for each parameter that has a slot
-/// in `slots`, in the order of the slots. Diagnosed at the op at fault: a
-/// parameter without `wmap.func`, `{layer}` outside of layers, a function that
-/// nests or repeats beyond what the table's reader accepts, an element type
-/// that the format lacks.
+/// The weights table of `module`, which verifies: one entry for each parameter
+/// that has a slot in `slots`, in the order of the slots. Diagnosed at the op
+/// at fault: `{layer}` outside of layers, an op of another dialect, a function
+/// that nests or repeats beyond what the table's reader accepts, an element
+/// type or a name that the format lacks.
 mlir::FailureOr<std::string> serializeWeights(mlir::ModuleOp module,
                                               const SlotTable &slots);
 

@@ -58,9 +58,6 @@ static LogicalResult addSchedule(ModuleOp module, ScheduleOp schedule,
   for (Attribute attr : schedule.getKinds()) {
     auto function = module.lookupSymbol<func::FuncOp>(
         cast<FlatSymbolRefAttr>(attr).getValue());
-    if (!function)
-      return schedule.emitOpError()
-             << "expected '" << attr << "' to name a function";
     if (function->hasAttr(entryAttr))
       return function.emitOpError()
              << "expected an entry or a layer kind, got both";
@@ -78,10 +75,6 @@ static LogicalResult addSchedule(ModuleOp module, ScheduleOp schedule,
 
   table.firstLayer[schedule.getSymName()] = table.layers.size();
   for (auto [layer, row] : llvm::enumerate(schedule.getRows())) {
-    if (row < 0 || row >= static_cast<int64_t>(kindOf.size()))
-      return schedule.emitOpError()
-             << "expected row " << layer << " to be the index of a kind, got "
-             << row;
     const KindSlots &kind = table.kinds[kindOf[row]];
     table.layers.push_back({kindOf[row], static_cast<int64_t>(layer),
                             table.numWeights, table.numStates});

@@ -55,10 +55,10 @@ struct SlotTable {
   int64_t numStates = 0;
 };
 
-/// Numbers the weights and states of `module`. Diagnosed: a parameter in a
-/// function that is neither an entry nor a kind, a function that is both, a
-/// state outside of a layer, a negative state, totals beyond 2^31 − 1 (they
-/// are 32-bit numbers in the step).
+/// Numbers the weights and states of `module`, which verifies. Diagnosed: a
+/// parameter in a function that is neither an entry nor a kind, a function that
+/// is both, a state outside of a layer, a negative state, totals beyond 2^31 −
+/// 1 (they are 32-bit numbers in the step).
 mlir::FailureOr<SlotTable> assignSlots(mlir::ModuleOp module);
 
 } // namespace clade

@@ -17,7 +17,10 @@
 #include "runtime/Support/File.h"
 #include "runtime/Support/Text.h"
 
+#include <cerrno>
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 using namespace clade::rt;
 
@@ -75,6 +78,8 @@ Artifact::open(const std::string &path) {
 Artifact::~Artifact() {
   if (library)
     ::dlclose(library);
+  if (codeFile >= 0)
+    ::close(codeFile);
 }
 
 Status Artifact::checkFiles() {
@@ -93,7 +98,14 @@ Status Artifact::checkFiles() {
 
 Status Artifact::loadCode() {
   std::string path = filePath("code.so");
-  library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  // The loader takes two files of one name for the same library. A replaced
+  // artifact has the name of the old one, which may still be loaded; the number
+  // of a descriptor that stays open is unique.
+  codeFile = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (codeFile < 0)
+    return systemError("cannot open", path, errno);
+  std::string unique = "/proc/self/fd/" + std::to_string(codeFile);
+  library = ::dlopen(unique.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library)
     return Status::corruption("cannot load " + quoteName(path) + ": " +
                               loaderMessage());

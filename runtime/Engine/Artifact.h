@@ -78,6 +78,7 @@ private:
   std::string directory;
   Manifest content;
   std::string weights;
+  int codeFile = -1; ///< Open as long as the code is loaded.
   void *library = nullptr;
   CladeStepFunction forwardFunction = nullptr;
 };

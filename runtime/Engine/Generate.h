@@ -33,15 +33,15 @@ const char *stopReasonName(StopReason reason);
 
 /// One text to continue.
 struct GenerateRequest {
-  std::vector<int32_t> prompt; ///< At least one token.
+  std::vector<int32_t> prompt = {}; ///< At least one token.
   int64_t maxTokens = 16;
-  SamplingOptions sampling;
+  SamplingOptions sampling = {};
   /// Tokens that end the text, beside the model's own.
-  std::vector<int32_t> stopTokens;
+  std::vector<int32_t> stopTokens = {};
   bool ignoreEos = false; ///< The model's own tokens do not end the text.
   /// Tokens to decode one by one instead of sampled ones. They end with the
   /// list or with maxTokens; stop tokens do not matter.
-  std::vector<int32_t> forced;
+  std::vector<int32_t> forced = {};
   /// Also the logarithms of this many top probabilities for each token; -1 for
   /// none, 0 for those of the chosen tokens only.
   int32_t logProbabilities = -1;
@@ -63,10 +63,10 @@ using LogitsCallback = std::function<void(size_t request, int64_t position,
 using TokenCallback = std::function<bool(const GeneratedToken &token)>;
 
 struct GenerateOptions {
-  TokenCallback onToken;
+  TokenCallback onToken = nullptr;
   /// If set, logits of every prompt and generated token are computed, also
   /// after the last one, and handed out in order for each request.
-  LogitsCallback onLogits;
+  LogitsCallback onLogits = nullptr;
   /// Requests that run at once; 0 for all. Others wait for their turn.
   size_t maxSequences = 0;
 };

@@ -272,6 +272,11 @@ StatusOr<int32_t> KVCache::takeFreshPage(Group &group) {
         ceilDiv(static_cast<int64_t>(end), commitBytes) * commitBytes;
     CLADE_RETURN_IF_ERROR(part.memory.commit(std::min(ahead, all)));
   }
+  // So that giving pages back allocates nothing.
+  auto pages = static_cast<size_t>(group.fresh) + 1;
+  for (std::vector<int32_t> *list : {&group.warm, &group.cold})
+    if (list->capacity() < pages)
+      list->reserve(2 * pages);
   ++group.used;
   return group.fresh++;
 }

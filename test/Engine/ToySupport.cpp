@@ -12,10 +12,14 @@
 
 #include "ToySupport.h"
 #include "ToyModel.h"
+#include "runtime/Formats/Safetensors.h"
+
+#include <nlohmann/json.hpp>
 
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <random>
 
 using namespace clade::rt;
@@ -95,6 +99,35 @@ clade::rt::test::makeToyModel(const TemporaryFolder &folder,
   auto model = CompiledModel::create(*artifact, std::move(slots), weights);
   EXPECT_TRUE(model.ok()) << messageOf(model);
   return model.ok() ? *model : nullptr;
+}
+
+std::string clade::rt::test::toyWeightTable() {
+  nlohmann::json entries = nlohmann::json::array();
+  ToyWeights weights = toyWeights();
+  for (size_t i = 0; i < weights.size(); ++i) {
+    std::string name = "slot." + std::to_string(i);
+    entries.push_back({{"param", name},
+                       {"slot", i},
+                       {"program",
+                        {{"op", "source"},
+                         {"name", name},
+                         {"dtype", "F32"},
+                         {"shape", {weights[i].size()}}}}});
+  }
+  return nlohmann::json{{"version", 1}, {"weights", entries}}.dump();
+}
+
+Status clade::rt::test::writeToyCheckpoint(const std::string &path) {
+  std::filesystem::create_directory(path);
+  std::ofstream(path + "/config.json") << "{}";
+  ToyWeights weights = toyWeights();
+  std::vector<StoredTensor> tensors;
+  for (size_t i = 0; i < weights.size(); ++i)
+    tensors.push_back({"slot." + std::to_string(i),
+                       DType::F32,
+                       {static_cast<int64_t>(weights[i].size())},
+                       std::as_bytes(std::span(weights[i]))});
+  return writeSafetensors(path + "/model.safetensors", tensors);
 }
 
 std::vector<int32_t> clade::rt::test::toyTokens(size_t count, unsigned seed) {

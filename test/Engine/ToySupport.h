@@ -60,6 +60,11 @@ ToyWeights toyWeights();
 std::shared_ptr<const CompiledModel>
 makeToyModel(const TemporaryFolder &folder, Manifest manifest = toyManifest());
 
+/// The weight table that reads slot i from the tensor `slot.i`.
+std::string toyWeightTable();
+/// Writes toyWeights() as a checkpoint to the directory `path`.
+Status writeToyCheckpoint(const std::string &path);
+
 /// Logits [tokens][vocab] of a whole sequence.
 std::vector<std::vector<float>> toyReference(const ToyWeights &weights,
                                              const std::vector<int32_t> &tokens,

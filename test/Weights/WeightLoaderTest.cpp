@@ -263,12 +263,12 @@ TEST_F(WeightLoaderTest, Errors) {
 }
 
 TEST_F(WeightLoaderTest, MoreThanMemory) {
-  // A pack that pads 4 bytes to 2^34, as many times as it takes.
-  std::string one = sources.add(DType::F32, {1, 1});
+  // A pack that pads 2^21 bytes to 2^37, as many times as it takes.
+  std::string one = sources.add(DType::F32, {1, 1 << 19});
   std::string large =
       R"({"op":"pack","rows":65536,"inner":65536,"input":)" + one + "}";
   auto status =
-      loadWeights(table(std::vector<std::string>(1 << 15, large)), checkpoint())
+      loadWeights(table(std::vector<std::string>(1 << 12, large)), checkpoint())
           .takeStatus();
   EXPECT_EQ(status.code(), StatusCode::ResourceExhausted);
   EXPECT_EQ(status.message().rfind("cannot allocate 562949953421312 bytes for "

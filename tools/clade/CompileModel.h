@@ -24,7 +24,7 @@ struct ModelChoice {
 
 /// Compiles a checkpoint to an artifact folder. Prints what is wrong.
 bool compileToFolder(Environment &environment, const rt::Checkpoint &checkpoint, const ModelChoice &choice,
-                     const std::string &folder, bool force);
+                     const std::string &folder);
 
 /// The same into the cache, unless it is there already; gives the folder.
 std::optional<std::string> compileToCache(Environment &environment, const rt::Checkpoint &checkpoint,

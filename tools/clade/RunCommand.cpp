@@ -39,7 +39,7 @@ struct RunOptions {
 /// Logits of every token of every request, as they come.
 class LogitsRecorder {
 public:
-  explicit LogitsRecorder(size_t requests) : rows(requests) {}
+  LogitsRecorder(size_t requests, bool isBatch) : rows(requests), isBatch(isBatch) {}
 
   rt::LogitsCallback callback() {
     return [this](size_t request, int64_t, std::span<const float> logits) {
@@ -51,7 +51,7 @@ public:
   rt::Status write(const std::string &path) const {
     std::vector<rt::StoredTensor> tensors;
     for (size_t i = 0; i < rows.size(); ++i) {
-      std::string name = rows.size() == 1 ? "logits" : "logits." + std::to_string(i);
+      std::string name = isBatch ? "logits." + std::to_string(i) : "logits";
       rt::StoredTensor tensor;
       tensor.name = std::move(name);
       tensor.shape = {static_cast<int64_t>(rows[i].size()) / vocab, vocab};
@@ -63,6 +63,7 @@ public:
 
 private:
   std::vector<std::vector<float>> rows;
+  bool isBatch;
   int64_t vocab = 1;
 };
 
@@ -206,7 +207,7 @@ static int run(const RunOptions &options) {
   if (!requests.ok())
     return fail(requests.status());
 
-  LogitsRecorder recorder(requests->size());
+  LogitsRecorder recorder(requests->size(), !options.requests.batchFile.empty());
   Printer printer(tokenizer.get(), options.asJson || requests->size() > 1);
   rt::GenerateOptions generateOptions;
   generateOptions.onToken = [&](const rt::GeneratedToken &token) {

@@ -1,0 +1,43 @@
+//===- CompileCommand.cpp - clade compile ---------------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "tools/clade/CompileModel.h"
+
+using namespace clade;
+using namespace clade::driver;
+
+namespace {
+struct CompileOptions {
+  SpecOptions specs;
+  ModelChoice choice;
+  std::string checkpoint, artifact, target = "cpu";
+};
+} // namespace
+
+static int run(const CompileOptions &options) {
+  Environment environment(options.specs);
+  if (!environment.ok())
+    return Failed;
+  std::optional<rt::Checkpoint> checkpoint = environment.openCheckpoint(options.checkpoint);
+  if (!checkpoint)
+    return Failed;
+  return compileToFolder(environment, *checkpoint, options.choice, options.artifact) ? Done : Failed;
+}
+
+void driver::addCompileCommand(CLI::App &app, int &status) {
+  auto *command = app.add_subcommand("compile", "Compile a checkpoint to an artifact: machine code and a weight table");
+  command->footer("An artifact is a folder. 'clade run ARTIFACT' executes it; it reads the weights from the\n"
+                  "checkpoint, packed for this CPU as they are loaded.");
+  auto options = std::make_shared<CompileOptions>();
+  command->add_option("checkpoint", options->checkpoint, "A folder with config.json, or a .gguf file")->required();
+  command->add_option("-o,--output", options->artifact, "The artifact's folder; an artifact there is replaced")
+      ->required();
+  command->add_option("--target", options->target, "What to compile for")->check(CLI::IsMember({"cpu"}));
+  options->choice.addTo(*command);
+  options->specs.addTo(*command);
+  command->callback([options, &status] { status = run(*options); });
+}

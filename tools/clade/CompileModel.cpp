@@ -1,0 +1,222 @@
+//===- CompileModel.cpp - From a checkpoint to an artifact ----------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "tools/clade/CompileModel.h"
+
+#include "lib/CodeGen/CPU/CompileModel.h"
+#include "lib/Pipelines/Pipelines.h"
+#include "lib/Weights/Serialize.h"
+#include "mlir/Pass/PassManager.h"
+#include "runtime/Engine/Artifact.h"
+#include "runtime/Engine/Hash.h"
+
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+#include <sstream>
+
+using namespace clade;
+using namespace clade::driver;
+using mlir::failed;
+using mlir::succeeded;
+namespace func = mlir::func;
+using nlohmann::json;
+
+void ModelChoice::addTo(CLI::App &command) {
+  command.add_option("--dtype", dtype, "Type to compute in: bf16 or f32 (default: the checkpoint's own)")
+      ->check(CLI::IsMember({"bf16", "f32"}));
+  command.add_option("--precision", precision,
+                     "fused keeps values inside a kernel in f32; reference rounds after every op")
+      ->check(CLI::IsMember({"fused", "reference"}));
+  command.add_option("--target-cpu", cpu, "CPU to compile for, such as native, znver4, x86-64-v3");
+  command.add_option("--dump-dir", dumpFolder, "Write the module after every stage to this folder");
+}
+
+/// Writes the module after a stage to DIR/NN-stage.mlir.
+static void dump(mlir::ModuleOp module, const ModelChoice &choice, int number, llvm::StringRef stage) {
+  if (choice.dumpFolder.empty())
+    return;
+  llvm::sys::fs::create_directories(choice.dumpFolder);
+  std::error_code error;
+  llvm::raw_fd_ostream file((choice.dumpFolder + "/0" + llvm::Twine(number) + "-" + stage + ".mlir").str(), error);
+  if (!error)
+    module.print(file);
+}
+
+static bool runPasses(mlir::ModuleOp module, llvm::function_ref<void(mlir::OpPassManager &)> build) {
+  mlir::PassManager passes(module.getContext());
+  build(passes);
+  return succeeded(passes.run(module));
+}
+
+/// A state slot for each attention of each layer, by the order of the layers; and
+/// one group for each window.
+static void describeStates(mlir::ModuleOp module, const SlotTable &slots, rt::Manifest &manifest) {
+  std::vector<std::optional<int64_t>> windows;
+  auto groupOf = [&](std::optional<int64_t> window) {
+    auto it = llvm::find(windows, window);
+    if (it == windows.end())
+      it = windows.insert(windows.end(), window);
+    return static_cast<int32_t>(it - windows.begin());
+  };
+  for (const LayerSlots &layer : slots.layers) {
+    const KindSlots &kind = slots.kinds[layer.kind];
+    std::vector<rt::ManifestState> states(kind.numStates);
+    func::FuncOp function = kind.function;
+    function.walk([&](CacheWriteOp write) {
+      auto key = write.getKey().getType(), value = write.getValue().getType();
+      rt::ManifestState &state = states[write.getState()];
+      state.heads = key.getShape()[1];
+      state.keySize = key.getShape()[2];
+      state.valueSize = value.getShape()[2];
+      state.dtype = key.getElementType().isBF16() ? "bf16" : "f32";
+    });
+    function.walk([&](AttendCachedOp attend) { states[attend.getState()].group = groupOf(attend.getWindow()); });
+    llvm::append_range(manifest.states, states);
+    manifest.layers.push_back({static_cast<int32_t>(layer.kind), static_cast<int32_t>(layer.layer),
+                               static_cast<int32_t>(layer.firstWeight), static_cast<int32_t>(layer.firstState)});
+  }
+  for (std::optional<int64_t> window : windows)
+    manifest.groups.push_back({window ? std::optional<int32_t>(*window) : std::nullopt});
+}
+
+static std::string absolutePath(const std::string &path) {
+  llvm::SmallString<256> absolute(path);
+  llvm::sys::fs::make_absolute(absolute);
+  llvm::sys::path::remove_dots(absolute, /*remove_dot_dot=*/true);
+  return absolute.str().str();
+}
+
+static std::string readText(const std::string &path) {
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return text.str();
+}
+
+static rt::Manifest describeModel(const import::ImportedModel &model, const rt::Checkpoint &checkpoint,
+                                  const ModelChoice &choice, const cpu::Target &target) {
+  rt::Manifest manifest;
+  const json &config = model.config->json();
+  manifest.model.family = model.family;
+  manifest.model.architecture = model.architecture;
+  manifest.model.dtype = model.dtype;
+  manifest.model.precision = choice.precision;
+  manifest.model.checkpoint = absolutePath(checkpoint.path());
+  manifest.model.eos = stopTokens(checkpoint, *model.config);
+  if (auto it = config.find("bos_token_id"); it != config.end() && it->is_number_integer())
+    manifest.model.bos = it->get<int32_t>();
+  if (auto it = config.find("max_position_embeddings"); it != config.end() && it->is_number_integer())
+    manifest.model.maxPositions = it->get<int64_t>();
+  manifest.target.cpu = target.cpu;
+  llvm::SmallVector<llvm::StringRef> features;
+  llvm::StringRef(target.features).split(features, ',', -1, /*KeepEmpty=*/false);
+  for (llvm::StringRef feature : features)
+    manifest.target.features.push_back(feature.str());
+  return manifest;
+}
+
+bool driver::compileToFolder(Environment &environment, const rt::Checkpoint &checkpoint, const ModelChoice &choice,
+                             const std::string &folder) {
+  mlir::Location unknown = mlir::UnknownLoc::get(&environment.getContext());
+  auto target = cpu::Target::resolve(unknown, choice.cpu);
+  if (failed(target))
+    return false;
+  auto model = import::importCheckpoint(environment.getLibrary(), checkpoint, choice.dtype);
+  if (failed(model))
+    return false;
+  mlir::ModuleOp module = *model->module;
+  dump(module, choice, 1, "import");
+  if (!runPasses(module, buildFusePipeline))
+    return false;
+  dump(module, choice, 2, "fuse");
+  if (!runPasses(module, [&](mlir::OpPassManager &passes) { buildKernelPipeline(passes, target->panelRows, 2); }))
+    return false;
+  dump(module, choice, 3, "kernels");
+
+  auto slots = assignSlots(module);
+  if (failed(slots))
+    return false;
+  rt::Manifest manifest = describeModel(*model, checkpoint, choice, *target);
+  describeStates(module, *slots, manifest);
+  manifest.weightSlots = slots->numWeights;
+  module.walk([&](RotaryTableOp table) {
+    manifest.lengthDependentRotary |= table.getLongFrequencies() || table.getDynamicFactor();
+  });
+  llvm::SmallString<128> object;
+  if (llvm::sys::fs::createTemporaryFile("clade-code", "so", object))
+    return fail("cannot create a temporary file for the code") == Done;
+  auto code = cpu::compileModel(module, *slots, *target, choice.precision == "reference", object);
+  auto weights = failed(code) ? mlir::FailureOr<std::string>(mlir::failure()) : serializeWeights(module, *slots);
+  if (failed(weights)) {
+    llvm::sys::fs::remove(object);
+    return false;
+  }
+  manifest.model.vocab = code->outputWidth;
+  manifest.entries["forward"] = {code->symbol, code->outputWidth};
+  manifest.workspace = {code->workspace.fixed, code->workspace.perToken, code->workspace.perSelected, 0};
+  manifest.scratch = {code->scratch.fixedBytes, code->scratch.bytesPerContextToken};
+  rt::ArtifactContents contents;
+  contents.code = object.str().str();
+  contents.weights = *weights;
+  if (checkpoint.tokenizerPath())
+    contents.extraFiles["tokenizer.json"] = readText(*checkpoint.tokenizerPath());
+  if (checkpoint.generationConfigText())
+    contents.extraFiles["generation_config.json"] = *checkpoint.generationConfigText();
+  rt::Status status = rt::writeArtifact(folder, manifest, contents);
+  llvm::sys::fs::remove(object);
+  return status.ok() || fail(status) == Done;
+}
+
+/// Where compiled checkpoints are kept.
+static std::string cacheFolder() {
+  if (const char *folder = std::getenv("CLADE_CACHE"))
+    return std::string(folder) + "/artifacts";
+  const char *home = std::getenv("HOME");
+  return std::string(home ? home : ".") + "/.cache/clade/artifacts";
+}
+
+std::optional<std::string> driver::compileToCache(Environment &environment, const rt::Checkpoint &checkpoint,
+                                                  const ModelChoice &choice) {
+  // The key holds whatever the artifact depends on: the checkpoint's place and
+  // headers, the specs, the choices and the compiler itself.
+  auto target = cpu::Target::resolve(mlir::UnknownLoc::get(&environment.getContext()), choice.cpu);
+  if (failed(target))
+    return std::nullopt;
+  std::string key = absolutePath(checkpoint.path()) + "\n" + checkpoint.configText().value_or("") + "\n" +
+                    checkpoint.generationConfigText().value_or("") + "\n" + choice.dtype + "\n" + choice.precision +
+                    "\n" + target->cpu + target->features + "\n";
+  for (const rt::StoredTensor &tensor : checkpoint.tensors())
+    key += tensor.name + rt::shapeText(tensor.shape) + std::string(rt::dtypeName(tensor.dtype));
+  llvm::SourceMgr &sources = environment.getLibrary().getSourceMgr();
+  for (unsigned id = 1; id <= sources.getNumBuffers(); ++id)
+    key += sources.getMemoryBuffer(id)->getBuffer().str();
+  std::string executable = llvm::sys::fs::getMainExecutable(nullptr, nullptr);
+  llvm::sys::fs::file_status status;
+  if (!llvm::sys::fs::status(executable, status))
+    key += std::to_string(status.getSize()) + "/" +
+           std::to_string(status.getLastModificationTime().time_since_epoch().count());
+  std::string folder = cacheFolder() + "/" + rt::hashOf(key);
+  if (rt::isArtifact(folder) && rt::Artifact::open(folder).ok())
+    return folder;
+  llvm::sys::fs::create_directories(cacheFolder());
+  if (!compileToFolder(environment, checkpoint, choice, folder))
+    return std::nullopt;
+  return folder;
+}
+
+rt::StatusOr<std::string> driver::checkpointOf(const std::string &artifact) {
+  json manifest = json::parse(readText(artifact + "/manifest.json"), nullptr, /*allow_exceptions=*/false);
+  if (manifest.is_object() && manifest.contains("model") && manifest["model"].is_object() &&
+      manifest["model"].contains("checkpoint") && manifest["model"]["checkpoint"].is_string())
+    return manifest["model"]["checkpoint"].get<std::string>();
+  return rt::Status::corruption("'" + artifact + "/manifest.json' does not name a checkpoint");
+}
