@@ -10,6 +10,9 @@
 
 include "dialect/Clade/CladeOpBase.td"
 
+def Clade_StateAttr : ConfinedAttr<I64Attr, [IntNonNegative]>;
+def Clade_PositiveAttr : ConfinedAttr<I64Attr, [IntPositive]>;
+
 def Clade_AttendOp : Clade_Op<"attend", [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "causal attention over a sequence and its past";
   let description = [{
@@ -41,7 +44,8 @@ def Clade_AttendOp : Clade_Op<"attend", [MemoryEffects<[MemRead, MemWrite]>]> {
     ```
   }];
   let arguments = (ins Clade_Tensor:$query, Clade_Tensor:$key, Clade_Tensor:$value, Clade_BatchType:$batch,
-                       ConfinedAttr<I64Attr, [IntNonNegative]>:$state, F64Attr:$scale, OptionalAttr<I64Attr>:$window, OptionalAttr<F64Attr>:$softcap);
+                       Clade_StateAttr:$state, F64Attr:$scale, OptionalAttr<Clade_PositiveAttr>:$window,
+                       OptionalAttr<F64Attr>:$softcap);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = [{
     $query `,` $key `,` $value `,` $batch `state` $state `scale` $scale attr-dict
@@ -67,7 +71,7 @@ def Clade_CacheWriteOp : Clade_Op<"cache_write", [MemoryEffects<[MemWrite]>]> {
     }
     ```
   }];
-  let arguments = (ins Clade_Tensor:$key, Clade_Tensor:$value, Clade_BatchType:$batch, ConfinedAttr<I64Attr, [IntNonNegative]>:$state);
+  let arguments = (ins Clade_Tensor:$key, Clade_Tensor:$value, Clade_BatchType:$batch, Clade_StateAttr:$state);
   let assemblyFormat = [{
     $key `,` $value `,` $batch `state` $state attr-dict `:` type($key) `,` type($value)
   }];
@@ -95,8 +99,8 @@ def Clade_AttendCachedOp : Clade_Op<"attend_cached", [MemoryEffects<[MemRead]>]>
     }
     ```
   }];
-  let arguments = (ins Clade_Tensor:$query, Clade_BatchType:$batch, ConfinedAttr<I64Attr, [IntNonNegative]>:$state, I64Attr:$kv_heads,
-                       F64Attr:$scale, OptionalAttr<I64Attr>:$window, OptionalAttr<F64Attr>:$softcap);
+  let arguments = (ins Clade_Tensor:$query, Clade_BatchType:$batch, Clade_StateAttr:$state, Clade_PositiveAttr:$kv_heads,
+                       F64Attr:$scale, OptionalAttr<Clade_PositiveAttr>:$window, OptionalAttr<F64Attr>:$softcap);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = [{
     $query `,` $batch `state` $state `kv_heads` $kv_heads `scale` $scale

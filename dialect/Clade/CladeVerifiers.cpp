@@ -11,6 +11,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/Clade/CladeDialect.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace clade;
@@ -27,6 +29,20 @@ static bool sameSequence(NamedTensorType a, NamedTensorType b) {
   return !a.hasSequence() || (a.getNames()[0] == b.getNames()[0] && a.getShape()[0] == b.getShape()[0]);
 }
 
+/// Whether the first axis is `token`: the tensor has a value for every token.
+static bool hasTokens(NamedTensorType type) { return type.getRank() > 0 && type.getNames()[0] == tokenAxis; }
+
+/// Ops that find axes by name need names that differ.
+static LogicalResult expectDistinctAxes(Operation *op, ArrayRef<NamedTensorType> types) {
+  for (NamedTensorType type : types) {
+    llvm::SmallDenseSet<StringAttr> seen;
+    for (StringAttr name : type.getNames())
+      if (!seen.insert(name).second)
+        return op->emitOpError() << "expected axes that differ in their names, got " << type;
+  }
+  return success();
+}
+
 /// Whether two sizes are known to differ.
 static bool differ(int64_t a, int64_t b) {
   return !ShapedType::isDynamic(a) && !ShapedType::isDynamic(b) && a != b;
@@ -40,6 +56,8 @@ static LogicalResult expectSameAxes(Operation *op, NamedTensorType operand, Name
 }
 
 int64_t PanelsAttr::getPackedSize(NamedTensorType type) {
+  if (ShapedType::isDynamic(type.getNumFeatures()))
+    return ShapedType::kDynamic;
   int64_t columns = type.getShape().empty() ? 1 : type.getShape().back();
   int64_t rows = type.getNumFeatures() / std::max<int64_t>(columns, 1);
   return llvm::divideCeil(rows, getRows()) * llvm::divideCeil(columns, getInner()) * getRows() * getInner();
@@ -50,6 +68,7 @@ int64_t PanelsAttr::getPackedSize(NamedTensorType type) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult ConstantOp::verify() {
+  // constant_c1
   if (getResult().getType().getRank() != 0)
     return emitOpError() << "expected a result without axes, got " << getResult().getType();
   return success();
@@ -99,7 +118,8 @@ LogicalResult LinearOp::verify() {
   if (ShapedType::isDynamic(outputs) || ShapedType::isDynamic(inputs))
     return success();
   // linear_c1
-  if (differ(weight.getNumFeatures(), outputs * inputs))
+  int64_t elements = 0;
+  if (llvm::MulOverflow(outputs, inputs, elements) || differ(weight.getNumFeatures(), elements))
     return emitOpError() << "expected a weight of " << outputs << " x " << inputs << " elements, got " << weight;
   // linear_c2
   if (getBias() && differ(getBias().getType().getNumFeatures(), outputs))
@@ -125,8 +145,10 @@ LogicalResult EmbedOp::verify() {
 // Elementwise
 //===----------------------------------------------------------------------===//
 
+// unary_c1
 LogicalResult UnaryOp::verify() { return expectSameAxes(*this, getInput().getType(), getResult().getType()); }
 
+// cast_c1
 LogicalResult CastOp::verify() { return expectSameAxes(*this, getInput().getType(), getResult().getType()); }
 
 /// Whether every axis of `part` is one of `whole`, of the same size.
@@ -148,7 +170,8 @@ LogicalResult BinaryOp::verify() {
     if (lhs.find(name) < 0 && rhs.find(name) < 0)
       return emitOpError() << "expected axis '" << name.getValue() << "' of the result in an operand, got " << lhs
                            << " and " << rhs;
-  return success();
+  // binary_c3
+  return expectDistinctAxes(*this, {lhs, rhs, result});
 }
 
 //===----------------------------------------------------------------------===//
@@ -170,7 +193,8 @@ LogicalResult ReduceOp::verify() {
   // reduce_c2
   if (result.getNames() != ArrayRef(names) || result.getShape() != ArrayRef(shape))
     return emitOpError() << "expected the result to have the other axes of " << input << ", got " << result;
-  return success();
+  // reduce_c3
+  return expectDistinctAxes(*this, input);
 }
 
 LogicalResult SoftmaxOp::verify() {
@@ -179,13 +203,17 @@ LogicalResult SoftmaxOp::verify() {
   if (input.find(getOver()) < input.getNumSequenceAxes())
     return emitOpError() << "expected '" << getOver() << "' to be a feature axis of " << input;
   // softmax_c2
-  return expectSameAxes(*this, input, getResult().getType());
+  if (failed(expectSameAxes(*this, input, getResult().getType())))
+    return failure();
+  // softmax_c3
+  return expectDistinctAxes(*this, input);
 }
 
 //===----------------------------------------------------------------------===//
 // Shapes
 //===----------------------------------------------------------------------===//
 
+// view_c1
 LogicalResult ViewOp::verify() {
   NamedTensorType input = getInput().getType(), result = getResult().getType();
   if (!sameSequence(input, result) || input.getElementType() != result.getElementType() ||
@@ -214,9 +242,11 @@ LogicalResult SliceOp::verify() {
                          << "' only, got " << result;
   // slice_c2
   int64_t begin = getBegin(), size = shape[axis], whole = input.getShape()[axis];
-  if (begin < 0 || (!ShapedType::isDynamic(size) && !ShapedType::isDynamic(whole) && begin + size > whole))
-    return emitOpError() << "expected a range inside axis '" << getAxis() << "' of size " << whole << ", got "
-                         << begin << " to " << begin + size;
+  if (ShapedType::isDynamic(size) || ShapedType::isDynamic(whole))
+    return emitOpError() << "expected axis '" << getAxis() << "' to have a size, got " << input << " and " << result;
+  if (begin < 0 || begin > whole || size > whole - begin)
+    return emitOpError() << "expected a range inside axis '" << getAxis() << "' of size " << whole << ", got " << size
+                         << " from " << begin;
   return success();
 }
 
@@ -242,21 +272,40 @@ LogicalResult JoinOp::verify() {
 }
 
 LogicalResult SpreadOp::verify() {
-  if (!containsAxes(getResult().getType(), getInput().getType()))
-    return emitOpError() << "expected every axis of " << getInput().getType() << " in the result "
-                         << getResult().getType();
-  return success();
+  NamedTensorType input = getInput().getType(), result = getResult().getType();
+  // spread_c1
+  if (!containsAxes(result, input))
+    return emitOpError() << "expected every axis of " << input << " in the result " << result;
+  // spread_c2
+  if (input.getElementType() != result.getElementType())
+    return emitOpError() << "expected operand and result of one element type, got " << input << " and " << result;
+  // spread_c3
+  return expectDistinctAxes(*this, {input, result});
 }
 
 //===----------------------------------------------------------------------===//
 // Positions
 //===----------------------------------------------------------------------===//
 
+/// Whether a type is that of one i32 for each token.
+static bool isTokenIntegers(NamedTensorType type) {
+  return type.getRank() == 1 && hasTokens(type) && type.getElementType().isInteger(32);
+}
+
+LogicalResult PositionsOp::verify() {
+  // positions_c1
+  if (!isTokenIntegers(getResult().getType()))
+    return emitOpError() << "expected a result of one i32 for each token, got " << getResult().getType();
+  return success();
+}
+
 LogicalResult RotaryTableOp::verify() {
   NamedTensorType type = getCos().getType();
   int64_t size = getFrequencies().size();
   // rotary_table_c1
-  if (type.getRank() != 2 || !type.hasSequence() || type.getShape()[1] != size)
+  if (!isTokenIntegers(getPositions().getType()))
+    return emitOpError() << "expected positions of one i32 for each token, got " << getPositions().getType();
+  if (type.getRank() != 2 || !hasTokens(type) || type.getShape()[1] != size)
     return emitOpError() << "expected a result of " << size << " frequencies a token, got " << type;
   // rotary_table_c2
   if (getLongFrequencies() && (static_cast<int64_t>(getLongFrequencies()->size()) != size || !getOriginalLength()))
@@ -270,16 +319,18 @@ LogicalResult RotaryTableOp::verify() {
 LogicalResult RopeOp::verify() {
   NamedTensorType input = getInput().getType(), table = getCos().getType();
   // rope_c1
-  if (table.getRank() != 2 || !table.hasSequence() || !sameSequence(table, input))
+  if (table.getRank() != 2 || !table.hasSequence() || !sameSequence(table, input) ||
+      ShapedType::isDynamic(table.getShape()[1]))
     return emitOpError() << "expected cosines of each token, got " << table << " for " << input;
   // rope_c2
-  int64_t rotated = 2 * table.getShape()[1];
-  if (input.getRank() < 2 || (!ShapedType::isDynamic(input.getShape().back()) && rotated > input.getShape().back()))
-    return emitOpError() << "expected a last axis of at least " << rotated << " features, got " << input;
+  int64_t pairs = table.getShape()[1];
+  if (input.getRank() < 2 || (!ShapedType::isDynamic(input.getShape().back()) && pairs > input.getShape().back() / 2))
+    return emitOpError() << "expected a last axis of at least 2 x " << pairs << " features, got " << input;
   return success();
 }
 
 LogicalResult SelectOp::verify() {
+  // select_c1
   NamedTensorType input = getInput().getType(), result = getResult().getType();
   if (input.getRank() == 0 || result.getRank() != input.getRank() || input.getNames()[0] != tokenAxis ||
       result.getNames()[0] != selectedAxis || input.getNames().drop_front() != result.getNames().drop_front() ||
@@ -292,19 +343,16 @@ LogicalResult SelectOp::verify() {
 // Attention
 //===----------------------------------------------------------------------===//
 
-static bool isHeads(NamedTensorType type) { return type.getRank() == 3 && type.hasSequence(); }
+static bool isHeads(NamedTensorType type) { return type.getRank() == 3 && hasTokens(type); }
 
 /// The checks that both forms of attention share.
-static LogicalResult verifyAttention(Operation *op, NamedTensorType query, NamedTensorType result, int64_t kvHeads,
-                                     std::optional<int64_t> window) {
+static LogicalResult verifyAttention(Operation *op, NamedTensorType query, NamedTensorType result, int64_t kvHeads) {
   if (!isHeads(query) || !isHeads(result) || differ(query.getShape()[1], result.getShape()[1]))
     return op->emitOpError() << "expected query and result to be [token, heads, size] with as many heads, got "
                              << query << " and " << result;
   int64_t heads = query.getShape()[1];
   if (kvHeads < 1 || (!ShapedType::isDynamic(heads) && heads % kvHeads != 0))
     return op->emitOpError() << "expected the number of key heads to divide " << heads << ", got " << kvHeads;
-  if (window && *window < 1)
-    return op->emitOpError() << "expected a window of at least 1, got " << *window;
   return success();
 }
 
@@ -322,17 +370,18 @@ LogicalResult AttendOp::verify() {
   // attend_c3
   if (isHeads(result) && differ(result.getShape()[2], value.getShape()[2]))
     return emitOpError() << "expected the result to have the size of the values, got " << result << " and " << value;
-  // attend_c4
-  return verifyAttention(*this, query, result, kvHeads, getWindow());
+  return verifyAttention(*this, query, result, kvHeads);
 }
 
 LogicalResult CacheWriteOp::verify() {
   NamedTensorType key = getKey().getType(), value = getValue().getType();
+  // cache_write_c1
   if (!isHeads(key) || !isHeads(value) || differ(key.getShape()[1], value.getShape()[1]))
     return emitOpError() << "expected [token, heads, size] with as many heads, got " << key << " and " << value;
   return success();
 }
 
+// attend_cached_c1, attend_cached_c2
 LogicalResult AttendCachedOp::verify() {
-  return verifyAttention(*this, getQuery().getType(), getResult().getType(), getKvHeads(), getWindow());
+  return verifyAttention(*this, getQuery().getType(), getResult().getType(), getKvHeads());
 }

@@ -8,6 +8,7 @@
 #include "dialect/WMap/WMapDialect.h"
 
 #include "mlir/IR/Builders.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace clade::wmap;
@@ -31,12 +32,27 @@ LogicalResult FuncOp::verify() {
   auto ret = dyn_cast<ReturnOp>(getBody().front().getTerminator());
   if (!ret || ret.getValue().getType() != getResultType())
     return emitOpError() << "expected a wmap.return of " << getResultType();
+  // func_c2
+  if (getBody().getNumArguments() != 0)
+    return emitOpError() << "expected a body without arguments, got " << getBody().getNumArguments();
+  return success();
+}
+
+LogicalResult SourceOp::verify() {
+  // source_c1
+  if (getName().empty())
+    return emitOpError() << "expected the name of a tensor";
+  // source_c2
+  if (getEncoding() && !getResult().getType().getElementType().isF32())
+    return emitOpError() << "expected f32 elements of the encoding '" << *getEncoding() << "', got "
+                         << getResult().getType();
   return success();
 }
 
 LogicalResult ConcatOp::verify() {
   RankedTensorType result = typeOf(getResult());
   int64_t axis = getAxis(), total = 0;
+  // concat_c3
   if (getInputs().empty() || axis < 0 || axis >= result.getRank())
     return emitOpError() << "expected operands and an axis of " << result << ", got axis " << axis;
   for (Value input : getInputs()) {
@@ -44,7 +60,8 @@ LogicalResult ConcatOp::verify() {
     RankedTensorType type = typeOf(input);
     SmallVector<int64_t> shape(type.getShape());
     if (axis < static_cast<int64_t>(shape.size())) {
-      total += shape[axis];
+      if (llvm::AddOverflow(total, shape[axis], total))
+        return emitOpError() << "expected sizes along axis " << axis << " whose sum fits in 63 bits";
       shape[axis] = result.getShape()[axis];
     }
     if (ArrayRef(shape) != result.getShape() || type.getElementType() != result.getElementType())
@@ -59,14 +76,15 @@ LogicalResult ConcatOp::verify() {
 LogicalResult SliceOp::verify() {
   RankedTensorType input = typeOf(getInput()), result = typeOf(getResult());
   int64_t axis = getAxis();
+  // slice_c3
   if (axis < 0 || axis >= input.getRank() || result.getRank() != input.getRank())
     return emitOpError() << "expected an axis of " << input << ", got " << axis;
   // slice_c1
   int64_t size = result.getShape()[axis];
-  int64_t begin = getBegin();
-  if (begin < 0 || begin + size > input.getShape()[axis])
-    return emitOpError() << "expected a range inside " << input.getShape()[axis] << ", got " << begin << " to "
-                         << begin + size;
+  int64_t begin = getBegin(), whole = input.getShape()[axis];
+  if (begin < 0 || begin > whole || size > whole - begin)
+    return emitOpError() << "expected a range inside axis " << axis << " of size " << whole << ", got " << size
+                         << " from " << begin;
   // slice_c2
   SmallVector<int64_t> shape(input.getShape());
   shape[axis] = size;
@@ -94,6 +112,7 @@ LogicalResult TransposeOp::verify() {
 
 LogicalResult ReshapeOp::verify() {
   RankedTensorType input = typeOf(getInput()), result = typeOf(getResult());
+  // reshape_c1
   if (input.getNumElements() != result.getNumElements() || input.getElementType() != result.getElementType())
     return emitOpError() << "expected as many elements of one type, got " << input << " and " << result;
   return success();
@@ -101,6 +120,7 @@ LogicalResult ReshapeOp::verify() {
 
 LogicalResult CastOp::verify() {
   RankedTensorType input = typeOf(getInput()), result = typeOf(getResult());
+  // cast_c1
   if (input.getShape() != result.getShape() || !isa<FloatType>(input.getElementType()) ||
       !isa<FloatType>(result.getElementType()))
     return emitOpError() << "expected float types of the same sizes, got " << input << " and " << result;
@@ -121,19 +141,36 @@ static LogicalResult expectOneType(Operation *op) {
                            << " and " << op->getResult(0).getType();
 }
 
-LogicalResult ShiftOp::verify() { return expectOneType(*this); }
+static LogicalResult expectFloats(Operation *op) {
+  RankedTensorType type = typeOf(op->getOperand(0));
+  if (isa<FloatType>(type.getElementType()))
+    return success();
+  return op->emitOpError() << "expected float elements, got " << type;
+}
+
+LogicalResult ShiftOp::verify() {
+  // shift_c1
+  if (failed(expectOneType(*this)))
+    return failure();
+  // shift_c2
+  return expectFloats(*this);
+}
 
 LogicalResult UnitRowsOp::verify() {
+  // unit_rows_c1
   if (typeOf(getInput()).getRank() != 2)
     return emitOpError() << "expected a matrix, got " << getInput().getType();
-  return expectOneType(*this);
+  if (failed(expectOneType(*this)))
+    return failure();
+  // unit_rows_c2
+  return expectFloats(*this);
 }
 
 LogicalResult RopeUnpermuteOp::verify() {
   RankedTensorType input = typeOf(getInput());
   // rope_unpermute_c2
   int64_t heads = getHeads();
-  if (input.getRank() < 1 || heads < 1 || input.getShape()[0] % (2 * heads) != 0)
+  if (input.getRank() < 1 || heads < 1 || input.getShape()[0] % 2 != 0 || input.getShape()[0] / 2 % heads != 0)
     return emitOpError() << "expected the rows of " << input << " to divide into " << heads << " heads of even size";
   // rope_unpermute_c1
   return expectOneType(*this);

@@ -21,8 +21,11 @@ class WMap_Transform<string mnemonic, list<Trait> traits = []>
 def WMap_FuncOp : WMap_Op<"func", [IsolatedFromAbove, SingleBlock, Symbol]> {
   let summary = "one weight of the compiled model";
   let description = [{
+    The body has no arguments: a weight depends on the checkpoint alone.
+
     **Constraints:**
     * (C1) the body ends in a `wmap.return` of the result type
+    * (C2) the body has no arguments
 
     ```mlir
     wmap.func @qkv -> tensor<12x4xbf16> {
@@ -33,7 +36,7 @@ def WMap_FuncOp : WMap_Op<"func", [IsolatedFromAbove, SingleBlock, Symbol]> {
     }
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$result_type);
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyStaticShapeTensor>:$result_type);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name `->` $result_type attr-dict-with-keyword $body";
   let hasVerifier = 1;
@@ -42,6 +45,8 @@ def WMap_FuncOp : WMap_Op<"func", [IsolatedFromAbove, SingleBlock, Symbol]> {
 def WMap_ReturnOp : WMap_Op<"return", [Pure, Terminator, HasParent<"FuncOp">]> {
   let summary = "the weight's value";
   let description = [{
+    Ends a `wmap.func`.
+
     ```mlir
     wmap.func @norm -> tensor<8xbf16> {
       %0 = wmap.source "norm.weight" : tensor<8xbf16>
@@ -49,7 +54,7 @@ def WMap_ReturnOp : WMap_Op<"return", [Pure, Terminator, HasParent<"FuncOp">]> {
     }
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$value);
+  let arguments = (ins AnyStaticShapeTensor:$value);
   let assemblyFormat = "$value attr-dict `:` type($value)";
 }
 
@@ -59,6 +64,10 @@ def WMap_SourceOp : WMap_Op<"source", [Pure]> {
     The whole tensor under its published name, in its published shape. `encoding`
     names the block format of a quantised tensor, whose elements are then given as
     f32, the type that it dequantises to.
+
+    **Constraints:**
+    * (C1) the name is not empty
+    * (C2) with an `encoding`, elements are f32
 
     ```mlir
     wmap.func @w -> tensor<8x32xf32> {
@@ -70,6 +79,7 @@ def WMap_SourceOp : WMap_Op<"source", [Pure]> {
   let arguments = (ins StrAttr:$name, OptionalAttr<StrAttr>:$encoding);
   let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$name attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
 
 def WMap_ConcatOp : WMap_Transform<"concat"> {
@@ -78,8 +88,9 @@ def WMap_ConcatOp : WMap_Transform<"concat"> {
     Inverse: the slices of the result.
 
     **Constraints:**
-    * (C1) operands agree in element type and in all sizes but that of the axis
+    * (C1) operands agree with the result in element type and in all sizes but that of the axis
     * (C2) the sizes along the axis add up to the result's
+    * (C3) there are operands, and `axis` is one of theirs
 
     ```mlir
     wmap.func @kv -> tensor<8x4xbf16> {
@@ -90,8 +101,8 @@ def WMap_ConcatOp : WMap_Transform<"concat"> {
     }
     ```
   }];
-  let arguments = (ins Variadic<AnyRankedTensor>:$inputs, I64Attr:$axis);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Variadic<AnyStaticShapeTensor>:$inputs, I64Attr:$axis);
+  let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$inputs `axis` $axis attr-dict `:` functional-type($inputs, $result)";
 }
 
@@ -101,6 +112,7 @@ def WMap_SliceOp : WMap_Transform<"slice"> {
     **Constraints:**
     * (C1) the range lies inside the axis
     * (C2) the result has the operand's other sizes and element type
+    * (C3) `axis` is an axis of the operand
 
     ```mlir
     wmap.func @gate -> tensor<4x4xbf16> {
@@ -110,8 +122,8 @@ def WMap_SliceOp : WMap_Transform<"slice"> {
     }
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, I64Attr:$axis, I64Attr:$begin);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins AnyStaticShapeTensor:$input, I64Attr:$axis, I64Attr:$begin);
+  let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$input `axis` $axis `from` $begin attr-dict `:` type($input) `->` type($result)";
 }
 
@@ -133,8 +145,8 @@ def WMap_TransposeOp : WMap_Transform<"transpose"> {
     }
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, DenseI64ArrayAttr:$permutation);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins AnyStaticShapeTensor:$input, DenseI64ArrayAttr:$permutation);
+  let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$input $permutation attr-dict `:` type($input) `->` type($result)";
 }
 
@@ -154,8 +166,8 @@ def WMap_ReshapeOp : WMap_Transform<"reshape"> {
     }
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins AnyStaticShapeTensor:$input);
+  let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
 }
 
@@ -176,8 +188,8 @@ def WMap_CastOp : WMap_Transform<"cast"> {
     }
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins AnyStaticShapeTensor:$input);
+  let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
   let extraClassDeclaration = [{
     /// Whether some value of the operand type changes.
@@ -192,6 +204,7 @@ def WMap_ShiftOp : WMap_Transform<"shift"> {
 
     **Constraints:**
     * (C1) operand and result have one type
+    * (C2) elements are floats
 
     ```mlir
     wmap.func @w -> tensor<8xf32> {
@@ -201,8 +214,8 @@ def WMap_ShiftOp : WMap_Transform<"shift"> {
     }
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, F64Attr:$amount);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins AnyStaticShapeTensor:$input, F64Attr:$amount);
+  let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$input `by` $amount attr-dict `:` type($input) `->` type($result)";
 }
 
@@ -213,6 +226,7 @@ def WMap_UnitRowsOp : WMap_Transform<"unit_rows"> {
 
     **Constraints:**
     * (C1) operand and result have one type of two axes
+    * (C2) elements are floats
 
     ```mlir
     wmap.func @head -> tensor<8x4xf32> {
@@ -222,8 +236,8 @@ def WMap_UnitRowsOp : WMap_Transform<"unit_rows"> {
     }
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins AnyStaticShapeTensor:$input);
+  let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
 }
 
@@ -246,8 +260,8 @@ def WMap_RopeUnpermuteOp : WMap_Transform<"rope_unpermute"> {
     }
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, I64Attr:$heads);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins AnyStaticShapeTensor:$input, I64Attr:$heads);
+  let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$input `heads` $heads attr-dict `:` type($input) `->` type($result)";
 }
 
@@ -258,7 +272,7 @@ def WMap_PackOp : WMap_Transform<"pack"> {
     the matrix without its padding.
 
     **Constraints:**
-    * (C1) the operand has two axes
+    * (C1) the operand has two axes, `rows` and `inner` are positive
     * (C2) the result has the sizes above and the operand's element type
 
     ```mlir
@@ -269,8 +283,8 @@ def WMap_PackOp : WMap_Transform<"pack"> {
     }
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, I64Attr:$rows, I64Attr:$inner);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins AnyStaticShapeTensor:$input, I64Attr:$rows, I64Attr:$inner);
+  let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$input `rows` $rows `inner` $inner attr-dict `:` type($input) `->` type($result)";
 }
 
