@@ -84,7 +84,7 @@ void emitStorePacked(OpBuilder &builder, Location loc, const Target &target,
     Value kept = values;
     if (count < lanes)
       kept = keepFirst(inner, loc, values, count);
-    if (Target::activationType(elementType).isBF16())
+    if (elementType.isBF16())
       kept = emitRoundToBF16(inner, loc, kept);
     storeLanes(inner, loc, kept, base, start, llvm::alignTo(count, pack), pack,
                rowTile * pack);

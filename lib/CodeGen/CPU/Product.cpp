@@ -40,7 +40,8 @@ public:
         pack(Target::packDepth(shape.elementType)),
         depth(llvm::divideCeil(shape.k, pack)),
         panels(llvm::divideCeil(shape.n, target.panelRows)),
-        columnTile(target.columnTile(shape.rowTile)) {}
+        registerRows(target.registerRows(shape.elementType, shape.rowTile)),
+        columnTile(target.columnTile(registerRows)) {}
 
   void emit(OpBuilder &builder, Value activations, Value weights,
             Value numTokens, Value thread, Value numThreads);
@@ -59,7 +60,10 @@ private:
                   int64_t firstColumn, MutableArrayRef<Value> sums);
   SmallVector<Value, 2> factors(OpBuilder &builder, Value groups);
   Value multiplyAdd(OpBuilder &builder, Value a, Value w, Value sum);
-  void emitRows(OpBuilder &builder, Tile tile);
+  void bufferSums(OpBuilder &builder, Value a, Value w, Value row);
+  void emitLoop(OpBuilder &builder, Value end, int64_t step,
+                function_ref<void(OpBuilder &, Value)> body);
+  void emitRows(OpBuilder &builder, Value panel, Value firstRow, Value count);
   void emitPanelEnd(OpBuilder &builder, Value panel,
                     function_ref<void(OpBuilder &, int64_t columns)> body);
   void callEpilogue(OpBuilder &builder, Value row, Value panel,
@@ -71,7 +75,7 @@ private:
   const Target &target;
   const ProductShape &shape;
   ProductEpilogue epilogue;
-  int64_t pack, depth, panels, columnTile;
+  int64_t pack, depth, panels, registerRows, columnTile;
   Value activations, weights, numTokens, buffer;
 };
 
@@ -95,7 +99,7 @@ void ProductEmitter::emit(OpBuilder &builder, Value activations, Value weights,
   this->activations = activations;
   this->weights = weights;
   this->numTokens = numTokens;
-  if (shape.rowTile > 1)
+  if (shape.rowTile > 1 || columnTile < target.panelRows)
     buffer =
         emitStackBuffer(builder, loc, shape.rowTile * target.panelRows * 4);
 
@@ -115,9 +119,8 @@ void ProductEmitter::emit(OpBuilder &builder, Value activations, Value weights,
 /// Row tiles of one block: as many as fit kRowBlockBytes, evened out so that
 /// the last block is not a small one.
 Value ProductEmitter::blockTiles(OpBuilder &builder, Value tiles) {
-  int64_t bytes =
-      shape.rowTile * depth * pack *
-      Target::activationType(shape.elementType).getIntOrFloatBitWidth() / 8;
+  int64_t bytes = shape.rowTile * depth * pack *
+                  shape.elementType.getIntOrFloatBitWidth() / 8;
   Value limit =
       emitIndex(builder, loc, std::max<int64_t>(1, kRowBlockBytes / bytes));
   Value one = emitIndex(builder, loc, 1);
@@ -149,15 +152,15 @@ ProductEmitter::Tile ProductEmitter::locate(OpBuilder &builder, Value task,
 }
 
 void ProductEmitter::emitTile(OpBuilder &builder, Tile tile) {
-  Type activation = Target::activationType(shape.elementType);
+  Type element = shape.elementType;
   Value aStride = emitIndex(builder, loc, depth * shape.rowTile * pack);
   Value wStride = emitIndex(builder, loc, depth * target.panelRows * pack);
-  Value a = emitAddress(builder, loc, activations, activation,
+  Value a = emitAddress(builder, loc, activations, element,
                         emitMul(builder, loc, tile.rowTile, aStride));
-  Value w = emitAddress(builder, loc, weights, shape.elementType,
+  Value w = emitAddress(builder, loc, weights, element,
                         emitMul(builder, loc, tile.panel, wStride));
 
-  if (shape.rowTile == 1 && columnTile == target.panelRows) {
+  if (!buffer) {
     SmallVector<Value> sums = emitSums(builder, a, w, 0);
     emitPanelEnd(builder, tile.panel, [&](OpBuilder &end, int64_t columns) {
       callEpilogue(end, tile.rowTile, tile.panel, sums, columns);
@@ -165,16 +168,50 @@ void ProductEmitter::emitTile(OpBuilder &builder, Tile tile) {
     return;
   }
 
+  Value firstRow = emitMul(builder, loc, tile.rowTile,
+                           emitIndex(builder, loc, shape.rowTile));
+  Value count = arith::MinUIOp::create(
+      builder, loc, emitIndex(builder, loc, shape.rowTile),
+      arith::SubIOp::create(builder, loc, numTokens, firstRow));
+  if (registerRows == shape.rowTile)
+    bufferSums(builder, a, w, emitIndex(builder, loc, 0));
+  else
+    emitLoop(builder, count, registerRows,
+             [&](OpBuilder &body, Value row) { bufferSums(body, a, w, row); });
+  emitRows(builder, tile.panel, firstRow, count);
+}
+
+/// Computes the register tiles of a panel from row `row` of a row tile on and
+/// stores their sums into the buffer.
+void ProductEmitter::bufferSums(OpBuilder &builder, Value a, Value w,
+                                Value row) {
+  Value rowA =
+      emitAddress(builder, loc, a, shape.elementType,
+                  emitMul(builder, loc, row, emitIndex(builder, loc, pack)));
+  Type f32 = builder.getF32Type();
+  Value rowSums = emitAddress(
+      builder, loc, buffer, f32,
+      emitMul(builder, loc, row, emitIndex(builder, loc, target.panelRows)));
   for (int64_t first = 0; first < target.panelRows; first += columnTile) {
-    SmallVector<Value> sums = emitSums(builder, a, w, first);
+    SmallVector<Value> sums = emitSums(builder, rowA, w, first);
     for (auto [i, sum] : llvm::enumerate(sums)) {
       int64_t row = i / vectors(), column = i % vectors() * target.width;
       emitStore(
-          builder, loc, sum, buffer,
+          builder, loc, sum, rowSums,
           emitIndex(builder, loc, row * target.panelRows + first + column));
     }
   }
-  emitRows(builder, tile);
+}
+
+/// A loop over [0, end) in steps of `step`.
+void ProductEmitter::emitLoop(OpBuilder &builder, Value end, int64_t step,
+                              function_ref<void(OpBuilder &, Value)> body) {
+  scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0), end,
+                     emitIndex(builder, loc, step), ValueRange{},
+                     [&](OpBuilder &inner, Location, Value i, ValueRange) {
+                       body(inner, i);
+                       scf::YieldOp::create(inner, loc);
+                     });
 }
 
 /// The loop over K for one register tile; the sums come row by row.
@@ -183,7 +220,7 @@ SmallVector<Value> ProductEmitter::emitSums(OpBuilder &builder, Value a,
   auto type = VectorType::get(target.width, builder.getF32Type());
   Value zero =
       arith::ConstantOp::create(builder, loc, type, builder.getZeroAttr(type));
-  SmallVector<Value> init(shape.rowTile * vectors(), zero);
+  SmallVector<Value> init(registerRows * vectors(), zero);
   auto loop = scf::ForOp::create(
       builder, loc, emitIndex(builder, loc, 0), emitIndex(builder, loc, depth),
       emitIndex(builder, loc, 1), init,
@@ -222,7 +259,7 @@ void ProductEmitter::accumulate(OpBuilder &builder, Value a, Value w,
                         firstColumn + v * target.width);
     columns.push_back(factors(builder, column));
   }
-  for (int64_t row = 0; row < shape.rowTile; ++row) {
+  for (int64_t row = 0; row < registerRows; ++row) {
     Value scalar = load(group, aStep, row);
     SmallVector<Value, 2> splats =
         factors(builder, emitSplat(builder, loc, scalar, target.width));
@@ -271,29 +308,21 @@ Value ProductEmitter::multiplyAdd(OpBuilder &builder, Value a, Value w,
       .getResult(0);
 }
 
-/// Passes the buffered sums of a tile to the epilogue, rows below numTokens
-/// only.
-void ProductEmitter::emitRows(OpBuilder &builder, Tile tile) {
-  Value rowTile = emitIndex(builder, loc, shape.rowTile);
-  Value firstRow = emitMul(builder, loc, tile.rowTile, rowTile);
-  Value left = arith::SubIOp::create(builder, loc, numTokens, firstRow);
-  Value count = arith::MinUIOp::create(builder, loc, rowTile, left);
+/// Passes the buffered sums of `count` rows of a tile to the epilogue.
+void ProductEmitter::emitRows(OpBuilder &builder, Value panel, Value firstRow,
+                              Value count) {
   auto type = VectorType::get(target.width, builder.getF32Type());
-  emitPanelEnd(builder, tile.panel, [&](OpBuilder &end, int64_t columns) {
-    scf::ForOp::create(
-        end, loc, emitIndex(end, loc, 0), count, emitIndex(end, loc, 1),
-        ValueRange{}, [&](OpBuilder &body, Location, Value i, ValueRange) {
-          Value sumsOfRow =
-              emitMul(body, loc, i, emitIndex(body, loc, target.panelRows));
-          SmallVector<Value> sums;
-          for (int64_t first = 0; first < columns; first += target.width)
-            sums.push_back(emitLoad(
-                body, loc, type, buffer,
-                emitAdd(body, loc, sumsOfRow, emitIndex(body, loc, first))));
-          callEpilogue(body, emitAdd(body, loc, firstRow, i), tile.panel, sums,
-                       columns);
-          scf::YieldOp::create(body, loc);
-        });
+  emitPanelEnd(builder, panel, [&](OpBuilder &end, int64_t columns) {
+    emitLoop(end, count, 1, [&](OpBuilder &body, Value i) {
+      Value rowSums =
+          emitMul(body, loc, i, emitIndex(body, loc, target.panelRows));
+      SmallVector<Value> sums;
+      for (int64_t first = 0; first < columns; first += target.width)
+        sums.push_back(
+            emitLoad(body, loc, type, buffer,
+                     emitAdd(body, loc, rowSums, emitIndex(body, loc, first))));
+      callEpilogue(body, emitAdd(body, loc, firstRow, i), panel, sums, columns);
+    });
   });
 }
 

@@ -124,16 +124,23 @@ int64_t Target::rowTile(TokenClass tokens) const {
   case TokenClass::One:
     return 1;
   case TokenClass::Few:
-    return 4;
+    return width == 16 ? 8 : 4;
   case TokenClass::Many:
-    return width == 16 ? 12 : width == 8 ? 6 : 4;
+    return width == 4 ? 4 : 12;
   }
   llvm_unreachable("all classes handled");
 }
 
-int64_t Target::columnTile(int64_t rowTile) const {
+int64_t Target::registerRows(Type elementType, int64_t rowTile) const {
+  if (width == 16 || rowTile <= 4)
+    return rowTile;
+  // Widened bf16 needs registers for both halves of the weights.
+  return elementType.isBF16() ? 4 : 6;
+}
+
+int64_t Target::columnTile(int64_t rows) const {
   int64_t columns = panelRows;
-  while (columns > width && rowTile * columns > accumulators * width)
+  while (columns > width && rows * columns > accumulators * width)
     columns /= 2;
   return columns;
 }
@@ -141,8 +148,6 @@ int64_t Target::columnTile(int64_t rowTile) const {
 int64_t Target::packDepth(Type elementType) {
   return elementType.isBF16() ? 2 : 1;
 }
-
-Type Target::activationType(Type elementType) { return elementType; }
 
 int64_t Target::packedWeightElements(Type elementType, int64_t n,
                                      int64_t k) const {

@@ -59,20 +59,19 @@ struct Target {
                                          llvm::StringRef cpu = "native",
                                          llvm::StringRef features = "");
 
-  /// Rows of packed activations that one register tile covers (MR).
+  /// Rows that packed activations keep together (MR).
   int64_t rowTile(TokenClass tokens) const;
 
-  /// Columns of a panel that one register tile of `rowTile` rows covers; it
-  /// divides `panelRows` and is a multiple of `width`.
-  int64_t columnTile(int64_t rowTile) const;
+  /// Rows that a register tile covers; divides `rowTile`.
+  int64_t registerRows(mlir::Type elementType, int64_t rowTile) const;
+
+  /// Columns of a panel that a register tile of `rows` rows covers; divides
+  /// `panelRows` and is a multiple of `width`.
+  int64_t columnTile(int64_t rows) const;
 
   /// Neighbouring elements of K that a layout keeps together (P): 2 for bf16
   /// and 1 for f32.
   static int64_t packDepth(mlir::Type elementType);
-
-  /// The element type of packed activations that meet weights of
-  /// `elementType`.
-  static mlir::Type activationType(mlir::Type elementType);
 
   /// Elements of the packed [n, k] weight matrix, padding included.
   int64_t packedWeightElements(mlir::Type elementType, int64_t n,
