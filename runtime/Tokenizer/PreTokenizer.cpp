@@ -64,9 +64,10 @@ static Status splitAtPattern(Pieces &pieces, const Regex &pattern, bool invert,
 /// `text` in front of `piece`, whose origin it then shares.
 static StatusOr<Piece> prepended(Pieces &pieces, std::string_view text,
                                  const Piece &piece) {
+  std::string joined(text);
+  joined += piece.text;
   Piece result = piece;
-  CLADE_ASSIGN_OR_RETURN(
-      result.text, pieces.keep(std::string(text) + std::string(piece.text)));
+  CLADE_ASSIGN_OR_RETURN(result.text, pieces.keep(std::move(joined)));
   if (result.originBytes > 0)
     result.originBytes += text.size();
   return result;
