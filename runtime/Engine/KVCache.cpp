@@ -101,21 +101,20 @@ Status unknownSequence() {
 } // namespace
 
 StatusOr<SequenceId> KVCache::createSequence(int32_t scaledLength) {
-  auto unused =
-      std::find_if(sequences.begin(), sequences.end(),
-                   [](const Sequence &s) { return s.id == SequenceId::None; });
-  if (unused == sequences.end()) {
+  if (unusedSlots.empty()) {
     if (sequences.size() == maxSequences)
       return Status::resourceExhausted(
           "there are already " + std::to_string(maxSequences) + " sequences");
-    unused = sequences.insert(unused, Sequence());
-    unused->tables.resize(groups.size());
+    unusedSlots.push_back(sequences.size());
+    sequences.emplace_back().tables.resize(groups.size());
   }
-  auto slot = static_cast<uint64_t>(unused - sequences.begin());
-  unused->id = SequenceId(++lastGeneration << slotBits | slot);
-  unused->length = 0;
-  unused->scaledLength = scaledLength;
-  return unused->id;
+  size_t slot = unusedSlots.back();
+  unusedSlots.pop_back();
+  Sequence &sequence = sequences[slot];
+  sequence.id = SequenceId(++lastGeneration << slotBits | slot);
+  sequence.length = 0;
+  sequence.scaledLength = scaledLength;
+  return sequence.id;
 }
 
 Status KVCache::freeSequence(SequenceId id) {
@@ -124,6 +123,7 @@ Status KVCache::freeSequence(SequenceId id) {
     return unknownSequence();
   CLADE_RETURN_IF_ERROR(truncate(id, 0));
   sequence->id = SequenceId::None;
+  unusedSlots.push_back(slotOf(id));
   return {};
 }
 

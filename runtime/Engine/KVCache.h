@@ -118,6 +118,7 @@ private:
   std::vector<CladeKVState> stateRows;
   std::vector<size_t> groupOfState;
   std::vector<Sequence> sequences; ///< Slots; unused ones have no id.
+  std::vector<size_t> unusedSlots;
   uint64_t lastGeneration = 0;
 };
 

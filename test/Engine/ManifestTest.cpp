@@ -1,0 +1,240 @@
+//===- ManifestTest.cpp - What an artifact says about itself --------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Round trips, the hash, and every message of the reader and the validator.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ToySupport.h"
+
+#include <nlohmann/json.hpp>
+
+using namespace clade::rt;
+using namespace clade::rt::test;
+using nlohmann::json;
+
+namespace {
+
+TEST(ManifestTest, RoundTrip) {
+  Manifest manifest = toyManifest();
+  manifest.files["code.so"] = {12, "00112233445566778899aabbccddeeff"};
+  manifest.lengthDependentRotary = true;
+  manifest.model.maxPositions = 4096;
+  std::string text = manifest.toJson();
+  auto read = Manifest::fromJson(text);
+  ASSERT_OK(read);
+  EXPECT_EQ(read->toJson(), text);
+  EXPECT_EQ(read->model.maxPositions, 4096);
+  EXPECT_EQ(read->groups[1].window, 40);
+  EXPECT_EQ(read->layers[2].first_weight, manifest.layers[2].first_weight);
+  EXPECT_TRUE(read->lengthDependentRotary);
+  EXPECT_EQ(text.back(), '\n');
+}
+
+TEST(ManifestTest, LooseTextNeedsNoHash) {
+  json value = json::parse(toyManifest().toJson());
+  value.erase("hash");
+  auto read = Manifest::fromLooseJson(value.dump());
+  ASSERT_OK(read);
+  EXPECT_EQ(read->toJson(), toyManifest().toJson());
+}
+
+TEST(ManifestTest, EveryFlippedBitIsNoticed) {
+  const std::string text = toyManifest().toJson();
+  for (size_t i = 0; i < text.size(); ++i)
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string damaged = text;
+      damaged[i] = static_cast<char>(damaged[i] ^ (1 << bit));
+      auto read = Manifest::fromJson(damaged);
+      ASSERT_FALSE(read.ok()) << "byte " << i << ", bit " << bit;
+      ASSERT_EQ(read.status().code(), StatusCode::Corruption)
+          << read.status().message();
+    }
+}
+
+TEST(ManifestTest, EveryTruncationIsNoticed) {
+  const std::string text = toyManifest().toJson();
+  for (size_t length = 0; length < text.size(); ++length) {
+    auto read = Manifest::fromJson(text.substr(0, length));
+    ASSERT_EQ(read.status().code(), StatusCode::Corruption) << length;
+  }
+}
+
+TEST(ManifestTest, HashMessages) {
+  std::string text = toyManifest().toJson();
+  expectError(Manifest::fromJson("{}").takeStatus(), StatusCode::Corruption,
+              "the line with member 'hash' is missing");
+  text[text.find("toy")] = 'b';
+  expectError(Manifest::fromJson(text).takeStatus(), StatusCode::Corruption,
+              "the text does not match its hash");
+}
+
+/// Reads the toy's manifest after `change` was applied to its JSON.
+Status readChanged(const std::function<void(json &)> &change) {
+  json value = json::parse(toyManifest().toJson());
+  change(value);
+  return Manifest::fromLooseJson(value.dump()).takeStatus();
+}
+
+struct BadManifest {
+  const char *pointer; ///< JSON pointer of what is changed.
+  json value;          ///< Null: the member is removed.
+  const char *message;
+  StatusCode code = StatusCode::Corruption;
+};
+
+class BadManifestTest : public ::testing::TestWithParam<BadManifest> {};
+
+TEST_P(BadManifestTest, IsRefused) {
+  const BadManifest &bad = GetParam();
+  json::json_pointer pointer(bad.pointer);
+  Status status = readChanged([&](json &value) {
+    if (bad.value.is_null())
+      value[pointer.parent_pointer()].erase(pointer.back());
+    else
+      value[pointer] = bad.value;
+  });
+  EXPECT_EQ(status.code(), bad.code);
+  EXPECT_EQ(status.message(), bad.message);
+}
+
+constexpr StatusCode unsupported = StatusCode::Unsupported;
+
+INSTANTIATE_TEST_SUITE_P(
+    Reader, BadManifestTest,
+    ::testing::Values(
+        BadManifest{"/format", "x",
+                    "expected member 'format' to be 'clade-artifact'"},
+        BadManifest{"/version", nullptr,
+                    "member 'version' is missing or not an integer"},
+        BadManifest{"/version", 2,
+                    "expected 'version' 1, got 2; compile the model again",
+                    unsupported},
+        BadManifest{"/abi_version", 7,
+                    "expected 'abi_version' 1, got 7; compile the model again",
+                    unsupported},
+        BadManifest{"/extra", 1, "manifest: unknown member 'extra'"},
+        BadManifest{"/model", nullptr, "manifest: member 'model' is missing"},
+        BadManifest{"/model", 3, "'model': expected an object, got number"},
+        BadManifest{"/model/family", 3,
+                    "'model': 'family': expected a string, got number"},
+        BadManifest{"/model/vocab", 1.5,
+                    "'model': 'vocab': expected an integer, got number"},
+        BadManifest{"/model/bos", -3000000000,
+                    "'model': 'bos' is out of range: -3000000000"},
+        BadManifest{"/model/eos", 1,
+                    "'model': 'eos': expected an array, got number"},
+        BadManifest{"/model/eos/1", "a",
+                    "'model': 'eos[1]': expected an integer, got string"},
+        BadManifest{"/layers/1/kind", 5000000000,
+                    "layers[1]: 'kind' is out of range: 5000000000"},
+        BadManifest{"/layers/1/more", 5, "layers[1]: unknown member 'more'"},
+        BadManifest{"/entries", 1,
+                    "manifest: 'entries': expected an object, got number"},
+        BadManifest{"/files/a", json::object({{"bytes", -1}, {"xxh128", ""}}),
+                    "files['a']: 'bytes' is out of range: -1"},
+        BadManifest{"/length_dependent_rotary", 1,
+                    "manifest: 'length_dependent_rotary': expected true or "
+                    "false, got number"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Validator, BadManifestTest,
+    ::testing::Values(
+        BadManifest{"/model/dtype", "f16",
+                    "'model.dtype': expected 'bf16' or 'f32', got 'f16'"},
+        BadManifest{
+            "/model/precision", "high",
+            "'model.precision': expected 'fused' or 'reference', got 'high'"},
+        BadManifest{
+            "/model/vocab", 0,
+            "'model.vocab': expected a number in [1, 2147483647], got 0"},
+        BadManifest{"/model/eos/0", 50,
+                    "'model.eos': expected a number in [0, 49], got 50"},
+        BadManifest{"/model/bos", -2,
+                    "'model.bos': expected a number in [0, 49], got -2"},
+        BadManifest{"/model/max_positions", 0,
+                    "'model.max_positions': expected a number in "
+                    "[1, 2147483647], got 0"},
+        BadManifest{"/target/kind", "tpu",
+                    "'target.kind': expected 'cpu', got 'tpu'"},
+        BadManifest{"/target/features", json::array({"avx2"}),
+                    "'target.features': expected '+name' or '-name', got "
+                    "'avx2'"},
+        BadManifest{"/entries/forward", nullptr, "'entries' has no 'forward'"},
+        BadManifest{"/entries/forward/symbol", "",
+                    "'entries.forward.symbol': expected a name, got ''"},
+        BadManifest{"/entries/forward/output_width", 49,
+                    "'entries.forward.output_width': expected 50 (the "
+                    "vocabulary), got 49"},
+        BadManifest{"/layers/0/first_weight", 16,
+                    "'layers.first_weight': expected a number in [0, 15], got "
+                    "16"},
+        BadManifest{"/layers/0/first_state", 4,
+                    "'layers.first_state': expected a number in [0, 3], got 4"},
+        BadManifest{"/layers/0/kind", -1,
+                    "'layers.kind': expected a number in [0, 2147483647], got "
+                    "-1"},
+        BadManifest{"/layers/0/layer", -1,
+                    "'layers.layer': expected a number in [0, 2147483647], "
+                    "got -1"},
+        BadManifest{"/weights/slots", -1,
+                    "'weights.slots': expected a number in [0, 2147483647], "
+                    "got -1"},
+        BadManifest{"/states/0/group", 2,
+                    "'states.group': expected a number in [0, 1], got 2"},
+        BadManifest{"/states/0/kind", "scan",
+                    "'states.kind': expected 'kv', got 'scan'"},
+        BadManifest{"/states/0/dtype", "f8",
+                    "'states.dtype': expected 'bf16' or 'f32', got 'f8'"},
+        BadManifest{"/states/0/heads", 0,
+                    "'states.heads': expected a number in [1, 1048576], got 0"},
+        BadManifest{"/states/0/key_size", 2000000,
+                    "'states.key_size': expected a number in [1, 1048576], got "
+                    "2000000"},
+        BadManifest{"/states/0/value_size", 0,
+                    "'states.value_size': expected a number in [1, 1048576], "
+                    "got 0"},
+        BadManifest{"/groups/1/window", 0,
+                    "'groups.window': expected a number in [1, 2147483647], "
+                    "got 0"},
+        BadManifest{"/workspace/per_token", -1,
+                    "'workspace': expected a number in [0, 1125899906842624], "
+                    "got -1"},
+        BadManifest{"/scratch/fixed", -1,
+                    "'scratch': expected a number in [0, 1125899906842624], "
+                    "got -1"},
+        BadManifest{"/files/a~1b", json::object({{"bytes", 1}, {"xxh128", ""}}),
+                    "'files': expected a plain file name, got 'a/b'"},
+        BadManifest{"/files/..", json::object({{"bytes", 1}, {"xxh128", ""}}),
+                    "'files': expected a plain file name, got '..'"}));
+
+TEST(ManifestTest, PageOfAllStatesHasALimit) {
+  Manifest manifest = toyManifest();
+  ManifestState &state = manifest.states[0];
+  state.heads = state.keySize = state.valueSize = 1 << 20;
+  manifest.states.resize(8, state);
+  expectError(manifest.validate(), StatusCode::Corruption,
+              "'states: bytes of a page': expected a number in "
+              "[1, 1125899906842624], got ");
+}
+
+TEST(ManifestTest, NamesAreUnicode) {
+  Manifest manifest = toyManifest();
+  manifest.model.checkpoint = "/tmp/\xff";
+  expectError(manifest.validate(), StatusCode::Corruption,
+              "'model' is not valid UTF-8");
+}
+
+TEST(ManifestTest, PageBytes) {
+  ManifestState state{"kv", 0, 3, 64, 48, "bf16"};
+  EXPECT_EQ(state.keyPageBytes(), 3 * 64 * 32 * 2);
+  EXPECT_EQ(state.valuePageBytes(), 3 * 48 * 32 * 2);
+  state.dtype = "f32";
+  EXPECT_EQ(state.keyPageBytes(), 3 * 64 * 32 * 4);
+}
+
+} // namespace
