@@ -23,6 +23,7 @@
 // Inlined into each version of the callers, so that its target applies.
 #define ALWAYS_INLINE __attribute__((always_inline))
 
+// NOLINTBEGIN(readability-identifier-naming): ggml's names.
 namespace clade::rt::blocks {
 
 template <typename T> ALWAYS_INLINE inline T load(const void *from) {
@@ -286,5 +287,6 @@ struct BlockQ6_K {
 };
 
 } // namespace clade::rt::blocks
+// NOLINTEND(readability-identifier-naming)
 
 #endif // CLADE_RUNTIME_FORMATS_BLOCKS_H

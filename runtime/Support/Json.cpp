@@ -26,6 +26,7 @@ class DocumentBuilder {
 public:
   explicit DocumentBuilder(int maxDepth) : maxDepth(maxDepth) {}
 
+  // NOLINTBEGIN(readability-identifier-naming): nlohmann's names.
   bool null() { return addLeaf(nullptr); }
   bool boolean(bool value) { return addLeaf(value); }
   bool number_integer(json::number_integer_t value) { return addLeaf(value); }
@@ -60,6 +61,7 @@ public:
     return fail("invalid JSON at byte " + std::to_string(position) + ": " +
                 detail.substr(1, detail.size() - 2));
   }
+  // NOLINTEND(readability-identifier-naming)
 
   json document;
   std::string message;

@@ -297,7 +297,7 @@ StatusOr<WeightNode> readNode(const json &value, int depth) {
     return invalid("expected an operation {\"op\": ...}, got a value of type " +
                    std::string(value.type_name()));
   CLADE_ASSIGN_OR_RETURN(std::string name, readString(value, "op"));
-  auto found = std::find(std::begin(opNames), std::end(opNames), name);
+  const auto *found = std::find(std::begin(opNames), std::end(opNames), name);
   if (found == std::end(opNames))
     return invalid("unknown operation " + quoteName(name));
 
