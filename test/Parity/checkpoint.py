@@ -24,6 +24,7 @@ import torch
 import transformers
 
 CACHE = pathlib.Path(os.environ.get("CLADE_CACHE", pathlib.Path.home() / ".cache" / "clade"))
+ALIGNMENT = 0.75  # cosine of a row of the head and the embedding whose token it predicts
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -47,30 +48,46 @@ def written_whole(path):
         shutil.rmtree(work, ignore_errors=True)
 
 
-def standard_deviation(name, shape, model):
-    """Unit-scale activations, attention that is neither flat nor one-hot, logits of a few units."""
-    if len(shape) == 1:
-        return 0.2
-    if name.endswith("embed_tokens.weight"):
-        # Small where it is also the head: else every token predicts itself.
-        tied = model.config.tie_word_embeddings
-        scaled = model.config.model_type == "gemma3_text"
-        return (0.4 if tied else 2.0) * shape[1] ** -0.5 if tied or scaled else 1.0
-    return (2.0 if name.startswith("lm_head") else 1.0) * shape[1] ** -0.5
+def embedding_scale(model):
+    """The embedding takes its share of the residual stream: 1 in Llama, 2 to 4 beside Gemma's normed layers."""
+    if model.config.model_type != "gemma3_text":
+        return 1.0
+    share = 2.0 if model.config.tie_word_embeddings else 4.0
+    return share * model.config.hidden_size**-0.5  # Gemma multiplies by the root itself
 
 
 def centre(name, model):
+    """Of a norm's gain (Gemma stores gain - 1). The last one gives tied logits the scale of the others."""
     if "norm" not in name:
         return 0.0
-    gain = 5.0 if name == "model.norm.weight" and model.config.tie_word_embeddings else 1.0
-    return gain - 1.0 if model.config.model_type == "gemma3_text" else gain
+    config = model.config
+    if config.model_type == "gemma3_text":
+        return 0.0
+    return 2.0 * config.hidden_size**-0.5 if name == "model.norm.weight" and config.tie_word_embeddings else 1.0
 
 
 def fill(model, seed):
+    """Unit-scale activations, attention that is neither flat nor one-hot, logits of a few units.
+
+    Every token predicts one other, clearly: a random head leaves two logits within the rounding errors of bf16 at
+    every twentieth position, and there two correct implementations may disagree about the largest.
+    """
     generator = torch.Generator().manual_seed(seed)
-    for name, weight in sorted(model.named_parameters()):
+    weights = dict(model.named_parameters())
+    for name, weight in sorted(weights.items()):
         noise = torch.randn(weight.shape, generator=generator)
-        weight.data.copy_(centre(name, model) + standard_deviation(name, weight.shape, model) * noise)
+        if name == "model.embed_tokens.weight":
+            noise *= embedding_scale(model)
+        elif weight.dim() == 1:
+            noise *= 0.2 * (centre(name, model) or 1.0)
+        else:
+            noise *= weight.shape[1] ** -0.5
+        weight.data.copy_(centre(name, model) + noise)
+    head, embedding = weights.get("lm_head.weight"), weights["model.embed_tokens.weight"]
+    if head is not None:
+        successor = torch.randperm(len(embedding), generator=generator)
+        aligned = embedding / embedding.norm(dim=1, keepdim=True)
+        head.data.copy_(2.0 * (ALIGNMENT * aligned[successor] + (1.0 - ALIGNMENT**2) ** 0.5 * head))
 
 
 def publish(case, path):
