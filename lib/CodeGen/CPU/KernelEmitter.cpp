@@ -231,7 +231,7 @@ LogicalResult KernelEmitter::emitPrologueRow(Context &context, LinearOp linear, 
   Type elementType = linear.getWeight().getType().getElementType();
   Type own = linear.getInput().getType().getElementType();
   int64_t k = linear.getNumInputs();
-  emitter.forEachVector(linear.getInput(), [&](Value feature, Value vector, Value) {
+  emitter.forEachFlatVector(linear.getInput(), [&](Value feature, Value vector, Value) {
     emitStorePacked(builder, loc, target, elementType, rowTile, k, packed, row, feature,
                     emitter.roundTo(vector, own, loc));
   });

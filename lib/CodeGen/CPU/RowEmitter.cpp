@@ -273,6 +273,27 @@ void RowEmitter::forEachVector(Value value, Store store) {
   });
 }
 
+void RowEmitter::forEachFlatVector(Value value, Store store) {
+  auto type = cast<NamedTensorType>(value.getType());
+  auto layout = RowLayout::contiguous(type);
+  if (layout.rank() < 2 || layout.sizes.back() % target.width == 0)
+    return forEachVector(value, store);
+  RowMemory memory = inMemory(value);
+  if (!memory.layout.isContiguous()) {
+    RowMemory copy = newRow(type);
+    storeRow(value, copy.base, copy.elementType);
+    memory = copy;
+  }
+  RowLayout flat;
+  flat.names.push_back("features");
+  flat.sizes.push_back(layout.numElements());
+  flat.strides.push_back(1);
+  memory.layout = flat;
+  forEachIndex(flat, value.getLoc(), [&](const RowIndex &index) {
+    store(flatIndex(flat, index, 0, value.getLoc()), load(memory, index, value.getLoc()), index.mask);
+  });
+}
+
 void RowEmitter::storeRow(Value value, Value pointer, Type elementType) {
   Type own = cast<NamedTensorType>(value.getType()).getElementType();
   forEachVector(value, [&](Value feature, Value vector, Value mask) {

@@ -69,6 +69,8 @@ public:
   /// in row-major order, the vector, and the mask of a part of a vector.
   using Store = llvm::function_ref<void(mlir::Value feature, mlir::Value vector, mlir::Value mask)>;
   void forEachVector(mlir::Value value, Store store);
+  /// The same over the features as one axis: only the last vector is a part of one.
+  void forEachFlatVector(mlir::Value value, Store store);
   /// Stores a value as a contiguous row of `elementType` at `pointer`.
   void storeRow(mlir::Value value, mlir::Value pointer, mlir::Type elementType);
   /// Bytes of scratch memory used so far.
