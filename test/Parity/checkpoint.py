@@ -28,11 +28,16 @@ ALIGNMENT = 0.75  # cosine of a row of the head and the embedding whose token it
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
-def directory(case):
+def digest(*files, text=""):
+    """A short hash of some files of this folder, a text and the versions of the libraries."""
     here = pathlib.Path(__file__).parent
-    text = json.dumps(dataclasses.asdict(case), sort_keys=True) + torch.__version__ + transformers.__version__
-    text += (here / "checkpoint.py").read_text() + (here / "reference.py").read_text()
-    return CACHE / "parity" / f"{case.name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+    parts = [text, torch.__version__, transformers.__version__, *((here / f).read_text() for f in files)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:10]
+
+
+def directory(case):
+    text = json.dumps(dataclasses.asdict(case), sort_keys=True)
+    return CACHE / "parity" / f"{case.name}-{digest('checkpoint.py', 'reference.py', text=text)}"
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ def add_options(parser):
     parser.add_argument("--clade", default=default_binary(), help="the binary (default: $CLADE, the newest build)")
     parser.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="of one clade command")
     parser.add_argument("--threads", type=int, help="passed on to clade")
-    parser.add_argument("--precision", choices=["reference", "fused"], help="passed on to clade")
+    parser.add_argument("--precision", choices=["reference", "fused"], help="passed on to clade compile")
 
 
 class Clade:
@@ -44,11 +44,8 @@ class Clade:
             raise SystemExit("no clade binary found: build it, or name it with --clade")
         self.binary = options.clade
         self.timeout = options.timeout
-        self.run_options = []
-        if options.threads:
-            self.run_options += ["--threads", str(options.threads)]
-        if options.precision:
-            self.run_options += ["--precision", options.precision]
+        self.run_options = ["--threads", options.threads] if options.threads else []
+        self.compile_options = ["--precision", options.precision] if options.precision else []
 
     def call(self, *arguments):
         command = [self.binary, *map(str, arguments)]
@@ -66,7 +63,7 @@ class Clade:
         return done.stdout
 
     def compile(self, checkpoint, artifact, dtype=None):
-        self.call("compile", checkpoint, "-o", artifact, *(["--dtype", dtype] if dtype else []))
+        self.call("compile", checkpoint, "-o", artifact, *self.compile_options, *(["--dtype", dtype] if dtype else []))
 
     def logits(self, model, batch, chunk=None, interpret=False, dtype=None):
         """Logits [token, vocab] of each sequence of a batch, a list of {tokens, force, max_tokens}."""
@@ -83,9 +80,11 @@ class Clade:
             except (OSError, KeyError, ValueError) as error:
                 raise CladeError(f"the logits cannot be read: {error}") from None
 
-    def generate(self, model, tokens, max_tokens, dtype=None):
+    def generate(self, model, tokens, max_tokens):
         """What --json prints after greedy decoding that no stop token ends."""
-        options = [*self.run_options, *(["--dtype", dtype] if dtype else [])]
-        text = ",".join(map(str, tokens))
-        return json.loads(self.call("run", model, "--tokens", text, "--max-tokens", max_tokens, "--ignore-eos", "--json",
-                                    *options))
+        answer = self.call("run", model, "--tokens", ",".join(map(str, tokens)), "--max-tokens", max_tokens,
+                           "--ignore-eos", "--json", *self.run_options)
+        try:
+            return json.loads(answer)
+        except ValueError:
+            raise CladeError(f"'clade run --json' printed no JSON object: {answer[:80]!r}") from None
