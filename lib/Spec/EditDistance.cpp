@@ -12,6 +12,25 @@
 using llvm::ArrayRef;
 using llvm::StringRef;
 
+/// Whether two neighbouring letters of `a`, exchanged, give `b`.
+static bool isSwap(StringRef a, StringRef b) {
+  if (a.size() != b.size())
+    return false;
+  size_t i = 0;
+  while (i < a.size() && a[i] == b[i])
+    ++i;
+  return i + 1 < a.size() && a[i] == b[i + 1] && a[i + 1] == b[i] &&
+         a.drop_front(i + 2) == b.drop_front(i + 2);
+}
+
+/// The edit distance, in which a swap of neighbours counts once; what exceeds
+/// `limit` may be any number above it.
+static unsigned distance(StringRef word, StringRef candidate, unsigned limit) {
+  if (isSwap(word, candidate))
+    return 1;
+  return word.edit_distance(candidate, /*AllowReplacements=*/true, limit);
+}
+
 std::optional<StringRef>
 clade::spec::nearestName(StringRef word, ArrayRef<StringRef> candidates) {
   // A longer word is no slip of the pen, and comparing it would cost time.
@@ -20,12 +39,11 @@ clade::spec::nearestName(StringRef word, ArrayRef<StringRef> candidates) {
   unsigned allowed = (word.size() + 2) / 3;
   std::optional<StringRef> best;
   for (StringRef candidate : candidates) {
-    unsigned distance =
-        word.edit_distance(candidate, /*AllowReplacements=*/true, allowed);
-    if (distance == 0 || distance > allowed)
+    unsigned edits = distance(word, candidate, allowed);
+    if (edits == 0 || edits > allowed)
       continue;
     best = candidate;
-    allowed = distance - 1;
+    allowed = edits - 1;
     if (allowed == 0)
       break;
   }
