@@ -27,25 +27,33 @@ std::string clade::spec::toString(const Expr &expr) {
 // Bodies and statements
 //===----------------------------------------------------------------------===//
 
+/// The source from `{` to `}`.
+static StringRef textOf(SourceRange braces) {
+  const char *begin = braces.Start.getPointer();
+  return StringRef(begin, braces.End.getPointer() - begin);
+}
+
 /// Whether a body goes on several lines, as it does in the source if its braces
 /// are on different lines.
 bool DocBuilder::isSpread(SourceRange braces) const {
   if (bodies != Bodies::AsWritten)
     return bodies == Bodies::Spread;
-  const char *begin = braces.Start.getPointer();
-  return StringRef(begin, braces.End.getPointer() - begin).contains('\n');
+  return textOf(braces).contains('\n');
 }
 
 Doc DocBuilder::buildBraces(std::vector<Item> items, SourceRange braces) {
+  // An empty body may still have a comment.
+  bool onOneLine = bodies == Bodies::OnOneLine;
+  if (items.empty() &&
+      (onOneLine || textOf(braces).drop_front().drop_back().trim().empty()))
+    return text("{}");
   if (isSpread(braces))
     return Doc::braces({std::move(items), braces});
-  if (items.empty())
-    return text("{}");
   std::string line;
   for (auto [index, item] : llvm::enumerate(items)) {
     Doc doc = item.build(/*spread=*/false);
     bool mustSpread = doc.hasBlock || (index > 0 && item.startsLine);
-    if (mustSpread && bodies != Bodies::OnOneLine)
+    if (mustSpread && !onOneLine)
       return Doc::braces({std::move(items), braces});
     line += index == 0 ? "{ " : item.startsLine ? ",    " : "    ";
     line += flatten(doc);
