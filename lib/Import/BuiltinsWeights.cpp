@@ -85,7 +85,10 @@ FailureOr<TensorValue> Evaluator::param(const std::string &logical, const Shape 
                                         Location loc) {
   if (!weights)
     return error(loc) << "weight '" << logical << "' needs a checkpoint";
-  FailureOr<WeightTree> tree = weights->resolve(logical, currentLayer, loc);
+  SmallVector<int64_t> expected{numElements(outer)};
+  if (!inner.empty())
+    expected.push_back(numElements(inner));
+  FailureOr<WeightTree> tree = weights->resolve(logical, currentLayer, expected, loc);
   if (failed(tree))
     return failure();
   // One function a weight, kind of layer and element type.

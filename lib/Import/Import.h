@@ -36,6 +36,19 @@ struct ImportedModel {
 mlir::FailureOr<ImportedModel> importCheckpoint(SpecLibrary &library, const rt::Checkpoint &checkpoint,
                                                 llvm::StringRef dtype);
 
+/// A tensor of a checkpoint that does not exist yet.
+struct PublishedTensor {
+  std::string name;
+  std::vector<int64_t> shape;
+};
+
+/// The tensors that a family takes for a configuration, by its own weight paths:
+/// the whole family is instantiated without a checkpoint. All errors are
+/// reported: unread keys, requirements, a weight whose published form only a
+/// checkpoint tells.
+mlir::FailureOr<std::vector<PublishedTensor>> publishedTensors(SpecLibrary &library, const spec::FamilyDecl *family,
+                                                               const Config &config);
+
 /// The configuration of a checkpoint: its config.json, or what the family 'gguf'
 /// makes of a GGUF file's metadata.
 mlir::FailureOr<std::unique_ptr<Config>> loadConfig(SpecLibrary &library, const rt::Checkpoint &checkpoint);

@@ -202,6 +202,14 @@ FailureOr<bool> WeightResolver::holds(const spec::Expr *condition, Scope scope, 
 //===----------------------------------------------------------------------===//
 
 std::optional<WeightTree> WeightResolver::source(const std::string &name, std::optional<int64_t> layer) const {
+  if (inventedType) {
+    WeightTree tree;
+    tree.name = name;
+    tree.dtype = *inventedType;
+    if (auto it = shapeOfTemplate.find(name); it != shapeOfTemplate.end())
+      tree.shape = it->second;
+    return tree;
+  }
   const rt::StoredTensor *stored = checkpoint ? checkpoint->find(withLayer(name, layer)) : nullptr;
   if (!stored)
     return std::nullopt;
@@ -358,10 +366,28 @@ std::string WeightResolver::missingHint(const std::string &name) const {
   return SpecLibrary::hint(name, names);
 }
 
-FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical, std::optional<int64_t> layer, Location loc) {
+LogicalResult WeightResolver::recordInvented(const WeightTree &tree, std::optional<int64_t> layer, Location loc) {
+  std::string name = withLayer(tree.name, layer);
+  auto [it, isNew] = invented.try_emplace(name, tree.shape);
+  if (isNew || it->second == tree.shape)
+    return success();
+  return emitError(loc) << "tensor '" << name << "' is used as " << rt::shapeText(it->second) << " and as "
+                        << rt::shapeText(tree.shape);
+}
+
+FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical, std::optional<int64_t> layer,
+                                              ArrayRef<int64_t> expected, Location loc) {
   FailureOr<std::optional<WeightTree>> tree = lookup(logical, layer);
   if (failed(tree))
     return failure();
+  if (inventedType && *tree) {
+    if ((*tree)->kind != WeightTree::Kind::Source)
+      return emitError(loc) << "weight '" << logical << "' is computed from tensors whose shapes only a checkpoint tells";
+    (*tree)->shape = expected;
+    shapeOfTemplate[(*tree)->name] = expected;
+    if (failed(recordInvented(**tree, layer, loc)))
+      return failure();
+  }
   std::string name = withLayer(logical, layer);
   if (!*tree)
     return emitError(loc) << "no tensor for weight '" << name << "' in the checkpoint" << missingHint(name);
@@ -376,8 +402,11 @@ FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical, std::o
 }
 
 void WeightResolver::markUsed(const WeightTree &tree, std::optional<int64_t> layer) {
-  if (tree.kind == WeightTree::Kind::Source)
+  if (tree.kind == WeightTree::Kind::Source) {
     used.insert(withLayer(tree.name, layer));
+    if (inventedType)
+      invented.try_emplace(withLayer(tree.name, layer), tree.shape);
+  }
   for (const WeightTree &input : tree.inputs)
     markUsed(input, layer);
 }

@@ -51,13 +51,20 @@ public:
   WeightResolver(const Family &family, const rt::Checkpoint *checkpoint, std::vector<const Family *> containers)
       : family(family), checkpoint(checkpoint), containers(std::move(containers)) {}
 
+  /// Without a checkpoint there are no tensors; after this each tensor that is
+  /// asked for exists, in the shape that the computation expects.
+  void inventTensors(rt::DType dtype) { inventedType = dtype; }
+  /// The invented tensors that were used, with their shapes.
+  const std::map<std::string, std::vector<int64_t>> &getInvented() const { return invented; }
+
   void setEvaluator(Evaluator *e) { evaluator = e; }
   void setContainerEvaluators(std::vector<Evaluator *> e) { containerEvaluators = std::move(e); }
 
   /// The tree of a logical name. Without a match, reports at `loc` which tensor is
   /// missing, with the nearest published name, and fails. Tensors of the tree are
-  /// marked as used.
-  mlir::FailureOr<WeightTree> resolve(const std::string &logical, std::optional<int64_t> layer, mlir::Location loc);
+  /// marked as used. `expected` is the shape of an invented tensor.
+  mlir::FailureOr<WeightTree> resolve(const std::string &logical, std::optional<int64_t> layer,
+                                      llvm::ArrayRef<int64_t> expected, mlir::Location loc);
   /// The same without messages or marks: nothing if there is no such weight.
   mlir::FailureOr<std::optional<WeightTree>> lookup(const std::string &logical, std::optional<int64_t> layer);
   /// Marks the tensors of a tree as used for this layer.
@@ -124,6 +131,11 @@ private:
   std::set<std::string, std::less<>> used;
   std::vector<std::pair<std::string, std::string>> duplicates;
   std::vector<Request> requests;
+
+  mlir::LogicalResult recordInvented(const WeightTree &tree, std::optional<int64_t> layer, mlir::Location loc);
+  std::optional<rt::DType> inventedType;
+  std::map<std::string, std::vector<int64_t>, std::less<>> shapeOfTemplate; ///< Of the last request for it.
+  std::map<std::string, std::vector<int64_t>> invented;
 };
 
 /// The name with '{layer}' replaced by the number.

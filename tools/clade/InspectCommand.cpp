@@ -1,0 +1,305 @@
+//===- InspectCommand.cpp - clade inspect ---------------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "tools/clade/Environment.h"
+
+#include "dialect/Clade/CladeDialect.h"
+#include "dialect/WMap/WMapDialect.h"
+#include "lib/Pipelines/Pipelines.h"
+#include "lib/Weights/Slots.h"
+#include "mlir/Pass/PassManager.h"
+#include "runtime/Engine/Artifact.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <fstream>
+#include <sstream>
+
+using namespace clade;
+using namespace clade::driver;
+using mlir::failed;
+using mlir::RankedTensorType;
+using nlohmann::json;
+
+namespace {
+struct InspectOptions {
+  SpecOptions specs;
+  std::string model, dtype;
+  bool asJson = false;
+};
+} // namespace
+
+static std::string typeText(mlir::Type type) {
+  std::string text;
+  llvm::raw_string_ostream(text) << type;
+  return text;
+}
+
+static int64_t bytesOf(RankedTensorType type) {
+  return type.getNumElements() * (type.getElementTypeBitWidth() / 8);
+}
+
+/// The steps of a weight that do not keep every bit.
+static json lossySteps(wmap::FuncOp weight) {
+  json steps = json::array();
+  weight.walk([&](mlir::Operation *op) {
+    auto cast = llvm::dyn_cast<wmap::CastOp>(op);
+    if (cast && cast.isLossy())
+      steps.push_back(
+          "cast " +
+          typeText(mlir::getElementTypeOrSelf(cast.getInput().getType())) +
+          " to " +
+          typeText(mlir::getElementTypeOrSelf(cast.getResult().getType())));
+    else if (llvm::isa<wmap::ShiftOp, wmap::UnitRowsOp>(op))
+      steps.push_back(op->getName().stripDialect().str());
+  });
+  return steps;
+}
+
+static json sourcesOf(wmap::FuncOp weight) {
+  json sources = json::array();
+  weight.walk([&](wmap::SourceOp source) {
+    auto type = llvm::cast<RankedTensorType>(source.getResult().getType());
+    std::string stored = source.getEncoding() ? source.getEncoding()->str()
+                                              : typeText(type.getElementType());
+    sources.push_back({{"name", source.getName().str()},
+                       {"shape", type.getShape().vec()},
+                       {"dtype", stored}});
+  });
+  return sources;
+}
+
+static json describeWeight(wmap::FuncOp weight, int64_t copies) {
+  auto type = llvm::cast<RankedTensorType>(weight.getResultType());
+  return {{"name", weight.getSymName().str()},
+          {"layers", copies},
+          {"shape", type.getShape().vec()},
+          {"dtype", typeText(type.getElementType())},
+          {"bytes", bytesOf(type) * copies},
+          {"sources", sourcesOf(weight)},
+          {"lossy", lossySteps(weight)}};
+}
+
+/// Every weight that a parameter names, the entry's first.
+static json describeWeights(mlir::ModuleOp module, const SlotTable &slots) {
+  llvm::MapVector<llvm::StringRef, int64_t> copies;
+  for (llvm::StringRef name : slots.globals)
+    copies[name] += 1;
+  for (const LayerSlots &layer : slots.layers)
+    for (llvm::StringRef name : slots.kinds[layer.kind].params)
+      copies[name] += 1;
+  json weights = json::array();
+  for (auto [name, count] : copies)
+    if (auto weight = module.lookupSymbol<wmap::FuncOp>(name))
+      weights.push_back(describeWeight(weight, count));
+  return weights;
+}
+
+/// Keys and values of one attention: what a token costs in each layer of a
+/// kind.
+static json describeStates(const SlotTable &slots) {
+  json states = json::array();
+  for (auto [index, kind] : llvm::enumerate(slots.kinds)) {
+    mlir::func::FuncOp function = kind.function;
+    int64_t layers = llvm::count_if(slots.layers, [&](const LayerSlots &l) {
+      return l.kind == int64_t(index);
+    });
+    function.walk([&](AttendOp attend) {
+      auto key = llvm::cast<NamedTensorType>(attend.getKey().getType());
+      auto value = llvm::cast<NamedTensorType>(attend.getValue().getType());
+      int64_t elements = 0;
+      for (NamedTensorType type : {key, value}) {
+        int64_t row = 1;
+        for (int64_t size : type.getShape().drop_front())
+          row *= size;
+        elements += row;
+      }
+      int64_t bytes =
+          elements * (key.getElementType().getIntOrFloatBitWidth() / 8);
+      states.push_back(
+          {{"kind", function.getSymName().str()},
+           {"layers", layers},
+           {"kv_heads", key.getShape()[1]},
+           {"dtype", typeText(key.getElementType())},
+           {"window", attend.getWindow() ? json(*attend.getWindow()) : json()},
+           {"bytes_per_token", bytes * layers}});
+    });
+  }
+  return states;
+}
+
+static json describeModel(import::ImportedModel &model, const SlotTable &slots,
+                          const rt::Checkpoint &checkpoint) {
+  json kinds = json::array();
+  for (auto [index, kind] : llvm::enumerate(slots.kinds)) {
+    mlir::func::FuncOp function = kind.function;
+    json layers = json::array();
+    for (const LayerSlots &layer : slots.layers)
+      if (layer.kind == int64_t(index))
+        layers.push_back(layer.layer);
+    kinds.push_back(
+        {{"name", function.getSymName().str()}, {"layers", layers}});
+  }
+  json weights = describeWeights(*model.module, slots),
+       states = describeStates(slots);
+  int64_t bytes = 0, perToken = 0, stored = 0, lossy = 0;
+  for (const json &weight : weights) {
+    bytes += weight["bytes"].get<int64_t>();
+    lossy += weight["lossy"].empty() ? 0 : 1;
+  }
+  for (const json &state : states)
+    perToken += state["bytes_per_token"].get<int64_t>();
+  for (const rt::StoredTensor &tensor : checkpoint.tensors())
+    stored += tensor.bytes.size();
+  return {{"family", model.family},
+          {"architecture", model.architecture},
+          {"dtype", model.dtype},
+          {"kinds", kinds},
+          {"weights", weights},
+          {"states", states},
+          {"totals",
+           {{"layers", slots.layers.size()},
+            {"tensors", checkpoint.tensors().size()},
+            {"stored_bytes", stored},
+            {"weight_bytes", bytes},
+            {"lossy_weights", lossy},
+            {"state_bytes_per_token", perToken}}}};
+}
+
+static std::string shapeText(const json &shape) {
+  std::string text;
+  for (const json &size : shape)
+    text += (text.empty() ? "" : "x") + std::to_string(size.get<int64_t>());
+  return text;
+}
+
+static void printModel(const json &model) {
+  llvm::raw_ostream &os = llvm::outs();
+  auto text = [](const json &value) { return value.get<std::string>(); };
+  const json &totals = model["totals"];
+  os << "family " << text(model["family"]) << " ("
+     << text(model["architecture"]) << "), computed in " << text(model["dtype"])
+     << ", " << totals["layers"].get<int64_t>() << " layers of "
+     << model["kinds"].size()
+     << (model["kinds"].size() == 1 ? " kind" : " kinds") << "\n\n";
+  os << llvm::format("%-52s %6s %-14s %-5s %s\n", "weight", "layers", "shape",
+                     "dtype", "made of");
+  for (const json &weight : model["weights"]) {
+    os << llvm::format("%-52s %6d %-14s %-5s", text(weight["name"]).c_str(),
+                       weight["layers"].get<int>(),
+                       shapeText(weight["shape"]).c_str(),
+                       text(weight["dtype"]).c_str());
+    for (const json &source : weight["sources"])
+      os << " " << text(source["name"]) << ":" << text(source["dtype"]);
+    for (const json &step : weight["lossy"])
+      os << "  [lossy: " << text(step) << "]";
+    os << "\n";
+  }
+  os << "\n";
+  for (const json &state : model["states"]) {
+    os << "state of " << text(state["kind"]) << ": "
+       << state["layers"].get<int64_t>() << " layers, "
+       << state["bytes_per_token"].get<int64_t>() << " bytes a token, "
+       << text(state["dtype"]);
+    if (!state["window"].is_null())
+      os << ", window " << state["window"].get<int64_t>();
+    os << "\n";
+  }
+  os << "total: " << totals["tensors"].get<int64_t>() << " tensors of "
+     << totals["stored_bytes"].get<int64_t>() << " bytes become "
+     << totals["weight_bytes"].get<int64_t>() << " bytes of weights ("
+     << totals["lossy_weights"].get<int64_t>() << " lossy); "
+     << totals["state_bytes_per_token"].get<int64_t>()
+     << " bytes of state a token\n";
+}
+
+static int inspectArtifact(const InspectOptions &options) {
+  std::ifstream stream(options.model + "/manifest.json", std::ios::binary);
+  std::ostringstream buffer;
+  buffer << stream.rdbuf();
+  if (!stream)
+    return fail("cannot read '" + options.model + "/manifest.json'");
+  rt::StatusOr<rt::Manifest> manifest = rt::Manifest::fromJson(buffer.str());
+  if (!manifest.ok())
+    return fail("'" + options.model + "': " + manifest.status().message());
+  if (options.asJson) {
+    llvm::outs() << manifest->toJson();
+    return Done;
+  }
+  llvm::raw_ostream &os = llvm::outs();
+  os << "artifact of family " << manifest->model.family << " ("
+     << manifest->model.architecture << "), " << manifest->model.dtype
+     << ", precision " << manifest->model.precision << ", for "
+     << manifest->target.kind << " " << manifest->target.cpu << "\n";
+  os << "weights from " << manifest->model.checkpoint << ": "
+     << manifest->weightSlots << " slots\n";
+  int64_t page = 0;
+  for (const rt::ManifestState &state : manifest->states)
+    page += state.keyPageBytes() + state.valuePageBytes();
+  os << manifest->layers.size() << " layers, " << manifest->states.size()
+     << " states, " << page << " bytes of state a page\n";
+  for (const auto &[name, file] : manifest->files)
+    os << llvm::format("%-24s %12llu bytes  %s\n", name.c_str(),
+                       static_cast<unsigned long long>(file.bytes),
+                       file.xxh128.c_str());
+  return Done;
+}
+
+static int run(const InspectOptions &options) {
+  if (rt::isArtifact(options.model))
+    return inspectArtifact(options);
+  Environment environment(options.specs);
+  if (!environment.ok())
+    return Failed;
+  std::optional<rt::Checkpoint> checkpoint =
+      environment.openCheckpoint(options.model);
+  if (!checkpoint)
+    return Failed;
+  auto model = import::importCheckpoint(environment.getLibrary(), *checkpoint,
+                                        options.dtype);
+  if (failed(model))
+    return Failed;
+  // Weights as the compiler fuses them, before they are packed for a machine.
+  mlir::PassManager passes(&environment.getContext());
+  buildFusePipeline(passes);
+  if (failed(passes.run(*model->module)))
+    return Failed;
+  auto slots = assignSlots(*model->module);
+  if (failed(slots))
+    return Failed;
+  json description = describeModel(*model, *slots, *checkpoint);
+  if (options.asJson)
+    llvm::outs() << description.dump(2, ' ', false,
+                                     json::error_handler_t::replace)
+                 << "\n";
+  else
+    printModel(description);
+  return Done;
+}
+
+void driver::addInspectCommand(CLI::App &app, int &status) {
+  auto *command = app.add_subcommand(
+      "inspect", "Show what a checkpoint or an artifact is made of");
+  command->footer("For a checkpoint: each weight of the compiled model, the "
+                  "published tensors that it is made of and the\n"
+                  "steps that lose bits; what a token costs in keys and "
+                  "values; the kinds of layers. No tensor is read.\n"
+                  "For an artifact: what its manifest says.");
+  auto options = std::make_shared<InspectOptions>();
+  command->add_option("model", options->model, "A checkpoint or an artifact")
+      ->required()
+      ->check(CLI::ExistingPath);
+  command
+      ->add_option("--dtype", options->dtype,
+                   "Type to compute in (default: the checkpoint's own)")
+      ->check(CLI::IsMember({"bf16", "f32"}));
+  command->add_flag("--json", options->asJson, "Print one JSON object");
+  options->specs.addTo(*command);
+  command->callback([options, &status] { status = run(*options); });
+}

@@ -1,0 +1,107 @@
+//===- PublishedRun.cpp - A run of the published implementation -----------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "tools/clade/PublishedRun.h"
+
+#include "tools/clade/Environment.h"
+
+#include "runtime/Formats/Safetensors.h"
+
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Program.h"
+
+#include <cstdlib>
+#include <cstring>
+
+using namespace clade;
+using namespace clade::driver;
+
+/// A Python that has what the reference needs: $CLADE_PYTHON, or the
+/// environment that tools/dev/python-env.sh has made.
+static std::optional<std::string> findPython() {
+  if (const char *python = std::getenv("CLADE_PYTHON"))
+    return python;
+  const char *cache = std::getenv("CLADE_CACHE"), *home = std::getenv("HOME");
+  std::string path =
+      cache ? cache : std::string(home ? home : ".") + "/.cache/clade";
+  path += "/venv/bin/python";
+  return llvm::sys::fs::can_execute(path) ? std::optional(path) : std::nullopt;
+}
+
+/// The script that runs the reference lies beside the specs.
+static std::string scriptPath() {
+  llvm::SmallString<128> path(specsFolder());
+  llvm::sys::path::append(path, "..", "tools", "dev", "run-published.py");
+  if (llvm::sys::fs::exists(path))
+    return path.str().str();
+  path = specsFolder();
+  llvm::sys::path::append(path, "..", "run-published.py"); // As installed.
+  return path.str().str();
+}
+
+static std::string joined(const std::vector<int32_t> &tokens) {
+  std::string text;
+  for (int32_t token : tokens)
+    text += (text.empty() ? "" : ",") + std::to_string(token);
+  return text;
+}
+
+static rt::StatusOr<PublishedRun> readRun(const std::string &path) {
+  rt::StatusOr<rt::SafetensorsFile> file = rt::SafetensorsFile::open(path);
+  if (!file.ok())
+    return file.takeStatus();
+  PublishedRun run;
+  for (const rt::StoredTensor &tensor : file->tensors()) {
+    if (tensor.dtype != rt::DType::F32)
+      return rt::Status::ioError("the reference wrote '" + tensor.name +
+                                 "' in another type than F32");
+    std::vector<float> values(tensor.bytes.size() / sizeof(float));
+    std::memcpy(values.data(), tensor.bytes.data(),
+                values.size() * sizeof(float));
+    if (tensor.name == "logits")
+      run.logits = std::move(values);
+    else
+      run.modules.emplace(tensor.name, std::move(values));
+  }
+  return run;
+}
+
+rt::StatusOr<PublishedRun> driver::runPublished(
+    const std::string &checkpoint, const std::vector<int32_t> &prompt,
+    const std::vector<int32_t> &forced, const std::string &dtype) {
+  std::optional<std::string> python = findPython();
+  if (!python)
+    return rt::Status::unsupported("no Python with transformers was found: run "
+                                   "tools/dev/python-env.sh, or name one in "
+                                   "$CLADE_PYTHON");
+  llvm::ErrorOr<std::string> program = llvm::sys::findProgramByName(*python);
+  if (!program)
+    return rt::Status::unsupported("cannot run '" + *python +
+                                   "': " + program.getError().message());
+  llvm::SmallString<128> result;
+  if (llvm::sys::fs::createTemporaryFile("clade-published", "safetensors",
+                                         result))
+    return rt::Status::ioError("cannot create a temporary file");
+  std::string script = scriptPath(), prompts = joined(prompt),
+              forces = joined(forced);
+  std::string message;
+  int code = llvm::sys::ExecuteAndWait(*program,
+                                       {*program, script, checkpoint, "--dtype",
+                                        dtype, "--tokens", prompts, "--force",
+                                        forces, "--output", result.str()},
+                                       std::nullopt, {}, 0, 0, &message);
+  rt::StatusOr<PublishedRun> run =
+      code == 0
+          ? readRun(result.str().str())
+          : rt::StatusOr<PublishedRun>(rt::Status::unsupported(
+                "the published implementation did not run: '" + *python + " " +
+                script + "' ended with status " + std::to_string(code) +
+                (message.empty() ? "" : ": " + message)));
+  llvm::sys::fs::remove(result);
+  return run;
+}

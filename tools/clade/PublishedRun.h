@@ -1,0 +1,43 @@
+//===- PublishedRun.h - A run of the published implementation -----*- C++
+//-*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_TOOLS_CLADE_PUBLISHEDRUN_H
+#define CLADE_TOOLS_CLADE_PUBLISHEDRUN_H
+
+#include "runtime/Support/Status.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace clade::driver {
+
+/// What the published implementation computed.
+struct PublishedRun {
+  std::vector<float> logits; ///< [token, vocab], prompt and forced tokens.
+  /// Results of its linear maps for the prompt, [token, …], by module name.
+  std::map<std::string, std::vector<float>, std::less<>> modules;
+
+  const std::vector<float> *find(const std::string &module) const {
+    auto it = modules.find(module);
+    return it == modules.end() ? nullptr : &it->second;
+  }
+};
+
+/// Runs transformers in Python on a checkpoint: the prompt in one piece, then
+/// the forced tokens one by one, in `dtype` "f32" or "bf16", with eager
+/// attention. Unsupported if there is no Python with torch and transformers.
+rt::StatusOr<PublishedRun> runPublished(const std::string &checkpoint,
+                                        const std::vector<int32_t> &prompt,
+                                        const std::vector<int32_t> &forced,
+                                        const std::string &dtype);
+
+} // namespace clade::driver
+
+#endif // CLADE_TOOLS_CLADE_PUBLISHEDRUN_H

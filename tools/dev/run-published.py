@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+#===- run-published.py - One run of the published implementation ------------===#
+#
+# Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+#===------------------------------------------------------------------------===#
+#
+# What `clade verify --against transformers` runs. Writes f32 tensors: `logits`
+# [token, vocab] of the prompt (in one piece) and of the forced tokens (one by
+# one), and the result of every linear map for the prompt under its module's name.
+#
+#===------------------------------------------------------------------------===#
+import argparse
+import warnings
+
+import torch
+import transformers
+from safetensors.torch import save_file
+
+parser = argparse.ArgumentParser(description="run a checkpoint in transformers")
+parser.add_argument("checkpoint")
+parser.add_argument("--dtype", choices=["f32", "bf16"], required=True)
+parser.add_argument("--tokens", type=lambda text: [int(token) for token in text.split(",")], required=True)
+parser.add_argument("--force", type=lambda text: [int(token) for token in text.split(",") if token], default=[])
+parser.add_argument("--output", required=True)
+options = parser.parse_args()
+
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
+warnings.filterwarnings("ignore", module="transformers")
+
+dtype = torch.float32 if options.dtype == "f32" else torch.bfloat16
+model = transformers.AutoModelForCausalLM.from_pretrained(
+    options.checkpoint, dtype=dtype, attn_implementation="eager").eval()
+
+results = {}
+hooks = [module.register_forward_hook(
+             lambda _, __, output, name=name: results.__setitem__(name, output[0].float().contiguous().clone()))
+         for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and name != "lm_head"]
+
+with torch.no_grad():
+    cache = transformers.DynamicCache(config=model.config)
+    logits = [model(torch.tensor([options.tokens]), past_key_values=cache, use_cache=True).logits[0]]
+    for hook in hooks:
+        hook.remove()
+    for token in options.force:
+        logits.append(model(torch.tensor([[token]]), past_key_values=cache, use_cache=True).logits[0])
+
+results["logits"] = torch.cat(logits).float().contiguous()
+save_file(results, options.output)
