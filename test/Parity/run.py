@@ -105,7 +105,8 @@ def main(arguments=None, group="tiny"):
         torch.set_num_threads(1)
     report = Report(options.show)
     for case in chosen:
-        chunks = [c for c in map(int, options.chunk) if c in case.chunks] if options.chunk else case.chunks
+        # A case that allows none of the sizes asked for runs with its own instead of not at all.
+        chunks = [c for c in map(int, options.chunk or []) if c in case.chunks] or case.chunks
         for dtype in options.dtype:
             for engine in options.engine:
                 run_engine(tool, case, dtype, engine, chunks, report)
