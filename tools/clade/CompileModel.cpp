@@ -114,8 +114,6 @@ static rt::Manifest describeModel(const import::ImportedModel &model, const rt::
   manifest.model.eos = stopTokens(checkpoint, *model.config);
   if (auto it = config.find("bos_token_id"); it != config.end() && it->is_number_integer())
     manifest.model.bos = it->get<int32_t>();
-  if (auto it = config.find("max_position_embeddings"); it != config.end() && it->is_number_integer())
-    manifest.model.maxPositions = it->get<int64_t>();
   manifest.target.cpu = target.cpu;
   llvm::SmallVector<llvm::StringRef> features;
   llvm::StringRef(target.features).split(features, ',', -1, /*KeepEmpty=*/false);
