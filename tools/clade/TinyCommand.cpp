@@ -33,7 +33,7 @@ struct TinyOptions {
 /// Parameters of a checkpoint that nobody asked to be larger.
 constexpr double maxParameters = 1e6;
 /// Parameters of any: more would be a slip of the pen.
-constexpr double mostParameters = 1e10;
+constexpr double mostParameters = 1e9;
 
 /// Numbers that are the same on every machine: SplitMix64, and a sum of twelve
 /// uniform ones for a normal one.
@@ -80,7 +80,8 @@ static int defaultConfig(const import::SpecLibrary &library,
       {"architectures", json::array({family.serves->names.front().name.str()})},
       {"model_type", family.name.name.str()},
       {"max_position_embeddings", 512}};
-  for (const auto &[key, value] : commonKeys().items())
+  const json common = commonKeys();
+  for (const auto &[key, value] : common.items())
     if (reach.mentionsKey(key))
       config[key] = value;
   // Windows shorter than a test's text, for families whose layers have them.
@@ -215,8 +216,12 @@ static int run(const TinyOptions &options) {
   double parameters = 0;
   for (const import::PublishedTensor &tensor : *tensors) {
     double elements = 1;
-    for (int64_t size : tensor.shape)
-      elements *= size;
+    for (int64_t size : tensor.shape) {
+      if (size <= 0)
+        return fail("tensor '" + tensor.name + "' would have the shape " +
+                    rt::shapeText(tensor.shape));
+      elements *= static_cast<double>(size);
+    }
     parameters += elements;
   }
   double limit = options.settings.empty() ? maxParameters : mostParameters;
