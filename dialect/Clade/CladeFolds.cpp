@@ -14,13 +14,19 @@
 using namespace mlir;
 using namespace clade;
 
+/// Whether every value of float type `from` is one of float type `to`.
+static bool holds(Type to, Type from) {
+  auto narrow = dyn_cast<FloatType>(from), wide = dyn_cast<FloatType>(to);
+  return narrow && wide && llvm::APFloat::isRepresentableBy(narrow.getFloatSemantics(), wide.getFloatSemantics());
+}
+
 OpFoldResult CastOp::fold(FoldAdaptor) {
   if (getInput().getType() == getResult().getType())
     return getInput();
   // round(f32(x)) is x: widening is exact.
   if (auto inner = getInput().getDefiningOp<CastOp>())
     if (inner.getInput().getType() == getResult().getType() &&
-        inner.getResult().getType().getElementTypeBitWidth() > getResult().getType().getElementTypeBitWidth())
+        holds(getInput().getType().getElementType(), getResult().getType().getElementType()))
       return inner.getInput();
   return {};
 }

@@ -32,6 +32,8 @@ LogicalResult ParamOp::verifySymbolUses(SymbolTableCollection &symbols) {
     return emitOpError() << "expected element type " << type.getElementType() << ", got " << map.getResultType()
                          << " from '@" << getName() << "'";
   int64_t wanted = type.getNumFeatures();
+  if (ShapedType::isDynamic(wanted) || type.hasSequence())
+    return emitOpError() << "expected a size for each axis, got " << type;
   if (auto panels = dyn_cast_or_null<PanelsAttr>(type.getLayout()))
     wanted = panels.getPackedSize(type);
   if (value.getNumElements() != wanted)
@@ -77,7 +79,8 @@ LogicalResult LayersOp::verifySymbolUses(SymbolTableCollection &symbols) {
     auto function = symbols.lookupNearestSymbolFrom<func::FuncOp>(*this, cast<FlatSymbolRefAttr>(kind));
     if (function && function.getFunctionType() !=
                         FunctionType::get(getContext(), getInputs().getTypes(), getResultTypes()))
-      return emitOpError() << "expected the type of " << kind << ", " << function.getFunctionType();
+      return emitOpError() << "expected operands and results of the type of '" << kind << "', "
+                           << function.getFunctionType();
   }
   return success();
 }

@@ -87,14 +87,14 @@ LogicalResult KernelOp::verify() {
   int64_t linears = llvm::range_size(block.getOps<LinearOp>());
   int64_t wanted = getKind() == KernelKind::Product;
   if (linears != wanted)
-    return emitOpError() << "expected " << wanted << " clade.linear in a " << stringifyKernelKind(getKind())
-                         << " kernel, got " << linears;
+    return emitOpError() << "expected " << wanted << " clade.linear in a kernel of kind '"
+                         << stringifyKernelKind(getKind()) << "', got " << linears;
   // kernel_c4
   int64_t attends = llvm::range_size(block.getOps<AttendCachedOp>());
   wanted = getKind() == KernelKind::Attention;
   if (attends != wanted)
-    return emitOpError() << "expected " << wanted << " clade.attend_cached in a " << stringifyKernelKind(getKind())
-                         << " kernel, got " << attends;
+    return emitOpError() << "expected " << wanted << " clade.attend_cached in a kernel of kind '"
+                         << stringifyKernelKind(getKind()) << "', got " << attends;
   return success();
 }
 
@@ -253,6 +253,7 @@ LogicalResult SliceOp::verify() {
 LogicalResult JoinOp::verify() {
   NamedTensorType result = getResult().getType();
   int64_t last = result.getRank() - 1, total = 0;
+  // join_c3
   if (getInputs().empty() || last < result.getNumSequenceAxes())
     return emitOpError() << "expected operands and a result with a feature axis";
   for (Value operand : getInputs()) {

@@ -36,7 +36,8 @@ def Clade_LinearOp : Clade_PureOp<"linear"> {
   let arguments = (ins Clade_Tensor:$input, Clade_Weight:$weight, Optional<Clade_Tensor>:$bias);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = [{
-    $input `,` $weight (`bias` $bias^ `:` type($bias) `,`)? attr-dict `:` type($input) `,` type($weight) `->` type($result)
+    $input `,` $weight (`bias` $bias^)? attr-dict
+    `:` type($input) `,` type($weight) (`,` type($bias)^)? `->` type($result)
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{

@@ -65,6 +65,7 @@ def Clade_JoinOp : Clade_PureOp<"join"> {
     **Constraints:**
     * (C1) operands agree with the result in element type and in all axes but the last
     * (C2) the result's last axis is as long as the operands' together
+    * (C3) there are operands, and the last axis is a feature axis
 
     ```mlir
     func.func @pair(%a: !clade.tensor<[token, nope = 8], bf16>, %b: !clade.tensor<[token, pe = 4], bf16>)

@@ -181,7 +181,8 @@ LogicalResult PackOp::verify() {
   int64_t rows = getRows(), inner = getInner();
   // pack_c1
   if (input.getRank() != 2 || rows < 1 || inner < 1)
-    return emitOpError() << "expected a matrix and positive panel sizes, got " << input;
+    return emitOpError() << "expected a matrix and positive panel sizes, got " << input << " in panels of " << rows
+                         << " x " << inner;
   // pack_c2
   SmallVector<int64_t> shape{static_cast<int64_t>(llvm::divideCeil(input.getShape()[0], rows)),
                              static_cast<int64_t>(llvm::divideCeil(input.getShape()[1], inner)), rows, inner};

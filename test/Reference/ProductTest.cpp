@@ -26,7 +26,7 @@ TEST_F(ProductTest, LinearContractsTheFeaturesOfEachToken) {
       "  %t = clade.param @table : !t\n  %w = clade.param @w : !w\n"
       "  %b = clade.param @bias : !b\n"
       "  %x = clade.embed %tokens, %t : !clade.tensor<[token], i32>, !t -> !x\n"
-      "  %y = clade.linear %x, %w bias %b : !b, : !x, !w -> !y",
+      "  %y = clade.linear %x, %w bias %b : !x, !w, !b -> !y",
       {0, 1}))
       << diagnostics;
   EXPECT_EQ(last("clade.linear"), (std::vector<float>{1, 12, 23, 3, 14, 27}));
@@ -56,7 +56,7 @@ TEST_F(ProductTest, LinearRoundsOnceToBF16) {
                      "!y = !clade.tensor<[out = 1], bf16>",
                      "  %x = clade.param @x : !x\n  %w = clade.param @w : !w\n"
                      "  %b = clade.param @bias : !y\n"
-                     "  %y = clade.linear %x, %w bias %b : !y, : !x, !w -> !y",
+                     "  %y = clade.linear %x, %w bias %b : !x, !w, !y -> !y",
                      {0}))
       << diagnostics;
   EXPECT_EQ(last("clade.linear"), std::vector<float>{1.0078125f});
