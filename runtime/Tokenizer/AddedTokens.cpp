@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Tokenizer/AddedTokens.h"
+#include "runtime/Support/Text.h"
 #include "runtime/Tokenizer/Unicode.h"
 
 #include <algorithm>
@@ -29,7 +30,7 @@ StatusOr<AddedToken> AddedToken::parse(const JsonView &json) {
 /// Checks that an added token's id is its own.
 static Status checkId(const AddedToken &token, const Vocabulary &vocabulary,
                       const AddedToken *sameId) {
-  std::string name = "added token '" + token.content + "'";
+  std::string name = "added token " + quoteName(token.content);
   std::string id = std::to_string(token.id);
   if (token.id > maxTokenId)
     return Status::corruption(name + " has id " + id + ", expected at most " +
@@ -42,12 +43,12 @@ static Status checkId(const AddedToken &token, const Vocabulary &vocabulary,
   const std::string *other = vocabulary.token(token.id);
   if (!known && other)
     return Status::corruption(name + " has id " + id +
-                              ", which is the vocabulary's token '" + *other +
-                              "'");
+                              ", which is the vocabulary's token " +
+                              quoteName(*other));
   if (sameId && sameId->content != token.content)
     return Status::corruption(name + " has id " + id +
-                              ", which is added token '" + sameId->content +
-                              "'");
+                              ", which is added token " +
+                              quoteName(sameId->content));
   return Status();
 }
 
@@ -66,7 +67,7 @@ StatusOr<AddedTokens> AddedTokens::create(std::vector<AddedToken> tokens,
     auto [named, isNew] = result.byContent.emplace(token.content, token.id);
     if (!isNew && named->second != token.id)
       return Status::corruption(
-          "added token '" + token.content + "' has two ids, " +
+          "added token " + quoteName(token.content) + " has two ids, " +
           std::to_string(named->second) + " and " + std::to_string(token.id));
     if (!isNew)
       continue;

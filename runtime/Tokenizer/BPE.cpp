@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/Support/Text.h"
 #include "runtime/Tokenizer/MergeTable.h"
 #include "runtime/Tokenizer/Model.h"
 #include "runtime/Tokenizer/Unicode.h"
@@ -137,9 +138,9 @@ Status BPEModel::splitCharacters(std::string_view text,
       continue;
     if (!unknownId)
       return Status::invalidArgument(
-          "the text has the unknown character '" + std::string(character) +
-          "', and the vocabulary lacks the unknown token '" +
-          *options.unknownToken + "'");
+          "the text has the unknown character " + quoteName(character) +
+          ", and the vocabulary lacks the unknown token " +
+          quoteName(*options.unknownToken));
     if (!options.fuseUnknown)
       flushUnknown();
     hasPendingUnknown = true;
@@ -213,9 +214,10 @@ clade::rt::createBPE(Vocabulary vocabulary, const std::vector<Merge> &merges,
   for (size_t rank = 0; rank < merges.size(); ++rank) {
     const auto &[left, right] = merges[rank];
     auto missing = [&](const std::string &token) {
-      return Status::corruption("merge " + std::to_string(rank) + " ('" + left +
-                                "' and '" + right + "'): token '" + token +
-                                "' is not in the vocabulary");
+      return Status::corruption("merge " + std::to_string(rank) + " (" +
+                                quoteName(left) + " and " + quoteName(right) +
+                                "): token " + quoteName(token) +
+                                " is not in the vocabulary");
     };
     std::optional<int32_t> leftId = vocabulary.id(left);
     std::optional<int32_t> rightId = vocabulary.id(right);

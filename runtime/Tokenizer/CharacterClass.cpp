@@ -8,6 +8,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 
 #include "runtime/Tokenizer/CharacterClass.h"
+#include "runtime/Support/Text.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -40,26 +41,26 @@ void CharacterClass::intersect(CharacterClass other) {
   others.push_back(std::move(other));
 }
 
-/// The members before negation.
+/// The members before negation, of a class that is not flat.
 std::string CharacterClass::unionPattern() const {
-  std::string text = "[" + members + "]";
-  for (const CharacterClass &part : nested)
-    text += "|" + part.toPattern();
-  if (!nested.empty())
-    text = "(?:" + text + ")";
-  if (others.empty())
-    return text;
-  std::string conditions;
+  std::string text = "(?:";
   for (const CharacterClass &part : others)
-    conditions += "(?=" + part.toPattern() + ")";
-  return "(?:" + conditions + text + ")";
+    text.append("(?=").append(part.toPattern()).append(")");
+  if (!nested.empty())
+    text += "(?:";
+  text.append("[").append(members).append("]");
+  for (const CharacterClass &part : nested)
+    text.append("|").append(part.toPattern());
+  if (!nested.empty())
+    text += ')';
+  return text += ')';
 }
 
 std::string CharacterClass::toPattern() const {
+  if (isFlat())
+    return (isNegated ? "[^" : "[") + members + "]";
   if (!isNegated)
     return unionPattern();
-  if (isFlat())
-    return "[^" + members + "]";
   return "(?:(?!" + unionPattern() + ")[^])";
 }
 
@@ -255,6 +256,6 @@ StatusOr<CharacterClass> clade::rt::propertyClass(std::string_view name,
     result.addText("\\p{" + key + "}");
     return result;
   }
-  return Status::unsupported("character property '" + std::string(name) +
-                             "' is not supported");
+  return Status::unsupported("character property " + quoteName(name) +
+                             " is not supported");
 }

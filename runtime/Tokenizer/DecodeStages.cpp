@@ -150,13 +150,12 @@ static std::string cleanedUp(std::string text) {
 }
 
 Status WordPieceStage::token(std::string_view token) {
-  std::string text(token);
-  if (!isFirst) {
-    if (token.starts_with(prefix))
-      text = token.substr(prefix.size());
-    else
-      text.insert(0, " ");
-  }
+  std::string text;
+  if (!isFirst && token.starts_with(prefix))
+    token.remove_prefix(prefix.size());
+  else if (!isFirst)
+    text = ' ';
+  text += token;
   isFirst = false;
   return emit(cleanup ? cleanedUp(std::move(text)) : text);
 }

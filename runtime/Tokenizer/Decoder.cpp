@@ -140,7 +140,7 @@ Decoder Decoder::sentencePiece(bool stripsSpace) {
 // Creation
 //===----------------------------------------------------------------------===//
 
-static StatusOr<StepPtr> createMetaspace(const JsonView &json) {
+static StatusOr<StepPtr> createMetaspaceStep(const JsonView &json) {
   CLADE_ASSIGN_OR_RETURN(MetaspaceOptions options,
                          MetaspaceOptions::parse(json));
   return StepPtr(new MetaspaceStep(std::move(options)));
@@ -184,7 +184,7 @@ static StatusOr<StepPtr> createStep(const JsonView &json,
   if (type == "Fuse")
     return StepPtr(new PlainStep<FuseStage>());
   if (type == "Metaspace")
-    return createMetaspace(json);
+    return createMetaspaceStep(json);
   if (type == "WordPiece")
     return createWordPiece(json);
   if (type == "BPEDecoder")

@@ -114,7 +114,7 @@ static Status check(const GGUFVocabulary &source) {
   auto checkLength = [&](const char *name, size_t length) {
     if (length == 0 || length == count)
       return Status();
-    return Status::corruption("'" + std::string(name) + "' has " +
+    return Status::corruption(quoteName(name) + " has " +
                               std::to_string(length) + " entries, expected " +
                               std::to_string(count));
   };
@@ -135,9 +135,9 @@ static Status check(const GGUFVocabulary &source) {
       {"padding_token_id", source.paddingId}};
   for (const auto &[name, id] : ids)
     if (id && (*id < 0 || static_cast<size_t>(*id) >= count))
-      return Status::corruption("'" + std::string(name) + "' is " +
-                                std::to_string(*id) + ", but there are " +
-                                std::to_string(count) + " tokens");
+      return Status::corruption(quoteName(name) + " is " + std::to_string(*id) +
+                                ", but there are " + std::to_string(count) +
+                                " tokens");
   return Status();
 }
 

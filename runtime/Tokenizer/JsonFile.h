@@ -37,6 +37,8 @@ public:
   bool isString() const { return value->is_string(); }
   /// True for the number 0.
   bool isZero() const { return value->is_number() && *value == 0; }
+  /// An error for anything but an object.
+  Status checkObject() const;
   /// True when this is an object that has a non-null `key`.
   bool has(const char *key) const;
 

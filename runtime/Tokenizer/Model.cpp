@@ -87,6 +87,7 @@ static StatusOr<std::string> modelType(const JsonFile &file,
 
 StatusOr<std::unique_ptr<Model>> Model::create(JsonFile &file) {
   CLADE_ASSIGN_OR_RETURN(JsonView model, file.view().at("model"));
+  CLADE_RETURN_IF_ERROR(model.checkObject());
   CLADE_ASSIGN_OR_RETURN(std::string type, modelType(file, model));
   using Reader =
       StatusOr<std::unique_ptr<Model>> (*)(JsonFile &, const JsonView &);

@@ -238,24 +238,22 @@ Status BertNormalizer::normalize(NormalizedText &text) const {
 
 Status clade::rt::replaceAll(NormalizedText &text, const Regex &pattern,
                              std::string_view content) {
-  std::vector<Span> spans;
-  CLADE_RETURN_IF_ERROR(pattern.split(text.text, spans));
   std::string out;
   out.reserve(text.text.size());
   size_t originBytes = 0;
   std::string_view whole = text.text;
-  for (const Span &span : spans) {
+  CLADE_RETURN_IF_ERROR(pattern.forEachSpan(whole, [&](const Span &span) {
     if (span.isMatch)
       out += content;
     else
       out += whole.substr(span.begin, span.end - span.begin);
-    CLADE_RETURN_IF_ERROR(checkTextSize(out.size()));
     // A replacement comes from where its match ends.
     if (span.end <= text.originBytes)
       originBytes = out.size();
     else if (!span.isMatch && span.begin < text.originBytes)
       originBytes = out.size() - (span.end - text.originBytes);
-  }
+    return checkTextSize(out.size());
+  }));
   text = {std::move(out), originBytes};
   return Status();
 }

@@ -33,7 +33,7 @@ struct NormalizedText {
 };
 
 /// No text may grow beyond this: only a damaged or hostile file makes it.
-inline constexpr size_t maxTextSize = size_t(1) << 28;
+inline constexpr size_t maxTextSize = size_t(1) << 26;
 
 /// ResourceExhausted when `size` exceeds maxTextSize.
 Status checkTextSize(size_t size);

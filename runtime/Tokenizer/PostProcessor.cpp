@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Tokenizer/PostProcessor.h"
+#include "runtime/Support/Text.h"
 #include "runtime/Tokenizer/Vocabulary.h"
 
 using namespace clade::rt;
@@ -46,8 +47,8 @@ static StatusOr<std::vector<int32_t>> specialIds(const JsonView &json,
   std::vector<int32_t> ids;
   CLADE_ASSIGN_OR_RETURN(JsonView known, json.at("special_tokens"));
   if (!known.has(name.c_str()))
-    return json.corruption("the template names '" + name +
-                           "', which 'special_tokens' lacks");
+    return json.corruption("the template names " + quoteName(name) +
+                           ", which 'special_tokens' lacks");
   CLADE_ASSIGN_OR_RETURN(JsonView token, known.at(name.c_str()));
   CLADE_ASSIGN_OR_RETURN(JsonView list, token.at("ids"));
   CLADE_ASSIGN_OR_RETURN(std::vector<JsonView> elements, list.elements());
@@ -78,8 +79,8 @@ PostProcessor::parseTemplate(const JsonView &json) {
     CLADE_ASSIGN_OR_RETURN(std::string name, sequence.stringAt("id"));
     if (name != "A")
       return piece.corruption("expected sequence 'A' in the template for one "
-                              "text, got '" +
-                              name + "'");
+                              "text, got " +
+                              quoteName(name));
     parts.push_back({true, {}});
     ++numTexts;
   }

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Tokenizer/PreTokenizer.h"
+#include "runtime/Support/Text.h"
 #include "runtime/Tokenizer/ByteLevel.h"
 #include "runtime/Tokenizer/Normalizer.h"
 #include "runtime/Tokenizer/Unicode.h"
@@ -120,17 +121,6 @@ public:
   Status split(Pieces &pieces) const override;
 };
 
-class MetaspacePreTokenizer : public PreTokenizer {
-public:
-  MetaspacePreTokenizer(MetaspaceOptions options, Regex space)
-      : options(std::move(options)), space(std::move(space)) {}
-  Status split(Pieces &pieces) const override;
-
-private:
-  MetaspaceOptions options;
-  Regex space;
-};
-
 class BertPreTokenizer : public PreTokenizer {
 public:
   Status split(Pieces &pieces) const override {
@@ -230,38 +220,6 @@ Status WhitespacePreTokenizer::split(Pieces &pieces) const {
   });
 }
 
-Status MetaspacePreTokenizer::split(Pieces &pieces) const {
-  std::vector<Span> spans;
-  auto splitOne = [&](const Piece &piece, std::vector<Piece> &out) -> Status {
-    NormalizedText text = {std::string(piece.text), piece.originBytes};
-    CLADE_RETURN_IF_ERROR(replaceAll(text, space, options.replacement));
-    bool prepends =
-        options.prependScheme == PrependScheme::Always ||
-        (options.prependScheme == PrependScheme::First && piece.startsInput);
-    if (prepends && !text.text.empty() &&
-        !text.text.starts_with(options.replacement)) {
-      text.text.insert(0, options.replacement);
-      if (text.originBytes > 0)
-        text.originBytes += options.replacement.size();
-    }
-    Piece whole = piece;
-    whole.originBytes = text.originBytes;
-    CLADE_ASSIGN_OR_RETURN(whole.text, pieces.keep(std::move(text.text)));
-    if (!options.split) {
-      if (!whole.text.empty())
-        out.push_back(whole);
-      return Status();
-    }
-    char32_t mark = decodeCharacter(options.replacement, 0).codePoint;
-    spans.clear();
-    splitCharacters(
-        whole.text, [mark](char32_t c) { return c == mark; }, spans);
-    splitPiece(whole, spans, SplitBehavior::MergedWithNext, out);
-    return Status();
-  };
-  return pieces.forEachText(splitOne);
-}
-
 Status FixedLengthPreTokenizer::split(Pieces &pieces) const {
   return pieces.forEachText([&](const Piece &piece, std::vector<Piece> &out) {
     size_t start = 0;
@@ -298,38 +256,8 @@ static StatusOr<SplitBehavior> parseBehavior(const JsonView &json) {
       return behavior;
   return json.corruption(
       "expected 'Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext' "
-      "or 'Contiguous', got '" +
-      text + "'");
-}
-
-StatusOr<MetaspaceOptions> MetaspaceOptions::parse(const JsonView &json) {
-  MetaspaceOptions options;
-  CLADE_ASSIGN_OR_RETURN(options.replacement, json.stringAt("replacement"));
-  bool isCharacter =
-      !options.replacement.empty() &&
-      characterLength(options.replacement[0]) == options.replacement.size();
-  if (!isCharacter)
-    return json.corruption("'replacement' is not one character");
-  CLADE_ASSIGN_OR_RETURN(options.split, json.boolOr("split", true));
-  CLADE_ASSIGN_OR_RETURN(std::string scheme,
-                         json.stringOr("prepend_scheme", "always"));
-  CLADE_ASSIGN_OR_RETURN(bool addPrefixSpace,
-                         json.boolOr("add_prefix_space", true));
-  if (scheme == "first")
-    options.prependScheme = PrependScheme::First;
-  else if (scheme == "never")
-    options.prependScheme = PrependScheme::Never;
-  else if (scheme == "always")
-    options.prependScheme = PrependScheme::Always;
-  else
-    return json.corruption("'prepend_scheme': expected 'first', 'never' or "
-                           "'always', got '" +
-                           scheme + "'");
-  if (!addPrefixSpace && options.prependScheme != PrependScheme::Never)
-    return json.corruption("'add_prefix_space' is false, but 'prepend_scheme' "
-                           "is '" +
-                           scheme + "'");
-  return options;
+      "or 'Contiguous', got " +
+      quoteName(text));
 }
 
 /// GPT-2's split into words.
@@ -355,14 +283,6 @@ static StatusOr<PreTokenizerPtr> createSplit(const JsonView &json) {
   CLADE_ASSIGN_OR_RETURN(bool invert, json.boolAt("invert"));
   return PreTokenizerPtr(
       new SplitPreTokenizer(std::move(pattern), invert, behavior));
-}
-
-static StatusOr<PreTokenizerPtr> createMetaspace(const JsonView &json) {
-  CLADE_ASSIGN_OR_RETURN(MetaspaceOptions options,
-                         MetaspaceOptions::parse(json));
-  CLADE_ASSIGN_OR_RETURN(Regex space, Regex::literal(" "));
-  return PreTokenizerPtr(
-      new MetaspacePreTokenizer(std::move(options), std::move(space)));
 }
 
 static StatusOr<PreTokenizerPtr> createPunctuation(const JsonView &json) {

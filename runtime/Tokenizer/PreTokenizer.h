@@ -50,6 +50,9 @@ struct MetaspaceOptions {
   static StatusOr<MetaspaceOptions> parse(const JsonView &json);
 };
 
+/// Builds the pre-tokenizer Metaspace.
+StatusOr<std::unique_ptr<PreTokenizer>> createMetaspace(const JsonView &json);
+
 } // namespace clade::rt
 
 #endif // CLADE_RUNTIME_TOKENIZER_PRETOKENIZER_H

@@ -8,6 +8,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 
 #include "runtime/Tokenizer/Regex.h"
+#include "runtime/Support/Text.h"
 #include "runtime/Tokenizer/Unicode.h"
 
 #include <pcre2.h>
@@ -58,24 +59,25 @@ StatusOr<Regex> Regex::compile(std::string_view pattern) {
       reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
       options, &error, &offset, context.get()));
   if (!regex.code)
-    return Status::invalidArgument("regular expression '" + regex.source +
-                                   "' does not compile: " + errorText(error));
+    return Status::invalidArgument("regular expression " +
+                                   quoteName(regex.source) +
+                                   " does not compile: " + errorText(error));
   // Without JIT support the interpreter does the work.
   (void)pcre2_jit_compile(regex.code.get(), PCRE2_JIT_COMPLETE);
   return regex;
 }
 
-Status Regex::splitLiteral(std::string_view text,
-                           std::vector<Span> &spans) const {
+Status Regex::forEachLiteral(std::string_view text,
+                             const Visitor &visit) const {
   size_t end = 0;
   for (size_t found; (found = text.find(literalText, end)) != text.npos;) {
     if (found > end)
-      spans.push_back({end, found, false});
-    spans.push_back({found, found + literalText.size(), true});
+      CLADE_RETURN_IF_ERROR(visit(Span{end, found, false}));
+    CLADE_RETURN_IF_ERROR(visit(Span{found, found + literalText.size(), true}));
     end = found + literalText.size();
   }
   if (end < text.size())
-    spans.push_back({end, text.size(), false});
+    CLADE_RETURN_IF_ERROR(visit(Span{end, text.size(), false}));
   return Status();
 }
 
@@ -122,9 +124,9 @@ private:
 };
 } // namespace
 
-Status Regex::split(std::string_view text, std::vector<Span> &spans) const {
+Status Regex::forEachSpan(std::string_view text, const Visitor &visit) const {
   if (!code)
-    return splitLiteral(text, spans);
+    return forEachLiteral(text, visit);
   if (text.empty())
     return Status();
   static thread_local Matcher matcher;
@@ -137,24 +139,28 @@ Status Regex::split(std::string_view text, std::vector<Span> &spans) const {
     if (rc == PCRE2_ERROR_NOMATCH)
       break;
     if (rc < 0)
-      return Status::resourceExhausted("matching the regular expression '" +
-                                       source + "': " + errorText(rc));
+      return Status::resourceExhausted("matching the regular expression " +
+                                       quoteName(source) + ": " +
+                                       errorText(rc));
     size_t begin = matcher.begin(), end = matcher.end();
-    // `\K` in a lookahead can move the start past the end.
-    if (begin > end || begin < covered)
-      return Status::unsupported("the regular expression '" + source +
-                                 "' matches backwards");
     if (begin == end && hasMatch && end == covered) {
       position += position < text.size() ? characterLength(text[position]) : 1;
       continue;
     }
     if (covered != begin)
-      spans.push_back({covered, begin, false});
-    spans.push_back({begin, end, true});
+      CLADE_RETURN_IF_ERROR(visit(Span{covered, begin, false}));
+    CLADE_RETURN_IF_ERROR(visit(Span{begin, end, true}));
     hasMatch = true;
     covered = position = end;
   }
   if (covered != text.size())
-    spans.push_back({covered, text.size(), false});
+    CLADE_RETURN_IF_ERROR(visit(Span{covered, text.size(), false}));
   return Status();
+}
+
+Status Regex::split(std::string_view text, std::vector<Span> &spans) const {
+  return forEachSpan(text, [&](const Span &span) {
+    spans.push_back(span);
+    return Status();
+  });
 }

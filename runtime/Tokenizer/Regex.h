@@ -52,9 +52,15 @@ public:
   Regex(Regex &&) = default;
   Regex &operator=(Regex &&) = default;
 
-  /// Appends contiguous spans that cover `text` (valid UTF-8): matches and what
+  using Visitor = std::function<Status(const Span &)>;
+
+  /// Visits contiguous spans that cover `text` (valid UTF-8): matches and what
   /// lies between them. An empty match is taken unless it touches the match
-  /// before it. ResourceExhausted when matching exceeds PCRE2's limits.
+  /// before it. ResourceExhausted when matching exceeds PCRE2's limits;
+  /// otherwise what a visit returns, which ends the visits if it is an error.
+  Status forEachSpan(std::string_view text, const Visitor &visit) const;
+
+  /// Appends these spans to `spans`.
   Status split(std::string_view text, std::vector<Span> &spans) const;
 
 private:
@@ -63,7 +69,7 @@ private:
   };
 
   Regex() = default;
-  Status splitLiteral(std::string_view text, std::vector<Span> &spans) const;
+  Status forEachLiteral(std::string_view text, const Visitor &visit) const;
 
   std::unique_ptr<pcre2_real_code_8, CodeDeleter> code;
   /// The text of a literal pattern, which needs no PCRE2.

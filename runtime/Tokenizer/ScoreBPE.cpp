@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/Support/Text.h"
 #include "runtime/Tokenizer/Model.h"
 #include "runtime/Tokenizer/Unicode.h"
 
@@ -132,8 +133,8 @@ Status ScoreBPEModel::encode(std::string_view text,
       continue;
     if (!unknownId)
       return Status::invalidArgument(
-          "the text has the unknown character '" + std::string(part) +
-          "', and the vocabulary has no token for that");
+          "the text has the unknown character " + quoteName(part) +
+          ", and the vocabulary has no token for that");
     ids.push_back(*unknownId);
   }
   return Status();

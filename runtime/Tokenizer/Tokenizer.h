@@ -52,7 +52,7 @@ public:
   /// those that the model puts around every text are added if
   /// `addSpecialTokens`. InvalidArgument when the text has a character for
   /// which the vocabulary has neither token nor unknown token;
-  /// ResourceExhausted when the text grows beyond 256 MiB or a regular
+  /// ResourceExhausted when the text grows beyond 64 MiB or a regular
   /// expression of the file beyond its limits.
   StatusOr<std::vector<int32_t>> encode(std::string_view text,
                                         bool addSpecialTokens = true) const;

@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/Support/Text.h"
 #include "runtime/Tokenizer/Model.h"
 #include "runtime/Tokenizer/Unicode.h"
 
@@ -85,10 +86,9 @@ Status UnigramModel::findPaths(std::string_view text,
     });
     if (!hasCharacter) {
       if (!unknownId)
-        return Status::invalidArgument(
-            "the text has the unknown character '" +
-            std::string(text.substr(start, length)) +
-            "', and the model has no token for that");
+        return Status::invalidArgument("the text has the unknown character " +
+                                       quoteName(text.substr(start, length)) +
+                                       ", and the model has no token for that");
       offer(start + length, *unknownId, unknownScore + score);
     }
     start += length;

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Tokenizer/Vocabulary.h"
+#include "runtime/Support/Text.h"
 
 #include <algorithm>
 
@@ -17,7 +18,7 @@ Vocabulary::create(std::vector<std::pair<std::string, int64_t>> entries,
   int64_t limit = 0;
   for (const auto &[token, id] : entries) {
     if (id < 0 || id > maxTokenId)
-      return Status::corruption("token '" + token + "' has id " +
+      return Status::corruption("token " + quoteName(token) + " has id " +
                                 std::to_string(id) + ", expected at most " +
                                 std::to_string(maxTokenId));
     limit = std::max(limit, id + 1);
@@ -27,9 +28,9 @@ Vocabulary::create(std::vector<std::pair<std::string, int64_t>> entries,
   result.present.resize(limit);
   for (auto &[token, id] : entries) {
     if (result.present[id])
-      return Status::corruption("tokens '" + result.tokens[id] + "' and '" +
-                                token + "' have the same id " +
-                                std::to_string(id));
+      return Status::corruption("tokens " + quoteName(result.tokens[id]) +
+                                " and " + quoteName(token) +
+                                " have the same id " + std::to_string(id));
     result.present[id] = true;
     result.tokens[id] = std::move(token);
   }
@@ -41,7 +42,7 @@ Vocabulary::create(std::vector<std::pair<std::string, int64_t>> entries,
     if (isNew)
       continue;
     if (!allowRepeats)
-      return Status::corruption("token '" + token + "' has two ids, " +
+      return Status::corruption("token " + quoteName(token) + " has two ids, " +
                                 std::to_string(slot->second) + " and " +
                                 std::to_string(id));
     slot->second = static_cast<int32_t>(id);

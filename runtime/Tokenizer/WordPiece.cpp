@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/Support/Text.h"
 #include "runtime/Tokenizer/Model.h"
 #include "runtime/Tokenizer/Unicode.h"
 
@@ -86,8 +87,8 @@ clade::rt::createWordPiece(Vocabulary vocabulary,
                            uint64_t maxCharactersPerWord) {
   std::optional<int32_t> unknownId = vocabulary.id(unknownToken);
   if (!unknownId)
-    return Status::corruption("the unknown token '" + unknownToken +
-                              "' is not in the vocabulary");
+    return Status::corruption("the unknown token " + quoteName(unknownToken) +
+                              " is not in the vocabulary");
   return std::unique_ptr<Model>(
       new WordPieceModel(std::move(vocabulary), *unknownId, std::move(prefix),
                          maxCharactersPerWord));

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 
+os.environ["RUST_BACKTRACE"] = "0"  # Panics of the library are expected; see decoded().
 import tokenizers
 
 import kinds

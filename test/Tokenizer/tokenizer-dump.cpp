@@ -114,20 +114,21 @@ int main(int argc, char **argv) {
     isStream |= std::string_view(argv[first]) == "--stream";
   }
   if (argc - first != 2) {
-    std::cerr << "usage: tokenizer-dump [--gguf] [--stream] TOKENIZER STRINGS\n";
+    std::cerr
+        << "usage: tokenizer-dump [--gguf] [--stream] TOKENIZER STRINGS\n";
     return 2;
   }
   std::string source = readFile(argv[first]);
-  auto tokenizer = isGGUF
-                       ? Tokenizer::fromGGUF(readVocabulary(json::parse(source)))
-                       : Tokenizer::fromJson(source, argv[first]);
+  auto tokenizer =
+      isGGUF ? Tokenizer::fromGGUF(readVocabulary(json::parse(source)))
+             : Tokenizer::fromJson(source, argv[first]);
   if (!tokenizer.ok()) {
     std::cerr << "error: " << tokenizer.status().message() << '\n';
     return 1;
   }
   for (const json &text : json::parse(readFile(argv[first + 1]))) {
-    Status status = dump(**tokenizer, decodeBase64(text.get<std::string>()),
-                         isStream);
+    Status status =
+        dump(**tokenizer, decodeBase64(text.get<std::string>()), isStream);
     if (!status.ok())
       std::cout << json({{"error", status.message()}}).dump() << '\n';
   }
