@@ -117,6 +117,7 @@ CladeStatus clade_model_info(const CladeModel *model, CladeModelInfo *info) {
     own.vocab = static_cast<int32_t>(manifest.model.vocab);
     own.bos = manifest.model.bos.value_or(-1);
     own.max_positions = manifest.model.maxPositions.value_or(0);
+    own.has_tokenizer = model->model->hasTokenizer();
     own.length_dependent = manifest.lengthDependentRotary;
     own.family = manifest.model.family.c_str();
     own.architecture = manifest.model.architecture.c_str();

@@ -16,8 +16,7 @@ using namespace clade::rt::capi;
 
 namespace {
 
-StatusOr<GenerateRequest> readRequest(const CladeRequest *request) {
-  CLADE_ASSIGN_OR_RETURN(CladeRequest given, readStruct(request, "requests"));
+StatusOr<GenerateRequest> readRequest(const CladeRequest &given) {
   CLADE_RETURN_IF_ERROR(checkPointer(given.prompt, "prompt"));
   GenerateRequest own;
   own.prompt.assign(given.prompt, given.prompt + given.prompt_length);
@@ -38,12 +37,13 @@ StatusOr<GenerateRequest> readRequest(const CladeRequest *request) {
   return own;
 }
 
-/// Requests lie as far apart as the caller's struct is large.
-StatusOr<std::vector<GenerateRequest>>
-readRequests(const CladeRequest *requests, size_t count) {
-  std::vector<GenerateRequest> own;
+/// Copies of all requests. They lie as far apart as the caller's struct is
+/// large.
+StatusOr<std::vector<CladeRequest>> copyRequests(const CladeRequest *requests,
+                                                 size_t count) {
+  std::vector<CladeRequest> copies;
   if (count == 0)
-    return own;
+    return copies;
   CLADE_RETURN_IF_ERROR(checkPointer(requests, "requests"));
   size_t stride = requests->struct_size;
   if (stride < sizeof(size_t) || stride % alignof(CladeRequest) != 0)
@@ -55,25 +55,65 @@ readRequests(const CladeRequest *requests, size_t count) {
     if (request->struct_size != stride)
       return Status::invalidArgument(
           "the struct_size of the requests is not the same");
-    CLADE_ASSIGN_OR_RETURN(GenerateRequest read, readRequest(request));
-    own.push_back(std::move(read));
+    CLADE_ASSIGN_OR_RETURN(CladeRequest copy, readStruct(request, "requests"));
+    copies.push_back(copy);
   }
-  return own;
+  return copies;
 }
 
-TokenCallback wrapCallback(CladeTokenCallback callback, void *user) {
-  if (!callback)
-    return nullptr;
-  return [callback, user](const GeneratedToken &token) {
+/// Calls the caller's function with each token, and with its text if wanted.
+class Streamer {
+public:
+  Streamer(CladeTokenCallback callback, void *user)
+      : callback(callback), user(user) {}
+
+  Status addRequest(const CompiledModel &model, bool wantText) {
+    std::optional<StreamDecoder> &decoder = decoders.emplace_back();
+    if (!wantText || !callback)
+      return {};
+    CLADE_ASSIGN_OR_RETURN(const Tokenizer *tokenizer, model.tokenizer());
+    decoder.emplace(*tokenizer);
+    return {};
+  }
+
+  /// Returns whether to go on. A failure to decode is kept in `problem`.
+  bool push(const GeneratedToken &token) {
+    if (!problem.ok())
+      return false;
     CladeTokenEvent event = {};
     event.struct_size = sizeof(event);
     event.request = token.request;
     event.token = token.token;
     event.log_probability = token.logProbability;
     event.is_last = token.stop.has_value();
+    std::string text;
+    if (std::optional<StreamDecoder> &decoder = decoders[token.request]) {
+      problem = decode(*decoder, token, text);
+      if (!problem.ok())
+        return false;
+      event.text = text.data();
+      event.text_length = text.size();
+    }
     return callback(user, &event) == 0;
-  };
-}
+  }
+
+  Status problem;
+
+private:
+  static Status decode(StreamDecoder &decoder, const GeneratedToken &token,
+                       std::string &text) {
+    CLADE_ASSIGN_OR_RETURN(text, decoder.push(token.token));
+    if (!token.stop)
+      return {};
+    CLADE_ASSIGN_OR_RETURN(std::string rest, decoder.finish());
+    text += rest;
+    return {};
+  }
+
+  CladeTokenCallback callback;
+  void *user;
+  std::vector<std::optional<StreamDecoder>> decoders; ///< One per request.
+};
 
 const GenerateResult *resultOf(const CladeGeneration *generation,
                                size_t request) {
@@ -90,11 +130,23 @@ CladeStatus clade_generate(CladeSession *session, const CladeRequest *requests,
   return guarded([&]() -> Status {
     CLADE_RETURN_IF_ERROR(checkPointer(session, "session"));
     CLADE_RETURN_IF_ERROR(checkPointer(generation, "generation"));
-    CLADE_ASSIGN_OR_RETURN(auto own, readRequests(requests, num_requests));
+    CLADE_ASSIGN_OR_RETURN(auto copies, copyRequests(requests, num_requests));
+    std::vector<GenerateRequest> own;
+    Streamer streamer(on_token, user);
+    for (const CladeRequest &copy : copies) {
+      CLADE_ASSIGN_OR_RETURN(GenerateRequest request, readRequest(copy));
+      own.push_back(std::move(request));
+      CLADE_RETURN_IF_ERROR(
+          streamer.addRequest(*session->model, copy.want_text != 0));
+    }
     GenerateOptions options;
-    options.onToken = wrapCallback(on_token, user);
+    if (on_token)
+      options.onToken = [&](const GeneratedToken &token) {
+        return streamer.push(token);
+      };
     CLADE_ASSIGN_OR_RETURN(Generation made,
                            generate(*session->session, own, options));
+    CLADE_RETURN_IF_ERROR(std::move(streamer.problem));
     *generation = new CladeGeneration{std::move(made)};
     return {};
   });

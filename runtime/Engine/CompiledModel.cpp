@@ -11,6 +11,8 @@
 
 #include "runtime/Engine/CompiledModel.h"
 
+#include "runtime/Engine/LoadTokenizer.h"
+#include "runtime/Support/File.h"
 #include "runtime/Support/Text.h"
 
 using namespace clade::rt;
@@ -23,6 +25,7 @@ Status CompiledModel::checkSlots(const Artifact &artifact, size_t found) {
                                  std::to_string(expected) +
                                  " weight slots, got " + std::to_string(found));
 }
+
 StatusOr<std::shared_ptr<const CompiledModel>>
 CompiledModel::create(std::shared_ptr<const Artifact> artifact,
                       std::vector<const void *> weights,
@@ -33,4 +36,27 @@ CompiledModel::create(std::shared_ptr<const Artifact> artifact,
   model->slots = std::move(weights);
   model->weightOwner = std::move(owner);
   return std::shared_ptr<const CompiledModel>(std::move(model));
+}
+
+bool CompiledModel::hasTokenizer() const {
+  // A checkpoint that is one file is a GGUF file, and these have tokenizers.
+  return code->hasFile("tokenizer.json") ||
+         (fileExists(checkpoint) && !isDirectory(checkpoint));
+}
+
+StatusOr<const Tokenizer *> CompiledModel::tokenizer() const {
+  std::lock_guard<std::mutex> guard(tokenizerLock);
+  if (sharedTokenizer)
+    return sharedTokenizer.get();
+  if (code->hasFile("tokenizer.json")) {
+    CLADE_ASSIGN_OR_RETURN(sharedTokenizer,
+                           loadTokenizer(code->filePath("tokenizer.json")));
+    return sharedTokenizer.get();
+  }
+  if (!hasTokenizer())
+    return Status::notFound(quoteName(code->path()) +
+                            " has no 'tokenizer.json'");
+  CLADE_ASSIGN_OR_RETURN(Checkpoint file, Checkpoint::open(checkpoint));
+  CLADE_ASSIGN_OR_RETURN(sharedTokenizer, loadTokenizer(file));
+  return sharedTokenizer.get();
 }

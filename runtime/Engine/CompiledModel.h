@@ -14,7 +14,10 @@
 #define CLADE_RUNTIME_ENGINE_COMPILEDMODEL_H
 
 #include "runtime/Engine/Artifact.h"
+#include "runtime/Tokenizer/Tokenizer.h"
 
+#include <functional>
+#include <mutex>
 #include <span>
 
 namespace clade::rt {
@@ -24,9 +27,12 @@ struct ModelOptions {
   std::string checkpoint;
   /// Threads that read weights; 0 for defaultThreadCount().
   int threads = 0;
+  /// Called on the caller's thread with bytes of weights made so far and in
+  /// all. May be empty. Must not throw.
+  std::function<void(int64_t done, int64_t total)> progress = nullptr;
 };
 
-/// A model that is ready to run. Immutable; thread-safe.
+/// A model that is ready to run. Thread-safe.
 class CompiledModel {
 public:
   /// Opens the artifact at `path` and loads its weights from the checkpoint.
@@ -43,6 +49,11 @@ public:
   const Artifact &artifact() const { return *code; }
   const Manifest &manifest() const { return code->manifest(); }
   std::span<const void *const> weights() const { return slots; }
+  /// Whether tokenizer() has something to read. Says so without reading it.
+  bool hasTokenizer() const;
+  /// The tokenizer of the artifact, or of its checkpoint; read when it is first
+  /// asked for. NotFound if there is none. Valid as long as the model.
+  StatusOr<const Tokenizer *> tokenizer() const;
   /// What load() took.
   double loadSeconds() const { return seconds; }
 
@@ -53,6 +64,9 @@ private:
   std::shared_ptr<const Artifact> code;
   std::vector<const void *> slots;
   std::shared_ptr<const void> weightOwner;
+  std::string checkpoint; ///< Path of what load() read.
+  mutable std::mutex tokenizerLock;
+  mutable std::unique_ptr<const Tokenizer> sharedTokenizer;
   double seconds = 0;
 };
 

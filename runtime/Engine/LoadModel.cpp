@@ -36,6 +36,7 @@ CompiledModel::load(const std::string &path, const ModelOptions &options) {
   LoadOptions loadOptions;
   loadOptions.threads =
       options.threads ? options.threads : defaultThreadCount();
+  loadOptions.progress = options.progress;
   CLADE_ASSIGN_OR_RETURN(LoadedWeights loaded,
                          loadWeights(table, checkpoint, loadOptions));
   // The weights keep what they need of the checkpoint alive.
@@ -43,6 +44,7 @@ CompiledModel::load(const std::string &path, const ModelOptions &options) {
   std::vector<const void *> slots(owner->table(),
                                   owner->table() + owner->numSlots());
   std::shared_ptr<CompiledModel> model(new CompiledModel());
+  model->checkpoint = checkpointPath;
   model->code = std::move(artifact);
   model->slots = std::move(slots);
   model->weightOwner = std::move(owner);

@@ -38,11 +38,43 @@ Status outOfRange(const char *name, const char *range, float value) {
                                  range + ", got " + std::to_string(value));
 }
 
+// Vocabularies are large, and these two run for every token: whole blocks, in a
+// form that compilers turn into vector instructions.
+constexpr size_t blockSize = 16;
+
+/// The largest value, minus infinity if there is none. NaN compares false and
+/// is skipped.
+float maximum(std::span<const float> values) {
+  float best[blockSize];
+  std::fill_n(best, blockSize, minusInfinity);
+  size_t whole = values.size() / blockSize * blockSize;
+  for (size_t i = 0; i < whole; i += blockSize)
+    for (size_t k = 0; k < blockSize; ++k)
+      best[k] = values[i + k] > best[k] ? values[i + k] : best[k];
+  for (size_t i = whole; i < values.size(); ++i)
+    best[0] = values[i] > best[0] ? values[i] : best[0];
+  return *std::max_element(best, best + blockSize);
+}
+
+/// The first place that has `value`, which is there.
+int32_t indexOf(std::span<const float> values, float value) {
+  size_t begin = 0;
+  for (bool found = false; begin + blockSize <= values.size();
+       begin += blockSize) {
+    for (size_t k = 0; k < blockSize; ++k)
+      found |= values[begin + k] == value;
+    if (found)
+      break;
+  }
+  return static_cast<int32_t>(
+      std::find(values.begin() + static_cast<ptrdiff_t>(begin), values.end(),
+                value) -
+      values.begin());
+}
+
 /// log(sum(exp(logits))), without NaN entries.
 double logSum(std::span<const float> logits) {
-  float top = minusInfinity;
-  for (float logit : logits)
-    top = std::max(top, logit); // NaN compares false and is skipped.
+  float top = maximum(logits);
   if (std::isinf(top))
     return top;
   double sum = 0;
@@ -70,9 +102,11 @@ Status SamplingOptions::validate() const {
 }
 
 Sampler::Sampler(const SamplingOptions &options, int64_t vocab)
-    : options(options), logits(static_cast<size_t>(vocab)) {
-  if (options.repetitionPenalty != 1)
-    isSeen.resize(static_cast<size_t>(vocab));
+    : options(options), vocab(static_cast<size_t>(vocab)) {
+  if (options.repetitionPenalty != 1) {
+    isSeen.resize(this->vocab);
+    logits.resize(this->vocab);
+  }
   if (options.temperature != 0)
     candidates.reserve(static_cast<size_t>(vocab));
 }
@@ -96,22 +130,23 @@ void Sampler::observe(int32_t token) {
 }
 
 StatusOr<int32_t> Sampler::sample(std::span<const float> row) {
-  if (row.size() != logits.size())
-    return Status::invalidArgument("expected " + std::to_string(logits.size()) +
+  if (row.size() != vocab)
+    return Status::invalidArgument("expected " + std::to_string(vocab) +
                                    " logits, got " +
                                    std::to_string(row.size()));
-  for (size_t i = 0; i < row.size(); ++i)
-    logits[i] = std::isnan(row[i]) ? minusInfinity : row[i];
-  penalise();
-  int32_t best = largest();
-  float top = logits[static_cast<size_t>(best)];
+  if (!seen.empty()) {
+    std::ranges::copy(row, logits.begin());
+    penalise();
+    row = logits;
+  }
+  float top = maximum(row);
   if (top == minusInfinity)
     return Status::invalidArgument(
         "the logits have no finite value to choose from");
   // An infinite logit is certain, and no number to calculate with.
   if (options.temperature == 0 || std::isinf(top))
-    return best;
-  keepTopK();
+    return indexOf(row, top);
+  keepTopK(row);
   weigh(top);
   keepTopP();
   keepMinP();
@@ -126,18 +161,13 @@ void Sampler::penalise() {
   }
 }
 
-int32_t Sampler::largest() const {
-  // The first of equal ones.
-  return static_cast<int32_t>(std::ranges::max_element(logits) -
-                              logits.begin());
-}
-
 /// Makes the candidates from the logits: those at least as large as the k-th.
-void Sampler::keepTopK() {
+/// NaN compares false and is left out.
+void Sampler::keepTopK(std::span<const float> row) {
   candidates.clear();
-  for (size_t i = 0; i < logits.size(); ++i)
-    if (logits[i] > minusInfinity)
-      candidates.push_back({static_cast<int32_t>(i), logits[i], 0});
+  for (size_t i = 0; i < row.size(); ++i)
+    if (row[i] > minusInfinity)
+      candidates.push_back({static_cast<int32_t>(i), row[i], 0});
   auto k = static_cast<size_t>(options.topK);
   if (k == 0 || k >= candidates.size())
     return;

@@ -73,8 +73,7 @@ private:
 
   Sampler(const SamplingOptions &options, int64_t vocab);
   void penalise();
-  int32_t largest() const;
-  void keepTopK();
+  void keepTopK(std::span<const float> row);
   void weigh(float top);
   double totalWeight() const;
   void keepTopP();
@@ -82,11 +81,12 @@ private:
   int32_t draw();
 
   SamplingOptions options;
+  size_t vocab;
   uint64_t draws = 0; ///< Random numbers taken so far.
   std::vector<int32_t> seen;
   std::vector<uint8_t> isSeen; ///< [vocab], only with a penalty.
   // Kept between calls, so that they allocate nothing.
-  std::vector<float> logits;
+  std::vector<float> logits; ///< [vocab], only with a penalty.
   std::vector<Candidate> candidates;
 };
 

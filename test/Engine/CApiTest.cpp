@@ -38,6 +38,18 @@ protected:
         << clade_last_error();
     ASSERT_EQ(clade_session_create(model, nullptr, &session), CLADE_OK);
   }
+  /// Writes the artifact anew with a tokenizer, and loads it.
+  void addTokenizer() {
+    TearDown();
+    Manifest manifest = toyManifest();
+    manifest.model.checkpoint = folder / "checkpoint";
+    ASSERT_OK(writeArtifact(
+        path, manifest,
+        {toyCode(), toyWeightTable(), {{"tokenizer.json", toyTokenizer()}}}));
+    ASSERT_EQ(clade_model_load(path.c_str(), nullptr, &model), CLADE_OK)
+        << clade_last_error();
+    ASSERT_EQ(clade_session_create(model, nullptr, &session), CLADE_OK);
+  }
   void TearDown() override {
     clade_session_free(session);
     clade_model_free(model);
@@ -196,6 +208,82 @@ TEST_F(CApiTest, Generate) {
   EXPECT_GT(stats.decode_tok_s, 0);
   EXPECT_GT(stats.load_s, 0);
   EXPECT_GT(stats.rss_mb, 1);
+  clade_generation_free(made);
+}
+
+TEST_F(CApiTest, Text) {
+  addTokenizer();
+  CladeModelInfo info;
+  CLADE_INIT(info);
+  ASSERT_EQ(clade_model_info(model, &info), CLADE_OK);
+  EXPECT_EQ(info.has_tokenizer, 1);
+  const std::string text = "A\u00e9BB\u20ac";
+  std::vector<int32_t> expected = {8, 3, 4, 9, 9, 5, 6, 7};
+  std::vector<int32_t> tokens(8);
+  size_t count = 0;
+  // Too little room first.
+  ASSERT_EQ(clade_tokenize(model, text.data(), text.size(), 1, tokens.data(), 2,
+                           &count),
+            CLADE_OK)
+      << clade_last_error();
+  EXPECT_EQ(count, 8u);
+  EXPECT_EQ(tokens, (std::vector<int32_t>{8, 3, 0, 0, 0, 0, 0, 0}));
+  ASSERT_EQ(clade_tokenize(model, text.data(), text.size(), 1, tokens.data(), 8,
+                           &count),
+            CLADE_OK);
+  EXPECT_EQ(tokens, expected);
+  tokens.push_back(1);
+  std::string decoded(100, '?');
+  size_t length = 0;
+  for (int32_t skip : {0, 1}) {
+    ASSERT_EQ(clade_detokenize(model, tokens.data(), tokens.size(), skip,
+                               decoded.data(), decoded.size(), &length),
+              CLADE_OK);
+    EXPECT_EQ(decoded.substr(0, length), text + (skip ? "" : "</s>"));
+  }
+  ASSERT_EQ(clade_tokenize(model, nullptr, 0, 0, nullptr, 0, &count), CLADE_OK);
+  EXPECT_EQ(count, 0u);
+  refuse(clade_tokenize(model, nullptr, 1, 0, nullptr, 0, &count),
+         CLADE_INVALID_ARGUMENT, "'text' is null");
+}
+
+int onText(void *user, const CladeTokenEvent *event) {
+  if (event->text)
+    static_cast<std::string *>(user)->append(event->text, event->text_length);
+  return 0;
+}
+
+TEST_F(CApiTest, StreamedText) {
+  std::vector<int32_t> prompt = toyTokens(5, 1);
+  CladeRequest request;
+  CLADE_INIT(request);
+  request.prompt = prompt.data();
+  request.prompt_length = prompt.size();
+  request.max_tokens = 60;
+  request.temperature = 2;
+  request.want_text = 1;
+  request.ignore_eos = 1;
+  std::string streamed;
+  CladeGeneration *made = nullptr;
+  std::string missing = "'" + path + "' has no 'tokenizer.json'";
+  refuse(clade_generate(session, &request, 1, onText, &streamed, &made),
+         CLADE_NOT_FOUND, missing);
+  size_t count = 0;
+  refuse(clade_tokenize(model, "A", 1, 0, nullptr, 0, &count), CLADE_NOT_FOUND,
+         missing);
+  addTokenizer();
+  ASSERT_EQ(clade_generate(session, &request, 1, onText, &streamed, &made),
+            CLADE_OK)
+      << clade_last_error();
+  const int32_t *tokens = clade_generation_tokens(made, 0, &count);
+  ASSERT_EQ(count, 60u);
+  std::string whole(1000, '?');
+  size_t length = 0;
+  ASSERT_EQ(clade_detokenize(model, tokens, count, 1, whole.data(),
+                             whole.size(), &length),
+            CLADE_OK);
+  EXPECT_EQ(streamed, whole.substr(0, length));
+  EXPECT_GT(length, 20u);
   clade_generation_free(made);
 }
 

@@ -130,6 +130,40 @@ Status clade::rt::test::writeToyCheckpoint(const std::string &path) {
   return writeSafetensors(path + "/model.safetensors", tensors);
 }
 
+std::string clade::rt::test::toyTokenizer() {
+  nlohmann::json vocabulary;
+  // Ids 0 to 2 are special, then come the bytes of 'é' and '€', then letters.
+  std::vector<std::string> tokens = {"<s>",    "</s>",   "<e>",    "<0xC3>",
+                                     "<0xA9>", "<0xE2>", "<0x82>", "<0xAC>"};
+  for (char letter = 'A'; tokens.size() < TOY_VOCAB; ++letter)
+    tokens.push_back(std::string(1, letter));
+  nlohmann::json added = nlohmann::json::array();
+  for (size_t i = 0; i < tokens.size(); ++i)
+    vocabulary[tokens[i]] = i;
+  for (size_t i = 0; i < 3; ++i)
+    added.push_back({{"id", i},
+                     {"content", tokens[i]},
+                     {"single_word", false},
+                     {"lstrip", false},
+                     {"rstrip", false},
+                     {"normalized", false},
+                     {"special", true}});
+  return nlohmann::json{
+      {"version", "1.0"},
+      {"added_tokens", added},
+      {"model",
+       {{"type", "BPE"},
+        {"byte_fallback", true},
+        {"fuse_unk", false},
+        {"vocab", vocabulary},
+        {"merges", nlohmann::json::array()}}},
+      {"decoder",
+       {{"type", "Sequence"},
+        {"decoders", {{{"type", "ByteFallback"}}, {{"type", "Fuse"}}}}}},
+  }
+      .dump();
+}
+
 std::vector<int32_t> clade::rt::test::toyTokens(size_t count, unsigned seed) {
   std::mt19937 random(seed);
   std::vector<int32_t> tokens;

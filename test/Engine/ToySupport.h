@@ -65,6 +65,10 @@ std::string toyWeightTable();
 /// Writes toyWeights() as a checkpoint to the directory `path`.
 Status writeToyCheckpoint(const std::string &path);
 
+/// A tokenizer.json for the toy's vocabulary: letters, and the bytes of
+/// characters that have no token.
+std::string toyTokenizer();
+
 /// Logits [tokens][vocab] of a whole sequence.
 std::vector<std::vector<float>> toyReference(const ToyWeights &weights,
                                              const std::vector<int32_t> &tokens,

@@ -216,6 +216,7 @@ typedef struct CladeRequest {
   size_t num_stop_tokens;
   int32_t ignore_eos;        /**< 1: the model's own tokens do not end the text */
   int32_t log_probabilities; /**< 1: compute those of the chosen tokens */
+  int32_t want_text;         /**< 1: give the callback text as well as tokens */
   float repetition_penalty;  /**< 0 or 1: off */
   float temperature;         /**< 0: the most probable token, always */
   int32_t top_k;             /**< 0: off */
@@ -237,8 +238,9 @@ typedef struct CladeTokenEvent {
   size_t request; /**< index of its request */
   int32_t token;
   float log_probability; /**< if asked for */
-  const char *text;      /**< text that became certain with this token, not zero
-                              terminated; NULL without a tokenizer */
+  const char *text;      /**< text that became certain with this token, whole
+                              characters, not zero terminated; NULL if not asked
+                              for */
   size_t text_length;
   int32_t is_last; /**< 1 for the request's last token */
 } CladeTokenEvent;
