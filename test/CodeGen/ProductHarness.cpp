@@ -1,5 +1,4 @@
-//===- ProductHarness.cpp - Products as callable functions
-//------------------===//
+//===- ProductHarness.cpp - Products as callable functions ----------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -73,63 +72,71 @@ std::unique_ptr<MLIRContext> makeContext() {
   return context;
 }
 
-/// An empty function whose arguments are `pointers` pointers and then `counts`
-/// of type index; the builder is left in its body.
-static func::FuncOp addFunction(OpBuilder &builder, ModuleOp module,
-                                StringRef name, int pointers, int counts) {
-  builder.setInsertionPointToEnd(module.getBody());
+void addFunction(ModuleOp module, StringRef name, int pointers, int counts,
+                 function_ref<void(OpBuilder &, Location, ValueRange)> body) {
+  OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
   SmallVector<Type> types(pointers,
                           LLVM::LLVMPointerType::get(builder.getContext()));
   types.append(counts, builder.getIndexType());
   auto function = func::FuncOp::create(builder, module.getLoc(), name,
                                        builder.getFunctionType(types, {}));
   builder.setInsertionPointToStart(function.addEntryBlock());
+  body(builder, module.getLoc(), function.getArguments());
   func::ReturnOp::create(builder, module.getLoc());
-  builder.setInsertionPointToStart(&function.getBody().front());
-  return function;
 }
 
 void addProductFunction(ModuleOp module, StringRef name, const Target &target,
                         const ProductShape &shape) {
-  OpBuilder builder(module.getContext());
-  func::FuncOp function = addFunction(builder, module, name, 3, 3);
-  ValueRange args = function.getArguments();
-  emitProduct(builder, module.getLoc(), target, shape, args[0], args[1],
-              args[3], args[4], args[5],
-              [&](OpBuilder &b, Location loc, Value row, Value column,
-                  Value sums, Value mask) {
-                Value n = emitIndex(b, loc, shape.n);
-                Value index = emitAdd(b, loc, emitMul(b, loc, row, n), column);
-                emitStore(b, loc, sums, args[2], index, mask);
+  addFunction(module, name, 3, 3,
+              [&](OpBuilder &builder, Location loc, ValueRange args) {
+                emitProduct(builder, loc, target, shape, args[0], args[1],
+                            args[3], args[4], args[5],
+                            [&](OpBuilder &b, Location, Value row, Value column,
+                                Value sums, Value mask) {
+                              Value n = emitIndex(b, loc, shape.n);
+                              Value index = emitAdd(
+                                  b, loc, emitMul(b, loc, row, n), column);
+                              emitStore(b, loc, sums, args[2], index, mask);
+                            });
               });
+}
+
+/// A loop over [0, end) in steps of `step`.
+static void emitLoop(OpBuilder &builder, Location loc, Value end, int64_t step,
+                     function_ref<void(OpBuilder &, Value)> body) {
+  scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0), end,
+                     emitIndex(builder, loc, step), ValueRange{},
+                     [&](OpBuilder &inner, Location, Value i, ValueRange) {
+                       body(inner, i);
+                       scf::YieldOp::create(inner, loc);
+                     });
 }
 
 void addPackFunction(ModuleOp module, StringRef name, const Target &target,
                      Type elementType, int64_t rowTile, int64_t k,
                      int64_t lanes) {
-  OpBuilder builder(module.getContext());
-  Location loc = module.getLoc();
-  func::FuncOp function = addFunction(builder, module, name, 2, 1);
-  ValueRange args = function.getArguments();
-  auto type = VectorType::get(lanes, builder.getF32Type());
-  auto loop = [&](OpBuilder &b, Value end, int64_t step,
-                  function_ref<void(OpBuilder &, Value)> body) {
-    scf::ForOp::create(b, loc, emitIndex(b, loc, 0), end,
-                       emitIndex(b, loc, step), ValueRange{},
-                       [&](OpBuilder &inner, Location, Value i, ValueRange) {
-                         body(inner, i);
-                         scf::YieldOp::create(inner, loc);
-                       });
-  };
+  auto type = VectorType::get(lanes, Float32Type::get(module.getContext()));
   int64_t stride = llvm::alignTo(k, lanes);
-  loop(builder, args[2], 1, [&](OpBuilder &rows, Value row) {
-    Value start = emitMul(rows, loc, row, emitIndex(rows, loc, stride));
-    loop(rows, emitIndex(rows, loc, k), lanes, [&](OpBuilder &b, Value column) {
-      Value x = emitLoad(b, loc, type, args[0], emitAdd(b, loc, start, column));
-      emitStorePacked(b, loc, target, elementType, rowTile, k, args[1], row,
-                      column, x);
-    });
-  });
+  addFunction(
+      module, name, 2, 1,
+      [&](OpBuilder &builder, Location loc, ValueRange args) {
+        emitLoop(builder, loc, args[2], 1, [&](OpBuilder &rows, Value row) {
+          Value start = emitMul(rows, loc, row, emitIndex(rows, loc, stride));
+          Value end = emitIndex(rows, loc, k);
+          emitLoop(rows, loc, end, lanes, [&](OpBuilder &b, Value column) {
+            Value x =
+                emitLoad(b, loc, type, args[0], emitAdd(b, loc, start, column));
+            emitStorePacked(b, loc, target, elementType, rowTile, k, args[1],
+                            row, column, x);
+          });
+        });
+      });
+}
+
+int64_t packedIndex(int64_t row, int64_t column, int64_t k, int64_t tile,
+                    int64_t pack) {
+  return row / tile * tile * llvm::alignTo(k, pack) +
+         column / pack * pack * tile + row % tile * pack + column % pack;
 }
 
 Buffer packMatrix(const std::vector<float> &matrix, int64_t rows, int64_t k,
@@ -143,9 +150,7 @@ Buffer packMatrix(const std::vector<float> &matrix, int64_t rows, int64_t k,
       float value = column < k ? std::numeric_limits<float>::quiet_NaN() : 0;
       if (row < rows && column < k)
         value = matrix[row * k + column];
-      int64_t index = row / tile * tile * paddedK +
-                      column / pack * pack * tile + row % tile * pack +
-                      column % pack;
+      int64_t index = packedIndex(row, column, k, tile, pack);
       if (bf16)
         packed.as<uint16_t>()[index] = roundToBF16(value);
       else

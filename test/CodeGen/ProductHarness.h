@@ -1,5 +1,4 @@
-//===- ProductHarness.h - Products as callable functions ----------*- C++
-//-*-===//
+//===- ProductHarness.h - Products as callable functions --------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -27,7 +26,8 @@
 
 namespace clade::cpu::test {
 
-/// Memory for vectors: 64-byte aligned, zeroed.
+/// Memory for vectors: 64-byte aligned, zeroed, and with at least 64 bytes past
+/// its end that tests may look at.
 class Buffer {
 public:
   explicit Buffer(size_t size)
@@ -73,6 +73,14 @@ using ProductFunction = void(const void *activations, const void *weights,
 /// Packs `numTokens` rows of f32, `rowStride` elements apart.
 using PackFunction = void(const float *x, void *packed, int64_t numTokens);
 
+/// Adds `func @name` whose arguments are `pointers` pointers and then `counts`
+/// of type index.
+void addFunction(mlir::ModuleOp module, llvm::StringRef name, int pointers,
+                 int counts,
+                 llvm::function_ref<void(mlir::OpBuilder &, mlir::Location,
+                                         mlir::ValueRange)>
+                     body);
+
 /// Adds `func @name` with the signature of ProductFunction to `module`.
 void addProductFunction(mlir::ModuleOp module, llvm::StringRef name,
                         const Target &target, const ProductShape &shape);
@@ -85,6 +93,11 @@ void addPackFunction(mlir::ModuleOp module, llvm::StringRef name,
 
 /// A context with every dialect that kernels need.
 std::unique_ptr<mlir::MLIRContext> makeContext();
+
+/// Where element (row, column) of a matrix with `k` columns is in the layout
+/// with `tile` rows of `pack` elements each.
+int64_t packedIndex(int64_t row, int64_t column, int64_t k, int64_t tile,
+                    int64_t pack);
 
 /// Row-major f32 [rows, k] (representable in the element type) to the layout
 /// with `tile` rows of P elements each; rows past the end are set to NaN.

@@ -1,5 +1,4 @@
-//===- ProductTest.cpp - Matrix products against a plain loop
-//---------------===//
+//===- ProductTest.cpp - Matrix products against a plain loop -------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -11,8 +10,14 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "test/CodeGen/KernelTestSupport.h"
 #include "test/CodeGen/ProductHarness.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Verifier.h"
 #include <cmath>
 #include <gtest/gtest.h>
 #include <limits>
@@ -28,7 +33,6 @@ namespace {
 struct Case {
   std::string name;
   const char *cpu;
-  const char *features;
   TokenClass tokens;
   bool bf16;
 };
@@ -40,7 +44,7 @@ struct Product {
   Product(const Case &c, int64_t n, int64_t k, int64_t maxTokens)
       : n(n), k(k), bf16(c.bf16), context(makeContext()) {
     Location loc = UnknownLoc::get(context.get());
-    FailureOr<Target> resolved = Target::resolve(loc, c.cpu, c.features);
+    FailureOr<Target> resolved = Target::resolve(loc, c.cpu);
     if (failed(resolved))
       return;
     target = *resolved;
@@ -169,28 +173,54 @@ TEST_P(ProductTest, SameBitsForEveryClass) {
   EXPECT_EQ(one.run(13, 1), product.run(13, 1));
 }
 
+/// One loop over K a column tile, all sums of a register tile carried through
+/// it, and one multiply-add for each sum and step.
+TEST_P(ProductTest, Skeleton) {
+  const Case &c = GetParam();
+  std::unique_ptr<MLIRContext> context = makeContext();
+  Location loc = UnknownLoc::get(context.get());
+  FailureOr<Target> target = Target::resolve(loc, c.cpu);
+  ASSERT_TRUE(succeeded(target));
+  Type element = c.bf16 ? Type(BFloat16Type::get(context.get()))
+                        : Type(Float32Type::get(context.get()));
+  int64_t rowTile = target->rowTile(c.tokens);
+  int64_t rows = target->registerRows(element, rowTile);
+  int64_t columns = target->columnTile(rows);
+  OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
+  addProductFunction(*module, "product", *target, {100, 50, element, rowTile});
+  ASSERT_TRUE(succeeded(verify(*module)));
+
+  int64_t loops = 0;
+  module->walk([&](scf::ForOp loop) {
+    if (loop.getNumResults() == 0)
+      return;
+    ++loops;
+    EXPECT_EQ(loop.getNumResults(), rows * columns / target->width);
+    int64_t fused = 0, dots = 0, sums = 0;
+    loop.walk([&](Operation *op) {
+      fused += isa<math::FmaOp>(op);
+      dots += isa<LLVM::CallIntrinsicOp>(op);
+      sums += isa<arith::AddFOp>(op);
+    });
+    bool isDot = c.bf16 && target->hasBF16;
+    int64_t steps = loop.getNumResults() * (c.bf16 && !isDot ? 2 : 1);
+    EXPECT_EQ(dots, isDot ? steps : 0);
+    EXPECT_EQ(fused, !isDot && target->hasFMA ? steps : 0);
+    EXPECT_EQ(sums, !isDot && !target->hasFMA ? steps : 0);
+  });
+  EXPECT_EQ(loops, target->panelRows / columns);
+}
+
 std::vector<Case> cases() {
   std::vector<Case> result;
-  struct {
-    const char *name, *cpu, *features;
-  } targets[] = {{"native", "native", ""},
-                 {"v4", "x86-64-v4", ""},
-                 {"v3", "x86-64-v3", ""},
-                 {"v2", "x86-64-v2", ""}};
-  for (auto [name, cpu, features] : targets) {
-    if (StringRef(cpu) == "x86-64-v4" && !__builtin_cpu_supports("avx512vl"))
-      continue;
-    if (StringRef(cpu) == "x86-64-v3" && !__builtin_cpu_supports("avx2"))
-      continue;
+  const char *classes[] = {"One", "Few", "Many"};
+  for (auto [name, cpu] : testCPUs())
     for (TokenClass tokens :
          {TokenClass::One, TokenClass::Few, TokenClass::Many})
-      for (bool bf16 : {false, true}) {
-        const char *kinds[] = {"One", "Few", "Many"};
-        result.push_back(
-            {std::string(name) + kinds[int(tokens)] + (bf16 ? "BF16" : "F32"),
-             cpu, features, tokens, bf16});
-      }
-  }
+      for (bool bf16 : {false, true})
+        result.push_back({std::string(name) + classes[int(tokens)] +
+                              (bf16 ? "BF16" : "F32"),
+                          cpu, tokens, bf16});
   return result;
 }
 

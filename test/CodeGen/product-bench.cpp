@@ -1,4 +1,4 @@
-//===- product-bench.cpp - Products beside the machine's own limits ---------===//
+//===- product-bench.cpp - Products beside the machine's limits -----------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -22,8 +22,8 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/Support/MathExtras.h"
-#include <barrier>
 #include <algorithm>
+#include <barrier>
 #include <chrono>
 #include <cstdio>
 #include <ctime>
@@ -67,17 +67,16 @@ void addProbe(ModuleOp module, StringRef name, VectorType type, int count,
   builder.setInsertionPointToEnd(module.getBody());
   auto function = func::FuncOp::create(
       builder, loc, name,
-      builder.getFunctionType(
-          {LLVM::LLVMPointerType::get(builder.getContext()),
-           builder.getIndexType()},
-          {}));
+      builder.getFunctionType({LLVM::LLVMPointerType::get(builder.getContext()),
+                               builder.getIndexType()},
+                              {}));
   builder.setInsertionPointToStart(function.addEntryBlock());
   Value data = function.getArgument(0);
   SmallVector<Value> carried;
   for (int i = 0; i < count; ++i)
-    carried.push_back(emitLoad(builder, loc, type, data,
-                               emitIndex(builder, loc,
-                                         i * type.getNumElements())));
+    carried.push_back(
+        emitLoad(builder, loc, type, data,
+                 emitIndex(builder, loc, i * type.getNumElements())));
   ValueRange results = emitLoop(
       builder, loc, function.getArgument(1), carried,
       [&](OpBuilder &inner, Value step, MutableArrayRef<Value> values) {
@@ -104,8 +103,8 @@ void addPeak(ModuleOp module, const Target &target, bool bf16) {
              };
              Value x = constant(dot ? pairs : type);
              for (Value &sum : sums)
-               sum = dot ? LLVM::CallIntrinsicOp::create(
-                               b, loc, type, name, ValueRange{sum, x, x})
+               sum = dot ? LLVM::CallIntrinsicOp::create(b, loc, type, name,
+                                                         ValueRange{sum, x, x})
                                .getResult(0)
                          : emitMultiplyAdd(b, loc, target, sum, x, x);
            });
@@ -116,18 +115,18 @@ void addRead(ModuleOp module, const Target &target) {
   Location loc = module.getLoc();
   auto type =
       VectorType::get(target.width, IntegerType::get(module.getContext(), 32));
-  addProbe(module, "read", type, kReadSums,
-           [&](OpBuilder &b, Value data, Value step,
-               MutableArrayRef<Value> sums) {
-             int64_t stride = kReadSums * target.width;
-             Value start = emitMul(b, loc, step, emitIndex(b, loc, stride));
-             for (auto [i, sum] : llvm::enumerate(sums)) {
-               Value index = emitAdd(b, loc, start,
-                                     emitIndex(b, loc, i * target.width));
-               sum = arith::OrIOp::create(
-                   b, loc, sum, emitLoad(b, loc, type, data, index));
-             }
-           });
+  addProbe(
+      module, "read", type, kReadSums,
+      [&](OpBuilder &b, Value data, Value step, MutableArrayRef<Value> sums) {
+        int64_t stride = kReadSums * target.width;
+        Value start = emitMul(b, loc, step, emitIndex(b, loc, stride));
+        for (auto [i, sum] : llvm::enumerate(sums)) {
+          Value index =
+              emitAdd(b, loc, start, emitIndex(b, loc, i * target.width));
+          sum = arith::OrIOp::create(b, loc, sum,
+                                     emitLoad(b, loc, type, data, index));
+        }
+      });
 }
 
 /// Seconds of CPU time that this thread has used.
@@ -162,16 +161,16 @@ using ProbeFunction = void(void *data, int64_t steps);
 struct Bench {
   explicit Bench(const Target &target) : target(target) {}
 
-  std::unique_ptr<LoadedModule>
-  compile(const ProductShape &shape, MLIRContext *context, bool bf16) {
+  std::unique_ptr<LoadedModule> compile(const ProductShape &shape,
+                                        MLIRContext *context, bool bf16) {
     auto start = std::chrono::steady_clock::now();
     OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(context));
     addProductFunction(*module, "product", target, shape);
     FailureOr<SmallVector<char>> object =
         compileToObject(*module, {target.cpu, target.features, 3});
-    compileSeconds = std::chrono::duration<double>(
-                         std::chrono::steady_clock::now() - start)
-                         .count();
+    compileSeconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+            .count();
     if (failed(object))
       return nullptr;
     module = ModuleOp::create(UnknownLoc::get(context));
@@ -189,8 +188,7 @@ struct Bench {
     Type element = bf16 ? Type(BFloat16Type::get(context.get()))
                         : Type(Float32Type::get(context.get()));
     ProductShape shape{n, k, element, target.rowTile(tokens)};
-    std::unique_ptr<LoadedModule> loaded =
-        compile(shape, context.get(), bf16);
+    std::unique_ptr<LoadedModule> loaded = compile(shape, context.get(), bf16);
     if (!loaded)
       return;
     int64_t size = bf16 ? 2 : 4;

@@ -1,5 +1,4 @@
-//===- Compile.cpp - From MLIR to object code
-//-------------------------------===//
+//===- Compile.cpp - From MLIR to object code -----------------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

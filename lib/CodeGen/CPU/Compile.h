@@ -1,5 +1,4 @@
-//===- Compile.h - From MLIR to object code and shared objects ----*- C++
-//-*-===//
+//===- Compile.h - From MLIR to object code and shared objects --*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -43,8 +42,9 @@ struct CompileOptions {
 void registerCompileDialects(mlir::DialectRegistry &registry);
 
 /// Adds the passes that leave only llvm operations. Functions take memrefs as
-/// bare pointers, math on vectors of f32 becomes polynomials (never calls), and
-/// what `target` lacks (fused multiply-add, bf16 conversions) is expanded.
+/// bare pointers, math on vectors becomes polynomials where VectorMath.h says
+/// so, and what `target` lacks (fused multiply-add, bf16 conversions) is
+/// expanded.
 void buildLowerToLLVMPipeline(mlir::OpPassManager &passes,
                               const Target &target);
 

@@ -1,5 +1,4 @@
-//===- PackedStore.cpp - Rows of activations into packed form
-//---------------===//
+//===- PackedStore.cpp - Rows of activations into packed form -------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

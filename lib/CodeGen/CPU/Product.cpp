@@ -1,5 +1,4 @@
-//===- Product.cpp - Matrix products on packed operands
-//---------------------===//
+//===- Product.cpp - Matrix products on packed operands -------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -28,7 +27,9 @@ using namespace mlir;
 namespace clade::cpu {
 
 /// Bytes of activations that the tiles of one row block read for every panel.
-static constexpr int64_t kRowBlockBytes = 512 * 1024;
+/// More than the second-level cache holds: a panel that is used more often is
+/// worth more than activations that are near, as they are read in order.
+static constexpr int64_t kRowBlockBytes = 2 << 20;
 
 namespace {
 

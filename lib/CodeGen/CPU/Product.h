@@ -1,5 +1,4 @@
-//===- Product.h - Matrix products on packed operands -------------*- C++
-//-*-===//
+//===- Product.h - Matrix products on packed operands -----------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -31,7 +30,8 @@ namespace clade::cpu {
 struct ProductShape {
   /// Rows of the weight matrix (outputs) and length of the sums.
   int64_t n, k;
-  /// bf16 or f32, of both operands. Sums are f32.
+  /// bf16 or f32, of both operands. Sums are f32. Where the CPU multiplies bf16
+  /// itself, it takes denormal elements and sums as zero.
   mlir::Type elementType;
   /// MR, one of `Target::rowTile`'s values.
   int64_t rowTile;

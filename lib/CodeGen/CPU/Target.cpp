@@ -1,5 +1,4 @@
-//===- Target.cpp - What CPU kernels are made for
-//---------------------------===//
+//===- Target.cpp - What CPU kernels are made for -------------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -112,7 +111,10 @@ FailureOr<Target> Target::resolve(Location loc, StringRef cpu,
 
   std::unique_ptr<llvm::MCSubtargetInfo> subtarget(
       backend->createMCSubtargetInfo(triple, target.cpu, target.features));
-  if (!subtarget->checkFeatures("+64bit,+sse4.2"))
+  if (!subtarget->checkFeatures("+64bit"))
+    return emitError(loc) << "expected a 64-bit CPU, got '" << target.cpu
+                          << "'";
+  if (!subtarget->checkFeatures("+sse4.2"))
     return emitError(loc) << "expected a CPU with SSE4.2, got '" << target.cpu
                           << "'";
   chooseTile(target, *subtarget);

@@ -1,5 +1,4 @@
-//===- Target.h - What CPU kernels are made for -------------------*- C++
-//-*-===//
+//===- Target.h - What CPU kernels are made for -----------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- VectorHelpers.h - Small pieces of vector code --------------*- C++
-//-*-===//
+//===- VectorHelpers.h - Small pieces of vector code ------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- VectorMath.cpp - Math on vectors without calls
-//-----------------------===//
+//===- VectorMath.cpp - Math on vectors without calls ---------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -25,11 +24,8 @@ namespace clade::cpu {
 
 static bool isApproximated(StringRef name) {
   return llvm::StringSwitch<bool>(name)
-      .Cases({"math.exp", "math.exp2", "math.expm1", "math.log", "math.log2"},
-             true)
-      .Cases({"math.log1p", "math.tanh", "math.erf", "math.erfc", "math.atan",
-              "math.cbrt"},
-             true)
+      .Cases({"math.exp", "math.expm1", "math.log", "math.log2"}, true)
+      .Cases({"math.log1p", "math.tanh", "math.erf"}, true)
       .Default(false);
 }
 
@@ -66,7 +62,6 @@ public:
 
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet set(context);
-    math::populateExpansionPatterns(set, {"exp2"});
     populateMathF32ExpansionPatterns(set, isApproximated);
     populateMathPolynomialApproximationPatterns(set, isApproximated);
     if (!hasFMA)
