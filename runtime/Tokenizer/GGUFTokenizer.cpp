@@ -141,15 +141,32 @@ static Status check(const GGUFVocabulary &source) {
   return Status();
 }
 
+/// The text of a token as the model sees it. GGUF writes SentencePiece's user
+/// defined tokens with spaces, where the text has marks by then.
+static std::string tokenText(const GGUFVocabulary &source, size_t id) {
+  const std::string &token = source.tokens[id];
+  if (source.model != "llama" || source.tokenTypes.empty() ||
+      source.tokenTypes[id] != UserDefined)
+    return token;
+  std::string result;
+  for (char byte : token)
+    if (byte == ' ')
+      result += "\xE2\x96\x81";
+    else
+      result += byte;
+  return result;
+}
+
 static StatusOr<Vocabulary> makeVocabulary(const GGUFVocabulary &source) {
   std::vector<std::pair<std::string, int64_t>> entries;
   entries.reserve(source.tokens.size());
   for (size_t id = 0; id < source.tokens.size(); ++id)
-    entries.emplace_back(source.tokens[id], static_cast<int64_t>(id));
+    entries.emplace_back(tokenText(source, id), static_cast<int64_t>(id));
   return Vocabulary::create(std::move(entries));
 }
 
-/// Control, unknown and user defined tokens are found in the text as they are.
+/// Control and unknown tokens are found in the text as given. So are user
+/// defined ones, but SentencePiece looks for these in the normalized text.
 static StatusOr<AddedTokens> makeAddedTokens(const GGUFVocabulary &source,
                                              const Vocabulary &vocabulary) {
   std::vector<AddedToken> added;
@@ -158,9 +175,10 @@ static StatusOr<AddedTokens> makeAddedTokens(const GGUFVocabulary &source,
     if (type != Unknown && type != Control && type != UserDefined)
       continue;
     AddedToken token;
-    token.content = source.tokens[id];
+    token.content = tokenText(source, id);
     token.id = static_cast<int32_t>(id);
     token.special = type != UserDefined;
+    token.normalized = type == UserDefined && source.model == "llama";
     added.push_back(std::move(token));
   }
   return AddedTokens::create(std::move(added), vocabulary, nullptr);

@@ -55,9 +55,7 @@ Vocabulary::create(std::vector<std::pair<std::string, int64_t>> entries,
 //===----------------------------------------------------------------------===//
 
 ByteTrie::ByteTrie(std::vector<Entry> entries) {
-  std::stable_sort(
-      entries.begin(), entries.end(),
-      [](const Entry &a, const Entry &b) { return a.first < b.first; });
+  std::sort(entries.begin(), entries.end());
   nodes.emplace_back();
   // Breadth first, so that the children of a node lie together. A range is the
   // entries below a node: begin, end, depth; ranges[i] belongs to nodes[i].

@@ -69,8 +69,8 @@ private:
   size_t longest = 0;
 };
 
-/// A prefix tree over byte strings, each with a value (the first given for a
-/// string counts). Nodes' children lie together, sorted.
+/// A prefix tree over byte strings, each with a value (the lowest for a string
+/// counts). Nodes' children lie together, sorted.
 class ByteTrie {
 public:
   using Entry = std::pair<std::string_view, int32_t>;

@@ -79,9 +79,12 @@ TEST(GGUFTokenizer, BytesForUnknownCharacters) {
 TEST(GGUFTokenizer, TokensInTheText) {
   auto tokenizer = build(sentencePiece());
   ASSERT_TRUE(tokenizer);
-  // Text after a token starts with a mark again.
+  // Text after a control token starts with a mark again.
   EXPECT_EQ(encode(*tokenizer, "a</s>b"), Ids({1, 263, 2, 259, 261}));
-  EXPECT_EQ(encode(*tokenizer, "a  b"), Ids({1, 263, 264, 259, 261}));
+  // User defined tokens are part of the text, in either way of writing.
+  EXPECT_EQ(encode(*tokenizer, "a  b"), Ids({1, 263, 264, 261}));
+  EXPECT_EQ(encode(*tokenizer, "a▁▁b"), Ids({1, 263, 264, 261}));
+  EXPECT_EQ(decode(*tokenizer, {1, 263, 264, 261}), "a  b");
   EXPECT_TRUE(tokenizer->isSpecial(1));
   EXPECT_FALSE(tokenizer->isSpecial(264));
 }

@@ -13,7 +13,9 @@
 
 #include "TokenizerSupport.h"
 
+#include <atomic>
 #include <chrono>
+#include <thread>
 
 using namespace clade::rt;
 using namespace clade::test;
@@ -164,6 +166,28 @@ TEST(Tokenizer, LongWords) {
   double small = encodingTime(*bpe, text.substr(0, 1 << 20));
   double large = encodingTime(*bpe, text);
   EXPECT_LT(large, 10 * small + 0.1);
+}
+
+TEST(Tokenizer, UsedBySeveralThreads) {
+  auto tokenizer = load(document(
+      {{"pre_tokenizer", R"({"type": "Split", "pattern": {"Regex": "\\s+"},
+          "behavior": "Removed", "invert": false})"}}));
+  ASSERT_TRUE(tokenizer);
+  std::string text;
+  for (int i = 0; i < 2000; ++i)
+    text += i % 3 ? "abb " : "ba ";
+  Ids expected = encode(*tokenizer, text);
+  std::vector<std::thread> threads;
+  std::atomic<int> matches = 0;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] {
+      auto ids = tokenizer->encode(text);
+      matches +=
+          ids.ok() && *ids == expected && tokenizer->decode(expected).ok();
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+  EXPECT_EQ(matches, 4);
 }
 
 TEST(Tokenizer, LeftmostMergeOfTheBestRankComesFirst) {

@@ -68,42 +68,74 @@ def report(name, text, want, got):
         print(f"  error: {got['error']}")
 
 
-def compare(dump, name, path, texts, keep_going):
-    """Compares one file's tokenizers; the number of different texts."""
-    tokenizer = tokenizers.Tokenizer.from_file(path)
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    failures = 0
-    with tempfile.TemporaryDirectory() as folder:
-        texts_path = os.path.join(folder, "texts.json")
-        with open(texts_path, "w", encoding="ascii") as file:
-            json.dump([base64.b64encode(text).decode() for text in texts], file)
-        results = actual(dump, [path], texts_path)
-        streamed = actual(dump, ["--stream", path], texts_path)
-    if len(results) != len(texts) or len(streamed) != len(texts):
-        sys.exit(f"{name}: {len(texts)} texts, but {len(results)} and {len(streamed)} results")
-    for text, got, stream in zip(texts, results, streamed):
-        want = expected(tokenizer, text)
-        # A stream keeps characters that a bad run of byte tokens loses; the text
-        # then holds U+FFFD. Everywhere else it gives the same.
-        if "\ufffd" in (want["full"] or ""):
-            stream = want
-        for result in (got, stream):
-            if not same(want, result):
-                report(name, text, want, result)
+class Comparison:
+    """Runs the texts through both tokenizers and counts the differences."""
+
+    def __init__(self, dump, texts, keep_going):
+        self.dump = dump
+        self.texts = texts
+        self.keep_going = keep_going
+        self.failures = 0
+        self.runs = 0
+
+    def compare(self, name, tokenizer, arguments):
+        """Compares the library's tokenizer with what the arguments of dump load."""
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        texts = self.texts
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "texts.json")
+            with open(path, "w", encoding="ascii") as file:
+                json.dump([base64.b64encode(text).decode() for text in texts], file)
+            results = actual(self.dump, arguments, path)
+            streamed = actual(self.dump, ["--stream", *arguments], path)
+        if len(results) != len(texts) or len(streamed) != len(texts):
+            sys.exit(f"{name}: {len(texts)} texts, but {len(results)} and {len(streamed)} results")
+        failures = 0
+        for text, got, stream in zip(texts, results, streamed):
+            want = expected(tokenizer, text)
+            # A stream keeps characters that a bad run of byte tokens loses; the text
+            # then holds U+FFFD. Everywhere else it gives the same.
+            if "\ufffd" in (want["full"] or ""):
+                stream = want
+            wrong = [result for result in (got, stream) if not same(want, result)]
+            if wrong:
+                report(name, text, want, wrong[0])
                 failures += 1
-                break
-        if failures and not keep_going:
-            break
-    print(f"{name}: {len(texts)} texts, " + (f"{failures} different" if failures else "identical"),
-          flush=True)
-    return failures
+                if not self.keep_going:
+                    break
+        self.failures += failures
+        self.runs += 1
+        outcome = f"{failures} different" if failures else "identical"
+        print(f"{name}: {len(texts)} texts, {outcome}", flush=True)
+
+    def compare_file(self, name, path):
+        self.compare(name, tokenizers.Tokenizer.from_file(path), [path])
+
+    def compare_gguf(self, name, tokenizer, vocabulary):
+        """`vocabulary` is what tokenizer.ggml.* says, without that prefix."""
+        with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+            json.dump(vocabulary, file)
+            file.flush()
+            self.compare(name, tokenizer, ["--gguf", file.name])
+
+
+def gguf_vocabulary(path):
+    """The tokenizer's metadata of a GGUF file."""
+    import gguf
+    prefix = "tokenizer.ggml."
+    fields = gguf.GGUFReader(path).fields
+    return {key[len(prefix):]: field.contents() for key, field in fields.items()
+            if key.startswith(prefix)}
 
 
 def main():
     parser = argparse.ArgumentParser(description="Compares Clade's tokenizer with the library.")
     parser.add_argument("dump", help="the program tokenizer-dump")
     parser.add_argument("files", nargs="*", help="tokenizer.json files to compare as well")
+    parser.add_argument("--gguf", nargs=2, action="append", default=[],
+                        metavar=("GGUF", "JSON"),
+                        help="a GGUF file, and the tokenizer.json of the same model")
     parser.add_argument("--texts", type=int, default=12000, help="how many texts")
     parser.add_argument("--every-character", action="store_true",
                         help="also texts with every assigned character of Unicode")
@@ -114,15 +146,22 @@ def main():
     texts = strings.texts(options.texts)
     if options.every_character:
         texts += strings.every_character()
-    failures = 0
+    run = Comparison(options.dump, texts, options.keep_going)
     with tempfile.TemporaryDirectory() as folder:
-        paths = [(name, path) for name, path in kinds.write_all(folder, options.only)]
-        paths += [(path, path) for path in options.files]
-        for name, path in paths:
-            failures += compare(options.dump, name, path, texts, options.keep_going)
-    if not paths:
+        for name, path in kinds.write_all(folder, options.only):
+            run.compare_file(name, path)
+    for name, tokenizer, vocabulary in kinds.gguf_kinds(options.only):
+        run.compare_gguf(name, tokenizer, vocabulary)
+    for path in options.files:
+        run.compare_file(path, path)
+    # GGUF keeps SentencePiece's longest tokens of spaces whole, tokenizer.json builds
+    # spaces from merges; beyond the longest token these are not the same.
+    run.texts = [text for text in texts if b" " * 32 not in text]
+    for path, json_path in options.gguf:
+        run.compare_gguf(path, tokenizers.Tokenizer.from_file(json_path), gguf_vocabulary(path))
+    if not run.runs:
         sys.exit("nothing to compare")
-    sys.exit(1 if failures else 0)
+    sys.exit(1 if run.failures else 0)
 
 
 if __name__ == "__main__":

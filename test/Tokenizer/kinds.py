@@ -10,6 +10,7 @@
 #
 #===----------------------------------------------------------------------===#
 
+import json
 import os
 import random
 
@@ -21,12 +22,15 @@ import strings
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
           r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 QWEN2 = LLAMA3.replace("{1,3}", "")
+QWEN35 = QWEN2.replace(r"?\p{L}+", r"?[\p{L}\p{M}]+").replace(
+    r"[^\s\p{L}\p{N}]", r"[^\s\p{L}\p{M}\p{N}]")
 CL100K = (r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+"
           r"| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s")
 O200K = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
          r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+"
          r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}"
          r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+TEKKEN = O200K.replace("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", "").replace("{1,3}", "")
 KIMI = (r"[\p{Han}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*"
         r"[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}"
         r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
@@ -142,10 +146,6 @@ def normalized_bytes():
     return added_tokens(tokenizer)
 
 
-def with_byte_tokens(tokenizer_json_vocab):
-    return {token: i for i, token in enumerate(tokenizer_json_vocab)}
-
-
 def byte_fallback_bpe(normalizer, pre_tokenizer, decoder, **options):
     """SentencePiece's BPE as tokenizer.json has it."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
@@ -158,9 +158,7 @@ def byte_fallback_bpe(normalizer, pre_tokenizer, decoder, **options):
         special_tokens=["<pad>", "<eos>", "<bos>", "<unk>", *BYTE_TOKENS])
     tokenizer.train_from_iterator(ascii_only, trainer)
     # Byte tokens belong to the vocabulary, but are not added tokens.
-    trained = Tokenizer.from_str(tokenizer.to_str())
-    import json
-    state = json.loads(trained.to_str())
+    state = json.loads(tokenizer.to_str())
     state["added_tokens"] = state["added_tokens"][:4]
     state["model"].update(byte_fallback=True, fuse_unk=True, **options)
     tokenizer = Tokenizer.from_str(json.dumps(state))
@@ -271,7 +269,6 @@ def unigram(normalizer, pre_tokenizer, decoder, byte_fallback=False):
         special_tokens=["<pad>", "</s>", "<unk>", *(BYTE_TOKENS if byte_fallback else [])])
     tokenizer.train_from_iterator(corpus(), trainer)
     if byte_fallback:
-        import json
         state = json.loads(tokenizer.to_str())
         state["added_tokens"] = state["added_tokens"][:3]
         state["model"]["byte_fallback"] = True
@@ -347,3 +344,30 @@ def write_all(folder, only=None):
         path = os.path.join(folder, name + ".json")
         make().save(path)
         yield name, path
+
+
+def gguf_kinds(only=None):
+    """Byte-level tokenizers with the GGUF metadata of the same: name, tokenizer, metadata."""
+    gpt2_words = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    splits = {
+        "gpt-2": gpt2_words, "llama-bpe": split_byte_level([LLAMA3]),
+        "qwen2": split_byte_level([QWEN2]), "qwen35": split_byte_level([QWEN35]),
+        "gpt-4o": split_byte_level([O200K]), "tekken": split_byte_level([TEKKEN]),
+        "deepseek-v3": split_byte_level(DEEPSEEK),
+        "starcoder": pre_tokenizers.Sequence([digits, gpt2_words])}
+    for pre, splitter in splits.items():
+        if only and only not in "gguf " + pre:
+            continue
+        ignores_merges = pre in ("llama-bpe", "tekken")
+        tokenizer = byte_level_bpe(splitter, ignore_merges=ignores_merges)
+        if ignores_merges:
+            tokenizer.post_processor = processors.TemplateProcessing(
+                single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", 0)])
+        model = json.loads(tokenizer.to_str())["model"]
+        tokens = sorted(model["vocab"], key=model["vocab"].get)
+        special = tokenizer.get_added_tokens_decoder()
+        yield "gguf " + pre, tokenizer, {
+            "model": "gpt2", "pre": pre, "tokens": tokens,
+            "token_type": [3 if i in special else 1 for i in range(len(tokens))],
+            "merges": [" ".join(merge) for merge in model["merges"]], "bos_token_id": 0}
