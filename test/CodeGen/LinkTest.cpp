@@ -159,9 +159,9 @@ TEST_F(LinkTest, ThreadsTakeTurns) {
   for (int i = 0; i < 4; ++i)
     threads.emplace_back([&, i] {
       MLIRContext own;
-      results[i] = succeeded(
-          linkSharedObject(UnknownLoc::get(&own), reference(one),
-                           path("t" + std::to_string(i) + ".so"), {"one"}));
+      results[i] =
+          succeeded(linkSharedObject(UnknownLoc::get(&own), reference(one),
+                                     path(std::to_string(i) + ".so"), {"one"}));
     });
   for (std::thread &thread : threads)
     thread.join();

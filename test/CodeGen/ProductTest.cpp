@@ -218,9 +218,9 @@ std::vector<Case> cases() {
     for (TokenClass tokens :
          {TokenClass::One, TokenClass::Few, TokenClass::Many})
       for (bool bf16 : {false, true})
-        result.push_back({std::string(name) + classes[int(tokens)] +
-                              (bf16 ? "BF16" : "F32"),
-                          cpu, tokens, bf16});
+        result.push_back(
+            {std::string(name) + classes[int(tokens)] + (bf16 ? "BF16" : "F32"),
+             cpu, tokens, bf16});
   return result;
 }
 
