@@ -195,8 +195,9 @@ void Layout::writeFill(const Doc &doc, unsigned tail) {
     if (index > 0 || doc.breaksAtStart) {
       bool fitsHere = fits(gap + part.width + behind);
       bool fitsBelow = base + part.width + behind <= maxColumns;
-      // A first part that must break anyway begins where it is.
-      if (!fitsHere && (fitsBelow || index > 0) && column > base)
+      // A first part that must break anyway begins where it is, if it can.
+      bool beginsHere = index == 0 && !fitsBelow && fits(part.head);
+      if (!fitsHere && !beginsHere && column > base)
         newLine(base);
       else if (gap)
         writeText(" ");

@@ -65,7 +65,7 @@ int32_t clade_api_version(void) { return CLADE_API_VERSION; }
 
 const char *clade_last_error(void) { return lastError.c_str(); }
 
-const char *clade_status_name(CladeStatus status) {
+const char *clade_status_name(int status) {
   switch (status) {
   case CLADE_OK:
     return "ok";

@@ -74,8 +74,9 @@ typedef enum CladeStatus {
  *  Valid until this thread's next call that fails. */
 CLADE_API const char *clade_last_error(void);
 
-/** Such as "invalid argument". Never NULL. */
-CLADE_API const char *clade_status_name(CladeStatus status);
+/** The name of a CladeStatus, such as "invalid argument"; "unknown status" for
+ *  any other number. Never NULL. */
+CLADE_API const char *clade_status_name(int status);
 
 /*===-- Models ------------------------------------------------------------===*/
 

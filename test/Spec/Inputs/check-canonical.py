@@ -3,17 +3,24 @@
 The canonical form of each file must parse to the same tree, be its own canonical
 form, have the comments of the file, and no line over 100 columns but comments.
 """
+import argparse
 import os
 import re
 import subprocess
 import sys
 
-TOOL, FOLDER, FILES = sys.argv[1], sys.argv[2], sys.argv[3:]
 MAX_COLUMNS = 100
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--exactly", action="store_true", help="the files must be canonical")
+parser.add_argument("tool", help="clade-translate")
+parser.add_argument("folder", help="for copies")
+parser.add_argument("files", nargs="+")
+args = parser.parse_args()
 
 
 def translate(option, path):
-    result = subprocess.run([TOOL, option, path], capture_output=True, text=True, check=False)
+    result = subprocess.run([args.tool, option, path], capture_output=True, text=True, check=False)
     if result.returncode:
         sys.exit(f"{path}: {result.stderr}")
     return result.stdout
@@ -28,7 +35,7 @@ def check(path):
     with open(path, encoding="utf-8") as file:
         original = file.read()
     once = translate("--parse-spec", path)
-    copy = os.path.join(FOLDER, os.path.basename(path))
+    copy = os.path.join(args.folder, os.path.basename(path) + ".out")
     with open(copy, "w", encoding="utf-8") as file:
         file.write(once)
     twice = translate("--parse-spec", copy)
@@ -36,6 +43,8 @@ def check(path):
         return "the canonical form means something else"
     if once != twice:
         return "the canonical form is not stable"
+    if args.exactly and original != once:
+        return f"the canonical form is another:\n{once}"
     if comments(original) != comments(once):
         return "a comment is lost"
     for number, line in enumerate(once.splitlines(), 1):
@@ -44,6 +53,6 @@ def check(path):
     return None
 
 
-failures = [f"{path}: {problem}" for path in FILES if (problem := check(path))]
-print("\n".join(failures) or f"checked {len(FILES)} files")
-sys.exit(bool(failures) or not FILES)
+failures = [f"{path}: {problem}" for path in args.files if (problem := check(path))]
+print("\n".join(failures) or f"checked {len(args.files)} files")
+sys.exit(bool(failures))
