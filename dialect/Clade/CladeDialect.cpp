@@ -46,7 +46,8 @@ void CladeDialect::initialize() {
 //===----------------------------------------------------------------------===//
 
 /// axis ::= name [ `=` integer ]
-static ParseResult parseAxis(AsmParser &parser, SmallVectorImpl<StringAttr> &names,
+static ParseResult parseAxis(AsmParser &parser,
+                             SmallVectorImpl<StringAttr> &names,
                              SmallVectorImpl<int64_t> &shape) {
   std::string name;
   if (parser.parseKeywordOrString(&name))
@@ -57,7 +58,8 @@ static ParseResult parseAxis(AsmParser &parser, SmallVectorImpl<StringAttr> &nam
     if (parser.parseInteger(size))
       return failure();
     if (size < 0)
-      return parser.emitError(loc) << "expected a size of at least 0, got " << size;
+      return parser.emitError(loc)
+             << "expected a size of at least 0, got " << size;
   }
   names.push_back(StringAttr::get(parser.getContext(), name));
   shape.push_back(size);
@@ -71,65 +73,81 @@ Type NamedTensorType::parse(AsmParser &parser) {
   Attribute layout;
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseLess() ||
-      parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&] { return parseAxis(parser, names, shape); }) ||
+      parser.parseCommaSeparatedList(
+          AsmParser::Delimiter::Square,
+          [&] { return parseAxis(parser, names, shape); }) ||
       parser.parseComma() || parser.parseType(elementType))
     return {};
   if (succeeded(parser.parseOptionalComma()) && parser.parseAttribute(layout))
     return {};
   if (parser.parseGreater())
     return {};
-  return parser.getChecked<NamedTensorType>(loc, parser.getContext(), names, shape, elementType, layout);
+  return parser.getChecked<NamedTensorType>(loc, parser.getContext(), names,
+                                            shape, elementType, layout);
 }
 
 void NamedTensorType::print(AsmPrinter &printer) const {
   printer << "<[";
-  llvm::interleaveComma(llvm::zip_equal(getNames(), getShape()), printer, [&](auto axis) {
-    auto [name, size] = axis;
-    printer.printKeywordOrString(name.getValue());
-    if (!ShapedType::isDynamic(size))
-      printer << " = " << size;
-  });
+  llvm::interleaveComma(llvm::zip_equal(getNames(), getShape()), printer,
+                        [&](auto axis) {
+                          auto [name, size] = axis;
+                          printer.printKeywordOrString(name.getValue());
+                          if (!ShapedType::isDynamic(size))
+                            printer << " = " << size;
+                        });
   printer << "], " << getElementType();
   if (getLayout())
     printer << ", " << getLayout();
   printer << ">";
 }
 
-LogicalResult NamedTensorType::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<StringAttr> names,
-                                 ArrayRef<int64_t> shape, Type elementType, Attribute layout) {
+LogicalResult
+NamedTensorType::verify(function_ref<InFlightDiagnostic()> emitError,
+                        ArrayRef<StringAttr> names, ArrayRef<int64_t> shape,
+                        Type elementType, Attribute layout) {
   // tensor_c2
   if (!elementType.isIntOrFloat())
-    return emitError() << "expected an integer or float element type, got " << elementType;
+    return emitError() << "expected an integer or float element type, got "
+                       << elementType;
   // tensor_c3
   if (layout && !isa<PanelsAttr>(layout))
-    return emitError() << "expected a packed layout such as #clade.panels<…>, got " << layout;
+    return emitError()
+           << "expected a packed layout such as #clade.panels<…>, got "
+           << layout;
   // tensor_c1
   for (auto [place, name] : llvm::enumerate(names))
     if (place > 0 && (name == tokenAxis || name == selectedAxis))
-      return emitError() << "expected the sequence axis '" << name.getValue() << "' to be first";
+      return emitError() << "expected the sequence axis '" << name.getValue()
+                         << "' to be first";
   // tensor_c4
   int64_t count = 1;
   for (int64_t size : shape)
-    if (!ShapedType::isDynamic(size) && llvm::MulOverflow(count, std::max<int64_t>(size, 1), count))
-      return emitError() << "expected a number of elements that fits in 63 bits";
+    if (!ShapedType::isDynamic(size) &&
+        llvm::MulOverflow(count, std::max<int64_t>(size, 1), count))
+      return emitError()
+             << "expected a number of elements that fits in 63 bits";
   return success();
 }
 
-LogicalResult PanelsAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows, int64_t inner) {
+LogicalResult PanelsAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 int64_t rows, int64_t inner) {
   // panels_c1
   if (rows < 1 || inner < 1)
-    return emitError() << "expected rows and inner of at least 1, got " << rows << " and " << inner;
+    return emitError() << "expected rows and inner of at least 1, got " << rows
+                       << " and " << inner;
   return success();
 }
 
 int64_t NamedTensorType::find(StringRef name) const {
   auto names = getNames();
-  auto it = llvm::find_if(names, [&](StringAttr axis) { return axis.getValue() == name; });
+  auto it = llvm::find_if(
+      names, [&](StringAttr axis) { return axis.getValue() == name; });
   return it == names.end() ? -1 : it - names.begin();
 }
 
 bool NamedTensorType::hasSequence() const {
-  return getRank() > 0 && (getNames()[0] == tokenAxis || getNames()[0] == selectedAxis);
+  return getRank() > 0 &&
+         (getNames()[0] == tokenAxis || getNames()[0] == selectedAxis);
 }
 
 int64_t NamedTensorType::getNumFeatures() const {
@@ -143,14 +161,17 @@ int64_t NamedTensorType::getNumFeatures() const {
 }
 
 NamedTensorType NamedTensorType::withElementType(Type type) const {
-  return NamedTensorType::get(getContext(), getNames(), getShape(), type, getLayout());
+  return NamedTensorType::get(getContext(), getNames(), getShape(), type,
+                              getLayout());
 }
 
-NamedTensorType NamedTensorType::withFeatures(ArrayRef<StringAttr> names, ArrayRef<int64_t> shape) const {
+NamedTensorType NamedTensorType::withFeatures(ArrayRef<StringAttr> names,
+                                              ArrayRef<int64_t> shape) const {
   int64_t kept = getNumSequenceAxes();
   SmallVector<StringAttr> allNames(getNames().take_front(kept));
   SmallVector<int64_t> allShape(getShape().take_front(kept));
   llvm::append_range(allNames, names);
   llvm::append_range(allShape, shape);
-  return NamedTensorType::get(getContext(), allNames, allShape, getElementType(), Attribute());
+  return NamedTensorType::get(getContext(), allNames, allShape,
+                              getElementType(), Attribute());
 }

@@ -1,4 +1,4 @@
-//===- CladeDialect.h - The compute dialect -----------------------*- C++ -*-===//
+//===- CladeDialect.h - The compute dialect ---------------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

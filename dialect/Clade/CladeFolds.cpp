@@ -17,7 +17,9 @@ using namespace clade;
 /// Whether every value of float type `from` is one of float type `to`.
 static bool holds(Type to, Type from) {
   auto narrow = dyn_cast<FloatType>(from), wide = dyn_cast<FloatType>(to);
-  return narrow && wide && llvm::APFloat::isRepresentableBy(narrow.getFloatSemantics(), wide.getFloatSemantics());
+  return narrow && wide &&
+         llvm::APFloat::isRepresentableBy(narrow.getFloatSemantics(),
+                                          wide.getFloatSemantics());
 }
 
 OpFoldResult CastOp::fold(FoldAdaptor) {
@@ -26,7 +28,8 @@ OpFoldResult CastOp::fold(FoldAdaptor) {
   // round(f32(x)) is x: widening is exact.
   if (auto inner = getInput().getDefiningOp<CastOp>())
     if (inner.getInput().getType() == getResult().getType() &&
-        holds(getInput().getType().getElementType(), getResult().getType().getElementType()))
+        holds(getInput().getType().getElementType(),
+              getResult().getType().getElementType()))
       return inner.getInput();
   return {};
 }

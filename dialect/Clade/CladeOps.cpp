@@ -22,23 +22,27 @@ using namespace clade;
 
 LogicalResult ParamOp::verifySymbolUses(SymbolTableCollection &symbols) {
   // param_c1
-  auto map = symbols.lookupNearestSymbolFrom<wmap::FuncOp>(*this, getNameAttr());
+  auto map =
+      symbols.lookupNearestSymbolFrom<wmap::FuncOp>(*this, getNameAttr());
   if (!map)
-    return emitOpError() << "expected '@" << getName() << "' to name a wmap.func";
+    return emitOpError() << "expected '@" << getName()
+                         << "' to name a wmap.func";
   // param_c2
   NamedTensorType type = getResult().getType();
   auto value = dyn_cast<RankedTensorType>(map.getResultType());
   if (!value || value.getElementType() != type.getElementType())
-    return emitOpError() << "expected element type " << type.getElementType() << ", got " << map.getResultType()
-                         << " from '@" << getName() << "'";
+    return emitOpError() << "expected element type " << type.getElementType()
+                         << ", got " << map.getResultType() << " from '@"
+                         << getName() << "'";
   int64_t wanted = type.getNumFeatures();
   if (ShapedType::isDynamic(wanted) || type.hasSequence())
     return emitOpError() << "expected a size for each axis, got " << type;
   if (auto panels = dyn_cast_or_null<PanelsAttr>(type.getLayout()))
     wanted = panels.getPackedSize(type);
   if (value.getNumElements() != wanted)
-    return emitOpError() << "expected " << wanted << " elements for " << type << ", got " << map.getResultType()
-                         << " from '@" << getName() << "'";
+    return emitOpError() << "expected " << wanted << " elements for " << type
+                         << ", got " << map.getResultType() << " from '@"
+                         << getName() << "'";
   return success();
 }
 
@@ -52,35 +56,42 @@ LogicalResult ScheduleOp::verifySymbolUses(SymbolTableCollection &symbols) {
       return emitOpError() << "expected '" << name << "' to name a function";
     // schedule_c3
     if (first && function.getFunctionType() != first)
-      return emitOpError() << "expected kind '" << name << "' to have type " << first << ", got "
-                           << function.getFunctionType();
+      return emitOpError() << "expected kind '" << name << "' to have type "
+                           << first << ", got " << function.getFunctionType();
     first = function.getFunctionType();
   }
   // schedule_c2
   int32_t numKinds = getKinds().size();
   for (auto [layer, row] : llvm::enumerate(getRows()))
     if (row < 0 || row >= numKinds)
-      return emitOpError() << "expected row " << layer << " to be the index of one of " << numKinds << " kinds, got "
-                           << row;
+      return emitOpError() << "expected row " << layer
+                           << " to be the index of one of " << numKinds
+                           << " kinds, got " << row;
   return success();
 }
 
 LogicalResult LayersOp::verifySymbolUses(SymbolTableCollection &symbols) {
   // layers_c1
-  auto schedule = symbols.lookupNearestSymbolFrom<ScheduleOp>(*this, getScheduleAttr());
+  auto schedule =
+      symbols.lookupNearestSymbolFrom<ScheduleOp>(*this, getScheduleAttr());
   if (!schedule)
-    return emitOpError() << "expected '@" << getSchedule() << "' to name a clade.schedule";
+    return emitOpError() << "expected '@" << getSchedule()
+                         << "' to name a clade.schedule";
   // layers_c3
   if (getResults().size() > getInputs().size() ||
-      !llvm::equal(getInputs().take_front(getResults().size()).getTypes(), getResultTypes()))
-    return emitOpError() << "expected the first operands to have the types of the results";
+      !llvm::equal(getInputs().take_front(getResults().size()).getTypes(),
+                   getResultTypes()))
+    return emitOpError()
+           << "expected the first operands to have the types of the results";
   // layers_c2
   for (Attribute kind : schedule.getKinds()) {
-    auto function = symbols.lookupNearestSymbolFrom<func::FuncOp>(*this, cast<FlatSymbolRefAttr>(kind));
+    auto function = symbols.lookupNearestSymbolFrom<func::FuncOp>(
+        *this, cast<FlatSymbolRefAttr>(kind));
     if (function && function.getFunctionType() !=
-                        FunctionType::get(getContext(), getInputs().getTypes(), getResultTypes()))
-      return emitOpError() << "expected operands and results of the type of '" << kind << "', "
-                           << function.getFunctionType();
+                        FunctionType::get(getContext(), getInputs().getTypes(),
+                                          getResultTypes()))
+      return emitOpError() << "expected operands and results of the type of '"
+                           << kind << "', " << function.getFunctionType();
   }
   return success();
 }

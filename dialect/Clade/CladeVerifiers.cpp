@@ -17,7 +17,8 @@
 using namespace mlir;
 using namespace clade;
 
-/// Whether two types have the same axes, in the same order and of the same sizes.
+/// Whether two types have the same axes, in the same order and of the same
+/// sizes.
 static bool sameAxes(NamedTensorType a, NamedTensorType b) {
   return a.getNames() == b.getNames() && a.getShape() == b.getShape();
 }
@@ -26,19 +27,24 @@ static bool sameAxes(NamedTensorType a, NamedTensorType b) {
 static bool sameSequence(NamedTensorType a, NamedTensorType b) {
   if (a.hasSequence() != b.hasSequence())
     return false;
-  return !a.hasSequence() || (a.getNames()[0] == b.getNames()[0] && a.getShape()[0] == b.getShape()[0]);
+  return !a.hasSequence() || (a.getNames()[0] == b.getNames()[0] &&
+                              a.getShape()[0] == b.getShape()[0]);
 }
 
 /// Whether the first axis is `token`: the tensor has a value for every token.
-static bool hasTokens(NamedTensorType type) { return type.getRank() > 0 && type.getNames()[0] == tokenAxis; }
+static bool hasTokens(NamedTensorType type) {
+  return type.getRank() > 0 && type.getNames()[0] == tokenAxis;
+}
 
 /// Ops that find axes by name need names that differ.
-static LogicalResult expectDistinctAxes(Operation *op, ArrayRef<NamedTensorType> types) {
+static LogicalResult expectDistinctAxes(Operation *op,
+                                        ArrayRef<NamedTensorType> types) {
   for (NamedTensorType type : types) {
     llvm::SmallDenseSet<StringAttr> seen;
     for (StringAttr name : type.getNames())
       if (!seen.insert(name).second)
-        return op->emitOpError() << "expected axes that differ in their names, got " << type;
+        return op->emitOpError()
+               << "expected axes that differ in their names, got " << type;
   }
   return success();
 }
@@ -48,11 +54,13 @@ static bool differ(int64_t a, int64_t b) {
   return !ShapedType::isDynamic(a) && !ShapedType::isDynamic(b) && a != b;
 }
 
-static LogicalResult expectSameAxes(Operation *op, NamedTensorType operand, NamedTensorType result) {
+static LogicalResult expectSameAxes(Operation *op, NamedTensorType operand,
+                                    NamedTensorType result) {
   if (sameAxes(operand, result))
     return success();
-  return op->emitOpError() << "expected operand and result to have the same axes, got " << operand << " and "
-                           << result;
+  return op->emitOpError()
+         << "expected operand and result to have the same axes, got " << operand
+         << " and " << result;
 }
 
 int64_t PanelsAttr::getPackedSize(NamedTensorType type) {
@@ -60,7 +68,8 @@ int64_t PanelsAttr::getPackedSize(NamedTensorType type) {
     return ShapedType::kDynamic;
   int64_t columns = type.getShape().empty() ? 1 : type.getShape().back();
   int64_t rows = type.getNumFeatures() / std::max<int64_t>(columns, 1);
-  return llvm::divideCeil(rows, getRows()) * llvm::divideCeil(columns, getInner()) * getRows() * getInner();
+  return llvm::divideCeil(rows, getRows()) *
+         llvm::divideCeil(columns, getInner()) * getRows() * getInner();
 }
 
 //===----------------------------------------------------------------------===//
@@ -70,7 +79,8 @@ int64_t PanelsAttr::getPackedSize(NamedTensorType type) {
 LogicalResult ConstantOp::verify() {
   // constant_c1
   if (getResult().getType().getRank() != 0)
-    return emitOpError() << "expected a result without axes, got " << getResult().getType();
+    return emitOpError() << "expected a result without axes, got "
+                         << getResult().getType();
   return success();
 }
 
@@ -87,14 +97,18 @@ LogicalResult KernelOp::verify() {
   int64_t linears = llvm::range_size(block.getOps<LinearOp>());
   int64_t wanted = getKind() == KernelKind::Product;
   if (linears != wanted)
-    return emitOpError() << "expected " << wanted << " clade.linear in a kernel of kind '"
-                         << stringifyKernelKind(getKind()) << "', got " << linears;
+    return emitOpError() << "expected " << wanted
+                         << " clade.linear in a kernel of kind '"
+                         << stringifyKernelKind(getKind()) << "', got "
+                         << linears;
   // kernel_c4
   int64_t attends = llvm::range_size(block.getOps<AttendCachedOp>());
   wanted = getKind() == KernelKind::Attention;
   if (attends != wanted)
-    return emitOpError() << "expected " << wanted << " clade.attend_cached in a kernel of kind '"
-                         << stringifyKernelKind(getKind()) << "', got " << attends;
+    return emitOpError() << "expected " << wanted
+                         << " clade.attend_cached in a kernel of kind '"
+                         << stringifyKernelKind(getKind()) << "', got "
+                         << attends;
   return success();
 }
 
@@ -102,42 +116,56 @@ LogicalResult KernelOp::verify() {
 // Products
 //===----------------------------------------------------------------------===//
 
-int64_t LinearOp::getNumOutputs() { return getResult().getType().getNumFeatures(); }
-int64_t LinearOp::getNumInputs() { return getInput().getType().getNumFeatures(); }
+int64_t LinearOp::getNumOutputs() {
+  return getResult().getType().getNumFeatures();
+}
+int64_t LinearOp::getNumInputs() {
+  return getInput().getType().getNumFeatures();
+}
 
 LogicalResult LinearOp::verify() {
-  NamedTensorType input = getInput().getType(), weight = getWeight().getType(), result = getResult().getType();
+  NamedTensorType input = getInput().getType(), weight = getWeight().getType(),
+                  result = getResult().getType();
   int64_t outputs = getNumOutputs(), inputs = getNumInputs();
   // linear_c3
   if (!sameSequence(input, result))
-    return emitOpError() << "expected input and result to have the same sequence axis, got " << input << " and "
-                         << result;
+    return emitOpError()
+           << "expected input and result to have the same sequence axis, got "
+           << input << " and " << result;
   // linear_c4
   if (weight.getLayout() && weight.getRank() != 2)
-    return emitOpError() << "expected a packed weight to have two axes, got " << weight;
+    return emitOpError() << "expected a packed weight to have two axes, got "
+                         << weight;
   if (ShapedType::isDynamic(outputs) || ShapedType::isDynamic(inputs))
     return success();
   // linear_c1
   int64_t elements = 0;
-  if (llvm::MulOverflow(outputs, inputs, elements) || differ(weight.getNumFeatures(), elements))
-    return emitOpError() << "expected a weight of " << outputs << " x " << inputs << " elements, got " << weight;
+  if (llvm::MulOverflow(outputs, inputs, elements) ||
+      differ(weight.getNumFeatures(), elements))
+    return emitOpError() << "expected a weight of " << outputs << " x "
+                         << inputs << " elements, got " << weight;
   // linear_c2
   if (getBias() && differ(getBias().getType().getNumFeatures(), outputs))
-    return emitOpError() << "expected a bias of " << outputs << " elements, got " << getBias().getType();
+    return emitOpError() << "expected a bias of " << outputs
+                         << " elements, got " << getBias().getType();
   return success();
 }
 
 LogicalResult EmbedOp::verify() {
-  NamedTensorType ids = getIds().getType(), table = getTable().getType(), result = getResult().getType();
+  NamedTensorType ids = getIds().getType(), table = getTable().getType(),
+                  result = getResult().getType();
   // embed_c1
-  if (ids.getRank() != 1 || !ids.hasSequence() || !ids.getElementType().isInteger(32))
-    return emitOpError() << "expected i32 ids over a sequence axis, got " << ids;
+  if (ids.getRank() != 1 || !ids.hasSequence() ||
+      !ids.getElementType().isInteger(32))
+    return emitOpError() << "expected i32 ids over a sequence axis, got "
+                         << ids;
   // embed_c2
   if (table.getRank() < 2 || !sameSequence(ids, result) ||
       table.getNames().drop_front() != result.getNames().drop_front() ||
       table.getShape().drop_front() != result.getShape().drop_front())
-    return emitOpError() << "expected the result to have the axes of the table's rows, got " << table << " and "
-                         << result;
+    return emitOpError()
+           << "expected the result to have the axes of the table's rows, got "
+           << table << " and " << result;
   return success();
 }
 
@@ -146,29 +174,38 @@ LogicalResult EmbedOp::verify() {
 //===----------------------------------------------------------------------===//
 
 // unary_c1
-LogicalResult UnaryOp::verify() { return expectSameAxes(*this, getInput().getType(), getResult().getType()); }
+LogicalResult UnaryOp::verify() {
+  return expectSameAxes(*this, getInput().getType(), getResult().getType());
+}
 
 // cast_c1
-LogicalResult CastOp::verify() { return expectSameAxes(*this, getInput().getType(), getResult().getType()); }
+LogicalResult CastOp::verify() {
+  return expectSameAxes(*this, getInput().getType(), getResult().getType());
+}
 
 /// Whether every axis of `part` is one of `whole`, of the same size.
 static bool containsAxes(NamedTensorType whole, NamedTensorType part) {
-  return llvm::all_of(llvm::zip_equal(part.getNames(), part.getShape()), [&](auto axis) {
-    int64_t place = whole.find(std::get<0>(axis).getValue());
-    return place >= 0 && !differ(whole.getShape()[place], std::get<1>(axis));
-  });
+  return llvm::all_of(
+      llvm::zip_equal(part.getNames(), part.getShape()), [&](auto axis) {
+        int64_t place = whole.find(std::get<0>(axis).getValue());
+        return place >= 0 &&
+               !differ(whole.getShape()[place], std::get<1>(axis));
+      });
 }
 
 LogicalResult BinaryOp::verify() {
-  NamedTensorType lhs = getLhs().getType(), rhs = getRhs().getType(), result = getResult().getType();
+  NamedTensorType lhs = getLhs().getType(), rhs = getRhs().getType(),
+                  result = getResult().getType();
   // binary_c1
   for (NamedTensorType operand : {lhs, rhs})
     if (!containsAxes(result, operand))
-      return emitOpError() << "expected every axis of " << operand << " in the result " << result;
+      return emitOpError() << "expected every axis of " << operand
+                           << " in the result " << result;
   // binary_c2
   for (StringAttr name : result.getNames())
     if (lhs.find(name) < 0 && rhs.find(name) < 0)
-      return emitOpError() << "expected axis '" << name.getValue() << "' of the result in an operand, got " << lhs
+      return emitOpError() << "expected axis '" << name.getValue()
+                           << "' of the result in an operand, got " << lhs
                            << " and " << rhs;
   // binary_c3
   return expectDistinctAxes(*this, {lhs, rhs, result});
@@ -186,13 +223,16 @@ LogicalResult ReduceOp::verify() {
     // reduce_c1
     auto *it = llvm::find(names, axis);
     if (it == names.end() || axis == tokenAxis || axis == selectedAxis)
-      return emitOpError() << "expected '" << axis.getValue() << "' to be a feature axis of " << input;
+      return emitOpError() << "expected '" << axis.getValue()
+                           << "' to be a feature axis of " << input;
     shape.erase(shape.begin() + (it - names.begin()));
     names.erase(it);
   }
   // reduce_c2
-  if (result.getNames() != ArrayRef(names) || result.getShape() != ArrayRef(shape))
-    return emitOpError() << "expected the result to have the other axes of " << input << ", got " << result;
+  if (result.getNames() != ArrayRef(names) ||
+      result.getShape() != ArrayRef(shape))
+    return emitOpError() << "expected the result to have the other axes of "
+                         << input << ", got " << result;
   // reduce_c3
   return expectDistinctAxes(*this, input);
 }
@@ -201,7 +241,8 @@ LogicalResult SoftmaxOp::verify() {
   NamedTensorType input = getInput().getType();
   // softmax_c1
   if (input.find(getOver()) < input.getNumSequenceAxes())
-    return emitOpError() << "expected '" << getOver() << "' to be a feature axis of " << input;
+    return emitOpError() << "expected '" << getOver()
+                         << "' to be a feature axis of " << input;
   // softmax_c2
   if (failed(expectSameAxes(*this, input, getResult().getType())))
     return failure();
@@ -216,10 +257,12 @@ LogicalResult SoftmaxOp::verify() {
 // view_c1
 LogicalResult ViewOp::verify() {
   NamedTensorType input = getInput().getType(), result = getResult().getType();
-  if (!sameSequence(input, result) || input.getElementType() != result.getElementType() ||
+  if (!sameSequence(input, result) ||
+      input.getElementType() != result.getElementType() ||
       differ(input.getNumFeatures(), result.getNumFeatures()))
-    return emitOpError() << "expected as many features under the same sequence axis, got " << input << " and "
-                         << result;
+    return emitOpError()
+           << "expected as many features under the same sequence axis, got "
+           << input << " and " << result;
   return success();
 }
 
@@ -228,7 +271,8 @@ LogicalResult SliceOp::verify() {
   int64_t axis = input.find(getAxis());
   // slice_c1
   if (axis < input.getNumSequenceAxes())
-    return emitOpError() << "expected '" << getAxis() << "' to be a feature axis of " << input;
+    return emitOpError() << "expected '" << getAxis()
+                         << "' to be a feature axis of " << input;
   // slice_c3
   SmallVector<StringAttr> names(input.getNames());
   SmallVector<int64_t> shape(input.getShape());
@@ -236,16 +280,22 @@ LogicalResult SliceOp::verify() {
     names[axis] = result.getNames()[axis];
     shape[axis] = result.getShape()[axis];
   }
-  if (result.getNames() != ArrayRef(names) || result.getShape() != ArrayRef(shape) ||
+  if (result.getNames() != ArrayRef(names) ||
+      result.getShape() != ArrayRef(shape) ||
       input.getElementType() != result.getElementType())
-    return emitOpError() << "expected the result to differ from " << input << " in axis '" << getAxis()
-                         << "' only, got " << result;
+    return emitOpError() << "expected the result to differ from " << input
+                         << " in axis '" << getAxis() << "' only, got "
+                         << result;
   // slice_c2
-  int64_t begin = getBegin(), size = shape[axis], whole = input.getShape()[axis];
+  int64_t begin = getBegin(), size = shape[axis],
+          whole = input.getShape()[axis];
   if (ShapedType::isDynamic(size) || ShapedType::isDynamic(whole))
-    return emitOpError() << "expected axis '" << getAxis() << "' to have a size, got " << input << " and " << result;
+    return emitOpError() << "expected axis '" << getAxis()
+                         << "' to have a size, got " << input << " and "
+                         << result;
   if (begin < 0 || begin > whole || size > whole - begin)
-    return emitOpError() << "expected a range inside axis '" << getAxis() << "' of size " << whole << ", got " << size
+    return emitOpError() << "expected a range inside axis '" << getAxis()
+                         << "' of size " << whole << ", got " << size
                          << " from " << begin;
   return success();
 }
@@ -255,20 +305,26 @@ LogicalResult JoinOp::verify() {
   int64_t last = result.getRank() - 1, total = 0;
   // join_c3
   if (getInputs().empty() || last < result.getNumSequenceAxes())
-    return emitOpError() << "expected operands and a result with a feature axis";
+    return emitOpError()
+           << "expected operands and a result with a feature axis";
   for (Value operand : getInputs()) {
     // join_c1
     auto type = cast<NamedTensorType>(operand.getType());
-    if (type.getRank() != last + 1 || type.getElementType() != result.getElementType() ||
+    if (type.getRank() != last + 1 ||
+        type.getElementType() != result.getElementType() ||
         type.getNames().drop_back() != result.getNames().drop_back() ||
         type.getShape().drop_back() != result.getShape().drop_back())
-      return emitOpError() << "expected " << type << " to agree with " << result << " in all axes but the last";
+      return emitOpError() << "expected " << type << " to agree with " << result
+                           << " in all axes but the last";
     int64_t size = type.getShape().back();
-    total = ShapedType::isDynamic(size) || ShapedType::isDynamic(total) ? ShapedType::kDynamic : total + size;
+    total = ShapedType::isDynamic(size) || ShapedType::isDynamic(total)
+                ? ShapedType::kDynamic
+                : total + size;
   }
   // join_c2
   if (differ(total, result.getShape().back()))
-    return emitOpError() << "expected a last axis of size " << total << ", got " << result;
+    return emitOpError() << "expected a last axis of size " << total << ", got "
+                         << result;
   return success();
 }
 
@@ -276,10 +332,13 @@ LogicalResult SpreadOp::verify() {
   NamedTensorType input = getInput().getType(), result = getResult().getType();
   // spread_c1
   if (!containsAxes(result, input))
-    return emitOpError() << "expected every axis of " << input << " in the result " << result;
+    return emitOpError() << "expected every axis of " << input
+                         << " in the result " << result;
   // spread_c2
   if (input.getElementType() != result.getElementType())
-    return emitOpError() << "expected operand and result of one element type, got " << input << " and " << result;
+    return emitOpError()
+           << "expected operand and result of one element type, got " << input
+           << " and " << result;
   // spread_c3
   return expectDistinctAxes(*this, {input, result});
 }
@@ -290,13 +349,15 @@ LogicalResult SpreadOp::verify() {
 
 /// Whether a type is that of one i32 for each token.
 static bool isTokenIntegers(NamedTensorType type) {
-  return type.getRank() == 1 && hasTokens(type) && type.getElementType().isInteger(32);
+  return type.getRank() == 1 && hasTokens(type) &&
+         type.getElementType().isInteger(32);
 }
 
 LogicalResult PositionsOp::verify() {
   // positions_c1
   if (!isTokenIntegers(getResult().getType()))
-    return emitOpError() << "expected a result of one i32 for each token, got " << getResult().getType();
+    return emitOpError() << "expected a result of one i32 for each token, got "
+                         << getResult().getType();
   return success();
 }
 
@@ -305,38 +366,51 @@ LogicalResult RotaryTableOp::verify() {
   int64_t size = getFrequencies().size();
   // rotary_table_c1
   if (!isTokenIntegers(getPositions().getType()))
-    return emitOpError() << "expected positions of one i32 for each token, got " << getPositions().getType();
+    return emitOpError() << "expected positions of one i32 for each token, got "
+                         << getPositions().getType();
   if (type.getRank() != 2 || !hasTokens(type) || type.getShape()[1] != size)
-    return emitOpError() << "expected a result of " << size << " frequencies a token, got " << type;
+    return emitOpError() << "expected a result of " << size
+                         << " frequencies a token, got " << type;
   // rotary_table_c2
-  if (getLongFrequencies() && (static_cast<int64_t>(getLongFrequencies()->size()) != size || !getOriginalLength()))
-    return emitOpError() << "expected " << size << " long frequencies and an original length";
+  if (getLongFrequencies() &&
+      (static_cast<int64_t>(getLongFrequencies()->size()) != size ||
+       !getOriginalLength()))
+    return emitOpError() << "expected " << size
+                         << " long frequencies and an original length";
   // rotary_table_c3
   if (getDynamicFactor() && (!getTheta() || !getOriginalLength()))
-    return emitOpError() << "expected a theta and an original length with a dynamic factor";
+    return emitOpError()
+           << "expected a theta and an original length with a dynamic factor";
   return success();
 }
 
 LogicalResult RopeOp::verify() {
   NamedTensorType input = getInput().getType(), table = getCos().getType();
   // rope_c1
-  if (table.getRank() != 2 || !table.hasSequence() || !sameSequence(table, input) ||
-      ShapedType::isDynamic(table.getShape()[1]))
-    return emitOpError() << "expected cosines of each token, got " << table << " for " << input;
+  if (table.getRank() != 2 || !table.hasSequence() ||
+      !sameSequence(table, input) || ShapedType::isDynamic(table.getShape()[1]))
+    return emitOpError() << "expected cosines of each token, got " << table
+                         << " for " << input;
   // rope_c2
   int64_t pairs = table.getShape()[1];
-  if (input.getRank() < 2 || (!ShapedType::isDynamic(input.getShape().back()) && pairs > input.getShape().back() / 2))
-    return emitOpError() << "expected a last axis of at least 2 x " << pairs << " features, got " << input;
+  if (input.getRank() < 2 || (!ShapedType::isDynamic(input.getShape().back()) &&
+                              pairs > input.getShape().back() / 2))
+    return emitOpError() << "expected a last axis of at least 2 x " << pairs
+                         << " features, got " << input;
   return success();
 }
 
 LogicalResult SelectOp::verify() {
   // select_c1
   NamedTensorType input = getInput().getType(), result = getResult().getType();
-  if (input.getRank() == 0 || result.getRank() != input.getRank() || input.getNames()[0] != tokenAxis ||
-      result.getNames()[0] != selectedAxis || input.getNames().drop_front() != result.getNames().drop_front() ||
-      input.getShape() != result.getShape() || input.getElementType() != result.getElementType())
-    return emitOpError() << "expected 'selected' in the place of 'token', got " << input << " and " << result;
+  if (input.getRank() == 0 || result.getRank() != input.getRank() ||
+      input.getNames()[0] != tokenAxis ||
+      result.getNames()[0] != selectedAxis ||
+      input.getNames().drop_front() != result.getNames().drop_front() ||
+      input.getShape() != result.getShape() ||
+      input.getElementType() != result.getElementType())
+    return emitOpError() << "expected 'selected' in the place of 'token', got "
+                         << input << " and " << result;
   return success();
 }
 
@@ -344,45 +418,61 @@ LogicalResult SelectOp::verify() {
 // Attention
 //===----------------------------------------------------------------------===//
 
-static bool isHeads(NamedTensorType type) { return type.getRank() == 3 && hasTokens(type); }
+static bool isHeads(NamedTensorType type) {
+  return type.getRank() == 3 && hasTokens(type);
+}
 
 /// The checks that both forms of attention share.
-static LogicalResult verifyAttention(Operation *op, NamedTensorType query, NamedTensorType result, int64_t kvHeads) {
-  if (!isHeads(query) || !isHeads(result) || differ(query.getShape()[1], result.getShape()[1]))
-    return op->emitOpError() << "expected query and result to be [token, heads, size] with as many heads, got "
+static LogicalResult verifyAttention(Operation *op, NamedTensorType query,
+                                     NamedTensorType result, int64_t kvHeads) {
+  if (!isHeads(query) || !isHeads(result) ||
+      differ(query.getShape()[1], result.getShape()[1]))
+    return op->emitOpError() << "expected query and result to be [token, "
+                                "heads, size] with as many heads, got "
                              << query << " and " << result;
   int64_t heads = query.getShape()[1];
   if (kvHeads < 1 || (!ShapedType::isDynamic(heads) && heads % kvHeads != 0))
-    return op->emitOpError() << "expected the number of key heads to divide " << heads << ", got " << kvHeads;
+    return op->emitOpError() << "expected the number of key heads to divide "
+                             << heads << ", got " << kvHeads;
   return success();
 }
 
 LogicalResult AttendOp::verify() {
-  NamedTensorType query = getQuery().getType(), key = getKey().getType(), value = getValue().getType(),
-             result = getResult().getType();
+  NamedTensorType query = getQuery().getType(), key = getKey().getType(),
+                  value = getValue().getType(), result = getResult().getType();
   // attend_c1
-  if (!isHeads(key) || !isHeads(value) || !isHeads(query) || differ(query.getShape()[2], key.getShape()[2]))
-    return emitOpError() << "expected [token, heads, size] with one size for queries and keys, got " << query << ", "
-                         << key << " and " << value;
+  if (!isHeads(key) || !isHeads(value) || !isHeads(query) ||
+      differ(query.getShape()[2], key.getShape()[2]))
+    return emitOpError() << "expected [token, heads, size] with one size for "
+                            "queries and keys, got "
+                         << query << ", " << key << " and " << value;
   // attend_c2
   if (differ(key.getShape()[1], value.getShape()[1]))
-    return emitOpError() << "expected as many key heads as value heads, got " << key << " and " << value;
-  int64_t kvHeads = ShapedType::isDynamic(key.getShape()[1]) ? 1 : key.getShape()[1];
+    return emitOpError() << "expected as many key heads as value heads, got "
+                         << key << " and " << value;
+  int64_t kvHeads =
+      ShapedType::isDynamic(key.getShape()[1]) ? 1 : key.getShape()[1];
   // attend_c3
   if (isHeads(result) && differ(result.getShape()[2], value.getShape()[2]))
-    return emitOpError() << "expected the result to have the size of the values, got " << result << " and " << value;
+    return emitOpError()
+           << "expected the result to have the size of the values, got "
+           << result << " and " << value;
   return verifyAttention(*this, query, result, kvHeads);
 }
 
 LogicalResult CacheWriteOp::verify() {
   NamedTensorType key = getKey().getType(), value = getValue().getType();
   // cache_write_c1
-  if (!isHeads(key) || !isHeads(value) || differ(key.getShape()[1], value.getShape()[1]))
-    return emitOpError() << "expected [token, heads, size] with as many heads, got " << key << " and " << value;
+  if (!isHeads(key) || !isHeads(value) ||
+      differ(key.getShape()[1], value.getShape()[1]))
+    return emitOpError()
+           << "expected [token, heads, size] with as many heads, got " << key
+           << " and " << value;
   return success();
 }
 
 // attend_cached_c1, attend_cached_c2
 LogicalResult AttendCachedOp::verify() {
-  return verifyAttention(*this, getQuery().getType(), getResult().getType(), getKvHeads());
+  return verifyAttention(*this, getQuery().getType(), getResult().getType(),
+                         getKvHeads());
 }

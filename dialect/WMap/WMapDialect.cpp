@@ -25,7 +25,9 @@ void WMapDialect::initialize() {
       >();
 }
 
-static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+static RankedTensorType typeOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
 
 LogicalResult FuncOp::verify() {
   // func_c1
@@ -34,7 +36,8 @@ LogicalResult FuncOp::verify() {
     return emitOpError() << "expected a wmap.return of " << getResultType();
   // func_c2
   if (getBody().getNumArguments() != 0)
-    return emitOpError() << "expected a body without arguments, got " << getBody().getNumArguments();
+    return emitOpError() << "expected a body without arguments, got "
+                         << getBody().getNumArguments();
   return success();
 }
 
@@ -44,7 +47,8 @@ LogicalResult SourceOp::verify() {
     return emitOpError() << "expected the name of a tensor";
   // source_c2
   if (getEncoding() && !getResult().getType().getElementType().isF32())
-    return emitOpError() << "expected f32 elements of the encoding '" << *getEncoding() << "', got "
+    return emitOpError() << "expected f32 elements of the encoding '"
+                         << *getEncoding() << "', got "
                          << getResult().getType();
   return success();
 }
@@ -54,22 +58,27 @@ LogicalResult ConcatOp::verify() {
   int64_t axis = getAxis(), total = 0;
   // concat_c3
   if (getInputs().empty() || axis < 0 || axis >= result.getRank())
-    return emitOpError() << "expected operands and an axis of " << result << ", got axis " << axis;
+    return emitOpError() << "expected operands and an axis of " << result
+                         << ", got axis " << axis;
   for (Value input : getInputs()) {
     // concat_c1
     RankedTensorType type = typeOf(input);
     SmallVector<int64_t> shape(type.getShape());
     if (axis < static_cast<int64_t>(shape.size())) {
       if (llvm::AddOverflow(total, shape[axis], total))
-        return emitOpError() << "expected sizes along axis " << axis << " whose sum fits in 63 bits";
+        return emitOpError() << "expected sizes along axis " << axis
+                             << " whose sum fits in 63 bits";
       shape[axis] = result.getShape()[axis];
     }
-    if (ArrayRef(shape) != result.getShape() || type.getElementType() != result.getElementType())
-      return emitOpError() << "expected " << type << " to agree with " << result << " in all but axis " << axis;
+    if (ArrayRef(shape) != result.getShape() ||
+        type.getElementType() != result.getElementType())
+      return emitOpError() << "expected " << type << " to agree with " << result
+                           << " in all but axis " << axis;
   }
   // concat_c2
   if (total != result.getShape()[axis])
-    return emitOpError() << "expected axis " << axis << " of the result to be " << total << ", got " << result;
+    return emitOpError() << "expected axis " << axis << " of the result to be "
+                         << total << ", got " << result;
   return success();
 }
 
@@ -77,19 +86,23 @@ LogicalResult SliceOp::verify() {
   RankedTensorType input = typeOf(getInput()), result = typeOf(getResult());
   int64_t axis = getAxis();
   // slice_c3
-  if (axis < 0 || axis >= input.getRank() || result.getRank() != input.getRank())
+  if (axis < 0 || axis >= input.getRank() ||
+      result.getRank() != input.getRank())
     return emitOpError() << "expected an axis of " << input << ", got " << axis;
   // slice_c1
   int64_t size = result.getShape()[axis];
   int64_t begin = getBegin(), whole = input.getShape()[axis];
   if (begin < 0 || begin > whole || size > whole - begin)
-    return emitOpError() << "expected a range inside axis " << axis << " of size " << whole << ", got " << size
-                         << " from " << begin;
+    return emitOpError() << "expected a range inside axis " << axis
+                         << " of size " << whole << ", got " << size << " from "
+                         << begin;
   // slice_c2
   SmallVector<int64_t> shape(input.getShape());
   shape[axis] = size;
-  if (ArrayRef(shape) != result.getShape() || input.getElementType() != result.getElementType())
-    return emitOpError() << "expected " << result << " to differ from " << input << " in axis " << axis << " only";
+  if (ArrayRef(shape) != result.getShape() ||
+      input.getElementType() != result.getElementType())
+    return emitOpError() << "expected " << result << " to differ from " << input
+                         << " in axis " << axis << " only";
   return success();
 }
 
@@ -99,46 +112,54 @@ LogicalResult TransposeOp::verify() {
   SmallVector<int64_t> sorted(getPermutation());
   llvm::sort(sorted);
   if (!llvm::equal(sorted, llvm::seq<int64_t>(0, input.getRank())))
-    return emitOpError() << "expected a permutation of " << input.getRank() << " axes, got [" << getPermutation()
-                         << "]";
+    return emitOpError() << "expected a permutation of " << input.getRank()
+                         << " axes, got [" << getPermutation() << "]";
   // transpose_c2
   SmallVector<int64_t> shape;
   for (int64_t axis : getPermutation())
     shape.push_back(input.getShape()[axis]);
-  if (ArrayRef(shape) != result.getShape() || input.getElementType() != result.getElementType())
-    return emitOpError() << "expected the sizes of " << input << " permuted, got " << result;
+  if (ArrayRef(shape) != result.getShape() ||
+      input.getElementType() != result.getElementType())
+    return emitOpError() << "expected the sizes of " << input
+                         << " permuted, got " << result;
   return success();
 }
 
 LogicalResult ReshapeOp::verify() {
   RankedTensorType input = typeOf(getInput()), result = typeOf(getResult());
   // reshape_c1
-  if (input.getNumElements() != result.getNumElements() || input.getElementType() != result.getElementType())
-    return emitOpError() << "expected as many elements of one type, got " << input << " and " << result;
+  if (input.getNumElements() != result.getNumElements() ||
+      input.getElementType() != result.getElementType())
+    return emitOpError() << "expected as many elements of one type, got "
+                         << input << " and " << result;
   return success();
 }
 
 LogicalResult CastOp::verify() {
   RankedTensorType input = typeOf(getInput()), result = typeOf(getResult());
   // cast_c1
-  if (input.getShape() != result.getShape() || !isa<FloatType>(input.getElementType()) ||
+  if (input.getShape() != result.getShape() ||
+      !isa<FloatType>(input.getElementType()) ||
       !isa<FloatType>(result.getElementType()))
-    return emitOpError() << "expected float types of the same sizes, got " << input << " and " << result;
+    return emitOpError() << "expected float types of the same sizes, got "
+                         << input << " and " << result;
   return success();
 }
 
 bool CastOp::isLossy() {
   auto from = cast<FloatType>(typeOf(getInput()).getElementType());
   auto to = cast<FloatType>(typeOf(getResult()).getElementType());
-  return !llvm::APFloat::isRepresentableBy(from.getFloatSemantics(), to.getFloatSemantics());
+  return !llvm::APFloat::isRepresentableBy(from.getFloatSemantics(),
+                                           to.getFloatSemantics());
 }
 
 /// The rule of ops that keep the type.
 static LogicalResult expectOneType(Operation *op) {
   if (op->getOperand(0).getType() == op->getResult(0).getType())
     return success();
-  return op->emitOpError() << "expected operand and result of one type, got " << op->getOperand(0).getType()
-                           << " and " << op->getResult(0).getType();
+  return op->emitOpError() << "expected operand and result of one type, got "
+                           << op->getOperand(0).getType() << " and "
+                           << op->getResult(0).getType();
 }
 
 static LogicalResult expectFloats(Operation *op) {
@@ -170,8 +191,11 @@ LogicalResult RopeUnpermuteOp::verify() {
   RankedTensorType input = typeOf(getInput());
   // rope_unpermute_c2
   int64_t heads = getHeads();
-  if (input.getRank() < 1 || heads < 1 || input.getShape()[0] % 2 != 0 || input.getShape()[0] / 2 % heads != 0)
-    return emitOpError() << "expected the rows of " << input << " to divide into " << heads << " heads of even size";
+  if (input.getRank() < 1 || heads < 1 || input.getShape()[0] % 2 != 0 ||
+      input.getShape()[0] / 2 % heads != 0)
+    return emitOpError() << "expected the rows of " << input
+                         << " to divide into " << heads
+                         << " heads of even size";
   // rope_unpermute_c1
   return expectOneType(*this);
 }
@@ -181,13 +205,17 @@ LogicalResult PackOp::verify() {
   int64_t rows = getRows(), inner = getInner();
   // pack_c1
   if (input.getRank() != 2 || rows < 1 || inner < 1)
-    return emitOpError() << "expected a matrix and positive panel sizes, got " << input << " in panels of " << rows
-                         << " x " << inner;
+    return emitOpError() << "expected a matrix and positive panel sizes, got "
+                         << input << " in panels of " << rows << " x " << inner;
   // pack_c2
-  SmallVector<int64_t> shape{static_cast<int64_t>(llvm::divideCeil(input.getShape()[0], rows)),
-                             static_cast<int64_t>(llvm::divideCeil(input.getShape()[1], inner)), rows, inner};
-  if (ArrayRef(shape) != result.getShape() || input.getElementType() != result.getElementType())
-    return emitOpError() << "expected panels of " << rows << " rows and " << inner << " columns of " << input
-                         << ", got " << result;
+  SmallVector<int64_t> shape{
+      static_cast<int64_t>(llvm::divideCeil(input.getShape()[0], rows)),
+      static_cast<int64_t>(llvm::divideCeil(input.getShape()[1], inner)), rows,
+      inner};
+  if (ArrayRef(shape) != result.getShape() ||
+      input.getElementType() != result.getElementType())
+    return emitOpError() << "expected panels of " << rows << " rows and "
+                         << inner << " columns of " << input << ", got "
+                         << result;
   return success();
 }

@@ -1,4 +1,4 @@
-//===- WMapDialect.h - The weight-mapping dialect -----------------*- C++ -*-===//
+//===- WMapDialect.h - The weight-mapping dialect ---------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -13,15 +13,16 @@ using namespace clade;
 using namespace clade::import;
 using namespace mlir;
 
-ArgReader::ArgReader(StringRef builtin, const CallArgs &args, ArrayRef<StringRef> parameters, Location loc)
+ArgReader::ArgReader(StringRef builtin, const CallArgs &args,
+                     ArrayRef<StringRef> parameters, Location loc)
     : builtin(builtin), loc(loc) {
   auto fail = [&](const llvm::Twine &message) {
     emitError(loc) << message;
     valid = false;
   };
   if (args.positional.size() > parameters.size()) {
-    fail("'" + builtin + "' takes at most " + llvm::Twine(parameters.size()) + " arguments, got " +
-                llvm::Twine(args.positional.size()));
+    fail("'" + builtin + "' takes at most " + llvm::Twine(parameters.size()) +
+         " arguments, got " + llvm::Twine(args.positional.size()));
     return;
   }
   std::vector<std::string> names;
@@ -31,7 +32,8 @@ ArgReader::ArgReader(StringRef builtin, const CallArgs &args, ArrayRef<StringRef
     values[name] = &value;
   for (const auto &[name, value] : args.named) {
     if (!llvm::is_contained(names, name))
-      fail("'" + builtin + "' has no parameter '" + name + "'" + SpecLibrary::hint(name, names));
+      fail("'" + builtin + "' has no parameter '" + name + "'" +
+           SpecLibrary::hint(name, names));
     else if (!values.emplace(name, &value).second)
       fail("argument '" + name + "' of '" + builtin + "' is given twice");
   }
@@ -49,7 +51,8 @@ FailureOr<TensorValue> ArgReader::tensor(StringRef parameter) const {
   const SpecValue *value = get(parameter);
   if (value && value->is(SpecValue::Kind::Tensor))
     return value->tensor;
-  return emitError(loc) << "expected a tensor as '" << parameter << "' of '" << builtin << "', got "
+  return emitError(loc) << "expected a tensor as '" << parameter << "' of '"
+                        << builtin << "', got "
                         << (value ? value->describe() : "nothing");
 }
 
@@ -59,7 +62,8 @@ FailureOr<bool> ArgReader::boolean(StringRef parameter, bool byDefault) const {
     return byDefault;
   if (value->is(SpecValue::Kind::Bool))
     return value->boolean;
-  return emitError(loc) << "expected true or false as '" << parameter << "' of '" << builtin << "', got "
+  return emitError(loc) << "expected true or false as '" << parameter
+                        << "' of '" << builtin << "', got "
                         << value->describe();
 }
 
@@ -69,16 +73,19 @@ FailureOr<std::optional<double>> ArgReader::number(StringRef parameter) const {
     return std::optional<double>();
   if (value->isNumber())
     return std::optional<double>(value->asDouble());
-  return emitError(loc) << "expected a number as '" << parameter << "' of '" << builtin << "', got "
-                        << value->describe();
+  return emitError(loc) << "expected a number as '" << parameter << "' of '"
+                        << builtin << "', got " << value->describe();
 }
 
-FailureOr<std::string> ArgReader::word(StringRef parameter, StringRef byDefault, ArrayRef<StringRef> allowed) const {
+FailureOr<std::string> ArgReader::word(StringRef parameter, StringRef byDefault,
+                                       ArrayRef<StringRef> allowed) const {
   const SpecValue *value = get(parameter);
   if (!value)
     return byDefault.str();
-  if (value->is(SpecValue::Kind::String) && llvm::is_contained(allowed, value->text))
+  if (value->is(SpecValue::Kind::String) &&
+      llvm::is_contained(allowed, value->text))
     return value->text;
-  return emitError(loc) << "expected " << llvm::join(allowed, " or ") << " as '" << parameter << "' of '" << builtin
-                        << "', got " << value->describe();
+  return emitError(loc) << "expected " << llvm::join(allowed, " or ") << " as '"
+                        << parameter << "' of '" << builtin << "', got "
+                        << value->describe();
 }

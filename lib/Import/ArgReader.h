@@ -1,4 +1,4 @@
-//===- ArgReader.h - Arguments of built-ins -----------------------*- C++ -*-===//
+//===- ArgReader.h - Arguments of built-ins ---------------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -16,7 +16,8 @@ namespace clade::import {
 class ArgReader {
 public:
   /// `parameters` are names in order; one that ends in '?' may be left out.
-  ArgReader(llvm::StringRef builtin, const CallArgs &args, llvm::ArrayRef<llvm::StringRef> parameters, Location loc);
+  ArgReader(llvm::StringRef builtin, const CallArgs &args,
+            llvm::ArrayRef<llvm::StringRef> parameters, Location loc);
 
   bool ok() const { return valid; }
   /// The argument, or null if it was left out.
@@ -26,7 +27,8 @@ public:
   FailureOr<bool> boolean(llvm::StringRef parameter, bool byDefault) const;
   /// A number, or nothing if it was left out or is none.
   FailureOr<std::optional<double>> number(llvm::StringRef parameter) const;
-  FailureOr<std::string> word(llvm::StringRef parameter, llvm::StringRef byDefault,
+  FailureOr<std::string> word(llvm::StringRef parameter,
+                              llvm::StringRef byDefault,
                               llvm::ArrayRef<llvm::StringRef> allowed) const;
   Location getLoc() const { return loc; }
 

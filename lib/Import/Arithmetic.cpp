@@ -14,13 +14,16 @@ using namespace clade;
 using namespace clade::import;
 using namespace mlir;
 
-FailureOr<SpecValue> Evaluator::arithmetic(spec::BinaryOp op, const SpecValue &lhs, const SpecValue &rhs, Location loc) {
+FailureOr<SpecValue> Evaluator::arithmetic(spec::BinaryOp op,
+                                           const SpecValue &lhs,
+                                           const SpecValue &rhs, Location loc) {
   using Op = spec::BinaryOp;
   using Kind = SpecValue::Kind;
   if (lhs.is(Kind::Mask) && rhs.is(Kind::Mask) && op == Op::And) {
     Mask both{lhs.mask.causal || rhs.mask.causal, lhs.mask.window};
     if (rhs.mask.window)
-      both.window = std::min(both.window.value_or(*rhs.mask.window), *rhs.mask.window);
+      both.window =
+          std::min(both.window.value_or(*rhs.mask.window), *rhs.mask.window);
     return SpecValue::of(both);
   }
   if (lhs.is(Kind::List) && rhs.is(Kind::List) && op == Op::Add) {
@@ -39,7 +42,10 @@ FailureOr<SpecValue> Evaluator::arithmetic(spec::BinaryOp op, const SpecValue &l
   if (op == Op::In) {
     if (!rhs.is(Kind::List))
       return error(loc) << "expected a list after 'in', got " << rhs.describe();
-    return SpecValue::of(llvm::any_of(rhs.elements, [&](const SpecValue &element) { return element.equals(lhs); }));
+    return SpecValue::of(
+        llvm::any_of(rhs.elements, [&](const SpecValue &element) {
+          return element.equals(lhs);
+        }));
   }
   if (lhs.is(Kind::Tensor) || rhs.is(Kind::Tensor)) {
     switch (op) {
@@ -54,7 +60,8 @@ FailureOr<SpecValue> Evaluator::arithmetic(spec::BinaryOp op, const SpecValue &l
     case Op::Pow:
       return tensorArithmetic(BinaryKind::Pow, lhs, rhs, /*outer=*/false, loc);
     default:
-      return error(loc) << "'" << spec::spelling(op) << "' on tensors has no compiled form yet";
+      return error(loc) << "'" << spec::spelling(op)
+                        << "' on tensors has no compiled form yet";
     }
   }
   return scalarArithmetic(op, lhs, rhs, loc);
@@ -69,7 +76,8 @@ static int64_t power(int64_t base, int64_t exponent, bool &overflow) {
 
 /// Integer arithmetic; a quotient that is not whole, and a negative power, are
 /// left to floats. Nothing on overflow.
-static std::optional<SpecValue> integerArithmetic(spec::BinaryOp op, int64_t a, int64_t b, bool &overflow) {
+static std::optional<SpecValue> integerArithmetic(spec::BinaryOp op, int64_t a,
+                                                  int64_t b, bool &overflow) {
   using Op = spec::BinaryOp;
   int64_t result = 0;
   switch (op) {
@@ -95,35 +103,44 @@ static std::optional<SpecValue> integerArithmetic(spec::BinaryOp op, int64_t a, 
   }
 }
 
-FailureOr<SpecValue> Evaluator::scalarArithmetic(spec::BinaryOp op, const SpecValue &lhs, const SpecValue &rhs, Location loc) {
+FailureOr<SpecValue> Evaluator::scalarArithmetic(spec::BinaryOp op,
+                                                 const SpecValue &lhs,
+                                                 const SpecValue &rhs,
+                                                 Location loc) {
   using Op = spec::BinaryOp;
   if (op == Op::Equal || op == Op::NotEqual)
     return SpecValue::of(lhs.equals(rhs) == (op == Op::Equal));
   if (op == Op::And || op == Op::Or) {
     if (!lhs.is(SpecValue::Kind::Bool) || !rhs.is(SpecValue::Kind::Bool))
-      return error(loc) << "expected true or false on both sides of '" << spec::spelling(op) << "', got "
-                        << lhs.describe() << " and " << rhs.describe();
-    return SpecValue::of(op == Op::And ? lhs.boolean && rhs.boolean : lhs.boolean || rhs.boolean);
+      return error(loc) << "expected true or false on both sides of '"
+                        << spec::spelling(op) << "', got " << lhs.describe()
+                        << " and " << rhs.describe();
+    return SpecValue::of(op == Op::And ? lhs.boolean && rhs.boolean
+                                       : lhs.boolean || rhs.boolean);
   }
   if (!lhs.isNumber() || !rhs.isNumber())
-    return error(loc) << "expected numbers on both sides of '" << spec::spelling(op) << "', got " << lhs.describe()
+    return error(loc) << "expected numbers on both sides of '"
+                      << spec::spelling(op) << "', got " << lhs.describe()
                       << " and " << rhs.describe();
   bool integers = lhs.is(SpecValue::Kind::Int) && rhs.is(SpecValue::Kind::Int);
   if (op == Op::Mod || op == Op::Divides) {
     int64_t divisor = op == Op::Mod ? rhs.dim.size : lhs.dim.size;
     int64_t dividend = op == Op::Mod ? lhs.dim.size : rhs.dim.size;
     if (!integers || divisor <= 0)
-      return error(loc) << "expected integers and a positive divisor for '" << spec::spelling(op) << "', got "
-                        << lhs.describe() << " and " << rhs.describe();
+      return error(loc) << "expected integers and a positive divisor for '"
+                        << spec::spelling(op) << "', got " << lhs.describe()
+                        << " and " << rhs.describe();
     int64_t remainder = ((dividend % divisor) + divisor) % divisor;
-    return op == Op::Mod ? SpecValue::of(remainder) : SpecValue::of(remainder == 0);
+    return op == Op::Mod ? SpecValue::of(remainder)
+                         : SpecValue::of(remainder == 0);
   }
   if (integers) {
     bool overflow = false;
-    std::optional<SpecValue> result = integerArithmetic(op, lhs.dim.size, rhs.dim.size, overflow);
+    std::optional<SpecValue> result =
+        integerArithmetic(op, lhs.dim.size, rhs.dim.size, overflow);
     if (overflow)
-      return error(loc) << "integer overflow in " << lhs.dim.size << " " << spec::spelling(op) << " "
-                        << rhs.dim.size;
+      return error(loc) << "integer overflow in " << lhs.dim.size << " "
+                        << spec::spelling(op) << " " << rhs.dim.size;
     if (result)
       return *result;
   }
@@ -150,32 +167,39 @@ FailureOr<SpecValue> Evaluator::scalarArithmetic(spec::BinaryOp op, const SpecVa
   case Op::GreaterEqual:
     return SpecValue::of(a >= b);
   default:
-    return error(loc) << "'" << spec::spelling(op) << "' does not take " << lhs.describe() << " and "
-                      << rhs.describe();
+    return error(loc) << "'" << spec::spelling(op) << "' does not take "
+                      << lhs.describe() << " and " << rhs.describe();
   }
 }
 
 /// Whether each axis of `part` is one of `whole`.
 static bool contains(const Shape &whole, const Shape &part) {
   return llvm::all_of(part, [&](const Dim &dim) {
-    return llvm::any_of(whole, [&](const Dim &other) { return other.name == dim.name; });
+    return llvm::any_of(
+        whole, [&](const Dim &other) { return other.name == dim.name; });
   });
 }
 
-FailureOr<SpecValue> Evaluator::tensorArithmetic(BinaryKind kind, const SpecValue &lhs, const SpecValue &rhs, bool outer,
-                                             Location loc) {
+FailureOr<SpecValue> Evaluator::tensorArithmetic(BinaryKind kind,
+                                                 const SpecValue &lhs,
+                                                 const SpecValue &rhs,
+                                                 bool outer, Location loc) {
   for (const SpecValue *side : {&lhs, &rhs})
     if (!side->is(SpecValue::Kind::Tensor) && !side->isNumber())
-      return error(loc) << "expected a tensor or a number, got " << side->describe();
+      return error(loc) << "expected a tensor or a number, got "
+                        << side->describe();
   if (!lhs.is(SpecValue::Kind::Tensor) && !rhs.is(SpecValue::Kind::Tensor))
-    return error(loc) << "expected a tensor, got " << lhs.describe() << " and " << rhs.describe();
-  auto axesOf = [](const SpecValue &side) { return side.is(SpecValue::Kind::Tensor) ? side.tensor.axes : Shape(); };
+    return error(loc) << "expected a tensor, got " << lhs.describe() << " and "
+                      << rhs.describe();
+  auto axesOf = [](const SpecValue &side) {
+    return side.is(SpecValue::Kind::Tensor) ? side.tensor.axes : Shape();
+  };
   Shape a = axesOf(lhs), b = axesOf(rhs);
   for (const Dim &x : a)
     for (const Dim &y : b)
       if (x.name == y.name && x.size != y.size)
-        return error(loc) << "axis '" << x.name << "' has size " << x.size << " on the left and " << y.size
-                          << " on the right";
+        return error(loc) << "axis '" << x.name << "' has size " << x.size
+                          << " on the left and " << y.size << " on the right";
   Shape axes;
   if (contains(b, a) && !contains(a, b)) {
     axes = b;
@@ -183,14 +207,20 @@ FailureOr<SpecValue> Evaluator::tensorArithmetic(BinaryKind kind, const SpecValu
     axes = a;
   } else if (outer) {
     axes = a;
-    llvm::copy_if(b, std::back_inserter(axes), [&](const Dim &dim) { return !contains(a, {dim}); });
-    std::stable_partition(axes.begin(), axes.end(), [](const Dim &dim) { return dim.name == tokenAxis; });
+    llvm::copy_if(b, std::back_inserter(axes),
+                  [&](const Dim &dim) { return !contains(a, {dim}); });
+    std::stable_partition(axes.begin(), axes.end(),
+                          [](const Dim &dim) { return dim.name == tokenAxis; });
   } else {
-    return error(loc) << "expected the axes of one side to contain those of the other, got " << toString(a) << " and "
-                      << toString(b) << " (say outer(a, b), or spread one of them)";
+    return error(loc) << "expected the axes of one side to contain those of "
+                         "the other, got "
+                      << toString(a) << " and " << toString(b)
+                      << " (say outer(a, b), or spread one of them)";
   }
   auto elementType = [&](const SpecValue &side) -> Type {
-    return side.is(SpecValue::Kind::Tensor) ? side.tensor.getType().getElementType() : Type();
+    return side.is(SpecValue::Kind::Tensor)
+               ? side.tensor.getType().getElementType()
+               : Type();
   };
   Type type = elementType(lhs), other = elementType(rhs);
   if (!type || (other && other.isF32()))
@@ -198,9 +228,11 @@ FailureOr<SpecValue> Evaluator::tensorArithmetic(BinaryKind kind, const SpecValu
   if (type.isInteger())
     type = f32();
   auto operand = [&](const SpecValue &side) {
-    return side.is(SpecValue::Kind::Tensor) ? side.tensor.value : constant(side.asDouble(), loc);
+    return side.is(SpecValue::Kind::Tensor) ? side.tensor.value
+                                            : constant(side.asDouble(), loc);
   };
   mlir::Value left = operand(lhs), right = operand(rhs);
-  mlir::Value result = builder.createOrFold<BinaryOp>(named(loc), typeFor(axes, type), kind, left, right);
+  mlir::Value result = builder.createOrFold<BinaryOp>(
+      named(loc), typeFor(axes, type), kind, left, right);
   return SpecValue::of(tensor(result, axes));
 }

@@ -35,15 +35,18 @@ NamedTensorType Evaluator::typeFor(const Shape &axes, Type elementType) {
     names.push_back(StringAttr::get(elementType.getContext(), dim.name));
     shape.push_back(dim.size);
   }
-  return NamedTensorType::get(elementType.getContext(), names, shape, elementType, Attribute());
+  return NamedTensorType::get(elementType.getContext(), names, shape,
+                              elementType, Attribute());
 }
 
 mlir::Value Evaluator::constant(double value, Location loc) {
-  return ConstantOp::create(builder, named(loc), typeFor({}, f32()), builder.getF64FloatAttr(value));
+  return ConstantOp::create(builder, named(loc), typeFor({}, f32()),
+                            builder.getF64FloatAttr(value));
 }
 
-std::optional<FailureOr<SpecValue>> Evaluator::callBuiltin(StringRef name, const CallArgs &args, const std::string &prefix,
-                                                       Location loc) {
+std::optional<FailureOr<SpecValue>>
+Evaluator::callBuiltin(StringRef name, const CallArgs &args,
+                       const std::string &prefix, Location loc) {
   if (name == "linear")
     return buildLinear(args, prefix, loc);
   if (name == "weight")
@@ -62,12 +65,15 @@ std::optional<FailureOr<SpecValue>> Evaluator::callBuiltin(StringRef name, const
     if (failed(n))
       return failure();
     if (*n && (**n < 1 || **n != std::floor(**n)))
-      return error(loc) << "expected a window of at least 1, got " << reader.get("n")->describe();
-    return SpecValue::of(Mask{false, *n ? std::optional<int64_t>(**n) : std::nullopt});
+      return error(loc) << "expected a window of at least 1, got "
+                        << reader.get("n")->describe();
+    return SpecValue::of(
+        Mask{false, *n ? std::optional<int64_t>(**n) : std::nullopt});
   }
-  for (auto call : {&Evaluator::callConfigBuiltin, &Evaluator::callElementwise, &Evaluator::callReduction,
-                    &Evaluator::callShape})
-    if (std::optional<FailureOr<SpecValue>> result = (this->*call)(name, args, loc))
+  for (auto call : {&Evaluator::callConfigBuiltin, &Evaluator::callElementwise,
+                    &Evaluator::callReduction, &Evaluator::callShape})
+    if (std::optional<FailureOr<SpecValue>> result =
+            (this->*call)(name, args, loc))
       return result;
   return std::nullopt;
 }
@@ -76,7 +82,9 @@ std::optional<FailureOr<SpecValue>> Evaluator::callBuiltin(StringRef name, const
 // Functions of configuration values
 //===----------------------------------------------------------------------===//
 
-std::optional<FailureOr<SpecValue>> Evaluator::callConfigBuiltin(StringRef name, const CallArgs &args, Location loc) {
+std::optional<FailureOr<SpecValue>>
+Evaluator::callConfigBuiltin(StringRef name, const CallArgs &args,
+                             Location loc) {
   if (name == "count") {
     ArgReader reader(name, args, {"list"}, loc);
     if (!reader.ok())
@@ -87,29 +95,38 @@ std::optional<FailureOr<SpecValue>> Evaluator::callConfigBuiltin(StringRef name,
     if (list->is(SpecValue::Kind::String))
       return SpecValue::of(static_cast<int64_t>(list->text.size()));
     if (!list->is(SpecValue::Kind::List))
-      return error(loc) << "expected a list or a string to count, got " << list->describe();
+      return error(loc) << "expected a list or a string to count, got "
+                        << list->describe();
     return SpecValue::of(static_cast<int64_t>(list->elements.size()));
   }
   if (name == "int" || name == "round_up") {
     bool rounds = name == "round_up";
-    ArgReader reader(name, args, rounds ? ArrayRef<StringRef>{"n", "m"} : ArrayRef<StringRef>{"x"}, loc);
+    ArgReader reader(
+        name, args,
+        rounds ? ArrayRef<StringRef>{"n", "m"} : ArrayRef<StringRef>{"x"}, loc);
     if (!reader.ok())
       return failure();
     FailureOr<std::optional<double>> x = reader.number(rounds ? "n" : "x");
-    FailureOr<std::optional<double>> m = rounds ? reader.number("m") : FailureOr<std::optional<double>>(std::optional<double>(1.0));
+    FailureOr<std::optional<double>> m =
+        rounds ? reader.number("m")
+               : FailureOr<std::optional<double>>(std::optional<double>(1.0));
     if (failed(x) || failed(m))
       return failure();
     if (!*x || !*m || **m < 1 || !(std::abs(**x) < 9e15))
-      return error(loc) << "expected numbers, and a multiple of at least 1, as arguments of '" << name << "'";
+      return error(loc) << "expected numbers, and a multiple of at least 1, as "
+                           "arguments of '"
+                        << name << "'";
     int64_t whole = std::trunc(**x), multiple = **m;
-    return SpecValue::of(rounds ? (whole + multiple - 1) / multiple * multiple : whole);
+    return SpecValue::of(rounds ? (whole + multiple - 1) / multiple * multiple
+                                : whole);
   }
   if (name == "yarn_mscale") {
     // 0.1 m log(s) + 1 (YaRN, arXiv:2309.00071).
     ArgReader reader(name, args, {"factor", "m"}, loc);
     if (!reader.ok())
       return failure();
-    FailureOr<std::optional<double>> factor = reader.number("factor"), m = reader.number("m");
+    FailureOr<std::optional<double>> factor = reader.number("factor"),
+                                     m = reader.number("m");
     if (failed(factor) || failed(m))
       return failure();
     bool unscaled = !*factor || **factor <= 1 || !*m || **m == 0;
@@ -123,12 +140,15 @@ std::optional<FailureOr<SpecValue>> Evaluator::callConfigBuiltin(StringRef name,
 //===----------------------------------------------------------------------===//
 
 SpecValue Evaluator::unary(UnaryKind kind, const TensorValue &x, Location loc) {
-  return SpecValue::of(tensor(UnaryOp::create(builder, named(loc), x.value.getType(), kind, x.value), x.axes));
+  return SpecValue::of(tensor(
+      UnaryOp::create(builder, named(loc), x.value.getType(), kind, x.value),
+      x.axes));
 }
 
 SpecValue Evaluator::castTo(const TensorValue &x, Type type, Location loc) {
   auto result = x.getType().withElementType(type);
-  return SpecValue::of(tensor(builder.createOrFold<CastOp>(named(loc), result, x.value), x.axes));
+  return SpecValue::of(tensor(
+      builder.createOrFold<CastOp>(named(loc), result, x.value), x.axes));
 }
 
 static std::optional<UnaryKind> unaryBuiltin(StringRef name) {
@@ -151,7 +171,8 @@ static std::optional<UnaryKind> unaryBuiltin(StringRef name) {
 /// Activations by the names that configurations use (transformers' ACT2FN).
 static std::optional<UnaryKind> activation(StringRef name) {
   return llvm::StringSwitch<std::optional<UnaryKind>>(name)
-      .Cases({"gelu_pytorch_tanh", "gelu_new", "gelu_tanh", "gelu_fast"}, UnaryKind::GeluTanh)
+      .Cases({"gelu_pytorch_tanh", "gelu_new", "gelu_tanh", "gelu_fast"},
+             UnaryKind::GeluTanh)
       .Case("gelu_python", UnaryKind::Gelu)
       .Case("quick_gelu", UnaryKind::QuickGelu)
       .Case("relu2", UnaryKind::Relu2)
@@ -180,7 +201,8 @@ static std::optional<double> scalarUnary(UnaryKind kind, double x) {
   }
 }
 
-std::optional<FailureOr<SpecValue>> Evaluator::callElementwise(StringRef name, const CallArgs &args, Location loc) {
+std::optional<FailureOr<SpecValue>>
+Evaluator::callElementwise(StringRef name, const CallArgs &args, Location loc) {
   if (name == "f32" || name == "round") {
     ArgReader reader(name, args, {"x"}, loc);
     if (!reader.ok())
@@ -189,14 +211,16 @@ std::optional<FailureOr<SpecValue>> Evaluator::callElementwise(StringRef name, c
     if (x->is(SpecValue::Kind::Tensor))
       return castTo(x->tensor, name == "f32" ? f32() : options.modelType, loc);
     if (!x->isNumber())
-      return error(loc) << "expected a tensor or a number, got " << x->describe();
+      return error(loc) << "expected a tensor or a number, got "
+                        << x->describe();
     if (name == "f32")
       return SpecValue::of(x->asDouble());
     llvm::APFloat rounded(x->asDouble());
     bool losesInfo = false;
-    rounded.convert(cast<FloatType>(options.modelType).getFloatSemantics(), llvm::APFloat::rmNearestTiesToEven,
-                    &losesInfo);
-    rounded.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven, &losesInfo);
+    rounded.convert(cast<FloatType>(options.modelType).getFloatSemantics(),
+                    llvm::APFloat::rmNearestTiesToEven, &losesInfo);
+    rounded.convert(llvm::APFloat::IEEEdouble(),
+                    llvm::APFloat::rmNearestTiesToEven, &losesInfo);
     return SpecValue::of(rounded.convertToDouble());
   }
   if (name == "apply") {
@@ -204,9 +228,11 @@ std::optional<FailureOr<SpecValue>> Evaluator::callElementwise(StringRef name, c
     if (!reader.ok())
       return failure();
     const SpecValue *act = reader.get("act");
-    std::optional<UnaryKind> kind = act->is(SpecValue::Kind::String) ? activation(act->text) : std::nullopt;
+    std::optional<UnaryKind> kind =
+        act->is(SpecValue::Kind::String) ? activation(act->text) : std::nullopt;
     if (!kind)
-      return error(loc) << "expected the name of an activation, such as \"silu\" or \"gelu_pytorch_tanh\", got "
+      return error(loc) << "expected the name of an activation, such as "
+                           "\"silu\" or \"gelu_pytorch_tanh\", got "
                         << act->describe();
     FailureOr<TensorValue> x = reader.tensor("x");
     return failed(x) ? FailureOr<SpecValue>(failure()) : unary(*kind, *x, loc);
@@ -220,7 +246,8 @@ std::optional<FailureOr<SpecValue>> Evaluator::callElementwise(StringRef name, c
       if (std::optional<double> result = scalarUnary(*kind, x->asDouble()))
         return SpecValue::of(*result);
     FailureOr<TensorValue> operand = reader.tensor("x");
-    return failed(operand) ? FailureOr<SpecValue>(failure()) : unary(*kind, *operand, loc);
+    return failed(operand) ? FailureOr<SpecValue>(failure())
+                           : unary(*kind, *operand, loc);
   }
   bool isMax = name == "max", isMin = name == "min";
   if ((isMax || isMin) && args.named.empty()) {
@@ -230,22 +257,27 @@ std::optional<FailureOr<SpecValue>> Evaluator::callElementwise(StringRef name, c
     const SpecValue *a = reader.get("a"), *b = reader.get("b");
     if (a->isNumber() && b->isNumber())
       return (a->asDouble() < b->asDouble()) == isMax ? *b : *a;
-    return tensorArithmetic(isMax ? BinaryKind::Max : BinaryKind::Min, *a, *b, /*outer=*/false, loc);
+    return tensorArithmetic(isMax ? BinaryKind::Max : BinaryKind::Min, *a, *b,
+                            /*outer=*/false, loc);
   }
   if (name == "clamp") {
     ArgReader reader(name, args, {"x", "lo", "hi"}, loc);
     if (!reader.ok())
       return failure();
     FailureOr<SpecValue> low =
-        tensorArithmetic(BinaryKind::Max, *reader.get("x"), *reader.get("lo"), /*outer=*/false, loc);
-    return failed(low) ? low
-                       : tensorArithmetic(BinaryKind::Min, *low, *reader.get("hi"), /*outer=*/false, loc);
+        tensorArithmetic(BinaryKind::Max, *reader.get("x"), *reader.get("lo"),
+                         /*outer=*/false, loc);
+    return failed(low)
+               ? low
+               : tensorArithmetic(BinaryKind::Min, *low, *reader.get("hi"),
+                                  /*outer=*/false, loc);
   }
   if (name == "outer") {
     ArgReader reader(name, args, {"a", "b"}, loc);
     if (!reader.ok())
       return failure();
-    return tensorArithmetic(BinaryKind::Mul, *reader.get("a"), *reader.get("b"), /*outer=*/true, loc);
+    return tensorArithmetic(BinaryKind::Mul, *reader.get("a"), *reader.get("b"),
+                            /*outer=*/true, loc);
   }
   return std::nullopt;
 }
@@ -254,7 +286,8 @@ std::optional<FailureOr<SpecValue>> Evaluator::callElementwise(StringRef name, c
 // Reductions
 //===----------------------------------------------------------------------===//
 
-std::optional<FailureOr<SpecValue>> Evaluator::callReduction(StringRef name, const CallArgs &args, Location loc) {
+std::optional<FailureOr<SpecValue>>
+Evaluator::callReduction(StringRef name, const CallArgs &args, Location loc) {
   bool isSoftmax = name == "softmax";
   auto kind = llvm::StringSwitch<std::optional<ReduceKind>>(name)
                   .Case("sum", ReduceKind::Sum)
@@ -275,27 +308,36 @@ std::optional<FailureOr<SpecValue>> Evaluator::callReduction(StringRef name, con
   Shape kept = x->axes;
   SmallVector<StringRef> names;
   for (const Dim &dim : *over) {
-    auto it = llvm::find_if(kept, [&](const Dim &axis) { return axis.name == dim.name; });
+    auto it = llvm::find_if(
+        kept, [&](const Dim &axis) { return axis.name == dim.name; });
     if (it == kept.end() || dim.name == tokenAxis)
-      return error(loc) << "'" << name << "' over '" << dim.name << "': no such feature axis in " << toString(x->axes);
+      return error(loc) << "'" << name << "' over '" << dim.name
+                        << "': no such feature axis in " << toString(x->axes);
     kept.erase(it);
     names.push_back(dim.name);
   }
   if (!isSoftmax) {
     auto type = typeFor(kept, x->getType().getElementType());
-    return SpecValue::of(tensor(
-        ReduceOp::create(builder, named(loc), type, *kind, x->value, builder.getStrArrayAttr(names)), kept));
+    return SpecValue::of(
+        tensor(ReduceOp::create(builder, named(loc), type, *kind, x->value,
+                                builder.getStrArrayAttr(names)),
+               kept));
   }
   if (names.size() != 1)
-    return error(loc) << "expected a softmax over one axis, got " << names.size();
-  return SpecValue::of(tensor(SoftmaxOp::create(builder, named(loc), x->value.getType(), x->value, names[0]), x->axes));
+    return error(loc) << "expected a softmax over one axis, got "
+                      << names.size();
+  return SpecValue::of(
+      tensor(SoftmaxOp::create(builder, named(loc), x->value.getType(),
+                               x->value, names[0]),
+             x->axes));
 }
 
 //===----------------------------------------------------------------------===//
 // Shapes
 //===----------------------------------------------------------------------===//
 
-std::optional<FailureOr<SpecValue>> Evaluator::callShape(StringRef name, const CallArgs &args, Location loc) {
+std::optional<FailureOr<SpecValue>>
+Evaluator::callShape(StringRef name, const CallArgs &args, Location loc) {
   if (name == "view") {
     ArgReader reader(name, args, {"x", "axes"}, loc);
     if (!reader.ok())
@@ -306,12 +348,16 @@ std::optional<FailureOr<SpecValue>> Evaluator::callShape(StringRef name, const C
       return failure();
     int64_t have = numElements(x->features()), want = numElements(*shape);
     if (have != want)
-      return error(loc) << "'as' keeps the number of features: expected " << have << " of " << toString(x->axes)
-                        << ", got " << want << " in " << toString(*shape);
-    Shape axes(x->axes.begin(), x->axes.begin() + x->getType().getNumSequenceAxes());
-    llvm::copy_if(*shape, std::back_inserter(axes), [](const Dim &dim) { return dim.name != "1"; });
+      return error(loc) << "'as' keeps the number of features: expected "
+                        << have << " of " << toString(x->axes) << ", got "
+                        << want << " in " << toString(*shape);
+    Shape axes(x->axes.begin(),
+               x->axes.begin() + x->getType().getNumSequenceAxes());
+    llvm::copy_if(*shape, std::back_inserter(axes),
+                  [](const Dim &dim) { return dim.name != "1"; });
     auto type = typeFor(axes, x->getType().getElementType());
-    return SpecValue::of(tensor(builder.createOrFold<ViewOp>(named(loc), type, x->value), axes));
+    return SpecValue::of(
+        tensor(builder.createOrFold<ViewOp>(named(loc), type, x->value), axes));
   }
   if (name == "spread") {
     ArgReader reader(name, args, {"x", "axis"}, loc);
@@ -322,9 +368,11 @@ std::optional<FailureOr<SpecValue>> Evaluator::callShape(StringRef name, const C
     if (failed(x) || failed(shape))
       return failure();
     Shape axes = x->axes;
-    axes.insert(axes.begin() + x->getType().getNumSequenceAxes(), shape->begin(), shape->end());
+    axes.insert(axes.begin() + x->getType().getNumSequenceAxes(),
+                shape->begin(), shape->end());
     auto type = typeFor(axes, x->getType().getElementType());
-    return SpecValue::of(tensor(SpreadOp::create(builder, named(loc), type, x->value), axes));
+    return SpecValue::of(
+        tensor(SpreadOp::create(builder, named(loc), type, x->value), axes));
   }
   if (name == "axes") {
     ArgReader reader(name, args, {"x"}, loc);
@@ -342,7 +390,8 @@ std::optional<FailureOr<SpecValue>> Evaluator::callShape(StringRef name, const C
     std::vector<TensorValue> inputs;
     for (const SpecValue &value : args.positional) {
       if (!value.is(SpecValue::Kind::Tensor))
-        return error(loc) << "expected tensors to join, got " << value.describe();
+        return error(loc) << "expected tensors to join, got "
+                          << value.describe();
       inputs.push_back(value.tensor);
     }
     if (inputs.empty() || !args.named.empty())
@@ -358,14 +407,18 @@ std::optional<FailureOr<SpecValue>> Evaluator::callShape(StringRef name, const C
     auto type = typeFor(axes, inputs[0].getType().getElementType());
     for (const TensorValue &input : inputs) {
       bool agrees = input.axes.size() == axes.size() &&
-                    input.getType().getElementType() == inputs[0].getType().getElementType();
+                    input.getType().getElementType() ==
+                        inputs[0].getType().getElementType();
       for (size_t i = 0; agrees && i + 1 < axes.size(); ++i)
-        agrees = input.axes[i].name == axes[i].name && input.axes[i].size == axes[i].size;
+        agrees = input.axes[i].name == axes[i].name &&
+                 input.axes[i].size == axes[i].size;
       if (!agrees)
-        return error(loc) << "expected tensors that agree in all axes but the last, got " << toString(inputs[0].axes)
-                          << " and " << toString(input.axes);
+        return error(loc)
+               << "expected tensors that agree in all axes but the last, got "
+               << toString(inputs[0].axes) << " and " << toString(input.axes);
     }
-    return SpecValue::of(tensor(JoinOp::create(builder, named(loc), type, values), axes));
+    return SpecValue::of(
+        tensor(JoinOp::create(builder, named(loc), type, values), axes));
   }
   if (name == "slice")
     return error(loc) << "an index into a tensor has no compiled form yet";

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "lib/Import/ArgReader.h"
 #include "dialect/WMap/WMapDialect.h"
+#include "lib/Import/ArgReader.h"
 
 using namespace clade;
 using namespace clade::import;
@@ -15,18 +15,22 @@ using namespace mlir;
 /// A shape without the axes written as a literal 1.
 static Shape withoutOnes(const Shape &shape) {
   Shape result;
-  llvm::copy_if(shape, std::back_inserter(result), [](const Dim &dim) { return dim.name != "1"; });
+  llvm::copy_if(shape, std::back_inserter(result),
+                [](const Dim &dim) { return dim.name != "1"; });
   return result;
 }
 
 /// Converts the value of a weight function to what the computation takes: the
 /// given sizes, in the given element type.
-static mlir::Value conform(OpBuilder &builder, Location loc, mlir::Value value, ArrayRef<int64_t> shape, Type type) {
+static mlir::Value conform(OpBuilder &builder, Location loc, mlir::Value value,
+                           ArrayRef<int64_t> shape, Type type) {
   auto stored = cast<RankedTensorType>(value.getType());
   if (stored.getElementType() != type)
-    value = wmap::CastOp::create(builder, loc, RankedTensorType::get(stored.getShape(), type), value);
+    value = wmap::CastOp::create(
+        builder, loc, RankedTensorType::get(stored.getShape(), type), value);
   if (stored.getShape() != shape)
-    value = wmap::ReshapeOp::create(builder, loc, RankedTensorType::get(shape, type), value);
+    value = wmap::ReshapeOp::create(builder, loc,
+                                    RankedTensorType::get(shape, type), value);
   return value;
 }
 
@@ -46,12 +50,14 @@ static bool splitsInto(ArrayRef<int64_t> shape, int64_t rows, int64_t columns) {
   return leading == rows;
 }
 
-FailureOr<wmap::FuncOp> Evaluator::defineWeight(const std::string &name, const std::string &logical,
-                                                const WeightTree &tree, const Shape &outer, const Shape &inner,
-                                                Type type, Location loc) {
+FailureOr<wmap::FuncOp>
+Evaluator::defineWeight(const std::string &name, const std::string &logical,
+                        const WeightTree &tree, const Shape &outer,
+                        const Shape &inner, Type type, Location loc) {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(module.getBody());
-  auto function = wmap::FuncOp::create(builder, loc, StringRef(name), RankedTensorType::get({}, f32()));
+  auto function = wmap::FuncOp::create(builder, loc, StringRef(name),
+                                       RankedTensorType::get({}, f32()));
   builder.setInsertionPointToEnd(&function.getBody().emplaceBlock());
   FailureOr<mlir::Value> value = WeightResolver::emit(tree, builder, loc);
   if (failed(value)) {
@@ -62,9 +68,10 @@ FailureOr<wmap::FuncOp> Evaluator::defineWeight(const std::string &name, const s
   int64_t rows = numElements(outer), columns = numElements(inner);
   if (!splitsInto(published.getShape(), rows, columns)) {
     function.erase();
-    InFlightDiagnostic diagnostic = error(loc) << "weight '" << withLayer(logical, currentLayer) << "' is ["
-                                               << published.getShape() << "] in the checkpoint, expected "
-                                               << toString(outer);
+    InFlightDiagnostic diagnostic =
+        error(loc) << "weight '" << withLayer(logical, currentLayer) << "' is ["
+                   << published.getShape() << "] in the checkpoint, expected "
+                   << toString(outer);
     if (!inner.empty())
       diagnostic << " x " << toString(inner);
     return diagnostic;
@@ -75,20 +82,23 @@ FailureOr<wmap::FuncOp> Evaluator::defineWeight(const std::string &name, const s
     for (const Dim &dim : withoutOnes(outer))
       shape.push_back(dim.size);
   }
-  mlir::Value result = conform(builder, loc, *value, shape, type ? type : published.getElementType());
+  mlir::Value result = conform(builder, loc, *value, shape,
+                               type ? type : published.getElementType());
   wmap::ReturnOp::create(builder, loc, result);
   function.setResultTypeAttr(TypeAttr::get(result.getType()));
   return function;
 }
 
-FailureOr<TensorValue> Evaluator::param(const std::string &logical, const Shape &outer, const Shape &inner, Type type,
-                                        Location loc) {
+FailureOr<TensorValue> Evaluator::param(const std::string &logical,
+                                        const Shape &outer, const Shape &inner,
+                                        Type type, Location loc) {
   if (!weights)
     return error(loc) << "weight '" << logical << "' needs a checkpoint";
   SmallVector<int64_t> expected{numElements(outer)};
   if (!inner.empty())
     expected.push_back(numElements(inner));
-  FailureOr<WeightTree> tree = weights->resolve(logical, currentLayer, expected, loc);
+  FailureOr<WeightTree> tree =
+      weights->resolve(logical, currentLayer, expected, loc);
   if (failed(tree))
     return failure();
   // One function a weight, kind of layer and element type.
@@ -104,17 +114,22 @@ FailureOr<TensorValue> Evaluator::param(const std::string &logical, const Shape 
     function = module.lookupSymbol<wmap::FuncOp>(name);
   }
   if (!function) {
-    FailureOr<wmap::FuncOp> defined = defineWeight(name, logical, *tree, outer, inner, type, loc);
+    FailureOr<wmap::FuncOp> defined =
+        defineWeight(name, logical, *tree, outer, inner, type, loc);
     if (failed(defined))
       return failure();
     function = *defined;
   }
   Shape axes = withoutOnes(outer);
   llvm::append_range(axes, inner);
-  return tensor(ParamOp::create(builder, named(loc), typeFor(axes, typeOf(function)), name), axes);
+  return tensor(ParamOp::create(builder, named(loc),
+                                typeFor(axes, typeOf(function)), name),
+                axes);
 }
 
-FailureOr<SpecValue> Evaluator::buildLinear(const CallArgs &args, const std::string &prefix, Location loc) {
+FailureOr<SpecValue> Evaluator::buildLinear(const CallArgs &args,
+                                            const std::string &prefix,
+                                            Location loc) {
   ArgReader reader("linear", args, {"x", "shape", "bias?", "over?"}, loc);
   if (!reader.ok())
     return failure();
@@ -128,8 +143,8 @@ FailureOr<SpecValue> Evaluator::buildLinear(const CallArgs &args, const std::str
     if (failed(contracted))
       return failure();
     if (contracted->size() != x->features().size())
-      return error(loc) << "a linear map over some of the axes of " << toString(x->axes)
-                        << " has no compiled form yet";
+      return error(loc) << "a linear map over some of the axes of "
+                        << toString(x->axes) << " has no compiled form yet";
   }
   Type type = x->getType().getElementType();
   FailureOr<TensorValue> weight =
@@ -138,36 +153,47 @@ FailureOr<SpecValue> Evaluator::buildLinear(const CallArgs &args, const std::str
     return failure();
   mlir::Value biasValue;
   if (*bias) {
-    FailureOr<TensorValue> value = param(prefix + ".bias", *shape, {}, type, loc);
+    FailureOr<TensorValue> value =
+        param(prefix + ".bias", *shape, {}, type, loc);
     if (failed(value))
       return failure();
     biasValue = value->value;
   }
-  Shape axes(x->axes.begin(), x->axes.begin() + x->getType().getNumSequenceAxes());
+  Shape axes(x->axes.begin(),
+             x->axes.begin() + x->getType().getNumSequenceAxes());
   llvm::append_range(axes, withoutOnes(*shape));
   for (auto [place, dim] : llvm::enumerate(axes))
     for (const Dim &other : llvm::drop_begin(axes, place + 1))
       if (dim.name == other.name)
-        return error(loc) << "axis '" << dim.name << "' occurs twice in " << toString(axes)
+        return error(loc) << "axis '" << dim.name << "' occurs twice in "
+                          << toString(axes)
                           << ": name one, as in [to = " << dim.name << "]";
   return SpecValue::of(
-      tensor(LinearOp::create(builder, named(loc), typeFor(axes, type), x->value, weight->value, biasValue), axes));
+      tensor(LinearOp::create(builder, named(loc), typeFor(axes, type),
+                              x->value, weight->value, biasValue),
+             axes));
 }
 
-FailureOr<SpecValue> Evaluator::buildWeight(const CallArgs &args, const std::string &prefix, Location loc) {
+FailureOr<SpecValue> Evaluator::buildWeight(const CallArgs &args,
+                                            const std::string &prefix,
+                                            Location loc) {
   ArgReader reader("weight", args, {"shape", "dtype?"}, loc);
   if (!reader.ok())
     return failure();
   FailureOr<Shape> shape = shapeOf(*reader.get("shape"), loc);
-  FailureOr<std::string> dtype = reader.word("dtype", "model", {"model", "f32"});
+  FailureOr<std::string> dtype =
+      reader.word("dtype", "model", {"model", "f32"});
   if (failed(shape) || failed(dtype))
     return failure();
   Type type = *dtype == "f32" ? f32() : options.modelType;
   FailureOr<TensorValue> value = param(prefix, *shape, {}, type, loc);
-  return failed(value) ? FailureOr<SpecValue>(failure()) : SpecValue::of(*value);
+  return failed(value) ? FailureOr<SpecValue>(failure())
+                       : SpecValue::of(*value);
 }
 
-FailureOr<SpecValue> Evaluator::buildEmbed(const CallArgs &args, const std::string &prefix, Location loc) {
+FailureOr<SpecValue> Evaluator::buildEmbed(const CallArgs &args,
+                                           const std::string &prefix,
+                                           Location loc) {
   ArgReader reader("embed", args, {"ids", "shape"}, loc);
   if (!reader.ok())
     return failure();
@@ -176,16 +202,20 @@ FailureOr<SpecValue> Evaluator::buildEmbed(const CallArgs &args, const std::stri
   if (failed(ids) || failed(shape))
     return failure();
   if (shape->size() < 2 || !ids->getType().getElementType().isInteger(32))
-    return error(loc) << "expected token ids and the axes of a table, such as [vocab, d], got "
+    return error(loc) << "expected token ids and the axes of a table, such as "
+                         "[vocab, d], got "
                       << toString(ids->axes) << " and " << toString(*shape);
   Shape rows{shape->front()}, features(shape->begin() + 1, shape->end());
-  // The table keeps the type it is stored in: rows are converted as they are read.
+  // The table keeps the type it is stored in: rows are converted as they are
+  // read.
   FailureOr<TensorValue> table =
       param(prefix + ".weight", rows, features, /*type=*/Type(), loc);
   if (failed(table))
     return failure();
   Shape axes{ids->axes.front()};
   llvm::append_range(axes, features);
-  return SpecValue::of(tensor(
-      EmbedOp::create(builder, named(loc), typeFor(axes, options.modelType), ids->value, table->value), axes));
+  return SpecValue::of(tensor(EmbedOp::create(builder, named(loc),
+                                              typeFor(axes, options.modelType),
+                                              ids->value, table->value),
+                              axes));
 }

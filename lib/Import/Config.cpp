@@ -54,7 +54,8 @@ private:
       advance();
     }
     advance();
-    json parsed = json::parse(text.slice(begin, pos).str(), nullptr, /*allow_exceptions=*/false);
+    json parsed = json::parse(text.slice(begin, pos).str(), nullptr,
+                              /*allow_exceptions=*/false);
     return parsed.is_string() ? parsed.get<std::string>() : std::string();
   }
 
@@ -75,7 +76,8 @@ private:
 
   LogicalResult object(const std::string &path, int depth) {
     if (depth >= maxDepth)
-      return emitError(here()) << "expected at most " << maxDepth << " levels of nesting";
+      return emitError(here())
+             << "expected at most " << maxDepth << " levels of nesting";
     advance();
     while (peek() == '"') {
       Location loc = here();
@@ -97,7 +99,8 @@ private:
 
   LogicalResult array(const std::string &path, int depth) {
     if (depth >= maxDepth)
-      return emitError(here()) << "expected at most " << maxDepth << " levels of nesting";
+      return emitError(here())
+             << "expected at most " << maxDepth << " levels of nesting";
     advance();
     int64_t index = 0;
     while (peek() != ']') {
@@ -110,7 +113,9 @@ private:
     return success();
   }
 
-  Location here() { return FileLineColLoc::get(config.context, config.name, line, column); }
+  Location here() {
+    return FileLineColLoc::get(config.context, config.name, line, column);
+  }
 
   Config &config;
   StringRef text;
@@ -133,7 +138,8 @@ public:
   bool end_object() override { return --depth, true; }
   bool start_array(std::size_t) override { return ++depth <= maxDepth; }
   bool end_array() override { return --depth, true; }
-  bool parse_error(std::size_t position, const std::string &token, const nlohmann::detail::exception &) override {
+  bool parse_error(std::size_t position, const std::string &token,
+                   const nlohmann::detail::exception &) override {
     offset = position;
     lastToken = token;
     return false;
@@ -145,30 +151,38 @@ public:
 };
 } // namespace clade::import
 
-static Location locationAt(MLIRContext *context, StringRef name, StringRef text, size_t offset) {
+static Location locationAt(MLIRContext *context, StringRef name, StringRef text,
+                           size_t offset) {
   StringRef before = text.take_front(offset);
   unsigned line = before.count('\n') + 1;
   size_t lastNewline = before.rfind('\n');
-  unsigned column = offset - (lastNewline == StringRef::npos ? 0 : lastNewline + 1) + 1;
+  unsigned column =
+      offset - (lastNewline == StringRef::npos ? 0 : lastNewline + 1) + 1;
   return FileLineColLoc::get(context, name, line, column);
 }
 
-FailureOr<std::unique_ptr<Config>> Config::parse(StringRef text, StringRef name, llvm::SourceMgr &sourceMgr,
+FailureOr<std::unique_ptr<Config>> Config::parse(StringRef text, StringRef name,
+                                                 llvm::SourceMgr &sourceMgr,
                                                  MLIRContext *context) {
   std::unique_ptr<Config> config(new Config(context));
   config->name = name.str();
-  sourceMgr.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, name), llvm::SMLoc());
+  sourceMgr.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, name),
+                               llvm::SMLoc());
   SyntaxErrors sax;
   if (!json::sax_parse(text.begin(), text.end(), &sax)) {
     if (sax.depth > maxDepth)
       return emitError(FileLineColLoc::get(context, name, 1, 1))
              << "expected at most " << maxDepth << " levels of nesting";
     size_t offset = sax.offset > 0 ? sax.offset - 1 : 0;
-    return emitError(locationAt(context, name, text, std::min(offset, text.size()))) << "expected valid JSON here";
+    return emitError(
+               locationAt(context, name, text, std::min(offset, text.size())))
+           << "expected valid JSON here";
   }
-  config->root = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  config->root = json::parse(text.begin(), text.end(), nullptr,
+                             /*allow_exceptions=*/false);
   if (!config->root.is_object())
-    return emitError(FileLineColLoc::get(context, name, 1, 1)) << "expected a JSON object";
+    return emitError(FileLineColLoc::get(context, name, 1, 1))
+           << "expected a JSON object";
   if (failed(KeyScanner(*config, text).run()))
     return failure();
   return config;
@@ -176,7 +190,8 @@ FailureOr<std::unique_ptr<Config>> Config::parse(StringRef text, StringRef name,
 
 Location Config::locationOf(StringRef dottedKey) const {
   auto it = places.find(dottedKey);
-  auto [line, column] = it == places.end() ? std::pair<unsigned, unsigned>(1, 1) : it->second;
+  auto [line, column] =
+      it == places.end() ? std::pair<unsigned, unsigned>(1, 1) : it->second;
   return FileLineColLoc::get(context, name, line, column);
 }
 
@@ -197,7 +212,8 @@ SpecValue import::toValue(const json &value, const std::string &path) {
       elements.push_back(toValue(element, path + "." + std::to_string(index)));
     return SpecValue::list(std::move(elements));
   }
-  if (value.size() == 1 && value.contains("__float__") && value["__float__"] == "Infinity")
+  if (value.size() == 1 && value.contains("__float__") &&
+      value["__float__"] == "Infinity")
     return SpecValue::of(std::numeric_limits<double>::infinity());
   return SpecValue::of(Record{&value, path + "."});
 }

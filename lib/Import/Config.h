@@ -1,4 +1,4 @@
-//===- Config.h - A model's configuration -------------------------*- C++ -*-===//
+//===- Config.h - A model's configuration -----------------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -14,8 +14,8 @@
 
 #include "lib/Import/SpecValue.h"
 
-#include "llvm/Support/SourceMgr.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/Support/SourceMgr.h"
 
 #include <nlohmann/json.hpp>
 
@@ -26,8 +26,9 @@ public:
   /// Parses a JSON object. Syntax errors, duplicate keys and a text that is not
   /// an object are reported at their place. `name` stands for the file in
   /// messages; the text is added to `sourceMgr`.
-  static mlir::FailureOr<std::unique_ptr<Config>> parse(llvm::StringRef text, llvm::StringRef name,
-                                                        llvm::SourceMgr &sourceMgr, mlir::MLIRContext *context);
+  static mlir::FailureOr<std::unique_ptr<Config>>
+  parse(llvm::StringRef text, llvm::StringRef name, llvm::SourceMgr &sourceMgr,
+        mlir::MLIRContext *context);
 
   const nlohmann::json &json() const { return root; }
   Record record() const { return {&root, ""}; }
@@ -42,7 +43,8 @@ private:
   mlir::MLIRContext *context;
   std::string name;
   nlohmann::json root;
-  llvm::StringMap<std::pair<unsigned, unsigned>> places; ///< Dotted key: line, column.
+  llvm::StringMap<std::pair<unsigned, unsigned>>
+      places; ///< Dotted key: line, column.
 };
 
 /// A JSON value as a SpecValue. {"__float__": "Infinity"} is an infinity.

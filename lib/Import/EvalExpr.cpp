@@ -13,12 +13,15 @@ using namespace mlir;
 using llvm::dyn_cast;
 using llvm::isa;
 
-/// Nesting of evaluation; block calls count, so that recursion ends in an error.
+/// Nesting of evaluation; block calls count, so that recursion ends in an
+/// error.
 static constexpr int maxDepth = 512;
 
-Evaluator::Evaluator(const Family &family, const Config *config, const Record &record, WeightResolver *weights,
+Evaluator::Evaluator(const Family &family, const Config *config,
+                     const Record &record, WeightResolver *weights,
                      ModuleOp module, const ImportOptions &options)
-    : family(family), config(config), record(record), weights(weights), module(module), options(options),
+    : family(family), config(config), record(record), weights(weights),
+      module(module), options(options),
       builder(family.getLibrary().getContext()) {}
 
 //===----------------------------------------------------------------------===//
@@ -27,27 +30,30 @@ Evaluator::Evaluator(const Family &family, const Config *config, const Record &r
 
 FailureOr<SpecValue> Evaluator::eval(const spec::Expr *expr, Frame &frame) {
   if (depth >= maxDepth)
-    return error(expr->getLoc()) << "expected at most " << maxDepth
-                                 << " levels of evaluation: does a block call itself?";
+    return error(expr->getLoc())
+           << "expected at most " << maxDepth
+           << " levels of evaluation: does a block call itself?";
   ++depth;
   FailureOr<SpecValue> result = evalInner(expr, frame);
   --depth;
   return result;
 }
 
-FailureOr<SpecValue> Evaluator::evalInner(const spec::Expr *expr, Frame &frame) {
+FailureOr<SpecValue> Evaluator::evalInner(const spec::Expr *expr,
+                                          Frame &frame) {
   using Kind = spec::Expr::Kind;
   switch (expr->getKind()) {
   case Kind::Number: {
     auto *number = cast<spec::NumberExpr>(expr);
-    return number->isInteger ? SpecValue::of(number->intValue) : SpecValue::of(number->value);
+    return number->isInteger ? SpecValue::of(number->intValue)
+                             : SpecValue::of(number->value);
   }
   case Kind::String:
     return SpecValue::of(cast<spec::StringExpr>(expr)->value.str());
   case Kind::Name:
     return evalName(cast<spec::NameExpr>(expr), frame);
   case Kind::Key:
-    return evalKey(cast<spec::KeyExpr>(expr)->name, frame);
+    return evalKey(cast<spec::KeyExpr>(expr)->name);
   case Kind::List:
     return evalList(cast<spec::ListExpr>(expr), frame);
   case Kind::Tuple: {
@@ -89,20 +95,23 @@ FailureOr<SpecValue> Evaluator::evalInner(const spec::Expr *expr, Frame &frame) 
     FailureOr<SpecValue> value = eval(defaulted->value, frame);
     if (failed(value))
       return failure();
-    bool missing = value->is(SpecValue::Kind::Absent) || (defaulted->alsoNull && value->is(SpecValue::Kind::None));
+    bool missing = value->is(SpecValue::Kind::Absent) ||
+                   (defaulted->alsoNull && value->is(SpecValue::Kind::None));
     return missing ? eval(defaulted->fallback, frame) : value;
   }
   case Kind::Range: {
     auto *range = cast<spec::RangeExpr>(expr);
     SpecValue begin = SpecValue::of(int64_t(0)), end = SpecValue::none();
-    for (auto [bound, value] : {std::pair(range->begin, &begin), std::pair(range->end, &end)}) {
+    for (auto [bound, value] :
+         {std::pair(range->begin, &begin), std::pair(range->end, &end)}) {
       if (!bound)
         continue;
       FailureOr<SpecValue> evaluated = eval(bound, frame);
       if (failed(evaluated))
         return failure();
       if (!evaluated->is(SpecValue::Kind::Int))
-        return error(bound->getLoc()) << "expected an integer, got " << evaluated->describe();
+        return error(bound->getLoc())
+               << "expected an integer, got " << evaluated->describe();
       *value = std::move(*evaluated);
     }
     return SpecValue::range(std::move(begin), std::move(end));
@@ -137,7 +146,8 @@ static std::optional<SpecValue> wellKnown(StringRef name) {
   return std::nullopt;
 }
 
-FailureOr<SpecValue> Evaluator::evalName(const spec::NameExpr *expr, Frame &frame) {
+FailureOr<SpecValue> Evaluator::evalName(const spec::NameExpr *expr,
+                                         Frame &frame) {
   StringRef name = expr->name;
   if (auto it = frame.vars.find(name); it != frame.vars.end()) {
     SpecValue value = it->second;
@@ -149,7 +159,8 @@ FailureOr<SpecValue> Evaluator::evalName(const spec::NameExpr *expr, Frame &fram
   if (name == "layer" && currentLayer)
     return SpecValue::of(*currentLayer);
   if (name == "position" && inBlock)
-    return SpecValue::of(tensor(localize(positionsValue), {{ShapedType::kDynamic, tokenAxis.str(), {}}}));
+    return SpecValue::of(tensor(localize(positionsValue),
+                                {{ShapedType::kDynamic, tokenAxis.str(), {}}}));
   if (name == "last" && frame.last)
     return SpecValue::of(*frame.last);
   if (name != frame.ownField && family.findField(name))
@@ -158,7 +169,7 @@ FailureOr<SpecValue> Evaluator::evalName(const spec::NameExpr *expr, Frame &fram
     if (name == "config")
       return SpecValue::of(record);
     if (record.object && record.object->contains(name.str()))
-      return evalKey(name, frame);
+      return evalKey(name);
   }
   if (std::optional<SpecValue> value = wellKnown(name))
     return *value;
@@ -167,20 +178,22 @@ FailureOr<SpecValue> Evaluator::evalName(const spec::NameExpr *expr, Frame &fram
   std::vector<std::string> candidates = family.fieldNames();
   for (const auto &[variable, value] : frame.vars)
     candidates.push_back(variable);
-  return error(expr->getLoc()) << "unknown name '" << name << "'" << SpecLibrary::hint(name, candidates);
+  return error(expr->getLoc()) << "unknown name '" << name << "'"
+                               << SpecLibrary::hint(name, candidates);
 }
 
-FailureOr<SpecValue> Evaluator::evalKey(StringRef name, Frame &) {
+SpecValue Evaluator::evalKey(StringRef name) {
   if (!record.object || !record.object->contains(name.str()))
     return SpecValue::absent(record.path + name.str());
   return toValue((*record.object)[name.str()], record.path + name.str());
 }
 
-FailureOr<SpecValue> Evaluator::evalAttr(const spec::AttrExpr *expr, Frame &frame) {
+FailureOr<SpecValue> Evaluator::evalAttr(const spec::AttrExpr *expr,
+                                         Frame &frame) {
   FailureOr<SpecValue> base = [&]() -> FailureOr<SpecValue> {
     auto *name = dyn_cast<spec::NameExpr>(expr->base);
     if (name && name->name == frame.ownField)
-      return evalKey(name->name, frame);
+      return evalKey(name->name);
     return eval(expr->base, frame);
   }();
   if (failed(base))
@@ -202,16 +215,20 @@ FailureOr<SpecValue> Evaluator::evalAttr(const spec::AttrExpr *expr, Frame &fram
       return SpecValue::of(base->rope->kind);
     if (!base->rope->record->contains(name.str()))
       return SpecValue::absent(base->rope->recordPath + name.str());
-    return toValue((*base->rope->record)[name.str()], base->rope->recordPath + name.str());
+    return toValue((*base->rope->record)[name.str()],
+                   base->rope->recordPath + name.str());
   }
   default:
-    return error(expr->getLoc()) << "expected an object with a key '" << name << "', got " << base->describe();
+    return error(expr->getLoc()) << "expected an object with a key '" << name
+                                 << "', got " << base->describe();
   }
 }
 
-FailureOr<SpecValue> Evaluator::evalIndex(const spec::IndexExpr *expr, Frame &frame) {
+FailureOr<SpecValue> Evaluator::evalIndex(const spec::IndexExpr *expr,
+                                          Frame &frame) {
   if (expr->args.size() != 1)
-    return error(expr->getLoc()) << "expected one index, got " << expr->args.size();
+    return error(expr->getLoc())
+           << "expected one index, got " << expr->args.size();
   auto *name = dyn_cast<spec::NameExpr>(expr->base);
   // field[i]: the value of a per-layer field for layer i.
   if (name && name->name != frame.ownField && !frame.vars.count(name->name)) {
@@ -221,11 +238,14 @@ FailureOr<SpecValue> Evaluator::evalIndex(const spec::IndexExpr *expr, Frame &fr
       if (failed(index))
         return failure();
       if (!index->is(SpecValue::Kind::Int))
-        return error(expr->getLoc()) << "expected the number of a layer, got " << index->describe();
+        return error(expr->getLoc())
+               << "expected the number of a layer, got " << index->describe();
       return field(name->name, index->dim.size, expr->getLoc());
     }
   }
-  FailureOr<SpecValue> base = name && name->name == frame.ownField ? evalKey(name->name, frame) : eval(expr->base, frame);
+  FailureOr<SpecValue> base = name && name->name == frame.ownField
+                                  ? FailureOr<SpecValue>(evalKey(name->name))
+                                  : eval(expr->base, frame);
   if (failed(base))
     return failure();
   FailureOr<SpecValue> index = eval(expr->args[0].value, frame);
@@ -240,25 +260,34 @@ FailureOr<SpecValue> Evaluator::evalIndex(const spec::IndexExpr *expr, Frame &fr
     return toValue((*object.object)[index->text], object.path + index->text);
   }
   if (base->is(SpecValue::Kind::Tensor))
-    return callBuiltin("slice", CallArgs{{*base, *index}, {}}, expr->args[0].name ? expr->args[0].name->name.str() : "",
+    return callBuiltin("slice", CallArgs{{*base, *index}, {}},
+                       expr->args[0].name ? expr->args[0].name->name.str() : "",
                        expr->getLoc())
         .value_or(failure());
   if (!index->is(SpecValue::Kind::Int))
-    return error(expr->getLoc()) << "expected an integer index, got " << index->describe();
+    return error(expr->getLoc())
+           << "expected an integer index, got " << index->describe();
   int64_t at = index->dim.size;
-  int64_t size = base->is(SpecValue::Kind::String) ? base->text.size() : base->elements.size();
+  int64_t size = base->is(SpecValue::Kind::String) ? base->text.size()
+                                                   : base->elements.size();
   if (!base->is(SpecValue::Kind::String) && !base->is(SpecValue::Kind::List))
-    return error(expr->getLoc()) << "expected a list or a string, got " << base->describe();
+    return error(expr->getLoc())
+           << "expected a list or a string, got " << base->describe();
   if (at < 0 || at >= size)
-    return error(expr->getLoc()) << "expected an index below " << size << ", got " << at;
-  return base->is(SpecValue::Kind::String) ? SpecValue::of(std::string(1, base->text[at])) : base->elements[at];
+    return error(expr->getLoc())
+           << "expected an index below " << size << ", got " << at;
+  return base->is(SpecValue::Kind::String)
+             ? SpecValue::of(std::string(1, base->text[at]))
+             : base->elements[at];
 }
 
-FailureOr<SpecValue> Evaluator::evalBinary(const spec::BinaryExpr *expr, Frame &frame) {
+FailureOr<SpecValue> Evaluator::evalBinary(const spec::BinaryExpr *expr,
+                                           Frame &frame) {
   FailureOr<SpecValue> lhs = eval(expr->lhs, frame);
   if (failed(lhs))
     return failure();
-  bool isAnd = expr->op == spec::BinaryOp::And, isOr = expr->op == spec::BinaryOp::Or;
+  bool isAnd = expr->op == spec::BinaryOp::And,
+       isOr = expr->op == spec::BinaryOp::Or;
   if ((isAnd || isOr) && lhs->is(SpecValue::Kind::Bool) && lhs->boolean == isOr)
     return *lhs;
   FailureOr<SpecValue> rhs = eval(expr->rhs, frame);
@@ -269,7 +298,8 @@ FailureOr<SpecValue> Evaluator::evalBinary(const spec::BinaryExpr *expr, Frame &
   return arithmetic(expr->op, *lhs, *rhs, expr->getLoc());
 }
 
-FailureOr<SpecValue> Evaluator::evalUnary(const spec::UnaryExpr *expr, Frame &frame) {
+FailureOr<SpecValue> Evaluator::evalUnary(const spec::UnaryExpr *expr,
+                                          Frame &frame) {
   FailureOr<SpecValue> value = eval(expr->operand, frame);
   if (failed(value))
     return failure();
@@ -277,7 +307,8 @@ FailureOr<SpecValue> Evaluator::evalUnary(const spec::UnaryExpr *expr, Frame &fr
     return value;
   if (expr->op == spec::UnaryOp::Not) {
     if (!value->is(SpecValue::Kind::Bool))
-      return error(expr->getLoc()) << "expected true or false after 'not', got " << value->describe();
+      return error(expr->getLoc())
+             << "expected true or false after 'not', got " << value->describe();
     return SpecValue::of(!value->boolean);
   }
   if (value->is(SpecValue::Kind::Int))
@@ -286,17 +317,21 @@ FailureOr<SpecValue> Evaluator::evalUnary(const spec::UnaryExpr *expr, Frame &fr
     return SpecValue::of(-value->number);
   if (value->is(SpecValue::Kind::Tensor))
     return unary(UnaryKind::Neg, value->tensor, expr->getLoc());
-  return error(expr->getLoc()) << "expected a number or a tensor after '-', got " << value->describe();
+  return error(expr->getLoc())
+         << "expected a number or a tensor after '-', got "
+         << value->describe();
 }
 
 /// An axis in a shape: a name for a bare name or number, a sum for '+', a
 /// product or quotient named after its parts.
-FailureOr<SpecValue> Evaluator::evalShapeElement(const spec::Expr *expr, Frame &frame) {
+FailureOr<SpecValue> Evaluator::evalShapeElement(const spec::Expr *expr,
+                                                 Frame &frame) {
   if (auto *paren = dyn_cast<spec::ParenExpr>(expr))
     return evalShapeElement(paren->inner, frame);
   auto *binary = dyn_cast<spec::BinaryExpr>(expr);
   bool isSum = binary && binary->op == spec::BinaryOp::Add;
-  bool isProduct = binary && (binary->op == spec::BinaryOp::Mul || binary->op == spec::BinaryOp::Div);
+  bool isProduct = binary && (binary->op == spec::BinaryOp::Mul ||
+                              binary->op == spec::BinaryOp::Div);
   if (isSum || isProduct) {
     FailureOr<SpecValue> lhs = evalShapeElement(binary->lhs, frame);
     if (failed(lhs))
@@ -314,20 +349,24 @@ FailureOr<SpecValue> Evaluator::evalShapeElement(const spec::Expr *expr, Frame &
       llvm::append_range(parts, partsOf(rhs->dim));
       return SpecValue::of(sumOf(std::move(parts)));
     }
-    FailureOr<SpecValue> result = scalarArithmetic(binary->op, *lhs, *rhs, expr->getLoc());
+    FailureOr<SpecValue> result =
+        scalarArithmetic(binary->op, *lhs, *rhs, expr->getLoc());
     if (succeeded(result) && result->is(SpecValue::Kind::Int))
-      result->dim.name = lhs->dim.name + spec::spelling(binary->op).str() + rhs->dim.name;
+      result->dim.name =
+          lhs->dim.name + spec::spelling(binary->op).str() + rhs->dim.name;
     return result;
   }
   FailureOr<SpecValue> value = eval(expr, frame);
-  if (failed(value) || !value->is(SpecValue::Kind::Int) || !value->dim.name.empty() || value->dim.isSum())
+  if (failed(value) || !value->is(SpecValue::Kind::Int) ||
+      !value->dim.name.empty() || value->dim.isSum())
     return value;
   auto *name = dyn_cast<spec::NameExpr>(expr);
   value->dim.name = name ? name->name.str() : std::to_string(value->dim.size);
   return value;
 }
 
-FailureOr<SpecValue> Evaluator::evalList(const spec::ListExpr *expr, Frame &frame) {
+FailureOr<SpecValue> Evaluator::evalList(const spec::ListExpr *expr,
+                                         Frame &frame) {
   std::vector<SpecValue> elements;
   for (const spec::Arg &arg : expr->args) {
     if (arg.where)
@@ -339,7 +378,8 @@ FailureOr<SpecValue> Evaluator::evalList(const spec::ListExpr *expr, Frame &fram
       return value;
     if (arg.name) {
       if (!value->is(SpecValue::Kind::Int))
-        return error(arg.name->loc) << "expected a size to name, got " << value->describe();
+        return error(arg.name->loc)
+               << "expected a size to name, got " << value->describe();
       value->dim.name = arg.name->name.str();
       frame.vars[value->dim.name] = *value;
     }
@@ -355,13 +395,16 @@ FailureOr<Shape> Evaluator::shapeOf(const SpecValue &value, Location loc) {
   if (value.is(SpecValue::Kind::Int))
     return Shape{value.dim};
   if (!value.is(SpecValue::Kind::List))
-    return error(loc) << "expected axes such as [q_heads, head], got " << value.describe();
+    return error(loc) << "expected axes such as [q_heads, head], got "
+                      << value.describe();
   Shape shape;
   for (const SpecValue &element : value.elements) {
     if (!element.is(SpecValue::Kind::Int))
-      return error(loc) << "expected the size of an axis, got " << element.describe();
+      return error(loc) << "expected the size of an axis, got "
+                        << element.describe();
     if (element.dim.size < 0 && !element.dim.isUnknown())
-      return error(loc) << "expected axis '" << element.dim.name << "' to have a size of at least 0, got "
+      return error(loc) << "expected axis '" << element.dim.name
+                        << "' to have a size of at least 0, got "
                         << element.dim.size;
     shape.push_back(element.dim);
   }
@@ -373,9 +416,11 @@ FailureOr<bool> Evaluator::condition(const spec::Expr *expr, Frame &frame) {
   if (failed(value))
     return failure();
   if (value->is(SpecValue::Kind::Absent))
-    return error(expr->getLoc()) << "key '" << value->text << "' is absent and has no default";
+    return error(expr->getLoc())
+           << "key '" << value->text << "' is absent and has no default";
   if (!value->is(SpecValue::Kind::Bool))
-    return error(expr->getLoc()) << "expected true or false, got " << value->describe();
+    return error(expr->getLoc())
+           << "expected true or false, got " << value->describe();
   return value->boolean;
 }
 
@@ -388,7 +433,8 @@ FailureOr<SpecValue> Evaluator::evalIf(const spec::IfExpr *expr, Frame &frame) {
   return expr->elseBody ? evalBody(expr->elseBody, frame) : SpecValue::none();
 }
 
-FailureOr<SpecValue> Evaluator::evalMatch(const spec::MatchExpr *expr, Frame &frame) {
+FailureOr<SpecValue> Evaluator::evalMatch(const spec::MatchExpr *expr,
+                                          Frame &frame) {
   FailureOr<SpecValue> subject = eval(expr->subject, frame);
   if (failed(subject) || subject->is(SpecValue::Kind::Absent))
     return subject;
@@ -399,11 +445,15 @@ FailureOr<SpecValue> Evaluator::evalMatch(const spec::MatchExpr *expr, Frame &fr
       return failure();
     if (pattern->equals(*subject))
       return eval(matchCase.value, frame);
-    patterns.push_back(pattern->is(SpecValue::Kind::String) ? pattern->text : pattern->describe());
+    patterns.push_back(pattern->is(SpecValue::Kind::String)
+                           ? pattern->text
+                           : pattern->describe());
   }
-  InFlightDiagnostic diagnostic = error(expr->getLoc()) << "expected one of the cases (";
+  InFlightDiagnostic diagnostic = error(expr->getLoc())
+                                  << "expected one of the cases (";
   llvm::interleave(
-      patterns, [&](const std::string &pattern) { diagnostic << "'" << pattern << "'"; },
+      patterns,
+      [&](const std::string &pattern) { diagnostic << "'" << pattern << "'"; },
       [&] { diagnostic << ", "; });
   return diagnostic << "), got " << subject->describe();
 }
@@ -419,8 +469,12 @@ FailureOr<SpecValue> Evaluator::evalAs(const spec::AsExpr *expr, Frame &frame) {
   if (failed(shape))
     return failure();
   if (!base->is(SpecValue::Kind::Tensor))
-    return error(expr->getLoc()) << "expected a tensor before 'as', got " << base->describe();
-  return callShape("view", CallArgs{{*base, SpecValue::list(axes->elements)}, {}}, expr->getLoc()).value_or(failure());
+    return error(expr->getLoc())
+           << "expected a tensor before 'as', got " << base->describe();
+  return callShape("view",
+                   CallArgs{{*base, SpecValue::list(axes->elements)}, {}},
+                   expr->getLoc())
+      .value_or(failure());
 }
 
 //===----------------------------------------------------------------------===//
@@ -453,39 +507,47 @@ FailureOr<SpecValue> Evaluator::evalBody(const spec::Body *body, Frame &frame) {
   return last;
 }
 
-LogicalResult Evaluator::evalAssign(const spec::AssignStmt *stmt, Frame &frame) {
+LogicalResult Evaluator::evalAssign(const spec::AssignStmt *stmt,
+                                    Frame &frame) {
   FailureOr<SpecValue> value = eval(stmt->value, frame);
   if (failed(value))
     return failure();
   if (value->is(SpecValue::Kind::Absent))
-    return error(stmt->getLoc()) << "key '" << value->text << "' is absent and has no default";
+    return error(stmt->getLoc())
+           << "key '" << value->text << "' is absent and has no default";
   std::vector<SpecValue> values;
   if (stmt->targets.size() == 1) {
     values.push_back(std::move(*value));
   } else if (value->is(SpecValue::Kind::Tensor)) {
-    FailureOr<std::vector<SpecValue>> parts = split(value->tensor, stmt->targets.size(), stmt->getLoc());
+    FailureOr<std::vector<SpecValue>> parts =
+        split(value->tensor, stmt->targets.size(), stmt->getLoc());
     if (failed(parts))
       return failure();
     values = std::move(*parts);
-  } else if (value->is(SpecValue::Kind::Tuple) && value->elements.size() == stmt->targets.size()) {
+  } else if (value->is(SpecValue::Kind::Tuple) &&
+             value->elements.size() == stmt->targets.size()) {
     values = std::move(value->elements);
   } else {
-    return error(stmt->getLoc()) << "expected " << stmt->targets.size() << " values, got " << value->describe();
+    return error(stmt->getLoc()) << "expected " << stmt->targets.size()
+                                 << " values, got " << value->describe();
   }
   for (auto [target, assigned] : llvm::zip_equal(stmt->targets, values)) {
     if (target.index)
-      return error(target.name.loc) << "assignment to a part of a tensor has no compiled form yet";
+      return error(target.name.loc)
+             << "assignment to a part of a tensor has no compiled form yet";
     if (!stmt->isAdd) {
       frame.vars[target.name.name.str()] = assigned;
       continue;
     }
     auto it = frame.vars.find(target.name.name);
     if (it == frame.vars.end())
-      return error(target.name.loc) << "expected '" << target.name.name << "' to have a value before '+='";
+      return error(target.name.loc) << "expected '" << target.name.name
+                                    << "' to have a value before '+='";
     SpecValue old = it->second;
     if (old.is(SpecValue::Kind::Tensor))
       old.tensor = localize(old.tensor);
-    FailureOr<SpecValue> sum = arithmetic(spec::BinaryOp::Add, old, assigned, stmt->getLoc());
+    FailureOr<SpecValue> sum =
+        arithmetic(spec::BinaryOp::Add, old, assigned, stmt->getLoc());
     if (failed(sum))
       return failure();
     frame.vars[target.name.name.str()] = std::move(*sum);
@@ -494,25 +556,32 @@ LogicalResult Evaluator::evalAssign(const spec::AssignStmt *stmt, Frame &frame) 
 }
 
 /// Takes the one sum axis of a tensor apart.
-FailureOr<std::vector<SpecValue>> Evaluator::split(const TensorValue &x, size_t count, Location loc) {
+FailureOr<std::vector<SpecValue>> Evaluator::split(const TensorValue &x,
+                                                   size_t count, Location loc) {
   auto isSum = [](const Dim &dim) { return dim.isSum(); };
   if (llvm::count_if(x.axes, isSum) != 1)
-    return error(loc) << "expected one axis that is a sum, such as [heads, head + head], to split into " << count
-                      << " values, got " << toString(x.axes);
+    return error(loc) << "expected one axis that is a sum, such as [heads, "
+                         "head + head], to split into "
+                      << count << " values, got " << toString(x.axes);
   size_t axis = llvm::find_if(x.axes, isSum) - x.axes.begin();
   const Dim sum = x.axes[axis];
   if (sum.parts.size() != count)
-    return error(loc) << "expected " << count << " parts, got " << sum.parts.size() << " in " << toString(x.axes);
+    return error(loc) << "expected " << count << " parts, got "
+                      << sum.parts.size() << " in " << toString(x.axes);
   std::vector<SpecValue> values;
   int64_t begin = 0;
   for (const std::vector<Dim> &part : sum.parts) {
     Shape sliced = x.axes, viewed(x.axes.begin(), x.axes.begin() + axis);
-    sliced[axis] = Dim{numElements(part), part.size() == 1 ? part[0].name : sum.name, {}};
-    llvm::copy_if(part, std::back_inserter(viewed), [](const Dim &dim) { return dim.name != "1"; });
+    sliced[axis] =
+        Dim{numElements(part), part.size() == 1 ? part[0].name : sum.name, {}};
+    llvm::copy_if(part, std::back_inserter(viewed),
+                  [](const Dim &dim) { return dim.name != "1"; });
     viewed.insert(viewed.end(), x.axes.begin() + axis + 1, x.axes.end());
-    mlir::Value slice = SliceOp::create(builder, named(loc), typeFor(sliced, x.getType().getElementType()), x.value,
-                                        sum.name, begin);
-    mlir::Value view = builder.createOrFold<ViewOp>(named(loc), typeFor(viewed, x.getType().getElementType()), slice);
+    mlir::Value slice = SliceOp::create(
+        builder, named(loc), typeFor(sliced, x.getType().getElementType()),
+        x.value, sum.name, begin);
+    mlir::Value view = builder.createOrFold<ViewOp>(
+        named(loc), typeFor(viewed, x.getType().getElementType()), slice);
     values.push_back(SpecValue::of(tensor(view, viewed)));
     begin += numElements(part);
   }

@@ -18,34 +18,46 @@ using namespace clade;
 using namespace clade::import;
 using namespace mlir;
 
-FailureOr<SpecValue> Evaluator::evalFor(const spec::ForExpr *expr, Frame &frame) {
+FailureOr<SpecValue> Evaluator::evalFor(const spec::ForExpr *expr,
+                                        Frame &frame) {
   FailureOr<SpecValue> range = eval(expr->range, frame);
   if (failed(range))
     return failure();
-  if (expr->names[0].name == "layer" && frame.context == Frame::Context::Block) {
-    if (expr->names.size() != 1 || !range->is(SpecValue::Kind::Int) || range->dim.size < 0)
-      return error(expr->getLoc()) << "expected 'for layer in' the number of layers, got " << range->describe();
+  if (expr->names[0].name == "layer" &&
+      frame.context == Frame::Context::Block) {
+    if (expr->names.size() != 1 || !range->is(SpecValue::Kind::Int) ||
+        range->dim.size < 0)
+      return error(expr->getLoc())
+             << "expected 'for layer in' the number of layers, got "
+             << range->describe();
     if (layerScope)
-      return error(expr->getLoc()) << "expected no loop over layers inside another";
+      return error(expr->getLoc())
+             << "expected no loop over layers inside another";
     return evalLayers(expr, frame, range->dim.size);
   }
   return evalUnrolled(expr, frame, *range);
 }
 
-FailureOr<SpecValue> Evaluator::evalUnrolled(const spec::ForExpr *expr, Frame &frame, const SpecValue &range) {
+FailureOr<SpecValue> Evaluator::evalUnrolled(const spec::ForExpr *expr,
+                                             Frame &frame,
+                                             const SpecValue &range) {
   std::vector<SpecValue> items;
   if (range.is(SpecValue::Kind::List)) {
     items = range.elements;
   } else {
     bool isRange = range.is(SpecValue::Kind::Range);
     int64_t begin = isRange ? range.elements[0].dim.size : 0;
-    bool ends = isRange ? range.elements[1].is(SpecValue::Kind::Int) : range.is(SpecValue::Kind::Int);
+    bool ends = isRange ? range.elements[1].is(SpecValue::Kind::Int)
+                        : range.is(SpecValue::Kind::Int);
     if (!ends)
-      return error(expr->getLoc()) << "expected a list, a number or a range, got " << range.describe();
+      return error(expr->getLoc())
+             << "expected a list, a number or a range, got "
+             << range.describe();
     int64_t end = isRange ? range.elements[1].dim.size : range.dim.size;
     constexpr int64_t most = 4096;
     if (end - begin > most)
-      return error(expr->getLoc()) << "expected a loop of at most " << most << " steps, got " << end - begin;
+      return error(expr->getLoc()) << "expected a loop of at most " << most
+                                   << " steps, got " << end - begin;
     for (int64_t i = begin; i < end; ++i)
       items.push_back(SpecValue::of(i));
   }
@@ -53,7 +65,8 @@ FailureOr<SpecValue> Evaluator::evalUnrolled(const spec::ForExpr *expr, Frame &f
   for (auto [index, item] : llvm::enumerate(items)) {
     bool counts = expr->names.size() == 2;
     if (counts)
-      frame.vars[expr->names[0].name.str()] = SpecValue::of(static_cast<int64_t>(index));
+      frame.vars[expr->names[0].name.str()] =
+          SpecValue::of(static_cast<int64_t>(index));
     frame.vars[expr->names.back().name.str()] = item;
     std::string savedPrefix = frame.prefix;
     if (expr->at) {
@@ -90,21 +103,25 @@ mlir::Value Evaluator::localize(mlir::Value value) {
     return value;
   captures.insert(value);
   // Arguments after the carried ones follow the order of the captures.
-  while (layerScope->block->getNumArguments() < layerScope->numCarried + captures.size()) {
-    mlir::Value next = captures[layerScope->block->getNumArguments() - layerScope->numCarried];
+  while (layerScope->block->getNumArguments() <
+         layerScope->numCarried + captures.size()) {
+    mlir::Value next =
+        captures[layerScope->block->getNumArguments() - layerScope->numCarried];
     layerScope->block->addArgument(next.getType(), next.getLoc());
   }
   auto place = llvm::find(captures, value) - captures.begin();
   return layerScope->block->getArgument(layerScope->numCarried + place);
 }
 
-FailureOr<Evaluator::LayerFunction> Evaluator::buildLayerFunction(const spec::ForExpr *expr, Frame &frame,
-                                                                  ArrayRef<std::string> carried, int64_t layer,
-                                                                  int64_t kind) {
+FailureOr<Evaluator::LayerFunction>
+Evaluator::buildLayerFunction(const spec::ForExpr *expr, Frame &frame,
+                              ArrayRef<std::string> carried, int64_t layer,
+                              int64_t kind) {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(module.getBody());
   std::string name = family.getName().str() + ".layer." + std::to_string(kind);
-  auto function = func::FuncOp::create(builder, expr->getLoc(), name, builder.getFunctionType({}, {}));
+  auto function = func::FuncOp::create(builder, expr->getLoc(), name,
+                                       builder.getFunctionType({}, {}));
   function.setPrivate();
   Block *block = function.addEntryBlock();
   builder.setInsertionPointToEnd(block);
@@ -114,7 +131,8 @@ FailureOr<Evaluator::LayerFunction> Evaluator::buildLayerFunction(const spec::Fo
   currentLayer = layer;
   for (const std::string &variable : carried) {
     TensorValue outer = frame.vars[variable].tensor;
-    mlir::Value argument = block->addArgument(outer.value.getType(), expr->getLoc());
+    mlir::Value argument =
+        block->addArgument(outer.value.getType(), expr->getLoc());
     inner.vars[variable] = SpecValue::of(tensor(argument, outer.axes));
   }
   localize(batchValue);
@@ -132,10 +150,14 @@ FailureOr<Evaluator::LayerFunction> Evaluator::buildLayerFunction(const spec::Fo
     SmallVector<mlir::Value> results;
     for (const std::string &variable : carried) {
       const SpecValue &value = inner.vars[variable];
-      if (!value.is(SpecValue::Kind::Tensor) || value.tensor.value.getType() != frame.vars[variable].tensor.value.getType())
-        return error(expr->getLoc()) << "expected '" << variable << "' to keep its axes from layer to layer, got "
-                                     << frame.vars[variable].describe() << " before and " << value.describe()
-                                     << " after layer " << layer;
+      if (!value.is(SpecValue::Kind::Tensor) ||
+          value.tensor.value.getType() !=
+              frame.vars[variable].tensor.value.getType())
+        return error(expr->getLoc())
+               << "expected '" << variable
+               << "' to keep its axes from layer to layer, got "
+               << frame.vars[variable].describe() << " before and "
+               << value.describe() << " after layer " << layer;
       results.push_back(localize(value.tensor.value));
     }
     func::ReturnOp::create(builder, expr->getLoc(), results);
@@ -146,13 +168,17 @@ FailureOr<Evaluator::LayerFunction> Evaluator::buildLayerFunction(const spec::Fo
   currentLayer.reset();
   if (failed(result))
     return failure();
-  return LayerFunction{function, weights ? weights->takeRequests() : std::vector<WeightResolver::Request>()};
+  return LayerFunction{function, weights
+                                     ? weights->takeRequests()
+                                     : std::vector<WeightResolver::Request>()};
 }
 
-FailureOr<SpecValue> Evaluator::evalLayers(const spec::ForExpr *expr, Frame &frame, int64_t count) {
+FailureOr<SpecValue> Evaluator::evalLayers(const spec::ForExpr *expr,
+                                           Frame &frame, int64_t count) {
   std::vector<std::string> carried;
   for (const std::string &variable : Reach::assignedNames(expr->body))
-    if (auto it = frame.vars.find(variable); it != frame.vars.end() && it->second.is(SpecValue::Kind::Tensor))
+    if (auto it = frame.vars.find(variable);
+        it != frame.vars.end() && it->second.is(SpecValue::Kind::Tensor))
       carried.push_back(variable);
   Reach reach(family);
   reach.walkBody(expr->body);
@@ -166,7 +192,8 @@ FailureOr<SpecValue> Evaluator::evalLayers(const spec::ForExpr *expr, Frame &fra
       return failure();
     if (reach.usesLayerNumber())
       *key += std::to_string(layer);
-    auto group = llvm::find_if(groups, [&](const auto &entry) { return entry.first == *key; });
+    auto group = llvm::find_if(
+        groups, [&](const auto &entry) { return entry.first == *key; });
     if (group == groups.end())
       group = groups.insert(groups.end(), {*key, {}});
     group->second.push_back(layer);
@@ -180,7 +207,8 @@ FailureOr<SpecValue> Evaluator::evalLayers(const spec::ForExpr *expr, Frame &fra
     // their own.
     while (!pending.empty()) {
       int64_t kind = functions.size();
-      FailureOr<LayerFunction> built = buildLayerFunction(expr, frame, carried, pending.front(), kind);
+      FailureOr<LayerFunction> built =
+          buildLayerFunction(expr, frame, carried, pending.front(), kind);
       if (failed(built))
         return failure();
       functions.push_back(built->function);
@@ -189,7 +217,8 @@ FailureOr<SpecValue> Evaluator::evalLayers(const spec::ForExpr *expr, Frame &fra
         bool same = true;
         std::vector<WeightTree> trees;
         for (const WeightResolver::Request &request : built->requests) {
-          FailureOr<std::optional<WeightTree>> tree = weights->lookup(request.logical, layer);
+          FailureOr<std::optional<WeightTree>> tree =
+              weights->lookup(request.logical, layer);
           if (failed(tree))
             return failure();
           // A missing tensor is reported by building this layer's own function.
@@ -219,7 +248,8 @@ FailureOr<SpecValue> Evaluator::evalLayers(const spec::ForExpr *expr, Frame &fra
   SmallVector<Type> resultTypes;
   for (const std::string &variable : carried)
     resultTypes.push_back(frame.vars[variable].tensor.value.getType());
-  auto type = builder.getFunctionType(TypeRange(ValueRange(operands)), resultTypes);
+  auto type =
+      builder.getFunctionType(TypeRange(ValueRange(operands)), resultTypes);
   for (func::FuncOp function : functions) {
     Block &block = function.getBody().front();
     while (block.getNumArguments() < operands.size()) {
@@ -233,10 +263,13 @@ FailureOr<SpecValue> Evaluator::evalLayers(const spec::ForExpr *expr, Frame &fra
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToEnd(module.getBody());
-    ScheduleOp::create(builder, expr->getLoc(), name, builder.getArrayAttr(kinds), rows);
+    ScheduleOp::create(builder, expr->getLoc(), name,
+                       builder.getArrayAttr(kinds), rows);
   }
-  auto layers = LayersOp::create(builder, expr->getLoc(), resultTypes, name, operands);
+  auto layers =
+      LayersOp::create(builder, expr->getLoc(), resultTypes, name, operands);
   for (auto [variable, result] : llvm::zip_equal(carried, layers.getResults()))
-    frame.vars[variable] = SpecValue::of(tensor(result, frame.vars[variable].tensor.axes));
+    frame.vars[variable] =
+        SpecValue::of(tensor(result, frame.vars[variable].tensor.axes));
   return SpecValue::none();
 }

@@ -1,4 +1,4 @@
-//===- Evaluator.h - Runs a spec to build a module ----------------*- C++ -*-===//
+//===- Evaluator.h - Runs a spec to build a module --------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -7,22 +7,22 @@
 //
 // The meaning of the language: expressions over configuration values are
 // computed, expressions over tensors become ops. Split by job: EvalExpr.cpp
-// (expressions, statements), EvalCalls.cpp (blocks and addresses), EvalLoops.cpp
-// (layers become functions), Arithmetic.cpp, and the built-ins in Builtins*.cpp.
+// (expressions, statements), EvalCalls.cpp (blocks and addresses),
+// EvalLoops.cpp (layers become functions), Arithmetic.cpp, and the built-ins in
+// Builtins*.cpp.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef CLADE_IMPORT_EVALUATOR_H
 #define CLADE_IMPORT_EVALUATOR_H
 
+#include "dialect/WMap/WMapDialect.h"
 #include "lib/Import/Config.h"
 #include "lib/Import/Family.h"
 #include "lib/Import/WeightResolver.h"
-#include "dialect/WMap/WMapDialect.h"
 
 #include "mlir/IR/Builders.h"
-#include "llvm/ADT/MapVector.h"
-#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/SetVector.h"
 
 #include <map>
 
@@ -39,10 +39,10 @@ struct Frame {
   enum class Context { Block, Config, Weights };
 
   Context context = Context::Block;
-  std::string blockName;  ///< 'llama.attention', for op names and messages.
+  std::string blockName; ///< 'llama.attention', for op names and messages.
   std::map<std::string, SpecValue, std::less<>> vars;
-  std::string prefix;     ///< Address: prefix of the weights of calls without 'at'.
-  std::string ownField;   ///< In a field: its own name, which means the key.
+  std::string prefix; ///< Address: prefix of the weights of calls without 'at'.
+  std::string ownField;    ///< In a field: its own name, which means the key.
   std::optional<Dim> last; ///< The last axis of the block's first argument.
   std::optional<SpecValue> returned; ///< Set by 'return'.
 };
@@ -60,8 +60,9 @@ struct ImportOptions {
 
 class Evaluator {
 public:
-  Evaluator(const Family &family, const Config *config, const Record &record, WeightResolver *weights,
-            mlir::ModuleOp module, const ImportOptions &options);
+  Evaluator(const Family &family, const Config *config, const Record &record,
+            WeightResolver *weights, mlir::ModuleOp module,
+            const ImportOptions &options);
 
   /// Builds the function of an entry of the family: i32 tokens in, the value of
   /// the entry for the selected tokens out.
@@ -69,16 +70,19 @@ public:
 
   /// The value of a configuration field; `layer` for a per-layer field. Without
   /// `mayBeAbsent` a field whose key is not there is an error.
-  FailureOr<SpecValue> field(llvm::StringRef name, std::optional<int64_t> layer, Location use, bool mayBeAbsent = false);
+  FailureOr<SpecValue> field(llvm::StringRef name, std::optional<int64_t> layer,
+                             Location use, bool mayBeAbsent = false);
   /// Checks the requirements that concern what the entries reach.
   LogicalResult checkRequirements();
   /// An expression in a context of configuration or weights.
-  FailureOr<SpecValue> evalConfig(const spec::Expr *expr, Frame::Context context,
-                              const std::map<std::string, SpecValue, std::less<>> &vars,
-                              std::optional<int64_t> layer);
+  FailureOr<SpecValue>
+  evalConfig(const spec::Expr *expr, Frame::Context context,
+             const std::map<std::string, SpecValue, std::less<>> &vars,
+             std::optional<int64_t> layer);
 
   /// The values of all per-layer fields among `names` as one text.
-  FailureOr<std::string> layerKey(llvm::ArrayRef<std::string> names, int64_t layer, Location use);
+  FailureOr<std::string> layerKey(llvm::ArrayRef<std::string> names,
+                                  int64_t layer, Location use);
   const Family &getFamily() const { return family; }
 
 private:
@@ -86,7 +90,7 @@ private:
   FailureOr<SpecValue> eval(const spec::Expr *expr, Frame &frame);
   FailureOr<SpecValue> evalInner(const spec::Expr *expr, Frame &frame);
   FailureOr<SpecValue> evalName(const spec::NameExpr *expr, Frame &frame);
-  FailureOr<SpecValue> evalKey(llvm::StringRef name, Frame &frame);
+  SpecValue evalKey(llvm::StringRef name);
   FailureOr<SpecValue> evalAttr(const spec::AttrExpr *expr, Frame &frame);
   FailureOr<SpecValue> evalIndex(const spec::IndexExpr *expr, Frame &frame);
   FailureOr<SpecValue> evalBinary(const spec::BinaryExpr *expr, Frame &frame);
@@ -98,59 +102,87 @@ private:
   FailureOr<SpecValue> evalAs(const spec::AsExpr *expr, Frame &frame);
   FailureOr<SpecValue> evalBody(const spec::Body *body, Frame &frame);
   LogicalResult evalAssign(const spec::AssignStmt *stmt, Frame &frame);
-  FailureOr<std::vector<SpecValue>> split(const TensorValue &tensor, size_t count, Location loc);
+  FailureOr<std::vector<SpecValue>> split(const TensorValue &tensor,
+                                          size_t count, Location loc);
   FailureOr<bool> condition(const spec::Expr *expr, Frame &frame);
   FailureOr<Shape> shapeOf(const SpecValue &value, Location loc);
 
   // EvalCalls.cpp
-  FailureOr<SpecValue> evalCall(const spec::CallExpr *call, Frame &frame, const std::string &prefix);
-  FailureOr<SpecValue> callBlock(FoundBlock found, const CallArgs &args, const std::string &prefix, Location loc);
+  FailureOr<SpecValue> evalCall(const spec::CallExpr *call, Frame &frame,
+                                const std::string &prefix);
+  FailureOr<SpecValue> callBlock(FoundBlock found, const CallArgs &args,
+                                 const std::string &prefix, Location loc);
   FailureOr<CallArgs> evalArgs(llvm::ArrayRef<spec::Arg> args, Frame &frame);
   /// The address that a path after 'at' makes, below `prefix`.
-  FailureOr<std::string> address(const spec::Path *path, Frame &frame, const std::string &prefix);
+  FailureOr<std::string> address(const spec::Path *path, Frame &frame,
+                                 const std::string &prefix);
 
   // EvalLoops.cpp
   FailureOr<SpecValue> evalFor(const spec::ForExpr *expr, Frame &frame);
-  FailureOr<SpecValue> evalUnrolled(const spec::ForExpr *expr, Frame &frame, const SpecValue &range);
-  FailureOr<SpecValue> evalLayers(const spec::ForExpr *expr, Frame &frame, int64_t count);
+  FailureOr<SpecValue> evalUnrolled(const spec::ForExpr *expr, Frame &frame,
+                                    const SpecValue &range);
+  FailureOr<SpecValue> evalLayers(const spec::ForExpr *expr, Frame &frame,
+                                  int64_t count);
   struct LayerFunction;
-  FailureOr<LayerFunction> buildLayerFunction(const spec::ForExpr *expr, Frame &frame,
-                                              llvm::ArrayRef<std::string> carried, int64_t layer, int64_t kind);
+  FailureOr<LayerFunction>
+  buildLayerFunction(const spec::ForExpr *expr, Frame &frame,
+                     llvm::ArrayRef<std::string> carried, int64_t layer,
+                     int64_t kind);
 
   // Arithmetic.cpp
-  FailureOr<SpecValue> arithmetic(spec::BinaryOp op, const SpecValue &lhs, const SpecValue &rhs, Location loc);
-  FailureOr<SpecValue> scalarArithmetic(spec::BinaryOp op, const SpecValue &lhs, const SpecValue &rhs, Location loc);
-  FailureOr<SpecValue> tensorArithmetic(BinaryKind kind, const SpecValue &lhs, const SpecValue &rhs, bool outer, Location loc);
+  FailureOr<SpecValue> arithmetic(spec::BinaryOp op, const SpecValue &lhs,
+                                  const SpecValue &rhs, Location loc);
+  FailureOr<SpecValue> scalarArithmetic(spec::BinaryOp op, const SpecValue &lhs,
+                                        const SpecValue &rhs, Location loc);
+  FailureOr<SpecValue> tensorArithmetic(BinaryKind kind, const SpecValue &lhs,
+                                        const SpecValue &rhs, bool outer,
+                                        Location loc);
 
   // Builtins*.cpp: nothing if there is no built-in of that name.
-  std::optional<FailureOr<SpecValue>> callBuiltin(llvm::StringRef name, const CallArgs &args, const std::string &prefix,
-                                              Location loc);
-  std::optional<FailureOr<SpecValue>> callConfigBuiltin(llvm::StringRef name, const CallArgs &args, Location loc);
-  std::optional<FailureOr<SpecValue>> callElementwise(llvm::StringRef name, const CallArgs &args, Location loc);
-  std::optional<FailureOr<SpecValue>> callReduction(llvm::StringRef name, const CallArgs &args, Location loc);
-  std::optional<FailureOr<SpecValue>> callShape(llvm::StringRef name, const CallArgs &args, Location loc);
-  FailureOr<SpecValue> buildLinear(const CallArgs &args, const std::string &prefix, Location loc);
-  FailureOr<SpecValue> buildWeight(const CallArgs &args, const std::string &prefix, Location loc);
-  FailureOr<SpecValue> buildEmbed(const CallArgs &args, const std::string &prefix, Location loc);
+  std::optional<FailureOr<SpecValue>> callBuiltin(llvm::StringRef name,
+                                                  const CallArgs &args,
+                                                  const std::string &prefix,
+                                                  Location loc);
+  std::optional<FailureOr<SpecValue>>
+  callConfigBuiltin(llvm::StringRef name, const CallArgs &args, Location loc);
+  std::optional<FailureOr<SpecValue>>
+  callElementwise(llvm::StringRef name, const CallArgs &args, Location loc);
+  std::optional<FailureOr<SpecValue>>
+  callReduction(llvm::StringRef name, const CallArgs &args, Location loc);
+  std::optional<FailureOr<SpecValue>>
+  callShape(llvm::StringRef name, const CallArgs &args, Location loc);
+  FailureOr<SpecValue> buildLinear(const CallArgs &args,
+                                   const std::string &prefix, Location loc);
+  FailureOr<SpecValue> buildWeight(const CallArgs &args,
+                                   const std::string &prefix, Location loc);
+  FailureOr<SpecValue> buildEmbed(const CallArgs &args,
+                                  const std::string &prefix, Location loc);
   FailureOr<SpecValue> buildAttend(const CallArgs &args, Location loc);
-  FailureOr<SpecValue> buildRopeTable(const CallArgs &args, Frame &frame, Location loc);
+  FailureOr<SpecValue> buildRopeTable(const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildRope(const CallArgs &args, Location loc);
-  FailureOr<std::pair<mlir::Value, mlir::Value>> rotaryTable(const RopeTable &table, int64_t headSize, Location loc);
+  FailureOr<std::pair<mlir::Value, mlir::Value>>
+  rotaryTable(const RopeTable &table, int64_t headSize, Location loc);
   SpecValue unary(UnaryKind kind, const TensorValue &x, Location loc);
   SpecValue castTo(const TensorValue &x, mlir::Type type, Location loc);
 
   /// A parameter of this logical name, as a tensor of the given axes: outputs,
   /// and for a matrix inputs. A null type keeps the one it is stored in.
-  FailureOr<TensorValue> param(const std::string &logical, const Shape &outer, const Shape &inner, mlir::Type type,
+  FailureOr<TensorValue> param(const std::string &logical, const Shape &outer,
+                               const Shape &inner, mlir::Type type,
                                Location loc);
-  FailureOr<wmap::FuncOp> defineWeight(const std::string &name, const std::string &logical, const WeightTree &tree,
-                                       const Shape &outer, const Shape &inner, mlir::Type type, Location loc);
+  FailureOr<wmap::FuncOp> defineWeight(const std::string &name,
+                                       const std::string &logical,
+                                       const WeightTree &tree,
+                                       const Shape &outer, const Shape &inner,
+                                       mlir::Type type, Location loc);
 
   // Helpers
   mlir::InFlightDiagnostic error(Location loc) { return mlir::emitError(loc); }
   mlir::Type f32() { return builder.getF32Type(); }
   mlir::Location named(Location loc) const;
-  TensorValue tensor(mlir::Value value, Shape axes) { return {value, std::move(axes)}; }
+  TensorValue tensor(mlir::Value value, Shape axes) {
+    return {value, std::move(axes)};
+  }
   NamedTensorType typeFor(const Shape &axes, mlir::Type elementType);
   mlir::Value constant(double value, Location loc);
   /// The value as it is seen in the function that is being built.
@@ -172,12 +204,11 @@ private:
   std::map<std::string, SpecValue, std::less<>> fieldCache;
   std::set<std::string> fieldsInProgress;
   std::optional<int64_t> currentLayer;
-  int depth = 0;                 ///< Nesting of evaluation, bounded.
+  int depth = 0; ///< Nesting of evaluation, bounded.
   std::string currentBlock;
 
   // The entry that is being built.
   mlir::Block *entryBlock = nullptr;
-  mlir::Operation *beforeLayers = nullptr;
   mlir::Value batchValue, positionsValue;
   std::map<std::string, std::pair<mlir::Value, mlir::Value>> rotaryTables;
 

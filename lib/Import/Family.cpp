@@ -11,9 +11,11 @@ using namespace clade;
 using namespace clade::import;
 using llvm::StringRef;
 
-Family::Family(const SpecLibrary &library, const spec::FamilyDecl *decl) : library(library) {
+Family::Family(const SpecLibrary &library, const spec::FamilyDecl *decl)
+    : library(library) {
   // SpecLibrary::finish has checked that this ends.
-  for (; decl; decl = decl->base ? library.findFamily(decl->base->name) : nullptr)
+  for (; decl;
+       decl = decl->base ? library.findFamily(decl->base->name) : nullptr)
     chain.push_back(decl);
 }
 
@@ -22,7 +24,9 @@ FoundBlock Family::findBlock(StringRef name) const {
     if (const spec::BlockDecl *block = family->findBlock(name))
       return {block, family->name.name};
     for (const spec::UseDecl *use : family->uses)
-      if (llvm::any_of(use->names, [&](const spec::Identifier &id) { return id.name == name; }))
+      if (llvm::any_of(use->names, [&](const spec::Identifier &id) {
+            return id.name == name;
+          }))
         return findQualifiedBlock(use->family.name, name);
   }
   if (const spec::BlockDecl *block = library.findPreludeBlock(name))

@@ -1,4 +1,4 @@
-//===- Family.h - A family with its bases -------------------------*- C++ -*-===//
+//===- Family.h - A family with its bases -----------------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -36,7 +36,8 @@ public:
   /// The block that a bare name means.
   FoundBlock findBlock(llvm::StringRef name) const;
   /// The block of a qualified name 'family.block' or 'std.block'.
-  FoundBlock findQualifiedBlock(llvm::StringRef family, llvm::StringRef name) const;
+  FoundBlock findQualifiedBlock(llvm::StringRef family,
+                                llvm::StringRef name) const;
   const spec::FieldDecl *findField(llvm::StringRef name) const;
 
   /// Names for hints.

@@ -61,15 +61,19 @@ static json nestedMetadata(const rt::GGUFFile &file) {
   return root;
 }
 
-GGUFNames::GGUFNames(SpecLibrary &library, const rt::Checkpoint &checkpoint, const ImportOptions &options) {
+GGUFNames::GGUFNames(SpecLibrary &library, const rt::Checkpoint &checkpoint,
+                     const ImportOptions &options) {
   const spec::FamilyDecl *decl = library.findFamily("gguf");
   if (!decl) {
-    emitError(UnknownLoc::get(library.getContext())) << "expected a family 'gguf' that names the contents of GGUF files";
+    emitError(UnknownLoc::get(library.getContext()))
+        << "expected a family 'gguf' that names the contents of GGUF files";
     return;
   }
   metadata = std::make_unique<json>(nestedMetadata(*checkpoint.gguf()));
   family = std::make_unique<Family>(library, decl);
-  evaluator = std::make_unique<Evaluator>(*family, nullptr, Record{metadata.get(), ""}, nullptr, ModuleOp(), options);
+  evaluator =
+      std::make_unique<Evaluator>(*family, nullptr, Record{metadata.get(), ""},
+                                  nullptr, ModuleOp(), options);
 }
 
 /// A value of a field as JSON; nothing for one that is absent.
@@ -94,27 +98,33 @@ static std::optional<json> fieldJson(const SpecValue &value) {
   }
 }
 
-FailureOr<std::unique_ptr<Config>> import::configFromGGUF(SpecLibrary &library, const rt::Checkpoint &checkpoint) {
+FailureOr<std::unique_ptr<Config>>
+import::configFromGGUF(SpecLibrary &library, const rt::Checkpoint &checkpoint) {
   ImportOptions options{Float32Type::get(library.getContext())};
   GGUFNames names(library, checkpoint, options);
-  if (failed(names.status()) || failed(names.getEvaluator().checkRequirements()))
+  if (failed(names.status()) ||
+      failed(names.getEvaluator().checkRequirements()))
     return failure();
   const spec::FamilyDecl *decl = names.getFamily().getChain().front();
   std::set<StringRef> internal;
-  for (const spec::IgnoreDecl *ignore : decl->config ? decl->config->ignores : ArrayRef<const spec::IgnoreDecl *>())
+  for (const spec::IgnoreDecl *ignore :
+       decl->config ? decl->config->ignores
+                    : ArrayRef<const spec::IgnoreDecl *>())
     for (const spec::IgnoredKey &key : ignore->keys)
       internal.insert(key.name);
   json config = json::object();
-  for (const spec::FieldDecl *field : decl->config ? decl->config->fields : ArrayRef<const spec::FieldDecl *>()) {
+  for (const spec::FieldDecl *field :
+       decl->config ? decl->config->fields
+                    : ArrayRef<const spec::FieldDecl *>()) {
     if (internal.count(field->name.name))
       continue;
-    FailureOr<SpecValue> value =
-        names.getEvaluator().field(field->name.name, std::nullopt, field->getLoc(), /*mayBeAbsent=*/true);
+    FailureOr<SpecValue> value = names.getEvaluator().field(
+        field->name.name, std::nullopt, field->getLoc(), /*mayBeAbsent=*/true);
     if (failed(value))
       return failure();
     if (std::optional<json> converted = fieldJson(*value))
       config[field->name.name.str()] = std::move(*converted);
   }
-  return Config::parse(config.dump(2), checkpoint.path() + " (metadata)", library.getSourceMgr(),
-                       library.getContext());
+  return Config::parse(config.dump(2), checkpoint.path() + " (metadata)",
+                       library.getSourceMgr(), library.getContext());
 }

@@ -1,4 +1,4 @@
-//===- GGUFConfig.h - GGUF metadata as a configuration ------------*- C++ -*-===//
+//===- GGUFConfig.h - GGUF metadata as a configuration ----------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -17,14 +17,16 @@
 
 namespace clade::import {
 
-/// The configuration that a GGUF file's metadata makes: one key for each field of
-/// the family 'gguf' whose value is there.
-FailureOr<std::unique_ptr<Config>> configFromGGUF(SpecLibrary &library, const rt::Checkpoint &checkpoint);
+/// The configuration that a GGUF file's metadata makes: one key for each field
+/// of the family 'gguf' whose value is there.
+FailureOr<std::unique_ptr<Config>>
+configFromGGUF(SpecLibrary &library, const rt::Checkpoint &checkpoint);
 
 /// The family 'gguf' bound to a file's metadata, for its weight equations.
 class GGUFNames {
 public:
-  GGUFNames(SpecLibrary &library, const rt::Checkpoint &checkpoint, const ImportOptions &options);
+  GGUFNames(SpecLibrary &library, const rt::Checkpoint &checkpoint,
+            const ImportOptions &options);
 
   LogicalResult status() const { return success(evaluator != nullptr); }
   const Family &getFamily() const { return *family; }

@@ -1,4 +1,4 @@
-//===- Import.h - From spec and checkpoint to a module ------------*- C++ -*-===//
+//===- Import.h - From spec and checkpoint to a module ----------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -26,15 +26,17 @@ struct ImportedModel {
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::string family;
   std::string architecture;
-  std::string dtype;          ///< "bf16" or "f32".
-  std::unique_ptr<Config> config; ///< As published, or made from a GGUF's metadata.
+  std::string dtype; ///< "bf16" or "f32".
+  std::unique_ptr<Config>
+      config; ///< As published, or made from a GGUF's metadata.
 };
 
 /// Imports a checkpoint: module with one function a layer kind, one wmap.func a
-/// weight. `dtype` is "bf16", "f32" or empty for the checkpoint's own. All errors
-/// are reported: an unread key, a missing, unused or misshapen tensor, …
-mlir::FailureOr<ImportedModel> importCheckpoint(SpecLibrary &library, const rt::Checkpoint &checkpoint,
-                                                llvm::StringRef dtype);
+/// weight. `dtype` is "bf16", "f32" or empty for the checkpoint's own. All
+/// errors are reported: an unread key, a missing, unused or misshapen tensor, …
+mlir::FailureOr<ImportedModel>
+importCheckpoint(SpecLibrary &library, const rt::Checkpoint &checkpoint,
+                 llvm::StringRef dtype);
 
 /// A tensor of a checkpoint that does not exist yet.
 struct PublishedTensor {
@@ -42,19 +44,23 @@ struct PublishedTensor {
   std::vector<int64_t> shape;
 };
 
-/// The tensors that a family takes for a configuration, by its own weight paths:
-/// the whole family is instantiated without a checkpoint. All errors are
+/// The tensors that a family takes for a configuration, by its own weight
+/// paths: the whole family is instantiated without a checkpoint. All errors are
 /// reported: unread keys, requirements, a weight whose published form only a
 /// checkpoint tells.
-mlir::FailureOr<std::vector<PublishedTensor>> publishedTensors(SpecLibrary &library, const spec::FamilyDecl *family,
-                                                               const Config &config);
+mlir::FailureOr<std::vector<PublishedTensor>>
+publishedTensors(SpecLibrary &library, const spec::FamilyDecl *family,
+                 const Config &config);
 
-/// The configuration of a checkpoint: its config.json, or what the family 'gguf'
-/// makes of a GGUF file's metadata.
-mlir::FailureOr<std::unique_ptr<Config>> loadConfig(SpecLibrary &library, const rt::Checkpoint &checkpoint);
+/// The configuration of a checkpoint: its config.json, or what the family
+/// 'gguf' makes of a GGUF file's metadata.
+mlir::FailureOr<std::unique_ptr<Config>>
+loadConfig(SpecLibrary &library, const rt::Checkpoint &checkpoint);
 
-/// The family that serves a configuration; reports the nearest one if none does.
-mlir::FailureOr<const spec::FamilyDecl *> findFamily(const SpecLibrary &library, const Config &config);
+/// The family that serves a configuration; reports the nearest one if none
+/// does.
+mlir::FailureOr<const spec::FamilyDecl *> findFamily(const SpecLibrary &library,
+                                                     const Config &config);
 
 } // namespace clade::import
 

@@ -42,7 +42,8 @@ void Reach::walkBlock(const spec::BlockDecl *block) {
 }
 
 /// 'config.text_config' and 'rope_parameters.factor' are dotted keys.
-void Reach::walkAttr(const spec::AttrExpr *attr, bool inConfig, StringRef ownField) {
+void Reach::walkAttr(const spec::AttrExpr *attr, bool inConfig,
+                     StringRef ownField) {
   std::string dotted = attr->name.name.str();
   const spec::Expr *base = attr->base;
   while (auto *inner = dyn_cast<spec::AttrExpr>(base)) {
@@ -50,31 +51,37 @@ void Reach::walkAttr(const spec::AttrExpr *attr, bool inConfig, StringRef ownFie
     base = inner->base;
   }
   auto *root = dyn_cast<spec::NameExpr>(base);
-  if (root && inConfig && (root->name == ownField || !family.findField(root->name))) {
+  if (root && inConfig &&
+      (root->name == ownField || !family.findField(root->name))) {
     if (root->name != "config")
       keys.insert(root->name.str());
-    keys.insert(root->name == "config" ? dotted : (root->name + "." + dotted).str());
+    keys.insert(root->name == "config" ? dotted
+                                       : (root->name + "." + dotted).str());
     return;
   }
   walk(base, inConfig, ownField);
 }
 
-void Reach::walkCall(const spec::CallExpr *call, bool inConfig, StringRef ownField) {
+void Reach::walkCall(const spec::CallExpr *call, bool inConfig,
+                     StringRef ownField) {
   if (auto *name = dyn_cast<spec::NameExpr>(call->callee)) {
     if (!inConfig)
       walkBlock(family.findBlock(name->name).decl);
     if (name->name == "rope_table")
-      for (StringRef key : {"rope_parameters", "rope_theta", "rope_scaling", "partial_rotary_factor",
-                            "original_max_position_embeddings"})
+      for (StringRef key :
+           {"rope_parameters", "rope_theta", "rope_scaling",
+            "partial_rotary_factor", "original_max_position_embeddings"})
         keys.insert(key.str());
   } else if (auto *qualified = dyn_cast<spec::AttrExpr>(call->callee)) {
     if (auto *owner = dyn_cast<spec::NameExpr>(qualified->base))
-      walkBlock(family.findQualifiedBlock(owner->name, qualified->name.name).decl);
+      walkBlock(
+          family.findQualifiedBlock(owner->name, qualified->name.name).decl);
   }
   walkArgs(call->args, inConfig, ownField);
 }
 
-void Reach::walkArgs(ArrayRef<spec::Arg> args, bool inConfig, StringRef ownField) {
+void Reach::walkArgs(ArrayRef<spec::Arg> args, bool inConfig,
+                     StringRef ownField) {
   for (const spec::Arg &arg : args) {
     walk(arg.value, inConfig, ownField);
     if (arg.where)
@@ -175,7 +182,8 @@ void Reach::walk(const spec::Expr *expr, bool inConfig, StringRef ownField) {
   }
   case Kind::Match:
     visit(cast<spec::MatchExpr>(expr)->subject);
-    for (const spec::MatchCase &matchCase : cast<spec::MatchExpr>(expr)->cases) {
+    for (const spec::MatchCase &matchCase :
+         cast<spec::MatchExpr>(expr)->cases) {
       visit(matchCase.pattern);
       visit(matchCase.value);
     }
@@ -213,9 +221,12 @@ void Reach::walkItems(ArrayRef<const spec::WeightItem *> items) {
 }
 
 void Reach::walkFamily() {
-  bool hasEntry = llvm::any_of(family.getChain(), [](const spec::FamilyDecl *decl) {
-    return llvm::any_of(decl->blocks, [](const spec::BlockDecl *block) { return block->isEntry; });
-  });
+  bool hasEntry =
+      llvm::any_of(family.getChain(), [](const spec::FamilyDecl *decl) {
+        return llvm::any_of(decl->blocks, [](const spec::BlockDecl *block) {
+          return block->isEntry;
+        });
+      });
   if (!hasEntry) // A family of names only, such as 'gguf'.
     for (const std::string &field : family.fieldNames())
       walkField(field);
@@ -247,13 +258,17 @@ bool Reach::concerns(const spec::RequireDecl *requirement) const {
 std::vector<std::string> Reach::layerFields() const {
   std::vector<std::string> names;
   llvm::copy_if(fields, std::back_inserter(names),
-                [&](const std::string &name) { return family.findField(name)->index.has_value(); });
+                [&](const std::string &name) {
+                  return family.findField(name)->index.has_value();
+                });
   return names;
 }
 
-static void collectAssigned(const spec::Expr *expr, std::vector<std::string> &names);
+static void collectAssigned(const spec::Expr *expr,
+                            std::vector<std::string> &names);
 
-static void collectAssigned(const spec::Body *body, std::vector<std::string> &names) {
+static void collectAssigned(const spec::Body *body,
+                            std::vector<std::string> &names) {
   for (const spec::Stmt *stmt : body->stmts) {
     if (auto *assign = dyn_cast<spec::AssignStmt>(stmt)) {
       for (const spec::LValue &target : assign->targets)
@@ -266,7 +281,8 @@ static void collectAssigned(const spec::Body *body, std::vector<std::string> &na
 }
 
 /// Bodies of 'if' and 'for' assign outward.
-static void collectAssigned(const spec::Expr *expr, std::vector<std::string> &names) {
+static void collectAssigned(const spec::Expr *expr,
+                            std::vector<std::string> &names) {
   if (auto *branch = dyn_cast<spec::IfExpr>(expr)) {
     collectAssigned(branch->thenBody, names);
     if (branch->elseBody)
@@ -286,7 +302,8 @@ std::vector<std::string> Reach::assignedNames(const spec::Body *body) {
 // The configuration contract
 //===----------------------------------------------------------------------===//
 
-LogicalResult import::checkAllKeysRead(const Family &family, const Config &config) {
+LogicalResult import::checkAllKeysRead(const Family &family,
+                                       const Config &config) {
   Reach reach(family);
   reach.walkFamily();
   std::set<std::string> ignored;
@@ -300,17 +317,20 @@ LogicalResult import::checkAllKeysRead(const Family &family, const Config &confi
   for (const spec::FamilyDecl *decl : family.getChain())
     if (decl->config)
       addIgnored(decl->config);
-  std::vector<std::string> known(reach.getKeys().begin(), reach.getKeys().end());
+  std::vector<std::string> known(reach.getKeys().begin(),
+                                 reach.getKeys().end());
   bool ok = true;
   for (const auto &[key, value] : config.json().items()) {
     if (reach.mentionsKey(key) || ignored.count(key))
       continue;
     ok = false;
-    InFlightDiagnostic diagnostic = emitError(config.locationOf(key))
-                                    << "key '" << key << "' is not read by family '" << family.getName() << "'"
-                                    << SpecLibrary::hint(key, known);
+    InFlightDiagnostic diagnostic =
+        emitError(config.locationOf(key))
+        << "key '" << key << "' is not read by family '" << family.getName()
+        << "'" << SpecLibrary::hint(key, known);
     diagnostic.attachNote(family.getChain().front()->getLoc())
-        << "if it means nothing to the computation, say 'ignore " << key << "' in the family's config";
+        << "if it means nothing to the computation, say 'ignore " << key
+        << "' in the family's config";
   }
   return success(ok);
 }

@@ -1,12 +1,13 @@
-//===- Reach.h - What a family's computation mentions -------------*- C++ -*-===//
+//===- Reach.h - What a family's computation mentions -----------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// A static walk over the text that can be reached from an entry or from the body
-// of a loop: which fields and configuration keys it mentions, on any branch.
+// A static walk over the text that can be reached from an entry or from the
+// body of a loop: which fields and configuration keys it mentions, on any
+// branch.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,11 +30,15 @@ public:
   void walkFamily();
   void walkBody(const spec::Body *body) { walk(body, /*inConfig=*/false, ""); }
   void walkField(llvm::StringRef name);
-  void walkRequirement(const spec::RequireDecl *requirement) { walk(requirement->condition, /*inConfig=*/true, ""); }
+  void walkRequirement(const spec::RequireDecl *requirement) {
+    walk(requirement->condition, /*inConfig=*/true, "");
+  }
 
   /// Per-layer fields mentioned, sorted.
   std::vector<std::string> layerFields() const;
-  bool mentionsField(llvm::StringRef name) const { return fields.count(name.str()); }
+  bool mentionsField(llvm::StringRef name) const {
+    return fields.count(name.str());
+  }
   bool mentionsKey(llvm::StringRef key) const { return keys.count(key.str()); }
   const std::set<std::string> &getKeys() const { return keys; }
   /// Whether the text uses the number of the layer as a value, not only in
@@ -50,11 +55,14 @@ private:
   void walk(const spec::Expr *expr, bool inConfig, llvm::StringRef ownField);
   void walk(const spec::Body *body, bool inConfig, llvm::StringRef ownField);
   void walk(const spec::Path *path, bool inConfig);
-  void walkArgs(llvm::ArrayRef<spec::Arg> args, bool inConfig, llvm::StringRef ownField);
+  void walkArgs(llvm::ArrayRef<spec::Arg> args, bool inConfig,
+                llvm::StringRef ownField);
   void walkName(llvm::StringRef name, bool inConfig, llvm::StringRef ownField);
   void walkBlock(const spec::BlockDecl *block);
-  void walkCall(const spec::CallExpr *call, bool inConfig, llvm::StringRef ownField);
-  void walkAttr(const spec::AttrExpr *attr, bool inConfig, llvm::StringRef ownField);
+  void walkCall(const spec::CallExpr *call, bool inConfig,
+                llvm::StringRef ownField);
+  void walkAttr(const spec::AttrExpr *attr, bool inConfig,
+                llvm::StringRef ownField);
   void walkItems(llvm::ArrayRef<const spec::WeightItem *> items);
 
   const Family &family;
@@ -63,9 +71,10 @@ private:
   bool layerNumber = false;
 };
 
-/// Reports every key of the configuration that nothing reads and nobody ignores,
-/// each with the nearest name that is read.
-mlir::LogicalResult checkAllKeysRead(const Family &family, const Config &config);
+/// Reports every key of the configuration that nothing reads and nobody
+/// ignores, each with the nearest name that is read.
+mlir::LogicalResult checkAllKeysRead(const Family &family,
+                                     const Config &config);
 
 } // namespace clade::import
 

@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 //
 // The scalings of transformers' modeling_rope_utils.py: linear, dynamic NTK,
-// llama3, YaRN (arXiv:2309.00071), LongRoPE (arXiv:2402.13753). Angles grow with
-// the position, so each step rounds to f32 exactly where the reference does.
+// llama3, YaRN (arXiv:2309.00071), LongRoPE (arXiv:2402.13753). Angles grow
+// with the position, so each step rounds to f32 exactly where the reference
+// does.
 //
 //===----------------------------------------------------------------------===//
 
@@ -51,7 +52,8 @@ public:
   }
   /// original_max_position_embeddings, or else the configuration's maximum.
   double originalLength() {
-    double value = optional("original_max_position_embeddings").value_or(table.maxPositions);
+    double value = optional("original_max_position_embeddings")
+                       .value_or(table.maxPositions);
     if (!(value >= 1))
       fail("original_max_position_embeddings", "a length of at least 1");
     return std::max(value, 1.0);
@@ -70,15 +72,16 @@ public:
   }
   bool flag(StringRef key, bool byDefault) {
     auto it = table.record->find(key.str());
-    return it != table.record->end() && it->is_boolean() ? it->get<bool>() : byDefault;
+    return it != table.record->end() && it->is_boolean() ? it->get<bool>()
+                                                         : byDefault;
   }
   LogicalResult status() const { return success(ok); }
 
 private:
   void fail(StringRef key, const std::string &expected) {
     if (ok)
-      emitError(loc) << "rotary scaling '" << table.kind << "' expects " << expected << " as '" << table.recordPath
-                     << key << "'";
+      emitError(loc) << "rotary scaling '" << table.kind << "' expects "
+                     << expected << " as '" << table.recordPath << key << "'";
     ok = false;
   }
 
@@ -88,19 +91,23 @@ private:
 };
 } // namespace
 
-/// base ^ (2i / size) in f32, as torch computes base ** (arange(0, size, 2) / size).
+/// base ^ (2i / size) in f32, as torch computes base ** (arange(0, size, 2) /
+/// size).
 static std::vector<float> powers(double base, int64_t size) {
   std::vector<float> result;
   for (int64_t i = 0; i < size; i += 2) {
     float exponent = static_cast<float>(i) / static_cast<float>(size);
-    result.push_back(static_cast<float>(std::pow(static_cast<double>(static_cast<float>(base)), exponent)));
+    result.push_back(static_cast<float>(
+        std::pow(static_cast<double>(static_cast<float>(base)), exponent)));
   }
   return result;
 }
 
-static std::vector<float> llama3(std::vector<float> frequencies, RecordReader &reader) {
+static std::vector<float> llama3(std::vector<float> frequencies,
+                                 RecordReader &reader) {
   float factor = reader.required("factor");
-  double low = reader.required("low_freq_factor"), high = reader.required("high_freq_factor");
+  double low = reader.required("low_freq_factor"),
+         high = reader.required("high_freq_factor");
   double original = reader.originalLength();
   float lowWavelength = original / low, highWavelength = original / high;
   for (float &frequency : frequencies) {
@@ -110,27 +117,39 @@ static std::vector<float> llama3(std::vector<float> frequencies, RecordReader &r
       frequency = scaled;
       continue;
     }
-    float smooth = (static_cast<float>(original) / wavelength - static_cast<float>(low)) / static_cast<float>(high - low);
+    float smooth =
+        (static_cast<float>(original) / wavelength - static_cast<float>(low)) /
+        static_cast<float>(high - low);
     frequency = (1 - smooth) * scaled / factor + smooth * scaled;
   }
   return frequencies;
 }
 
-static double yarnScale(double scale, double m = 1) { return scale <= 1 ? 1.0 : 0.1 * m * std::log(scale) + 1.0; }
+static double yarnScale(double scale, double m = 1) {
+  return scale <= 1 ? 1.0 : 0.1 * m * std::log(scale) + 1.0;
+}
 
-static RotaryFrequencies yarn(const RopeTable &table, int64_t size, RecordReader &reader) {
+static RotaryFrequencies yarn(const RopeTable &table, int64_t size,
+                              RecordReader &reader) {
   RotaryFrequencies result;
   double original = reader.originalLength();
-  double factor = reader.optional("factor").value_or(table.maxPositions / original);
+  double factor =
+      reader.optional("factor").value_or(table.maxPositions / original);
   std::optional<double> attention = reader.optional("attention_factor");
-  double m = reader.optional("mscale").value_or(0), mAll = reader.optional("mscale_all_dim").value_or(0);
-  result.scale = attention              ? *attention
-                 : m != 0 && mAll != 0 ? yarnScale(factor, m) / yarnScale(factor, mAll)
-                                        : yarnScale(factor);
-  auto orElse = [](std::optional<double> value, double other) { return value.value_or(0) != 0 ? *value : other; };
-  double fast = orElse(reader.optional("beta_fast"), 32), slow = orElse(reader.optional("beta_slow"), 1);
+  double m = reader.optional("mscale").value_or(0),
+         mAll = reader.optional("mscale_all_dim").value_or(0);
+  result.scale = attention ? *attention
+                 : m != 0 && mAll != 0
+                     ? yarnScale(factor, m) / yarnScale(factor, mAll)
+                     : yarnScale(factor);
+  auto orElse = [](std::optional<double> value, double other) {
+    return value.value_or(0) != 0 ? *value : other;
+  };
+  double fast = orElse(reader.optional("beta_fast"), 32),
+         slow = orElse(reader.optional("beta_slow"), 1);
   auto dimension = [&](double rotations) {
-    return size * std::log(original / (rotations * 2 * pi)) / (2 * std::log(table.theta));
+    return size * std::log(original / (rotations * 2 * pi)) /
+           (2 * std::log(table.theta));
   };
   double low = dimension(fast), high = dimension(slow);
   if (reader.flag("truncate", true)) {
@@ -142,20 +161,28 @@ static RotaryFrequencies yarn(const RopeTable &table, int64_t size, RecordReader
   if (low == high)
     high += 0.001;
   for (auto [i, power] : llvm::enumerate(powers(table.theta, size))) {
-    float ramp = (static_cast<float>(i) - static_cast<float>(low)) / static_cast<float>(high - low);
+    float ramp = (static_cast<float>(i) - static_cast<float>(low)) /
+                 static_cast<float>(high - low);
     float extrapolated = 1 - std::clamp(ramp, 0.0f, 1.0f);
-    float interpolation = 1.0f / (static_cast<float>(factor) * power), extrapolation = 1.0f / power;
-    result.frequencies.push_back(interpolation * (1 - extrapolated) + extrapolation * extrapolated);
+    float interpolation = 1.0f / (static_cast<float>(factor) * power),
+          extrapolation = 1.0f / power;
+    result.frequencies.push_back(interpolation * (1 - extrapolated) +
+                                 extrapolation * extrapolated);
   }
   return result;
 }
 
-static RotaryFrequencies longrope(const RopeTable &table, int64_t size, RecordReader &reader) {
+static RotaryFrequencies longrope(const RopeTable &table, int64_t size,
+                                  RecordReader &reader) {
   RotaryFrequencies result;
   double original = reader.originalLength();
-  double factor = reader.optional("factor").value_or(table.maxPositions / original);
+  double factor =
+      reader.optional("factor").value_or(table.maxPositions / original);
   std::optional<double> attention = reader.optional("attention_factor");
-  result.scale = attention ? *attention : factor <= 1 ? 1.0 : std::sqrt(1 + std::log(factor) / std::log(original));
+  result.scale = attention ? *attention
+                 : factor <= 1
+                     ? 1.0
+                     : std::sqrt(1 + std::log(factor) / std::log(original));
   result.originalLength = original;
   std::vector<float> power = powers(table.theta, size);
   std::vector<float> shortFactor = reader.list("short_factor", power.size());
@@ -167,13 +194,19 @@ static RotaryFrequencies longrope(const RopeTable &table, int64_t size, RecordRe
   return result;
 }
 
-FailureOr<RotaryFrequencies> import::rotaryFrequencies(const RopeTable &table, int64_t headSize, Location loc) {
+FailureOr<RotaryFrequencies> import::rotaryFrequencies(const RopeTable &table,
+                                                       int64_t headSize,
+                                                       Location loc) {
   RecordReader reader(table, loc);
-  int64_t size = table.size.value_or(static_cast<int64_t>(headSize * table.fraction));
+  int64_t size =
+      table.size.value_or(static_cast<int64_t>(headSize * table.fraction));
   if (size < 2 || size > headSize || size % 2 != 0)
-    return emitError(loc) << "expected an even number of rotated features of at most " << headSize << ", got " << size;
+    return emitError(loc)
+           << "expected an even number of rotated features of at most "
+           << headSize << ", got " << size;
   if (!(table.theta > 0))
-    return emitError(loc) << "expected a rotary base above 0, got " << table.theta;
+    return emitError(loc) << "expected a rotary base above 0, got "
+                          << table.theta;
   RotaryFrequencies result;
   if (table.kind == "yarn") {
     result = yarn(table, size, reader);
@@ -192,10 +225,12 @@ FailureOr<RotaryFrequencies> import::rotaryFrequencies(const RopeTable &table, i
       result.dynamicFactor = reader.required("factor");
       result.originalLength = table.maxPositions;
       if (table.maxPositions < 1)
-        return emitError(loc) << "rotary scaling 'dynamic' expects 'max_position_embeddings' of at least 1";
+        return emitError(loc) << "rotary scaling 'dynamic' expects "
+                                 "'max_position_embeddings' of at least 1";
     } else if (table.kind != "default") {
       return emitError(loc) << "unknown rotary scaling '" << table.kind
-                            << "': expected default, linear, dynamic, llama3, yarn or longrope";
+                            << "': expected default, linear, dynamic, llama3, "
+                               "yarn or longrope";
     }
   }
   if (failed(reader.status()))
@@ -203,10 +238,15 @@ FailureOr<RotaryFrequencies> import::rotaryFrequencies(const RopeTable &table, i
   return result;
 }
 
-LogicalResult import::checkRopeRecord(const RopeTable &table, const std::vector<std::string> &ignored,
-                                      llvm::function_ref<Location(StringRef)> locationOf) {
-  std::vector<std::string> known{"rope_type", "type", "rope_theta", "partial_rotary_factor"};
-  auto add = [&](std::initializer_list<const char *> keys) { known.insert(known.end(), keys.begin(), keys.end()); };
+LogicalResult
+import::checkRopeRecord(const RopeTable &table,
+                        const std::vector<std::string> &ignored,
+                        llvm::function_ref<Location(StringRef)> locationOf) {
+  std::vector<std::string> known{"rope_type", "type", "rope_theta",
+                                 "partial_rotary_factor"};
+  auto add = [&](std::initializer_list<const char *> keys) {
+    known.insert(known.end(), keys.begin(), keys.end());
+  };
   if (table.kind != "default")
     add({"factor", "original_max_position_embeddings"});
   if (table.kind == "llama3")
@@ -223,8 +263,9 @@ LogicalResult import::checkRopeRecord(const RopeTable &table, const std::vector<
     if (llvm::is_contained(known, key) || llvm::is_contained(ignored, dotted))
       continue;
     ok = false;
-    emitError(locationOf(dotted)) << "key '" << dotted << "' is not read by rotary scaling '" << table.kind << "'"
-                                  << SpecLibrary::hint(key, known);
+    emitError(locationOf(dotted))
+        << "key '" << dotted << "' is not read by rotary scaling '"
+        << table.kind << "'" << SpecLibrary::hint(key, known);
   }
   return success(ok);
 }

@@ -1,4 +1,4 @@
-//===- RotaryFrequencies.h - Frequencies of rotary embedding ------*- C++ -*-===//
+//===- RotaryFrequencies.h - Frequencies of rotary embedding ----*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -22,13 +22,15 @@ struct RotaryFrequencies {
 };
 
 /// Frequencies for heads of `headSize`, rounded to f32 in every step in which
-/// transformers' modeling_rope_utils.py rounds. Fails with a message for a record
-/// that lacks a key or holds one of the wrong type.
-mlir::FailureOr<RotaryFrequencies> rotaryFrequencies(const RopeTable &table, int64_t headSize, mlir::Location loc);
+/// transformers' modeling_rope_utils.py rounds. Fails with a message for a
+/// record that lacks a key or holds one of the wrong type.
+mlir::FailureOr<RotaryFrequencies>
+rotaryFrequencies(const RopeTable &table, int64_t headSize, mlir::Location loc);
 
 /// Checks that a record has no key that its type of scaling does not read.
-mlir::LogicalResult checkRopeRecord(const RopeTable &table, const std::vector<std::string> &ignored,
-                                    llvm::function_ref<mlir::Location(llvm::StringRef)> locationOf);
+mlir::LogicalResult
+checkRopeRecord(const RopeTable &table, const std::vector<std::string> &ignored,
+                llvm::function_ref<mlir::Location(llvm::StringRef)> locationOf);
 
 } // namespace clade::import
 

@@ -20,7 +20,8 @@ using namespace mlir;
 static std::vector<std::string> specFiles(StringRef folder) {
   std::vector<std::string> paths;
   std::error_code error;
-  for (llvm::sys::fs::directory_iterator it(folder, error), end; it != end && !error; it.increment(error))
+  for (llvm::sys::fs::directory_iterator it(folder, error), end;
+       it != end && !error; it.increment(error))
     if (llvm::sys::path::extension(it->path()) == ".spec")
       paths.push_back(it->path());
   llvm::sort(paths);
@@ -30,9 +31,11 @@ static std::vector<std::string> specFiles(StringRef folder) {
 LogicalResult SpecLibrary::addFolder(StringRef folder) {
   llvm::SmallString<128> prelude(folder);
   llvm::sys::path::append(prelude, "std");
-  std::vector<std::string> preludePaths = specFiles(prelude), paths = specFiles(folder);
+  std::vector<std::string> preludePaths = specFiles(prelude),
+                           paths = specFiles(folder);
   if (paths.empty() && preludePaths.empty())
-    return emitError(UnknownLoc::get(context)) << "expected .spec files in the folder '" << folder << "'";
+    return emitError(UnknownLoc::get(context))
+           << "expected .spec files in the folder '" << folder << "'";
   for (StringRef path : preludePaths)
     if (failed(addPath(path, /*isPrelude=*/true)))
       return failure();
@@ -42,20 +45,25 @@ LogicalResult SpecLibrary::addFolder(StringRef folder) {
   return success();
 }
 
-LogicalResult SpecLibrary::addFile(StringRef path) { return addPath(path, /*isPrelude=*/false); }
+LogicalResult SpecLibrary::addFile(StringRef path) {
+  return addPath(path, /*isPrelude=*/false);
+}
 
 LogicalResult SpecLibrary::addText(StringRef text, StringRef name) {
-  return addBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, name), /*isPrelude=*/false);
+  return addBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, name),
+                   /*isPrelude=*/false);
 }
 
 LogicalResult SpecLibrary::addPath(StringRef path, bool isPrelude) {
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
   if (!buffer)
-    return emitError(UnknownLoc::get(context)) << "cannot read '" << path << "': " << buffer.getError().message();
+    return emitError(UnknownLoc::get(context))
+           << "cannot read '" << path << "': " << buffer.getError().message();
   return addBuffer(std::move(*buffer), isPrelude);
 }
 
-LogicalResult SpecLibrary::addBuffer(std::unique_ptr<llvm::MemoryBuffer> buffer, bool isPrelude) {
+LogicalResult SpecLibrary::addBuffer(std::unique_ptr<llvm::MemoryBuffer> buffer,
+                                     bool isPrelude) {
   std::string path = buffer->getBufferIdentifier().str();
   unsigned id = sourceMgr.AddNewSourceBuffer(std::move(buffer), llvm::SMLoc());
   auto file = spec::parseSpec(sourceMgr, id, context);
@@ -63,7 +71,9 @@ LogicalResult SpecLibrary::addBuffer(std::unique_ptr<llvm::MemoryBuffer> buffer,
     return failure();
   for (const spec::FamilyDecl *family : (*file)->families) {
     // A family of a later file replaces one of the same name.
-    llvm::erase_if(families, [&](const spec::FamilyDecl *other) { return other->name.name == family->name.name; });
+    llvm::erase_if(families, [&](const spec::FamilyDecl *other) {
+      return other->name.name == family->name.name;
+    });
     families.push_back(family);
     paths[family] = path;
   }
@@ -77,7 +87,8 @@ LogicalResult SpecLibrary::addBuffer(std::unique_ptr<llvm::MemoryBuffer> buffer,
     Location loc = !(*file)->blocks.empty() ? (*file)->blocks.front()->getLoc()
                    : (*file)->config        ? (*file)->config->getLoc()
                                             : (*file)->weights->getLoc();
-    return emitError(loc) << "expected families only: blocks, config and weights outside a family belong to std/";
+    return emitError(loc) << "expected families only: blocks, config and "
+                             "weights outside a family belong to std/";
   }
   files.push_back(std::move(*file));
   return success();
@@ -90,7 +101,8 @@ LogicalResult SpecLibrary::finish() {
   auto check = [&](const spec::Identifier &id) -> LogicalResult {
     if (findFamily(id.name))
       return success();
-    return emitError(id.loc) << "unknown family '" << id.name << "'" << hint(id.name, names);
+    return emitError(id.loc)
+           << "unknown family '" << id.name << "'" << hint(id.name, names);
   };
   for (const spec::FamilyDecl *family : families) {
     if (family->base && failed(check(*family->base)))
@@ -104,22 +116,28 @@ LogicalResult SpecLibrary::finish() {
   }
   for (const spec::FamilyDecl *family : families) {
     size_t steps = 0;
-    for (const spec::FamilyDecl *at = family; at && at->base; at = findFamily(at->base->name))
+    for (const spec::FamilyDecl *at = family; at && at->base;
+         at = findFamily(at->base->name))
       if (++steps > families.size())
-        return emitError(family->base->loc) << "family '" << family->name.name << "' derives from itself";
+        return emitError(family->base->loc)
+               << "family '" << family->name.name << "' derives from itself";
   }
   return success();
 }
 
 const spec::FamilyDecl *SpecLibrary::findFamily(StringRef name) const {
-  auto it = llvm::find_if(families, [&](const spec::FamilyDecl *family) { return family->name.name == name; });
+  auto it = llvm::find_if(families, [&](const spec::FamilyDecl *family) {
+    return family->name.name == name;
+  });
   return it == families.end() ? nullptr : *it;
 }
 
 const spec::FamilyDecl *SpecLibrary::findServing(StringRef architecture) const {
   // Later files win, so that a user's own family can take over an architecture.
   for (const spec::FamilyDecl *family : llvm::reverse(families))
-    if (family->serves && llvm::any_of(family->serves->names, [&](auto &id) { return id.name == architecture; }))
+    if (family->serves && llvm::any_of(family->serves->names, [&](auto &id) {
+          return id.name == architecture;
+        }))
       return family;
   return nullptr;
 }
@@ -130,15 +148,19 @@ StringRef SpecLibrary::getPath(const spec::FamilyDecl *family) const {
 }
 
 const spec::BlockDecl *SpecLibrary::findPreludeBlock(StringRef name) const {
-  auto it = llvm::find_if(preludeBlocks, [&](const spec::BlockDecl *block) { return block->name.name == name; });
+  auto it = llvm::find_if(preludeBlocks, [&](const spec::BlockDecl *block) {
+    return block->name.name == name;
+  });
   return it == preludeBlocks.end() ? nullptr : *it;
 }
 
-std::optional<std::string> SpecLibrary::nearest(StringRef name, ArrayRef<std::string> candidates) {
+std::optional<std::string>
+SpecLibrary::nearest(StringRef name, ArrayRef<std::string> candidates) {
   unsigned best = std::max<size_t>(1, name.size() / 3) + 1;
   std::optional<std::string> found;
   for (const std::string &candidate : candidates) {
-    unsigned distance = name.edit_distance(candidate, /*AllowReplacements=*/true, best);
+    unsigned distance =
+        name.edit_distance(candidate, /*AllowReplacements=*/true, best);
     if (distance < best && candidate != name) {
       best = distance;
       found = candidate;
@@ -147,7 +169,8 @@ std::optional<std::string> SpecLibrary::nearest(StringRef name, ArrayRef<std::st
   return found;
 }
 
-std::string SpecLibrary::hint(StringRef name, ArrayRef<std::string> candidates) {
+std::string SpecLibrary::hint(StringRef name,
+                              ArrayRef<std::string> candidates) {
   std::optional<std::string> near = nearest(name, candidates);
   return near ? " (did you mean '" + *near + "'?)" : "";
 }

@@ -1,4 +1,4 @@
-//===- SpecLibrary.h - All families there are ---------------------*- C++ -*-===//
+//===- SpecLibrary.h - All families there are -------------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -28,7 +28,8 @@ class SpecLibrary {
 public:
   explicit SpecLibrary(mlir::MLIRContext *context) : context(context) {}
 
-  /// Adds `folder`/std/*.spec to the prelude and `folder`/*.spec to the families.
+  /// Adds `folder`/std/*.spec to the prelude and `folder`/*.spec to the
+  /// families.
   mlir::LogicalResult addFolder(llvm::StringRef folder);
   /// Adds the families of one file; they win over families of the same name
   /// that were added before.
@@ -43,24 +44,33 @@ public:
   /// The family whose `serves` lists this architecture, or null.
   const spec::FamilyDecl *findServing(llvm::StringRef architecture) const;
   /// In the order they were added.
-  llvm::ArrayRef<const spec::FamilyDecl *> getFamilies() const { return families; }
+  llvm::ArrayRef<const spec::FamilyDecl *> getFamilies() const {
+    return families;
+  }
   /// The file that declares a family.
   llvm::StringRef getPath(const spec::FamilyDecl *family) const;
 
   const spec::BlockDecl *findPreludeBlock(llvm::StringRef name) const;
-  llvm::ArrayRef<const spec::ConfigDecl *> getPreludeConfigs() const { return preludeConfigs; }
-  llvm::ArrayRef<const spec::WeightsDecl *> getPreludeWeights() const { return preludeWeights; }
+  llvm::ArrayRef<const spec::ConfigDecl *> getPreludeConfigs() const {
+    return preludeConfigs;
+  }
+  llvm::ArrayRef<const spec::WeightsDecl *> getPreludeWeights() const {
+    return preludeWeights;
+  }
 
   llvm::SourceMgr &getSourceMgr() { return sourceMgr; }
   mlir::MLIRContext *getContext() const { return context; }
 
   /// The known name nearest to `name`, or nothing if none is near.
-  static std::optional<std::string> nearest(llvm::StringRef name, llvm::ArrayRef<std::string> candidates);
+  static std::optional<std::string>
+  nearest(llvm::StringRef name, llvm::ArrayRef<std::string> candidates);
   /// " (did you mean 'x'?)", or nothing.
-  static std::string hint(llvm::StringRef name, llvm::ArrayRef<std::string> candidates);
+  static std::string hint(llvm::StringRef name,
+                          llvm::ArrayRef<std::string> candidates);
 
 private:
-  mlir::LogicalResult addBuffer(std::unique_ptr<llvm::MemoryBuffer> buffer, bool isPrelude);
+  mlir::LogicalResult addBuffer(std::unique_ptr<llvm::MemoryBuffer> buffer,
+                                bool isPrelude);
   mlir::LogicalResult addPath(llvm::StringRef path, bool isPrelude);
 
   mlir::MLIRContext *context;

@@ -1,4 +1,4 @@
-//===- SpecValue.cpp - Values of the import -----------------------------------===//
+//===- SpecValue.cpp - Values of the import -------------------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -32,12 +32,15 @@ Dim import::sumOf(std::vector<std::vector<Dim>> parts) {
   llvm::interleave(
       parts, name,
       [&](const std::vector<Dim> &part) {
-        llvm::interleave(part, name, [&](const Dim &dim) { name << dim.name; }, ".");
+        llvm::interleave(
+            part, name, [&](const Dim &dim) { name << dim.name; }, ".");
       },
       "+");
   for (const std::vector<Dim> &part : parts) {
     int64_t size = numElements(part);
-    sum.size = ShapedType::isDynamic(size) || sum.isUnknown() ? ShapedType::kDynamic : sum.size + size;
+    sum.size = ShapedType::isDynamic(size) || sum.isUnknown()
+                   ? ShapedType::kDynamic
+                   : sum.size + size;
   }
   sum.parts = std::move(parts);
   return sum;
@@ -57,8 +60,9 @@ std::string import::toString(llvm::ArrayRef<Dim> shape) {
 }
 
 std::string RopeTable::key() const {
-  return llvm::formatv("{0}/{1:r}/{2:r}/{3}/{4}/{5}/{6}/{7}/{8}", kind, theta, fraction, size.value_or(-1),
-                       adjacentPairs, tableInF32, computeInF32, maxPositions, record->dump());
+  return llvm::formatv("{0}/{1:r}/{2:r}/{3}/{4}/{5}/{6}/{7}/{8}", kind, theta,
+                       fraction, size.value_or(-1), adjacentPairs, tableInF32,
+                       computeInF32, maxPositions, record->dump());
 }
 
 SpecValue SpecValue::absent(std::string key) {
@@ -71,7 +75,9 @@ SpecValue SpecValue::of(bool boolean) {
   value.boolean = boolean;
   return value;
 }
-SpecValue SpecValue::of(int64_t number, std::string name) { return of(Dim{number, std::move(name), {}}); }
+SpecValue SpecValue::of(int64_t number, std::string name) {
+  return of(Dim{number, std::move(name), {}});
+}
 SpecValue SpecValue::of(Dim dim) {
   SpecValue value = ofKind(Kind::Int);
   value.dim = std::move(dim);
@@ -124,8 +130,6 @@ std::string SpecValue::describe() const {
     return "the absent key '" + text + "'";
   case Kind::None:
     return "none";
-  case Kind::Unknown:
-    return "an unknown value";
   case Kind::Bool:
     return boolean ? "true" : "false";
   case Kind::Int:
@@ -169,7 +173,8 @@ std::string SpecValue::key() const {
   case Kind::Rope:
     return rope->key();
   case Kind::Mask:
-    return llvm::formatv("mask({0},{1})", mask.causal, mask.window.value_or(-1));
+    return llvm::formatv("mask({0},{1})", mask.causal,
+                         mask.window.value_or(-1));
   case Kind::Record:
     return record.path;
   default:

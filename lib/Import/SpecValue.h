@@ -1,4 +1,4 @@
-//===- SpecValue.h - What an expression of a spec evaluates to --------*- C++ -*-===//
+//===- SpecValue.h - What an expression of a spec evaluates to --*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -52,10 +52,14 @@ struct TensorValue {
   mlir::Value value;
   Shape axes;
 
-  NamedTensorType getType() const { return mlir::cast<NamedTensorType>(value.getType()); }
+  NamedTensorType getType() const {
+    return mlir::cast<NamedTensorType>(value.getType());
+  }
   bool hasSequence() const { return getType().hasSequence(); }
   /// Axes without the sequence.
-  Shape features() const { return Shape(axes.begin() + getType().getNumSequenceAxes(), axes.end()); }
+  Shape features() const {
+    return Shape(axes.begin() + getType().getNumSequenceAxes(), axes.end());
+  }
 };
 
 /// A predicate on the order of query and source, as a conjunction.
@@ -74,8 +78,9 @@ struct RopeTable {
   bool tableInF32 = false;
   bool computeInF32 = false;
   int64_t maxPositions = 0; ///< max_position_embeddings, 0 if absent.
-  std::shared_ptr<const nlohmann::json> record; ///< The JSON record of the scaling; never null.
-  std::string recordPath;                       ///< Its dotted key, for messages.
+  std::shared_ptr<const nlohmann::json>
+      record;             ///< The JSON record of the scaling; never null.
+  std::string recordPath; ///< Its dotted key, for messages.
   /// Everything above as text: equal tables have equal keys.
   std::string key() const;
 };
@@ -88,9 +93,8 @@ struct Record {
 
 struct SpecValue {
   enum class Kind {
-    Absent,  ///< A configuration key that is not there; only defaults take it.
-    None,    ///< null, none
-    Unknown, ///< Depends on a configuration that was not given.
+    Absent, ///< A configuration key that is not there; only defaults take it.
+    None,   ///< null, none
     Bool,
     Int, ///< With a name: an axis.
     Float,
@@ -108,8 +112,8 @@ struct SpecValue {
   bool boolean = false;
   Dim dim; ///< Int, and the size of a sum.
   double number = 0;
-  std::string text;             ///< String; the key of Absent.
-  std::vector<SpecValue> elements;  ///< List, Tuple; begin and end of Range.
+  std::string text;                ///< String; the key of Absent.
+  std::vector<SpecValue> elements; ///< List, Tuple; begin and end of Range.
   Record record;
   TensorValue tensor;
   Mask mask;
@@ -117,10 +121,11 @@ struct SpecValue {
 
   bool is(Kind k) const { return kind == k; }
   bool isNumber() const { return kind == Kind::Int || kind == Kind::Float; }
-  double asDouble() const { return kind == Kind::Int ? static_cast<double>(dim.size) : number; }
+  double asDouble() const {
+    return kind == Kind::Int ? static_cast<double>(dim.size) : number;
+  }
 
   static SpecValue none() { return {}; }
-  static SpecValue unknown() { return ofKind(Kind::Unknown); }
   static SpecValue absent(std::string key);
   static SpecValue of(bool value);
   static SpecValue of(int64_t value, std::string name = "");
@@ -135,7 +140,8 @@ struct SpecValue {
   static SpecValue tuple(std::vector<SpecValue> elements);
   static SpecValue range(SpecValue begin, SpecValue end);
 
-  /// What the value is, for messages: 'the integer 4', 'a tensor [token, d = 8]'.
+  /// What the value is, for messages: 'the integer 4', 'a tensor [token, d =
+  /// 8]'.
   std::string describe() const;
   /// A text that differs if the values do; tensors have none.
   std::string key() const;

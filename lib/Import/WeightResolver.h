@@ -1,4 +1,4 @@
-//===- WeightResolver.h - From logical to published weights -------*- C++ -*-===//
+//===- WeightResolver.h - From logical to published weights -----*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -34,7 +34,8 @@ struct WeightTree {
   std::vector<int64_t> shape;       ///< Source, as published.
   rt::DType dtype = rt::DType::F32; ///< Source.
   double number = 0;
-  std::vector<std::pair<int64_t, int64_t>> ranges; ///< Slice: begin, end by axis; end -1: an index.
+  std::vector<std::pair<int64_t, int64_t>>
+      ranges; ///< Slice: begin, end by axis; end -1: an index.
   std::vector<WeightTree> inputs;
 
   /// Equal texts are equal trees.
@@ -46,38 +47,51 @@ using Bindings = std::map<std::string, SpecValue, std::less<>>;
 
 class WeightResolver {
 public:
-  /// `containers` are families whose equations come after the family's own, such
-  /// as the names of a GGUF file.
-  WeightResolver(const Family &family, const rt::Checkpoint *checkpoint, std::vector<const Family *> containers)
-      : family(family), checkpoint(checkpoint), containers(std::move(containers)) {}
+  /// `containers` are families whose equations come after the family's own,
+  /// such as the names of a GGUF file.
+  WeightResolver(const Family &family, const rt::Checkpoint *checkpoint,
+                 std::vector<const Family *> containers)
+      : family(family), checkpoint(checkpoint),
+        containers(std::move(containers)) {}
 
   /// Without a checkpoint there are no tensors; after this each tensor that is
   /// asked for exists, in the shape that the computation expects.
   void inventTensors(rt::DType dtype) { inventedType = dtype; }
   /// The invented tensors that were used, with their shapes.
-  const std::map<std::string, std::vector<int64_t>> &getInvented() const { return invented; }
+  const std::map<std::string, std::vector<int64_t>> &getInvented() const {
+    return invented;
+  }
 
   void setEvaluator(Evaluator *e) { evaluator = e; }
-  void setContainerEvaluators(std::vector<Evaluator *> e) { containerEvaluators = std::move(e); }
+  void setContainerEvaluators(std::vector<Evaluator *> e) {
+    containerEvaluators = std::move(e);
+  }
 
-  /// The tree of a logical name. Without a match, reports at `loc` which tensor is
-  /// missing, with the nearest published name, and fails. Tensors of the tree are
-  /// marked as used. `expected` is the shape of an invented tensor.
-  mlir::FailureOr<WeightTree> resolve(const std::string &logical, std::optional<int64_t> layer,
-                                      llvm::ArrayRef<int64_t> expected, mlir::Location loc);
+  /// The tree of a logical name. Without a match, reports at `loc` which tensor
+  /// is missing, with the nearest published name, and fails. Tensors of the
+  /// tree are marked as used. `expected` is the shape of an invented tensor.
+  mlir::FailureOr<WeightTree> resolve(const std::string &logical,
+                                      std::optional<int64_t> layer,
+                                      llvm::ArrayRef<int64_t> expected,
+                                      mlir::Location loc);
   /// The same without messages or marks: nothing if there is no such weight.
-  mlir::FailureOr<std::optional<WeightTree>> lookup(const std::string &logical, std::optional<int64_t> layer);
+  mlir::FailureOr<std::optional<WeightTree>>
+  lookup(const std::string &logical, std::optional<int64_t> layer);
   /// Marks the tensors of a tree as used for this layer.
   void markUsed(const WeightTree &tree, std::optional<int64_t> layer);
 
   /// The ops that compute a tree, at the builder's place.
-  static mlir::FailureOr<mlir::Value> emit(const WeightTree &tree, mlir::OpBuilder &builder, mlir::Location loc);
+  static mlir::FailureOr<mlir::Value>
+  emit(const WeightTree &tree, mlir::OpBuilder &builder, mlir::Location loc);
 
   /// Reports every tensor that nothing used or dropped.
   mlir::LogicalResult checkAllUsed(mlir::Location loc);
   /// Tensors that a plain equation replaced although the file holds them, with
   /// the tensor that must have the same bits: (held, source).
-  const std::vector<std::pair<std::string, std::string>> &getDuplicates() const { return duplicates; }
+  const std::vector<std::pair<std::string, std::string>> &
+  getDuplicates() const {
+    return duplicates;
+  }
 
   /// Requests since the last call to this: logical name and tree.
   struct Request {
@@ -90,7 +104,8 @@ public:
 private:
   struct Match {
     Bindings bindings;
-    std::string rest; ///< What of the name is behind the path, with a leading dot.
+    std::string
+        rest; ///< What of the name is behind the path, with a leading dot.
     std::vector<unsigned> alternatives; ///< Chosen members of sets.
   };
   struct Scope {
@@ -98,29 +113,37 @@ private:
     std::optional<int64_t> layer;
   };
 
-  mlir::FailureOr<std::optional<WeightTree>> lookupIn(const std::string &logical, Scope scope,
-                                                      std::vector<const spec::WeightItem *> &skip);
-  mlir::FailureOr<std::optional<WeightTree>> lookupItems(llvm::ArrayRef<const spec::WeightItem *> items,
-                                                         const std::string &logical, Scope scope,
-                                                         const Bindings &bindings,
-                                                         llvm::ArrayRef<const spec::Path *> prefixes,
-                                                         std::vector<const spec::WeightItem *> &skip);
-  mlir::FailureOr<std::optional<WeightTree>> applyEquation(const spec::WeightEquation *equation,
-                                                           const std::string &logical, Scope scope,
-                                                           const Bindings &bindings,
-                                                           llvm::ArrayRef<const spec::Path *> prefixes,
-                                                           std::vector<const spec::WeightItem *> &skip);
-  mlir::FailureOr<std::optional<WeightTree>> form(const spec::WeightExpr *expr, const Match &match, Scope scope,
-                                                  llvm::ArrayRef<const spec::Path *> prefixes, bool first,
-                                                  std::vector<const spec::WeightItem *> &skip);
-  mlir::FailureOr<std::optional<Match>> match(llvm::ArrayRef<spec::PathSegment> segments, llvm::StringRef name,
-                                              Scope scope, const Bindings &bindings);
-  mlir::FailureOr<std::string> instantiate(llvm::ArrayRef<spec::PathSegment> segments, const Match &match, Scope scope,
-                                           size_t &set);
-  mlir::FailureOr<bool> holds(const spec::Expr *condition, Scope scope, const Bindings &bindings);
-  mlir::FailureOr<std::string> text(const spec::Expr *expr, Scope scope, const Bindings &bindings);
+  mlir::FailureOr<std::optional<WeightTree>>
+  lookupIn(const std::string &logical, Scope scope,
+           std::vector<const spec::WeightItem *> &skip);
+  mlir::FailureOr<std::optional<WeightTree>>
+  lookupItems(llvm::ArrayRef<const spec::WeightItem *> items,
+              const std::string &logical, Scope scope, const Bindings &bindings,
+              llvm::ArrayRef<const spec::Path *> prefixes,
+              std::vector<const spec::WeightItem *> &skip);
+  mlir::FailureOr<std::optional<WeightTree>>
+  applyEquation(const spec::WeightEquation *equation,
+                const std::string &logical, Scope scope,
+                const Bindings &bindings,
+                llvm::ArrayRef<const spec::Path *> prefixes,
+                std::vector<const spec::WeightItem *> &skip);
+  mlir::FailureOr<std::optional<WeightTree>>
+  form(const spec::WeightExpr *expr, const Match &match, Scope scope,
+       llvm::ArrayRef<const spec::Path *> prefixes, bool first,
+       std::vector<const spec::WeightItem *> &skip);
+  mlir::FailureOr<std::optional<Match>>
+  match(llvm::ArrayRef<spec::PathSegment> segments, llvm::StringRef name,
+        Scope scope, const Bindings &bindings);
+  mlir::FailureOr<std::string>
+  instantiate(llvm::ArrayRef<spec::PathSegment> segments, const Match &match,
+              Scope scope, size_t &set);
+  mlir::FailureOr<bool> holds(const spec::Expr *condition, Scope scope,
+                              const Bindings &bindings);
+  mlir::FailureOr<std::string> text(const spec::Expr *expr, Scope scope,
+                                    const Bindings &bindings);
   mlir::FailureOr<bool> isDropped(const std::string &name);
-  std::optional<WeightTree> source(const std::string &name, std::optional<int64_t> layer) const;
+  std::optional<WeightTree> source(const std::string &name,
+                                   std::optional<int64_t> layer) const;
   std::string missingHint(const std::string &name) const;
 
   const Family &family;
@@ -132,9 +155,12 @@ private:
   std::vector<std::pair<std::string, std::string>> duplicates;
   std::vector<Request> requests;
 
-  mlir::LogicalResult recordInvented(const WeightTree &tree, std::optional<int64_t> layer, mlir::Location loc);
+  mlir::LogicalResult recordInvented(const WeightTree &tree,
+                                     std::optional<int64_t> layer,
+                                     mlir::Location loc);
   std::optional<rt::DType> inventedType;
-  std::map<std::string, std::vector<int64_t>, std::less<>> shapeOfTemplate; ///< Of the last request for it.
+  std::map<std::string, std::vector<int64_t>, std::less<>>
+      shapeOfTemplate; ///< Of the last request for it.
   std::map<std::string, std::vector<int64_t>> invented;
 };
 

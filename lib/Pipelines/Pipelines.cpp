@@ -22,7 +22,8 @@ void clade::buildFusePipeline(OpPassManager &passes) {
   passes.addPass(createCSEPass());
 }
 
-void clade::buildKernelPipeline(OpPassManager &passes, int64_t rows, int64_t inner) {
+void clade::buildKernelPipeline(OpPassManager &passes, int64_t rows,
+                                int64_t inner) {
   passes.addPass(createMakeStateExplicitPass());
   passes.addPass(createPackWeightsPass(PackWeightsPassOptions{rows, inner}));
   passes.addPass(createFormKernelsPass());
@@ -30,7 +31,10 @@ void clade::buildKernelPipeline(OpPassManager &passes, int64_t rows, int64_t inn
 }
 
 void clade::registerPipelines() {
-  PassPipelineRegistration<>("clade-fuse-pipeline", "Fusions that every target shares", buildFusePipeline);
-  PassPipelineRegistration<>("clade-kernel-pipeline", "From fused ops to kernels",
-                             [](OpPassManager &passes) { buildKernelPipeline(passes, 32, 2); });
+  PassPipelineRegistration<>("clade-fuse-pipeline",
+                             "Fusions that every target shares",
+                             buildFusePipeline);
+  PassPipelineRegistration<>(
+      "clade-kernel-pipeline", "From fused ops to kernels",
+      [](OpPassManager &passes) { buildKernelPipeline(passes, 32, 2); });
 }

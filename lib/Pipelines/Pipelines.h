@@ -1,4 +1,4 @@
-//===- Pipelines.h - The order of the passes ----------------------*- C++ -*-===//
+//===- Pipelines.h - The order of the passes --------------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -14,9 +14,10 @@ namespace clade {
 
 /// Simplifications and fusions that every target shares.
 void buildFusePipeline(mlir::OpPassManager &passes);
-/// From fused ops to kernels, with weights packed to panels of `rows` rows whose
-/// 16-bit elements are stored `inner` neighbouring columns together.
-void buildKernelPipeline(mlir::OpPassManager &passes, int64_t rows, int64_t inner);
+/// From fused ops to kernels, with weights packed to panels of `rows` rows
+/// whose 16-bit elements are stored `inner` neighbouring columns together.
+void buildKernelPipeline(mlir::OpPassManager &passes, int64_t rows,
+                         int64_t inner);
 /// Registers clade-fuse-pipeline and clade-kernel-pipeline.
 void registerPipelines();
 

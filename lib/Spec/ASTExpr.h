@@ -1,5 +1,4 @@
-//===- ASTExpr.h - Expressions of the .spec language --------------*- C++
-//-*-===//
+//===- ASTExpr.h - Expressions of the .spec language ------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

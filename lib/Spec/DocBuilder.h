@@ -1,5 +1,4 @@
-//===- DocBuilder.h - Documents of the syntax tree ----------------*- C++
-//-*-===//
+//===- DocBuilder.h - Documents of the syntax tree --------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

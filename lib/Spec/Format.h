@@ -1,5 +1,4 @@
-//===- Format.h - The canonical form of a .spec file --------------*- C++
-//-*-===//
+//===- Format.h - The canonical form of a .spec file ------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Layout.h - Text that knows where it may break --------------*- C++
-//-*-===//
+//===- Layout.h - Text that knows where it may break ------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Parser.h - Parser of the .spec language --------------------*- C++
-//-*-===//
+//===- Parser.h - Parser of the .spec language ------------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -31,7 +31,8 @@ namespace {
 struct Group {
   KernelKind kind = KernelKind::Tokenwise;
   int64_t stage = 0;
-  int64_t order = 0; ///< Within the stage: token-wise, then hearts, then layers.
+  int64_t order =
+      0; ///< Within the stage: token-wise, then hearts, then layers.
   bool isSelected = false;
   llvm::SetVector<Operation *> ops;
 };
@@ -49,7 +50,9 @@ public:
         absorbEpilogue(*group);
         absorbPrologue(*group);
       }
-    llvm::erase_if(groups, [](const std::unique_ptr<Group> &group) { return group->ops.empty(); });
+    llvm::erase_if(groups, [](const std::unique_ptr<Group> &group) {
+      return group->ops.empty();
+    });
     llvm::stable_sort(groups, [](const auto &a, const auto &b) {
       return std::pair(a->stage, a->order) < std::pair(b->stage, b->order);
     });
@@ -59,14 +62,20 @@ public:
   int64_t numKernels = 0;
 
 private:
-  static bool isHeart(Operation *op) { return isa<LinearOp, AttendCachedOp, LayersOp>(op); }
-  static bool isCloned(Operation *op) { return isa<ParamOp, ConstantOp>(op) || isViewLike(op); }
+  static bool isHeart(Operation *op) {
+    return isa<LinearOp, AttendCachedOp, LayersOp>(op);
+  }
+  static bool isCloned(Operation *op) {
+    return isa<ParamOp, ConstantOp>(op) || isViewLike(op);
+  }
   static bool isSelectedType(Type type) {
     auto tensor = dyn_cast<NamedTensorType>(type);
-    return tensor && tensor.getRank() > 0 && tensor.getNames()[0] == selectedAxis;
+    return tensor && tensor.getRank() > 0 &&
+           tensor.getNames()[0] == selectedAxis;
   }
   static bool isSelected(Operation *op) {
-    return op->getNumResults() > 0 && isSelectedType(op->getResult(0).getType());
+    return op->getNumResults() > 0 &&
+           isSelectedType(op->getResult(0).getType());
   }
 
   int64_t availableAt(Value value) {
@@ -84,7 +93,8 @@ private:
         int64_t at = availableAt(operand);
         // A select starts the kernels of the selected tokens.
         Operation *producer = operand.getDefiningOp();
-        if (isa<SelectOp>(op) && producer && !isHeart(producer) && !isa<ParamOp, ConstantOp>(producer))
+        if (isa<SelectOp>(op) && producer && !isHeart(producer) &&
+            !isa<ParamOp, ConstantOp>(producer))
           ++at;
         stage = std::max(stage, at);
       }
@@ -130,7 +140,8 @@ private:
     // A function that returns a view of something needs a kernel that makes it.
     for (Value value : block.getTerminator()->getOperands())
       if (Operation *op = value.getDefiningOp(); isViewLike(op)) {
-        Group &group = add(KernelKind::Tokenwise, availableAt(value), 3, isSelectedType(value.getType()));
+        Group &group = add(KernelKind::Tokenwise, availableAt(value), 3,
+                           isSelectedType(value.getType()));
         group.ops.insert(op);
         owner[op] = &group;
       }
@@ -157,28 +168,34 @@ private:
     Operation *linear = *llvm::find_if(group.ops, llvm::IsaPred<LinearOp>);
     llvm::SmallPtrSet<Operation *, 16> inside{linear};
     for (Operation *op = linear->getPrevNode(); op; op = op->getPrevNode()) {
-      bool candidate = isTokenwiseCompute(op) && owner.count(op) && owner[op]->kind == KernelKind::Tokenwise &&
-                       owner[op]->stage == group.stage && owner[op]->isSelected == group.isSelected;
+      bool candidate = isTokenwiseCompute(op) && owner.count(op) &&
+                       owner[op]->kind == KernelKind::Tokenwise &&
+                       owner[op]->stage == group.stage &&
+                       owner[op]->isSelected == group.isSelected;
       if (!candidate)
         continue;
       SmallVector<Operation *> users;
       realUsers(op->getResult(0), users);
       // Only what the input needs; an epilogue reads its operands from memory.
-      if (!users.empty() && llvm::all_of(users, [&](Operation *user) { return inside.count(user); })) {
+      if (!users.empty() && llvm::all_of(users, [&](Operation *user) {
+            return inside.count(user);
+          })) {
         inside.insert(op);
         move(op, group);
       }
     }
   }
 
-  /// Whether an op can be computed on accumulators: elementwise, its other operand
-  /// there before and laid out like the result.
+  /// Whether an op can be computed on accumulators: elementwise, its other
+  /// operand there before and laid out like the result.
   bool fitsEpilogue(Operation *op, Value previous, const Group &group) {
-    if (!isa<UnaryOp, BinaryOp, CastOp>(op) || !owner.count(op) || owner[op]->kind != KernelKind::Tokenwise)
+    if (!isa<UnaryOp, BinaryOp, CastOp>(op) || !owner.count(op) ||
+        owner[op]->kind != KernelKind::Tokenwise)
       return false;
     auto type = cast<NamedTensorType>(op->getResult(0).getType());
     auto before = cast<NamedTensorType>(previous.getType());
-    if (type.getNumFeatures() != before.getNumFeatures() || type.hasSequence() != before.hasSequence())
+    if (type.getNumFeatures() != before.getNumFeatures() ||
+        type.hasSequence() != before.hasSequence())
       return false;
     for (Value operand : op->getOperands()) {
       if (operand == previous)
@@ -187,7 +204,8 @@ private:
       Operation *producer = operand.getDefiningOp();
       if (isa_and_nonnull<ConstantOp>(producer))
         continue;
-      bool sameAxes = other.getNames() == type.getNames() && other.getShape() == type.getShape();
+      bool sameAxes = other.getNames() == type.getNames() &&
+                      other.getShape() == type.getShape();
       if (isa_and_nonnull<ParamOp>(producer)) {
         if (other.getNumFeatures() != type.getNumFeatures())
           return false;
@@ -199,8 +217,9 @@ private:
         base = base->getOperand(0).getDefiningOp();
       if (!sameAxes || isViewLike(base))
         return false;
-      if (base && !(owner.count(base) && std::pair(owner[base]->stage, owner[base]->order) <
-                                             std::pair(group.stage, group.order)))
+      if (base && !(owner.count(base) &&
+                    std::pair(owner[base]->stage, owner[base]->order) <
+                        std::pair(group.stage, group.order)))
         return false;
     }
     return true;
@@ -216,7 +235,8 @@ private:
       if (!viewed.hasOneUse())
         return;
       Operation *user = *viewed.getUsers().begin();
-      if (user->getNumOperands() == 2 && user->getOperand(0) == user->getOperand(1))
+      if (user->getNumOperands() == 2 &&
+          user->getOperand(0) == user->getOperand(1))
         return;
       if (!fitsEpilogue(user, viewed, group))
         return;
@@ -243,13 +263,16 @@ private:
 
   void emitGroup(Group &group, Operation *place, IRMapping &outer) {
     SmallVector<Operation *> ops(group.ops.getArrayRef());
-    llvm::sort(ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+    llvm::sort(
+        ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
     SmallVector<Value> results;
     for (Operation *op : ops)
       for (Value result : op->getResults()) {
         SmallVector<Operation *> users;
         realUsers(result, users);
-        if (llvm::any_of(users, [&](Operation *user) { return !group.ops.contains(user); }))
+        if (llvm::any_of(users, [&](Operation *user) {
+              return !group.ops.contains(user);
+            }))
           results.push_back(result);
       }
     OpBuilder builder(place);

@@ -16,19 +16,22 @@ namespace clade {
 using namespace mlir;
 
 namespace {
-struct MakeStateExplicitPass : impl::MakeStateExplicitPassBase<MakeStateExplicitPass> {
+struct MakeStateExplicitPass
+    : impl::MakeStateExplicitPassBase<MakeStateExplicitPass> {
   void runOnOperation() override {
     SmallVector<AttendOp> attends;
     getOperation().walk([&](AttendOp attend) { attends.push_back(attend); });
     for (AttendOp attend : attends) {
       OpBuilder builder(attend);
-      CacheWriteOp::create(builder, attend.getLoc(), attend.getKey(), attend.getValue(), attend.getBatch(),
+      CacheWriteOp::create(builder, attend.getLoc(), attend.getKey(),
+                           attend.getValue(), attend.getBatch(),
                            attend.getStateAttr());
       int64_t kvHeads = attend.getKey().getType().getShape()[1];
-      Value result = AttendCachedOp::create(builder, attend.getLoc(), attend.getResult().getType(), attend.getQuery(),
-                                            attend.getBatch(), attend.getStateAttr(),
-                                            builder.getI64IntegerAttr(kvHeads), attend.getScaleAttr(),
-                                            attend.getWindowAttr(), attend.getSoftcapAttr());
+      Value result = AttendCachedOp::create(
+          builder, attend.getLoc(), attend.getResult().getType(),
+          attend.getQuery(), attend.getBatch(), attend.getStateAttr(),
+          builder.getI64IntegerAttr(kvHeads), attend.getScaleAttr(),
+          attend.getWindowAttr(), attend.getSoftcapAttr());
       attend.replaceAllUsesWith(result);
       attend.erase();
     }

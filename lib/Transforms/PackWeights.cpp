@@ -39,8 +39,9 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
     auto layout = PanelsAttr::get(&getContext(), rows, depth);
     OpBuilder builder(param);
     auto packedType = NamedTensorType::get(
-        &getContext(), {builder.getStringAttr("outputs"), builder.getStringAttr("inputs")}, {outputs, inputs},
-        type.getElementType(), layout);
+        &getContext(),
+        {builder.getStringAttr("outputs"), builder.getStringAttr("inputs")},
+        {outputs, inputs}, type.getElementType(), layout);
     std::string name = (param.getName() + ".packed").str();
     if (!getOperation().lookupSymbol<wmap::FuncOp>(name))
       packFunction(function, name, outputs, inputs, depth);
@@ -53,24 +54,29 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
       function.erase();
   }
 
-  void packFunction(wmap::FuncOp function, StringRef name, int64_t outputs, int64_t inputs, int64_t depth) {
+  void packFunction(wmap::FuncOp function, StringRef name, int64_t outputs,
+                    int64_t inputs, int64_t depth) {
     OpBuilder builder(function);
     Location loc = function.getLoc();
-    Type elementType = cast<RankedTensorType>(function.getResultType()).getElementType();
+    Type elementType =
+        cast<RankedTensorType>(function.getResultType()).getElementType();
     auto matrix = RankedTensorType::get({outputs, inputs}, elementType);
-    auto panels = RankedTensorType::get({static_cast<int64_t>(llvm::divideCeil(outputs, rows)),
-                                         static_cast<int64_t>(llvm::divideCeil(inputs, depth)), rows, depth},
-                                        elementType);
+    auto panels = RankedTensorType::get(
+        {static_cast<int64_t>(llvm::divideCeil(outputs, rows)),
+         static_cast<int64_t>(llvm::divideCeil(inputs, depth)), rows, depth},
+        elementType);
     auto packed = wmap::FuncOp::create(builder, loc, name, panels);
     builder.setInsertionPointToEnd(&packed.getBody().emplaceBlock());
     IRMapping mapping;
     Block &body = function.getBody().front();
     for (Operation &op : body.without_terminator())
       builder.clone(op, mapping);
-    Value value = mapping.lookup(cast<wmap::ReturnOp>(body.getTerminator()).getValue());
+    Value value =
+        mapping.lookup(cast<wmap::ReturnOp>(body.getTerminator()).getValue());
     if (value.getType() != matrix)
       value = wmap::ReshapeOp::create(builder, loc, matrix, value);
-    value = wmap::PackOp::create(builder, loc, panels, value, builder.getI64IntegerAttr(rows),
+    value = wmap::PackOp::create(builder, loc, panels, value,
+                                 builder.getI64IntegerAttr(rows),
                                  builder.getI64IntegerAttr(depth));
     wmap::ReturnOp::create(builder, loc, value);
   }

@@ -1,4 +1,4 @@
-//===- Passes.h - Passes between import and code ------------------*- C++ -*-===//
+//===- Passes.h - Passes between import and code ----------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -27,7 +27,8 @@ using namespace mlir;
 static NamedTensorType selectedType(NamedTensorType type) {
   SmallVector<StringAttr> names(type.getNames());
   names[0] = StringAttr::get(type.getContext(), selectedAxis);
-  return NamedTensorType::get(type.getContext(), names, type.getShape(), type.getElementType(), type.getLayout());
+  return NamedTensorType::get(type.getContext(), names, type.getShape(),
+                              type.getElementType(), type.getLayout());
 }
 
 static bool hasTokens(Value value) {
@@ -46,7 +47,9 @@ struct SinkSelectPass : impl::SinkSelectPassBase<SinkSelectPass> {
 
   void sink(SelectOp select, SmallVectorImpl<SelectOp> &worklist) {
     Operation *producer = select.getInput().getDefiningOp();
-    if (!producer || !(isTokenwiseCompute(producer) || isa<LinearOp>(producer)) || !producer->hasOneUse())
+    if (!producer ||
+        !(isTokenwiseCompute(producer) || isa<LinearOp>(producer)) ||
+        !producer->hasOneUse())
       return;
     OpBuilder builder(select);
     IRMapping mapping;
@@ -54,7 +57,8 @@ struct SinkSelectPass : impl::SinkSelectPassBase<SinkSelectPass> {
       if (!hasTokens(operand) || mapping.contains(operand))
         continue;
       auto type = selectedType(cast<NamedTensorType>(operand.getType()));
-      auto inner = SelectOp::create(builder, select.getLoc(), type, operand, select.getBatch());
+      auto inner = SelectOp::create(builder, select.getLoc(), type, operand,
+                                    select.getBatch());
       mapping.map(operand, inner.getResult());
       worklist.push_back(inner);
     }

@@ -1,4 +1,4 @@
-//===- Tokenwise.h - Ops that work on each token by itself --------*- C++ -*-===//
+//===- Tokenwise.h - Ops that work on each token by itself ------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -12,14 +12,17 @@
 
 namespace clade {
 
-/// Ops of one operand place that has the sequence axis, whose result for a token
-/// depends on that token alone and that need no state.
+/// Ops of one operand place that has the sequence axis, whose result for a
+/// token depends on that token alone and that need no state.
 inline bool isTokenwiseCompute(mlir::Operation *op) {
-  return mlir::isa<UnaryOp, BinaryOp, CastOp, ReduceOp, SoftmaxOp, ViewOp, SliceOp, JoinOp, SpreadOp>(op);
+  return mlir::isa<UnaryOp, BinaryOp, CastOp, ReduceOp, SoftmaxOp, ViewOp,
+                   SliceOp, JoinOp, SpreadOp>(op);
 }
 
 /// Ops that only look at the same elements in another way.
-inline bool isViewLike(mlir::Operation *op) { return mlir::isa_and_nonnull<ViewOp, SliceOp>(op); }
+inline bool isViewLike(mlir::Operation *op) {
+  return mlir::isa_and_nonnull<ViewOp, SliceOp>(op);
+}
 
 } // namespace clade
 

@@ -1,5 +1,4 @@
-//===- Blocks.h - Decoders of block types -------------------------*- C++
-//-*-===//
+//===- Blocks.h - Decoders of block types -----------------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Checkpoint.h - A model as it was published -----------------*- C++
-//-*-===//
+//===- Checkpoint.h - A model as it was published ---------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

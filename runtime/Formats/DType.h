@@ -1,5 +1,4 @@
-//===- DType.h - Element types of stored tensors ------------------*- C++
-//-*-===//
+//===- DType.h - Element types of stored tensors ----------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Dequantize.h - Stored elements to f32 ----------------------*- C++
-//-*-===//
+//===- Dequantize.h - Stored elements to f32 --------------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- CheckedMath.h - Arithmetic that notices overflow -----------*- C++
-//-*-===//
+//===- CheckedMath.h - Arithmetic that notices overflow ---------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

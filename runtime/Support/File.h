@@ -1,5 +1,4 @@
-//===- File.h - Reading small files, writing files whole ----------*- C++
-//-*-===//
+//===- File.h - Reading small files, writing files whole --------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

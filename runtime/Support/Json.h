@@ -1,5 +1,4 @@
-//===- Json.h - Strict JSON from untrusted text -------------------*- C++
-//-*-===//
+//===- Json.h - Strict JSON from untrusted text -----------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Status.h - Errors as values --------------------------------*- C++ -*-===//
+//===- Status.h - Errors as values ------------------------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -29,7 +29,7 @@ enum class StatusCode : int {
   IOError = 4,         ///< The operating system refused.
   Unsupported = 5,     ///< Well formed, but not something this version can do.
   ResourceExhausted = 6, ///< A budget (memory, pages, sequences) is used up.
-  Cancelled = 7,       ///< The caller cancelled the work.
+  Cancelled = 7,         ///< The caller cancelled the work.
 };
 
 /// A result without a value: success, or a code with one message. The message

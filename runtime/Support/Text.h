@@ -1,5 +1,4 @@
-//===- Text.h - Pieces of messages --------------------------------*- C++
-//-*-===//
+//===- Text.h - Pieces of messages ------------------------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

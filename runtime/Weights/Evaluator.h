@@ -1,5 +1,4 @@
-//===- Evaluator.h - A weight program bound to its data -----------*- C++
-//-*-===//
+//===- Evaluator.h - A weight program bound to its data ---------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

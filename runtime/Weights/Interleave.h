@@ -1,5 +1,4 @@
-//===- Interleave.h - The inner loops of packing ------------------*- C++
-//-*-===//
+//===- Interleave.h - The inner loops of packing ----------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

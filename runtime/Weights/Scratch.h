@@ -1,5 +1,4 @@
-//===- Scratch.h - Short-lived buffers of one thread --------------*- C++
-//-*-===//
+//===- Scratch.h - Short-lived buffers of one thread ------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- WeightJson.h - Programs from parsed JSON -------------------*- C++
-//-*-===//
+//===- WeightJson.h - Programs from parsed JSON -----------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

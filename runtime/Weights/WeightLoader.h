@@ -1,5 +1,4 @@
-//===- WeightLoader.h - Runs a weight table -----------------------*- C++
-//-*-===//
+//===- WeightLoader.h - Runs a weight table ---------------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- WeightProgram.h - How compiled weights are made ------------*- C++
-//-*-===//
+//===- WeightProgram.h - How compiled weights are made ----------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

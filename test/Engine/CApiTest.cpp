@@ -390,8 +390,7 @@ TEST_F(CApiTest, WrongNumberOfSlots) {
 TEST(CApiNamesTest, Statuses) {
   EXPECT_STREQ(clade_status_name(CLADE_OK), "ok");
   EXPECT_STREQ(clade_status_name(CLADE_CANCELLED), "cancelled");
-  EXPECT_STREQ(clade_status_name(99),
-               "unknown status");
+  EXPECT_STREQ(clade_status_name(99), "unknown status");
   clade_model_free(nullptr);
   clade_session_free(nullptr);
   clade_generation_free(nullptr);

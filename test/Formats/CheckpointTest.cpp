@@ -1,5 +1,4 @@
-//===- CheckpointTest.cpp - Directories and GGUF files as checkpoints
-//------===//
+//===- CheckpointTest.cpp - Directories and GGUF files as checkpoints -----===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- DTypeTest.cpp - Element types and conversions
-//-----------------------===//
+//===- DTypeTest.cpp - Element types and conversions ----------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

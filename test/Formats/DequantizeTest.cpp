@@ -1,5 +1,4 @@
-//===- DequantizeTest.cpp - Decoding of stored elements
-//--------------------===//
+//===- DequantizeTest.cpp - Decoding of stored elements -------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- FileTest.cpp - Mapped, small and atomic files
-//-----------------------===//
+//===- FileTest.cpp - Mapped, small and atomic files ----------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

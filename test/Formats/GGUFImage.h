@@ -1,5 +1,4 @@
-//===- GGUFImage.h - GGUF images made piece by piece --------------*- C++
-//-*-===//
+//===- GGUFImage.h - GGUF images made piece by piece ------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- GGUFTest.cpp - Reading a GGUF file
-//----------------------------------===//
+//===- GGUFTest.cpp - Reading a GGUF file ---------------------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- GGUFValueTest.cpp - Typed access to GGUF metadata
-//-------------------===//
+//===- GGUFValueTest.cpp - Typed access to GGUF metadata ------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- JsonTest.cpp - Strict JSON
-//------------------------------------------===//
+//===- JsonTest.cpp - Strict JSON -----------------------------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- RealModelTest.cpp - A published GGUF file
-//-------------------------------===//
+//===- RealModelTest.cpp - A published GGUF file --------------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

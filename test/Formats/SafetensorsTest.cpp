@@ -1,5 +1,4 @@
-//===- SafetensorsTest.cpp - Reading one safetensors file
-//------------------===//
+//===- SafetensorsTest.cpp - Reading one safetensors file -----------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- TestFiles.h - Files made for tests -------------------------*- C++
-//-*-===//
+//===- TestFiles.h - Files made for tests -----------------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- fuzz_safetensors.cpp - Arbitrary bytes as a safetensors file
-//--------===//
+//===- fuzz_safetensors.cpp - Arbitrary bytes as a safetensors file -------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- fuzz_weights.cpp - Arbitrary text as a weight table
-//-----------------===//
+//===- fuzz_weights.cpp - Arbitrary text as a weight table ----------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

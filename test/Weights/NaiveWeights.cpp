@@ -1,5 +1,4 @@
-//===- NaiveWeights.cpp - Weight programs by their definition
-//--------------===//
+//===- NaiveWeights.cpp - Weight programs by their definition -------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

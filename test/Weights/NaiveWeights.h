@@ -1,5 +1,4 @@
-//===- NaiveWeights.h - Weight programs by their definition -------*- C++
-//-*-===//
+//===- NaiveWeights.h - Weight programs by their definition -----*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- RandomProgramTest.cpp - Random programs against the oracle
-//----------===//
+//===- RandomProgramTest.cpp - Random programs against the oracle ---------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Sources.h - Random published tensors for tests -------------*- C++
-//-*-===//
+//===- Sources.h - Random published tensors for tests -----------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- WeightLoaderTest.cpp - Loading whole tables
-//-------------------------===//
+//===- WeightLoaderTest.cpp - Loading whole tables ------------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

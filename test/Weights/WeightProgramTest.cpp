@@ -1,5 +1,4 @@
-//===- WeightProgramTest.cpp - Shape and dtype rules of programs
-//-----------===//
+//===- WeightProgramTest.cpp - Shape and dtype rules of programs ----------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

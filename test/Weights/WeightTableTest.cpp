@@ -1,5 +1,4 @@
-//===- WeightTableTest.cpp - Reading weight tables
-//-------------------------===//
+//===- WeightTableTest.cpp - Reading weight tables ------------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

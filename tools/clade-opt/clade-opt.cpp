@@ -15,9 +15,11 @@
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
-  registry.insert<clade::CladeDialect, clade::wmap::WMapDialect, mlir::func::FuncDialect>();
+  registry.insert<clade::CladeDialect, clade::wmap::WMapDialect,
+                  mlir::func::FuncDialect>();
   mlir::registerTransformsPasses();
   clade::registerCladeTransformsPasses();
   clade::registerPipelines();
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Clade optimizer driver\n", registry));
+  return mlir::asMainReturnCode(
+      mlir::MlirOptMain(argc, argv, "Clade optimizer driver\n", registry));
 }

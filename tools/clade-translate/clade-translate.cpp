@@ -1,4 +1,4 @@
-//===- clade-translate.cpp - Between .spec text and MLIR ----------*- C++ -*-===//
+//===- clade-translate.cpp - Between .spec text and MLIR --------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Compare.h - How near two results are -----------------------*- C++
-//-*-===//
+//===- Compare.h - How near two results are ---------------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

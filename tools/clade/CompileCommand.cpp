@@ -22,21 +22,34 @@ static int run(const CompileOptions &options) {
   Environment environment(options.specs);
   if (!environment.ok())
     return Failed;
-  std::optional<rt::Checkpoint> checkpoint = environment.openCheckpoint(options.checkpoint);
+  std::optional<rt::Checkpoint> checkpoint =
+      environment.openCheckpoint(options.checkpoint);
   if (!checkpoint)
     return Failed;
-  return compileToFolder(environment, *checkpoint, options.choice, options.artifact) ? Done : Failed;
+  return compileToFolder(environment, *checkpoint, options.choice,
+                         options.artifact)
+             ? Done
+             : Failed;
 }
 
 void driver::addCompileCommand(CLI::App &app, int &status) {
-  auto *command = app.add_subcommand("compile", "Compile a checkpoint to an artifact: machine code and a weight table");
-  command->footer("An artifact is a folder. 'clade run ARTIFACT' executes it; it reads the weights from the\n"
+  auto *command = app.add_subcommand(
+      "compile",
+      "Compile a checkpoint to an artifact: machine code and a weight table");
+  command->footer("An artifact is a folder. 'clade run ARTIFACT' executes it; "
+                  "it reads the weights from the\n"
                   "checkpoint, packed for this CPU as they are loaded.");
   auto options = std::make_shared<CompileOptions>();
-  command->add_option("checkpoint", options->checkpoint, "A folder with config.json, or a .gguf file")->required();
-  command->add_option("-o,--output", options->artifact, "The artifact's folder; an artifact there is replaced")
+  command
+      ->add_option("checkpoint", options->checkpoint,
+                   "A folder with config.json, or a .gguf file")
       ->required();
-  command->add_option("--target", options->target, "What to compile for")->check(CLI::IsMember({"cpu"}));
+  command
+      ->add_option("-o,--output", options->artifact,
+                   "The artifact's folder; an artifact there is replaced")
+      ->required();
+  command->add_option("--target", options->target, "What to compile for")
+      ->check(CLI::IsMember({"cpu"}));
   options->choice.addTo(*command);
   options->specs.addTo(*command);
   command->callback([options, &status] { status = run(*options); });

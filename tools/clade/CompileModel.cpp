@@ -31,35 +31,48 @@ namespace func = mlir::func;
 using nlohmann::json;
 
 void ModelChoice::addTo(CLI::App &command) {
-  command.add_option("--dtype", dtype, "Type to compute in: bf16 or f32 (default: the checkpoint's own)")
+  command
+      .add_option(
+          "--dtype", dtype,
+          "Type to compute in: bf16 or f32 (default: the checkpoint's own)")
       ->check(CLI::IsMember({"bf16", "f32"}));
-  command.add_option("--precision", precision,
-                     "fused keeps values inside a kernel in f32; reference rounds after every op")
+  command
+      .add_option("--precision", precision,
+                  "fused keeps values inside a kernel in f32; reference rounds "
+                  "after every op")
       ->check(CLI::IsMember({"fused", "reference"}));
-  command.add_option("--target-cpu", cpu, "CPU to compile for, such as native, znver4, x86-64-v3");
-  command.add_option("--dump-dir", dumpFolder, "Write the module after every stage to this folder");
+  command.add_option("--target-cpu", cpu,
+                     "CPU to compile for, such as native, znver4, x86-64-v3");
+  command.add_option("--dump-dir", dumpFolder,
+                     "Write the module after every stage to this folder");
 }
 
 /// Writes the module after a stage to DIR/NN-stage.mlir.
-static void dump(mlir::ModuleOp module, const ModelChoice &choice, int number, llvm::StringRef stage) {
+static void dump(mlir::ModuleOp module, const ModelChoice &choice, int number,
+                 llvm::StringRef stage) {
   if (choice.dumpFolder.empty())
     return;
   llvm::sys::fs::create_directories(choice.dumpFolder);
   std::error_code error;
-  llvm::raw_fd_ostream file((choice.dumpFolder + "/0" + llvm::Twine(number) + "-" + stage + ".mlir").str(), error);
+  llvm::raw_fd_ostream file(
+      (choice.dumpFolder + "/0" + llvm::Twine(number) + "-" + stage + ".mlir")
+          .str(),
+      error);
   if (!error)
     module.print(file);
 }
 
-static bool runPasses(mlir::ModuleOp module, llvm::function_ref<void(mlir::OpPassManager &)> build) {
+static bool runPasses(mlir::ModuleOp module,
+                      llvm::function_ref<void(mlir::OpPassManager &)> build) {
   mlir::PassManager passes(module.getContext());
   build(passes);
   return succeeded(passes.run(module));
 }
 
-/// A state slot for each attention of each layer, by the order of the layers; and
-/// one group for each window.
-static void describeStates(mlir::ModuleOp module, const SlotTable &slots, rt::Manifest &manifest) {
+/// A state slot for each attention of each layer, by the order of the layers;
+/// and one group for each window.
+static void describeStates(mlir::ModuleOp module, const SlotTable &slots,
+                           rt::Manifest &manifest) {
   std::vector<std::optional<int64_t>> windows;
   auto groupOf = [&](std::optional<int64_t> window) {
     auto it = llvm::find(windows, window);
@@ -79,13 +92,18 @@ static void describeStates(mlir::ModuleOp module, const SlotTable &slots, rt::Ma
       state.valueSize = value.getShape()[2];
       state.dtype = key.getElementType().isBF16() ? "bf16" : "f32";
     });
-    function.walk([&](AttendCachedOp attend) { states[attend.getState()].group = groupOf(attend.getWindow()); });
+    function.walk([&](AttendCachedOp attend) {
+      states[attend.getState()].group = groupOf(attend.getWindow());
+    });
     llvm::append_range(manifest.states, states);
-    manifest.layers.push_back({static_cast<int32_t>(layer.kind), static_cast<int32_t>(layer.layer),
-                               static_cast<int32_t>(layer.firstWeight), static_cast<int32_t>(layer.firstState)});
+    manifest.layers.push_back({static_cast<int32_t>(layer.kind),
+                               static_cast<int32_t>(layer.layer),
+                               static_cast<int32_t>(layer.firstWeight),
+                               static_cast<int32_t>(layer.firstState)});
   }
   for (std::optional<int64_t> window : windows)
-    manifest.groups.push_back({window ? std::optional<int32_t>(*window) : std::nullopt});
+    manifest.groups.push_back(
+        {window ? std::optional<int32_t>(*window) : std::nullopt});
 }
 
 static std::string absolutePath(const std::string &path) {
@@ -102,8 +120,10 @@ static std::string readText(const std::string &path) {
   return text.str();
 }
 
-static rt::Manifest describeModel(const import::ImportedModel &model, const rt::Checkpoint &checkpoint,
-                                  const ModelChoice &choice, const cpu::Target &target) {
+static rt::Manifest describeModel(const import::ImportedModel &model,
+                                  const rt::Checkpoint &checkpoint,
+                                  const ModelChoice &choice,
+                                  const cpu::Target &target) {
   rt::Manifest manifest;
   const json &config = model.config->json();
   manifest.model.family = model.family;
@@ -112,23 +132,28 @@ static rt::Manifest describeModel(const import::ImportedModel &model, const rt::
   manifest.model.precision = choice.precision;
   manifest.model.checkpoint = absolutePath(checkpoint.path());
   manifest.model.eos = stopTokens(checkpoint, *model.config);
-  if (auto it = config.find("bos_token_id"); it != config.end() && it->is_number_integer())
+  if (auto it = config.find("bos_token_id");
+      it != config.end() && it->is_number_integer())
     manifest.model.bos = it->get<int32_t>();
   manifest.target.cpu = target.cpu;
   llvm::SmallVector<llvm::StringRef> features;
-  llvm::StringRef(target.features).split(features, ',', -1, /*KeepEmpty=*/false);
+  llvm::StringRef(target.features)
+      .split(features, ',', -1, /*KeepEmpty=*/false);
   for (llvm::StringRef feature : features)
     manifest.target.features.push_back(feature.str());
   return manifest;
 }
 
-bool driver::compileToFolder(Environment &environment, const rt::Checkpoint &checkpoint, const ModelChoice &choice,
+bool driver::compileToFolder(Environment &environment,
+                             const rt::Checkpoint &checkpoint,
+                             const ModelChoice &choice,
                              const std::string &folder) {
   mlir::Location unknown = mlir::UnknownLoc::get(&environment.getContext());
   auto target = cpu::Target::resolve(unknown, choice.cpu);
   if (failed(target))
     return false;
-  auto model = import::importCheckpoint(environment.getLibrary(), checkpoint, choice.dtype);
+  auto model = import::importCheckpoint(environment.getLibrary(), checkpoint,
+                                        choice.dtype);
   if (failed(model))
     return false;
   mlir::ModuleOp module = *model->module;
@@ -136,7 +161,9 @@ bool driver::compileToFolder(Environment &environment, const rt::Checkpoint &che
   if (!runPasses(module, buildFusePipeline))
     return false;
   dump(module, choice, 2, "fuse");
-  if (!runPasses(module, [&](mlir::OpPassManager &passes) { buildKernelPipeline(passes, target->panelRows, 2); }))
+  if (!runPasses(module, [&](mlir::OpPassManager &passes) {
+        buildKernelPipeline(passes, target->panelRows, 2);
+      }))
     return false;
   dump(module, choice, 3, "kernels");
 
@@ -147,28 +174,35 @@ bool driver::compileToFolder(Environment &environment, const rt::Checkpoint &che
   describeStates(module, *slots, manifest);
   manifest.weightSlots = slots->numWeights;
   module.walk([&](RotaryTableOp table) {
-    manifest.lengthDependentRotary |= table.getLongFrequencies() || table.getDynamicFactor();
+    manifest.lengthDependentRotary |=
+        table.getLongFrequencies() || table.getDynamicFactor();
   });
   llvm::SmallString<128> object;
   if (llvm::sys::fs::createTemporaryFile("clade-code", "so", object))
     return fail("cannot create a temporary file for the code") == Done;
-  auto code = cpu::compileModel(module, *slots, *target, choice.precision == "reference", object);
-  auto weights = failed(code) ? mlir::FailureOr<std::string>(mlir::failure()) : serializeWeights(module, *slots);
+  auto code = cpu::compileModel(module, *slots, *target,
+                                choice.precision == "reference", object);
+  auto weights = failed(code) ? mlir::FailureOr<std::string>(mlir::failure())
+                              : serializeWeights(module, *slots);
   if (failed(weights)) {
     llvm::sys::fs::remove(object);
     return false;
   }
   manifest.model.vocab = code->outputWidth;
   manifest.entries["forward"] = {code->symbol, code->outputWidth};
-  manifest.workspace = {code->workspace.fixed, code->workspace.perToken, code->workspace.perSelected, 0};
-  manifest.scratch = {code->scratch.fixedBytes, code->scratch.bytesPerContextToken};
+  manifest.workspace = {code->workspace.fixed, code->workspace.perToken,
+                        code->workspace.perSelected, 0};
+  manifest.scratch = {code->scratch.fixedBytes,
+                      code->scratch.bytesPerContextToken};
   rt::ArtifactContents contents;
   contents.code = object.str().str();
   contents.weights = *weights;
   if (checkpoint.tokenizerPath())
-    contents.extraFiles["tokenizer.json"] = readText(*checkpoint.tokenizerPath());
+    contents.extraFiles["tokenizer.json"] =
+        readText(*checkpoint.tokenizerPath());
   if (checkpoint.generationConfigText())
-    contents.extraFiles["generation_config.json"] = *checkpoint.generationConfigText();
+    contents.extraFiles["generation_config.json"] =
+        *checkpoint.generationConfigText();
   rt::Status status = rt::writeArtifact(folder, manifest, contents);
   llvm::sys::fs::remove(object);
   return status.ok() || fail(status) == Done;
@@ -182,18 +216,24 @@ static std::string cacheFolder() {
   return std::string(home ? home : ".") + "/.cache/clade/artifacts";
 }
 
-std::optional<std::string> driver::compileToCache(Environment &environment, const rt::Checkpoint &checkpoint,
-                                                  const ModelChoice &choice) {
+std::optional<std::string>
+driver::compileToCache(Environment &environment,
+                       const rt::Checkpoint &checkpoint,
+                       const ModelChoice &choice) {
   // The key holds whatever the artifact depends on: the checkpoint's place and
   // headers, the specs, the choices and the compiler itself.
-  auto target = cpu::Target::resolve(mlir::UnknownLoc::get(&environment.getContext()), choice.cpu);
+  auto target = cpu::Target::resolve(
+      mlir::UnknownLoc::get(&environment.getContext()), choice.cpu);
   if (failed(target))
     return std::nullopt;
-  std::string key = absolutePath(checkpoint.path()) + "\n" + checkpoint.configText().value_or("") + "\n" +
-                    checkpoint.generationConfigText().value_or("") + "\n" + choice.dtype + "\n" + choice.precision +
-                    "\n" + target->cpu + target->features + "\n";
+  std::string key = absolutePath(checkpoint.path()) + "\n" +
+                    checkpoint.configText().value_or("") + "\n" +
+                    checkpoint.generationConfigText().value_or("") + "\n" +
+                    choice.dtype + "\n" + choice.precision + "\n" +
+                    target->cpu + target->features + "\n";
   for (const rt::StoredTensor &tensor : checkpoint.tensors())
-    key += tensor.name + rt::shapeText(tensor.shape) + std::string(rt::dtypeName(tensor.dtype));
+    key += tensor.name + rt::shapeText(tensor.shape) +
+           std::string(rt::dtypeName(tensor.dtype));
   llvm::SourceMgr &sources = environment.getLibrary().getSourceMgr();
   for (unsigned id = 1; id <= sources.getNumBuffers(); ++id)
     key += sources.getMemoryBuffer(id)->getBuffer().str();
@@ -201,7 +241,8 @@ std::optional<std::string> driver::compileToCache(Environment &environment, cons
   llvm::sys::fs::file_status status;
   if (!llvm::sys::fs::status(executable, status))
     key += std::to_string(status.getSize()) + "/" +
-           std::to_string(status.getLastModificationTime().time_since_epoch().count());
+           std::to_string(
+               status.getLastModificationTime().time_since_epoch().count());
   std::string folder = cacheFolder() + "/" + rt::hashOf(key);
   if (rt::isArtifact(folder) && rt::Artifact::open(folder).ok())
     return folder;
@@ -212,9 +253,13 @@ std::optional<std::string> driver::compileToCache(Environment &environment, cons
 }
 
 rt::StatusOr<std::string> driver::checkpointOf(const std::string &artifact) {
-  json manifest = json::parse(readText(artifact + "/manifest.json"), nullptr, /*allow_exceptions=*/false);
-  if (manifest.is_object() && manifest.contains("model") && manifest["model"].is_object() &&
-      manifest["model"].contains("checkpoint") && manifest["model"]["checkpoint"].is_string())
+  json manifest = json::parse(readText(artifact + "/manifest.json"), nullptr,
+                              /*allow_exceptions=*/false);
+  if (manifest.is_object() && manifest.contains("model") &&
+      manifest["model"].is_object() &&
+      manifest["model"].contains("checkpoint") &&
+      manifest["model"]["checkpoint"].is_string())
     return manifest["model"]["checkpoint"].get<std::string>();
-  return rt::Status::corruption("'" + artifact + "/manifest.json' does not name a checkpoint");
+  return rt::Status::corruption("'" + artifact +
+                                "/manifest.json' does not name a checkpoint");
 }

@@ -1,4 +1,4 @@
-//===- CompileModel.h - From a checkpoint to an artifact ----------*- C++ -*-===//
+//===- CompileModel.h - From a checkpoint to an artifact --------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -14,20 +14,22 @@ namespace clade::driver {
 
 /// What a compiled model is compiled for.
 struct ModelChoice {
-  std::string dtype;               ///< "bf16", "f32"; empty for the checkpoint's own.
+  std::string dtype; ///< "bf16", "f32"; empty for the checkpoint's own.
   std::string precision = "fused"; ///< "fused" or "reference".
   std::string cpu = "native";
-  std::string dumpFolder;          ///< If set, the module after every stage is written there.
+  std::string
+      dumpFolder; ///< If set, the module after every stage is written there.
 
   void addTo(CLI::App &command);
 };
 
 /// Compiles a checkpoint to an artifact folder. Prints what is wrong.
-bool compileToFolder(Environment &environment, const rt::Checkpoint &checkpoint, const ModelChoice &choice,
-                     const std::string &folder);
+bool compileToFolder(Environment &environment, const rt::Checkpoint &checkpoint,
+                     const ModelChoice &choice, const std::string &folder);
 
 /// The same into the cache, unless it is there already; gives the folder.
-std::optional<std::string> compileToCache(Environment &environment, const rt::Checkpoint &checkpoint,
+std::optional<std::string> compileToCache(Environment &environment,
+                                          const rt::Checkpoint &checkpoint,
                                           const ModelChoice &choice);
 
 /// The checkpoint that an artifact was compiled from.
@@ -35,7 +37,8 @@ rt::StatusOr<std::string> checkpointOf(const std::string &artifact);
 
 /// Stop tokens: eos_token_id of generation_config.json, or else of the
 /// configuration.
-std::vector<int32_t> stopTokens(const rt::Checkpoint &checkpoint, const import::Config &config);
+std::vector<int32_t> stopTokens(const rt::Checkpoint &checkpoint,
+                                const import::Config &config);
 
 } // namespace clade::driver
 

@@ -17,8 +17,10 @@ using namespace clade;
 using namespace clade::driver;
 
 void SpecOptions::addTo(CLI::App &command) {
-  command.add_option("--spec", files, "A .spec file with families of your own")->check(CLI::ExistingFile);
-  command.add_option("--specs", folders, "A folder of .spec files of your own")->check(CLI::ExistingDirectory);
+  command.add_option("--spec", files, "A .spec file with families of your own")
+      ->check(CLI::ExistingFile);
+  command.add_option("--specs", folders, "A folder of .spec files of your own")
+      ->check(CLI::ExistingDirectory);
 }
 
 std::string driver::specsFolder() {
@@ -27,7 +29,8 @@ std::string driver::specsFolder() {
   std::string executable = llvm::sys::fs::getMainExecutable(nullptr, nullptr);
   llvm::SmallString<128> installed(llvm::sys::path::parent_path(executable));
   llvm::sys::path::append(installed, "..", "share", "clade", "specs");
-  return llvm::sys::fs::is_directory(installed) ? installed.str().str() : CLADE_SOURCE_SPECS;
+  return llvm::sys::fs::is_directory(installed) ? installed.str().str()
+                                                : CLADE_SOURCE_SPECS;
 }
 
 Environment::Environment(const SpecOptions &options)
@@ -42,7 +45,8 @@ Environment::Environment(const SpecOptions &options)
   valid = valid && succeeded(library.finish());
 }
 
-std::optional<rt::Checkpoint> Environment::openCheckpoint(const std::string &path) {
+std::optional<rt::Checkpoint>
+Environment::openCheckpoint(const std::string &path) {
   rt::StatusOr<rt::Checkpoint> checkpoint = rt::Checkpoint::open(path);
   if (checkpoint.ok())
     return std::move(*checkpoint);

@@ -1,4 +1,4 @@
-//===- Environment.h - What every command starts from -------------*- C++ -*-===//
+//===- Environment.h - What every command starts from -----------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -9,10 +9,8 @@
 #define CLADE_TOOLS_CLADE_ENVIRONMENT_H
 
 #include "lib/Import/Import.h"
-#include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Diagnostics.h"
-#include "mlir/Support/FileUtilities.h"
-#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "mlir/IR/MLIRContext.h"
 
 #include <CLI/CLI.hpp>
 

@@ -1,5 +1,4 @@
-//===- PublishedRun.h - A run of the published implementation -----*- C++
-//-*-===//
+//===- PublishedRun.h - A run of the published implementation ---*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -23,19 +23,36 @@ using rt::StatusOr;
 void RequestOptions::addTo(CLI::App &command) {
   auto *inputs = command.add_option_group("what to continue", "exactly one of");
   inputs->add_option("--prompt", prompt, "Text to continue");
-  inputs->add_option("--tokens", tokens, "Token numbers to continue: 1,2,3")->delimiter(',');
-  inputs->add_option("--batch", batchFile, "JSON list of {\"prompt\" or \"tokens\", \"max_tokens\", \"force\"}")
+  inputs->add_option("--tokens", tokens, "Token numbers to continue: 1,2,3")
+      ->delimiter(',');
+  inputs
+      ->add_option(
+          "--batch", batchFile,
+          "JSON list of {\"prompt\" or \"tokens\", \"max_tokens\", \"force\"}")
       ->check(CLI::ExistingFile);
   inputs->require_option(1);
-  command.add_option("--force", forced, "Decode these tokens one by one instead of sampling")->delimiter(',');
-  command.add_option("--max-tokens", maxTokens, "Most tokens to add")->check(CLI::NonNegativeNumber);
-  command.add_flag("--ignore-eos", ignoreEos, "Go on after the model's own stop tokens");
-  command.add_option("--temperature", sampling.temperature, "0 takes the most likely token");
-  command.add_option("--top-k", sampling.topK, "Sample among the k most likely tokens; 0 for all");
-  command.add_option("--top-p", sampling.topP, "Sample among the most likely tokens of this total probability");
-  command.add_option("--min-p", sampling.minP, "Leave out tokens less likely than this share of the likeliest");
-  command.add_option("--repetition-penalty", sampling.repetitionPenalty, "Divide the logits of tokens already there");
-  command.add_option("--seed", sampling.seed, "The same seed gives the same text");
+  command
+      .add_option("--force", forced,
+                  "Decode these tokens one by one instead of sampling")
+      ->delimiter(',');
+  command.add_option("--max-tokens", maxTokens, "Most tokens to add")
+      ->check(CLI::NonNegativeNumber);
+  command.add_flag("--ignore-eos", ignoreEos,
+                   "Go on after the model's own stop tokens");
+  command.add_option("--temperature", sampling.temperature,
+                     "0 takes the most likely token");
+  command.add_option("--top-k", sampling.topK,
+                     "Sample among the k most likely tokens; 0 for all");
+  command.add_option(
+      "--top-p", sampling.topP,
+      "Sample among the most likely tokens of this total probability");
+  command.add_option(
+      "--min-p", sampling.minP,
+      "Leave out tokens less likely than this share of the likeliest");
+  command.add_option("--repetition-penalty", sampling.repetitionPenalty,
+                     "Divide the logits of tokens already there");
+  command.add_option("--seed", sampling.seed,
+                     "The same seed gives the same text");
 }
 
 static StatusOr<std::string> readText(const std::string &path) {
@@ -47,53 +64,70 @@ static StatusOr<std::string> readText(const std::string &path) {
   return text.str();
 }
 
-static StatusOr<std::vector<int32_t>> tokenList(const json &list, const std::string &what) {
+static StatusOr<std::vector<int32_t>> tokenList(const json &list,
+                                                const std::string &what) {
   std::vector<int32_t> tokens;
   if (!list.is_array())
-    return Status::invalidArgument("expected " + what + " to be a list of token numbers");
+    return Status::invalidArgument("expected " + what +
+                                   " to be a list of token numbers");
   for (const json &token : list) {
-    if (!token.is_number_integer() || token.get<int64_t>() < 0 || token.get<int64_t>() > INT32_MAX)
-      return Status::invalidArgument("expected " + what + " to hold token numbers, got " + token.dump());
+    if (!token.is_number_integer() || token.get<int64_t>() < 0 ||
+        token.get<int64_t>() > INT32_MAX)
+      return Status::invalidArgument(
+          "expected " + what + " to hold token numbers, got " + token.dump());
     tokens.push_back(token.get<int32_t>());
   }
   return tokens;
 }
 
-static StatusOr<std::vector<int32_t>> encodePrompt(const std::string &prompt, const rt::Tokenizer *tokenizer) {
+static StatusOr<std::vector<int32_t>>
+encodePrompt(const std::string &prompt, const rt::Tokenizer *tokenizer) {
   if (!tokenizer)
-    return Status::invalidArgument("a prompt needs a tokenizer: the checkpoint has no tokenizer.json (give --tokens)");
+    return Status::invalidArgument("a prompt needs a tokenizer: the checkpoint "
+                                   "has no tokenizer.json (give --tokens)");
   return tokenizer->encode(prompt);
 }
 
-static StatusOr<rt::GenerateRequest> batchRequest(const json &item, size_t index, const RequestOptions &options,
-                                                  const rt::Tokenizer *tokenizer) {
-  std::string what = "request " + std::to_string(index) + " of '" + options.batchFile + "'";
+static StatusOr<rt::GenerateRequest>
+batchRequest(const json &item, size_t index, const RequestOptions &options,
+             const rt::Tokenizer *tokenizer) {
+  std::string what =
+      "request " + std::to_string(index) + " of '" + options.batchFile + "'";
   if (!item.is_object())
     return Status::invalidArgument("expected " + what + " to be an object");
   for (const auto &[key, value] : item.items())
-    if (key != "prompt" && key != "tokens" && key != "max_tokens" && key != "force")
-      return Status::invalidArgument("unknown key '" + key + "' in " + what +
-                                     ", expected prompt, tokens, max_tokens or force");
+    if (key != "prompt" && key != "tokens" && key != "max_tokens" &&
+        key != "force")
+      return Status::invalidArgument(
+          "unknown key '" + key + "' in " + what +
+          ", expected prompt, tokens, max_tokens or force");
   rt::GenerateRequest request;
   request.sampling = options.sampling;
   request.ignoreEos = options.ignoreEos;
   request.maxTokens = options.maxTokens;
   if (item.contains("prompt") == item.contains("tokens"))
-    return Status::invalidArgument("expected either 'prompt' or 'tokens' in " + what);
+    return Status::invalidArgument("expected either 'prompt' or 'tokens' in " +
+                                   what);
   if (item.contains("tokens")) {
-    CLADE_ASSIGN_OR_RETURN(request.prompt, tokenList(item["tokens"], "'tokens' of " + what));
+    CLADE_ASSIGN_OR_RETURN(request.prompt,
+                           tokenList(item["tokens"], "'tokens' of " + what));
   } else {
     if (!item["prompt"].is_string())
-      return Status::invalidArgument("expected 'prompt' of " + what + " to be a text");
-    CLADE_ASSIGN_OR_RETURN(request.prompt, encodePrompt(item["prompt"], tokenizer));
+      return Status::invalidArgument("expected 'prompt' of " + what +
+                                     " to be a text");
+    CLADE_ASSIGN_OR_RETURN(request.prompt,
+                           encodePrompt(item["prompt"], tokenizer));
   }
   if (item.contains("force")) {
-    CLADE_ASSIGN_OR_RETURN(request.forced, tokenList(item["force"], "'force' of " + what));
+    CLADE_ASSIGN_OR_RETURN(request.forced,
+                           tokenList(item["force"], "'force' of " + what));
     request.maxTokens = request.forced.size();
   }
   if (item.contains("max_tokens")) {
-    if (!item["max_tokens"].is_number_integer() || item["max_tokens"].get<int64_t>() < 0)
-      return Status::invalidArgument("expected 'max_tokens' of " + what + " to be a number of at least 0");
+    if (!item["max_tokens"].is_number_integer() ||
+        item["max_tokens"].get<int64_t>() < 0)
+      return Status::invalidArgument("expected 'max_tokens' of " + what +
+                                     " to be a number of at least 0");
     request.maxTokens = item["max_tokens"];
   }
   return request;
@@ -101,18 +135,22 @@ static StatusOr<rt::GenerateRequest> batchRequest(const json &item, size_t index
 
 bool RequestOptions::needsTokenizer() const { return tokens.empty(); }
 
-StatusOr<std::vector<rt::GenerateRequest>> driver::makeRequests(const RequestOptions &options,
-                                                                const rt::Tokenizer *tokenizer) {
+StatusOr<std::vector<rt::GenerateRequest>>
+driver::makeRequests(const RequestOptions &options,
+                     const rt::Tokenizer *tokenizer) {
   std::vector<rt::GenerateRequest> requests;
   if (options.batchFile.empty()) {
     rt::GenerateRequest request;
     request.sampling = options.sampling;
     request.ignoreEos = options.ignoreEos;
-    request.maxTokens = options.forced.empty() ? options.maxTokens : static_cast<int64_t>(options.forced.size());
+    request.maxTokens = options.forced.empty()
+                            ? options.maxTokens
+                            : static_cast<int64_t>(options.forced.size());
     request.forced = options.forced;
     request.prompt = options.tokens;
     if (options.tokens.empty()) {
-      CLADE_ASSIGN_OR_RETURN(request.prompt, encodePrompt(options.prompt, tokenizer));
+      CLADE_ASSIGN_OR_RETURN(request.prompt,
+                             encodePrompt(options.prompt, tokenizer));
     }
     requests.push_back(std::move(request));
     return requests;
@@ -120,19 +158,24 @@ StatusOr<std::vector<rt::GenerateRequest>> driver::makeRequests(const RequestOpt
   CLADE_ASSIGN_OR_RETURN(std::string text, readText(options.batchFile));
   json batch = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!batch.is_array() || batch.empty())
-    return Status::invalidArgument("expected '" + options.batchFile + "' to be a JSON list of requests");
+    return Status::invalidArgument("expected '" + options.batchFile +
+                                   "' to be a JSON list of requests");
   for (size_t index = 0; index < batch.size(); ++index) {
-    CLADE_ASSIGN_OR_RETURN(rt::GenerateRequest request, batchRequest(batch[index], index, options, tokenizer));
+    CLADE_ASSIGN_OR_RETURN(
+        rt::GenerateRequest request,
+        batchRequest(batch[index], index, options, tokenizer));
     requests.push_back(std::move(request));
   }
   return requests;
 }
 
-static StatusOr<std::unique_ptr<rt::Tokenizer>> tokenizerFromGGUF(const rt::GGUFFile &file) {
+static StatusOr<std::unique_ptr<rt::Tokenizer>>
+tokenizerFromGGUF(const rt::GGUFFile &file) {
   rt::GGUFVocabulary vocabulary;
   auto text = [&](const char *key) {
     const rt::GGUFValue *value = file.find(key);
-    return value && value->asString() ? std::string(*value->asString()) : std::string();
+    return value && value->asString() ? std::string(*value->asString())
+                                      : std::string();
   };
   auto id = [&](const char *key) -> std::optional<int32_t> {
     const rt::GGUFValue *value = file.find(key);
@@ -170,11 +213,14 @@ static StatusOr<std::unique_ptr<rt::Tokenizer>> tokenizerFromGGUF(const rt::GGUF
   return rt::Tokenizer::fromGGUF(vocabulary);
 }
 
-StatusOr<std::unique_ptr<rt::Tokenizer>> driver::loadTokenizer(const rt::Checkpoint &checkpoint) {
+StatusOr<std::unique_ptr<rt::Tokenizer>>
+driver::loadTokenizer(const rt::Checkpoint &checkpoint) {
   if (const rt::GGUFFile *file = checkpoint.gguf())
     return tokenizerFromGGUF(*file);
   if (!checkpoint.tokenizerPath())
-    return Status::notFound("'" + checkpoint.path() + "' has no tokenizer.json");
-  CLADE_ASSIGN_OR_RETURN(std::string text, readText(*checkpoint.tokenizerPath()));
+    return Status::notFound("'" + checkpoint.path() +
+                            "' has no tokenizer.json");
+  CLADE_ASSIGN_OR_RETURN(std::string text,
+                         readText(*checkpoint.tokenizerPath()));
   return rt::Tokenizer::fromJson(text, *checkpoint.tokenizerPath());
 }

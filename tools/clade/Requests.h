@@ -1,4 +1,4 @@
-//===- Requests.h - What 'clade run' is asked to continue ---------*- C++ -*-===//
+//===- Requests.h - What 'clade run' is asked to continue -------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -28,13 +28,14 @@ struct RequestOptions {
   bool needsTokenizer() const;
 };
 
-/// The requests; prompts are encoded by `tokenizer`, which may be null if none has
-/// a text.
-rt::StatusOr<std::vector<rt::GenerateRequest>> makeRequests(const RequestOptions &options,
-                                                            const rt::Tokenizer *tokenizer);
+/// The requests; prompts are encoded by `tokenizer`, which may be null if none
+/// has a text.
+rt::StatusOr<std::vector<rt::GenerateRequest>>
+makeRequests(const RequestOptions &options, const rt::Tokenizer *tokenizer);
 
 /// The tokenizer of a checkpoint: tokenizer.json, or a GGUF file's vocabulary.
-rt::StatusOr<std::unique_ptr<rt::Tokenizer>> loadTokenizer(const rt::Checkpoint &checkpoint);
+rt::StatusOr<std::unique_ptr<rt::Tokenizer>>
+loadTokenizer(const rt::Checkpoint &checkpoint);
 
 } // namespace clade::driver
 

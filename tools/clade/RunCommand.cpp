@@ -39,7 +39,8 @@ struct RunOptions {
 /// Logits of every token of every request, as they come.
 class LogitsRecorder {
 public:
-  LogitsRecorder(size_t requests, bool isBatch) : rows(requests), isBatch(isBatch) {}
+  LogitsRecorder(size_t requests, bool isBatch)
+      : rows(requests), isBatch(isBatch) {}
 
   rt::LogitsCallback callback() {
     return [this](size_t request, int64_t, std::span<const float> logits) {
@@ -104,7 +105,8 @@ private:
 } // namespace
 
 static double since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+      .count();
 }
 
 /// What one way of running gives back.
@@ -113,13 +115,15 @@ struct RunOutcome {
   double loadSeconds = 0, compileSeconds = 0;
 };
 
-static int printJson(const RunOutcome &outcome, const rt::Tokenizer *tokenizer) {
+static int printJson(const RunOutcome &outcome,
+                     const rt::Tokenizer *tokenizer) {
   json object;
   json tokens = json::array(), texts = json::array();
   for (const rt::GenerateResult &result : outcome.generation.results) {
     tokens.push_back(result.tokens);
     rt::StatusOr<std::string> text =
-        tokenizer ? tokenizer->decode(result.tokens) : rt::StatusOr<std::string>(std::string());
+        tokenizer ? tokenizer->decode(result.tokens)
+                  : rt::StatusOr<std::string>(std::string());
     texts.push_back(text.ok() ? *text : "");
   }
   bool single = tokens.size() == 1;
@@ -128,20 +132,25 @@ static int printJson(const RunOutcome &outcome, const rt::Tokenizer *tokenizer) 
   const rt::GenerateStats &stats = outcome.generation.stats;
   object["load_s"] = outcome.loadSeconds;
   object["compile_s"] = outcome.compileSeconds;
-  object["prefill_tok_s"] = stats.prefillSeconds > 0 ? stats.prefillTokens / stats.prefillSeconds : 0;
-  object["decode_tok_s"] = stats.decodeSeconds > 0 ? stats.decodeTokens / stats.decodeSeconds : 0;
+  object["prefill_tok_s"] =
+      stats.prefillSeconds > 0 ? stats.prefillTokens / stats.prefillSeconds : 0;
+  object["decode_tok_s"] =
+      stats.decodeSeconds > 0 ? stats.decodeTokens / stats.decodeSeconds : 0;
   object["rss_mb"] = rt::residentMemory() / 1e6;
-  llvm::outs() << object.dump(-1, ' ', false, json::error_handler_t::replace) << "\n";
+  llvm::outs() << object.dump(-1, ' ', false, json::error_handler_t::replace)
+               << "\n";
   return Done;
 }
 
-static std::optional<RunOutcome> runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
-                                                const RunOptions &options,
-                                                const std::vector<rt::GenerateRequest> &requests,
-                                                const rt::GenerateOptions &generateOptions) {
+static std::optional<RunOutcome>
+runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
+               const RunOptions &options,
+               const std::vector<rt::GenerateRequest> &requests,
+               const rt::GenerateOptions &generateOptions) {
   RunOutcome outcome;
   auto start = std::chrono::steady_clock::now();
-  auto model = import::importCheckpoint(environment.getLibrary(), checkpoint, options.choice.dtype);
+  auto model = import::importCheckpoint(environment.getLibrary(), checkpoint,
+                                        options.choice.dtype);
   if (failed(model))
     return std::nullopt;
   outcome.compileSeconds = since(start);
@@ -151,7 +160,8 @@ static std::optional<RunOutcome> runInterpreted(Environment &environment, const 
     return std::nullopt;
   outcome.loadSeconds = since(start);
   auto vocab = model->config->json().value("vocab_size", int64_t(1));
-  auto generation = generateInterpreted(**interpreter, vocab, requests, stopTokens(checkpoint, *model->config),
+  auto generation = generateInterpreted(**interpreter, vocab, requests,
+                                        stopTokens(checkpoint, *model->config),
                                         options.chunk, generateOptions);
   if (failed(generation))
     return std::nullopt;
@@ -159,9 +169,10 @@ static std::optional<RunOutcome> runInterpreted(Environment &environment, const 
   return outcome;
 }
 
-static std::optional<RunOutcome> runCompiled(const std::string &artifact, const RunOptions &options,
-                                             const std::vector<rt::GenerateRequest> &requests,
-                                             const rt::GenerateOptions &generateOptions) {
+static std::optional<RunOutcome>
+runCompiled(const std::string &artifact, const RunOptions &options,
+            const std::vector<rt::GenerateRequest> &requests,
+            const rt::GenerateOptions &generateOptions) {
   RunOutcome outcome;
   rt::ModelOptions modelOptions;
   modelOptions.threads = options.threads;
@@ -194,20 +205,24 @@ static int run(const RunOptions &options) {
       return fail(path.status());
     checkpointPath = *path;
   }
-  rt::StatusOr<rt::Checkpoint> checkpoint = rt::Checkpoint::open(checkpointPath);
+  rt::StatusOr<rt::Checkpoint> checkpoint =
+      rt::Checkpoint::open(checkpointPath);
   if (!checkpoint.ok())
     return fail(checkpoint.status());
   std::unique_ptr<rt::Tokenizer> tokenizer;
-  rt::StatusOr<std::unique_ptr<rt::Tokenizer>> loaded = loadTokenizer(*checkpoint);
+  rt::StatusOr<std::unique_ptr<rt::Tokenizer>> loaded =
+      loadTokenizer(*checkpoint);
   if (loaded.ok())
     tokenizer = std::move(*loaded);
   else if (!options.requests.prompt.empty())
     return fail(loaded.status());
-  rt::StatusOr<std::vector<rt::GenerateRequest>> requests = makeRequests(options.requests, tokenizer.get());
+  rt::StatusOr<std::vector<rt::GenerateRequest>> requests =
+      makeRequests(options.requests, tokenizer.get());
   if (!requests.ok())
     return fail(requests.status());
 
-  LogitsRecorder recorder(requests->size(), !options.requests.batchFile.empty());
+  LogitsRecorder recorder(requests->size(),
+                          !options.requests.batchFile.empty());
   Printer printer(tokenizer.get(), options.asJson || requests->size() > 1);
   rt::GenerateOptions generateOptions;
   generateOptions.onToken = [&](const rt::GeneratedToken &token) {
@@ -220,11 +235,13 @@ static int run(const RunOptions &options) {
   std::optional<RunOutcome> outcome;
   if (options.interpret) {
     if (isArtifact)
-      return fail("--interpret runs a checkpoint, got the artifact '" + options.model + "'");
+      return fail("--interpret runs a checkpoint, got the artifact '" +
+                  options.model + "'");
     Environment environment(options.specs);
     if (!environment.ok())
       return Failed;
-    outcome = runInterpreted(environment, *checkpoint, options, *requests, generateOptions);
+    outcome = runInterpreted(environment, *checkpoint, options, *requests,
+                             generateOptions);
   } else {
     double compileSeconds = 0;
     std::string artifact = options.model;
@@ -233,7 +250,8 @@ static int run(const RunOptions &options) {
       Environment environment(options.specs);
       if (!environment.ok())
         return Failed;
-      std::optional<std::string> cached = compileToCache(environment, *checkpoint, options.choice);
+      std::optional<std::string> cached =
+          compileToCache(environment, *checkpoint, options.choice);
       if (!cached)
         return Failed;
       artifact = *cached;
@@ -264,16 +282,29 @@ static int run(const RunOptions &options) {
 void driver::addRunCommand(CLI::App &app, int &status) {
   auto *command = app.add_subcommand("run", "Continue a text or token numbers");
   auto options = std::make_shared<RunOptions>();
-  command->add_option("model", options->model, "A checkpoint (compiled first, and cached) or an artifact")->required();
+  command
+      ->add_option("model", options->model,
+                   "A checkpoint (compiled first, and cached) or an artifact")
+      ->required();
   options->requests.addTo(*command);
   options->choice.addTo(*command);
   options->specs.addTo(*command);
-  command->add_option("--threads", options->threads, "Threads; 0 for one a core")->check(CLI::Range(0, 1024));
-  command->add_option("--chunk", options->chunk, "Feed prompts in pieces of this many tokens")
+  command
+      ->add_option("--threads", options->threads, "Threads; 0 for one a core")
+      ->check(CLI::Range(0, 1024));
+  command
+      ->add_option("--chunk", options->chunk,
+                   "Feed prompts in pieces of this many tokens")
       ->check(CLI::Range(0, 1 << 20));
-  command->add_option("--max-context", options->maxContext, "Most tokens of a sequence")->check(CLI::NonNegativeNumber);
-  command->add_option("--logits", options->logitsFile, "Write the logits of every token to this safetensors file");
-  command->add_flag("--interpret", options->interpret, "Use the reference interpreter instead of compiled code");
+  command
+      ->add_option("--max-context", options->maxContext,
+                   "Most tokens of a sequence")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option(
+      "--logits", options->logitsFile,
+      "Write the logits of every token to this safetensors file");
+  command->add_flag("--interpret", options->interpret,
+                    "Use the reference interpreter instead of compiled code");
   command->add_flag("--json", options->asJson, "Print one JSON object");
   command->callback([options, &status] { status = run(*options); });
 }

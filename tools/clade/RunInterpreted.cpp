@@ -30,8 +30,10 @@ struct Active {
 } // namespace
 
 /// The next token of a request, from the logits after its last one.
-static rt::StatusOr<int32_t> chooseToken(Active &active, rt::GenerateResult &result, std::span<const float> logits,
-                                         const std::vector<int32_t> &stopTokens) {
+static rt::StatusOr<int32_t>
+chooseToken(Active &active, rt::GenerateResult &result,
+            std::span<const float> logits,
+            const std::vector<int32_t> &stopTokens) {
   const rt::GenerateRequest &request = *active.request;
   int32_t token = 0;
   if (!request.forced.empty()) {
@@ -49,23 +51,28 @@ static rt::StatusOr<int32_t> chooseToken(Active &active, rt::GenerateResult &res
   int64_t limit = request.maxTokens;
   if (!request.forced.empty())
     limit = std::min<int64_t>(limit, request.forced.size());
-  active.done = result.stop == rt::StopReason::StopToken || static_cast<int64_t>(result.tokens.size()) >= limit;
+  active.done = result.stop == rt::StopReason::StopToken ||
+                static_cast<int64_t>(result.tokens.size()) >= limit;
   return token;
 }
 
-FailureOr<rt::Generation> driver::generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
-                                                      const std::vector<rt::GenerateRequest> &requests,
-                                                      const std::vector<int32_t> &stopTokens, int64_t chunk,
-                                                      const rt::GenerateOptions &options) {
+FailureOr<rt::Generation>
+driver::generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
+                            const std::vector<rt::GenerateRequest> &requests,
+                            const std::vector<int32_t> &stopTokens,
+                            int64_t chunk, const rt::GenerateOptions &options) {
   rt::Generation generation;
   generation.results.resize(requests.size());
   std::vector<Active> active;
   for (const rt::GenerateRequest &request : requests) {
-    rt::StatusOr<rt::Sampler> sampler = rt::Sampler::create(request.sampling, vocab);
+    rt::StatusOr<rt::Sampler> sampler =
+        rt::Sampler::create(request.sampling, vocab);
     if (!sampler.ok())
       return fail(sampler.status()), failure();
     int64_t expected = request.prompt.size() + request.maxTokens;
-    active.push_back({&request, std::move(*sampler), interpreter.addSequence(expected), request.prompt, 0, false});
+    active.push_back({&request, std::move(*sampler),
+                      interpreter.addSequence(expected), request.prompt, 0,
+                      false});
     for (int32_t token : request.prompt)
       active.back().sampler.observe(token);
     active.back().done = request.maxTokens == 0 && !options.onLogits;
@@ -82,9 +89,12 @@ FailureOr<rt::Generation> driver::generateInterpreted(reference::Interpreter &in
         continue;
       int64_t count = chunk > 0 ? std::min(chunk, pending) : pending;
       auto begin = one.history.begin() + one.fed;
-      chunks.push_back({one.sequence, {begin, begin + count}, std::vector<bool>(count, wantsAll)});
+      chunks.push_back({one.sequence,
+                        {begin, begin + count},
+                        std::vector<bool>(count, wantsAll)});
       chunks.back().wanted.back() = true;
-      prefill |= one.fed + count <= static_cast<int64_t>(one.request->prompt.size());
+      prefill |=
+          one.fed + count <= static_cast<int64_t>(one.request->prompt.size());
       owners.push_back(index);
     }
     if (chunks.empty())
@@ -93,11 +103,14 @@ FailureOr<rt::Generation> driver::generateInterpreted(reference::Interpreter &in
     auto rows = interpreter.step(chunks);
     if (failed(rows))
       return failure();
-    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+            .count();
     size_t row = 0;
     for (auto [piece, index] : llvm::zip_equal(chunks, owners)) {
       Active &one = active[index];
-      (prefill ? generation.stats.prefillTokens : generation.stats.decodeTokens) += piece.tokens.size();
+      (prefill ? generation.stats.prefillTokens
+               : generation.stats.decodeTokens) += piece.tokens.size();
       for (size_t i = 0; i < piece.tokens.size(); ++i) {
         if (!piece.wanted[i])
           continue;
@@ -110,13 +123,21 @@ FailureOr<rt::Generation> driver::generateInterpreted(reference::Interpreter &in
       if (!caughtUp || one.done || one.request->maxTokens == 0)
         continue;
       rt::GenerateResult &result = generation.results[index];
-      rt::StatusOr<int32_t> token = chooseToken(one, result, (*rows)[row - 1], stopTokens);
+      rt::StatusOr<int32_t> token =
+          chooseToken(one, result, (*rows)[row - 1], stopTokens);
       if (!token.ok())
         return fail(token.status()), failure();
-      if (options.onToken && !options.onToken({index, *token, 0, {}, one.done ? std::optional(result.stop) : std::nullopt}))
+      if (options.onToken &&
+          !options.onToken(
+              {index,
+               *token,
+               0,
+               {},
+               one.done ? std::optional(result.stop) : std::nullopt}))
         one.done = true;
     }
-    (prefill ? generation.stats.prefillSeconds : generation.stats.decodeSeconds) += seconds;
+    (prefill ? generation.stats.prefillSeconds
+             : generation.stats.decodeSeconds) += seconds;
   }
   for (const Active &one : active)
     interpreter.removeSequence(one.sequence);

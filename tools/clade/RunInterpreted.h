@@ -1,4 +1,4 @@
-//===- RunInterpreted.h - Generation by the interpreter -----------*- C++ -*-===//
+//===- RunInterpreted.h - Generation by the interpreter ---------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -15,10 +15,11 @@ namespace clade::driver {
 
 /// rt::generate by the reference interpreter: greedy, sampled or forced tokens,
 /// prompts in pieces of `chunk` tokens (0: whole). Fails after a diagnostic.
-mlir::FailureOr<rt::Generation> generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
-                                                    const std::vector<rt::GenerateRequest> &requests,
-                                                    const std::vector<int32_t> &stopTokens, int64_t chunk,
-                                                    const rt::GenerateOptions &options);
+mlir::FailureOr<rt::Generation>
+generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
+                    const std::vector<rt::GenerateRequest> &requests,
+                    const std::vector<int32_t> &stopTokens, int64_t chunk,
+                    const rt::GenerateOptions &options);
 
 } // namespace clade::driver
 

@@ -20,10 +20,12 @@ static void addTokens(const json &value, std::vector<int32_t> &tokens) {
         tokens.push_back(element.get<int32_t>());
 }
 
-std::vector<int32_t> driver::stopTokens(const rt::Checkpoint &checkpoint, const import::Config &config) {
+std::vector<int32_t> driver::stopTokens(const rt::Checkpoint &checkpoint,
+                                        const import::Config &config) {
   std::vector<int32_t> tokens;
   if (checkpoint.generationConfigText()) {
-    json generation = json::parse(*checkpoint.generationConfigText(), nullptr, /*allow_exceptions=*/false);
+    json generation = json::parse(*checkpoint.generationConfigText(), nullptr,
+                                  /*allow_exceptions=*/false);
     if (generation.is_object() && generation.contains("eos_token_id"))
       addTokens(generation["eos_token_id"], tokens);
   }

@@ -10,12 +10,15 @@
 using namespace clade::driver;
 
 int main(int argc, char **argv) {
-  CLI::App app("Clade compiles model families: a .spec, a configuration and the tensor headers become a checked, "
+  CLI::App app("Clade compiles model families: a .spec, a configuration and "
+               "the tensor headers become a checked, "
                "running model.");
   app.name("clade");
   app.require_subcommand(1);
-  app.footer("Start with:  clade run CHECKPOINT --prompt \"The capital of France is\"\n"
-             "A CHECKPOINT is a folder with config.json and safetensors files, or a .gguf file.");
+  app.footer("Start with:  clade run CHECKPOINT --prompt \"The capital of "
+             "France is\"\n"
+             "A CHECKPOINT is a folder with config.json and safetensors files, "
+             "or a .gguf file.");
   int status = Done;
   addListCommand(app, status);
   addCheckCommand(app, status);

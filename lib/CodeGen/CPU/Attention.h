@@ -1,5 +1,4 @@
-//===- Attention.h - Attention over paged keys and values ---------*- C++
-//-*-===//
+//===- Attention.h - Attention over paged keys and values -------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- AttentionScores.cpp - Scores and softmax of a tile
-//-------------------===//
+//===- AttentionScores.cpp - Scores and softmax of a tile -----------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

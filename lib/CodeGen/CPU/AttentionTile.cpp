@@ -1,5 +1,4 @@
-//===- AttentionTile.cpp - Attention of one tile of queries
-//-----------------===//
+//===- AttentionTile.cpp - Attention of one tile of queries ---------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

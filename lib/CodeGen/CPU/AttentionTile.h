@@ -1,5 +1,4 @@
-//===- AttentionTile.h - Attention of one tile of queries ---------*- C++
-//-*-===//
+//===- AttentionTile.h - Attention of one tile of queries -------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- CacheWrite.cpp - Rows of the paged key/value cache
-//-------------------===//
+//===- CacheWrite.cpp - Rows of the paged key/value cache -----------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

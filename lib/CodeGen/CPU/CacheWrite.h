@@ -1,5 +1,4 @@
-//===- CacheWrite.h - Rows of the paged key/value cache -----------*- C++
-//-*-===//
+//===- CacheWrite.h - Rows of the paged key/value cache ---------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -23,12 +23,15 @@ static constexpr StringRef abiSymbol = "clade_abi_version";
 /// The version of the contract, for the runtime to check.
 static void addVersion(ModuleOp code) {
   OpBuilder builder = OpBuilder::atBlockBegin(code.getBody());
-  LLVM::GlobalOp::create(builder, code.getLoc(), builder.getI32Type(), /*isConstant=*/true, LLVM::Linkage::External,
-                         abiSymbol, builder.getI32IntegerAttr(CLADE_ABI_VERSION));
+  LLVM::GlobalOp::create(builder, code.getLoc(), builder.getI32Type(),
+                         /*isConstant=*/true, LLVM::Linkage::External,
+                         abiSymbol,
+                         builder.getI32IntegerAttr(CLADE_ABI_VERSION));
 }
 
-FailureOr<CompiledCode> cpu::compileModel(ModuleOp module, const SlotTable &slots, const Target &target,
-                                          bool referenceRounding, StringRef path) {
+FailureOr<CompiledCode>
+cpu::compileModel(ModuleOp module, const SlotTable &slots, const Target &target,
+                  bool referenceRounding, StringRef path) {
   DialectRegistry registry;
   registerCompileDialects(registry);
   MLIRContext *context = module.getContext();
@@ -56,11 +59,14 @@ FailureOr<CompiledCode> cpu::compileModel(ModuleOp module, const SlotTable &slot
   result.workspace = steps.getWorkspace();
   result.scratch = kernels.getScratch();
   result.numKernels = kernels.getNumKernels();
-  FailureOr<SmallVector<char>> object = compileToObject(*code, {target.cpu, target.features, 3});
+  FailureOr<SmallVector<char>> object =
+      compileToObject(*code, {target.cpu, target.features, 3});
   if (failed(object))
     return failure();
-  llvm::MemoryBufferRef buffer(StringRef(object->data(), object->size()), "model.o");
-  if (failed(linkSharedObject(module.getLoc(), {buffer}, path, {result.symbol, abiSymbol.str()})))
+  llvm::MemoryBufferRef buffer(StringRef(object->data(), object->size()),
+                               "model.o");
+  if (failed(linkSharedObject(module.getLoc(), {buffer}, path,
+                              {result.symbol, abiSymbol.str()})))
     return failure();
   return result;
 }

@@ -1,4 +1,4 @@
-//===- CompileModel.h - From kernels to a shared object -----------*- C++ -*-===//
+//===- CompileModel.h - From kernels to a shared object ---------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -24,10 +24,13 @@ struct CompiledCode {
 };
 
 /// Compiles the entry of a module of kernels and writes the shared object to
-/// `path`. `referenceRounding` rounds after every op as a reference that runs op by
-/// op does.
-mlir::FailureOr<CompiledCode> compileModel(mlir::ModuleOp module, const SlotTable &slots, const Target &target,
-                                           bool referenceRounding, llvm::StringRef path);
+/// `path`. `referenceRounding` rounds after every op as a reference that runs
+/// op by op does.
+mlir::FailureOr<CompiledCode> compileModel(mlir::ModuleOp module,
+                                           const SlotTable &slots,
+                                           const Target &target,
+                                           bool referenceRounding,
+                                           llvm::StringRef path);
 
 } // namespace clade::cpu
 

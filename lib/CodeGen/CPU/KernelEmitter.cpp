@@ -39,15 +39,19 @@ struct KernelEmitter::Context {
   Value paramPointer(ParamOp param, OpBuilder &b) const {
     Location loc = param.getLoc();
     auto place = llvm::find(params, param.getName()) - params.begin();
-    Value first = emitToIndex(b, loc, LayerView(b, loc, layerRow).firstWeight());
-    return StepView(b, loc, step).weightAt(emitAdd(b, loc, first, emitIndex(b, loc, place)));
+    Value first =
+        emitToIndex(b, loc, LayerView(b, loc, layerRow).firstWeight());
+    return StepView(b, loc, step)
+        .weightAt(emitAdd(b, loc, first, emitIndex(b, loc, place)));
   }
   Value stateAddress(int64_t state, OpBuilder &b, Location loc) const {
     Value first = emitToIndex(b, loc, LayerView(b, loc, layerRow).firstState());
-    return StepView(b, loc, step).stateAt(emitAdd(b, loc, first, emitIndex(b, loc, state)));
+    return StepView(b, loc, step)
+        .stateAt(emitAdd(b, loc, first, emitIndex(b, loc, state)));
   }
   Type resultType(unsigned i) {
-    Type type = cast<NamedTensorType>(kernel.getResult(i).getType()).getElementType();
+    Type type =
+        cast<NamedTensorType>(kernel.getResult(i).getType()).getElementType();
     return outputIsF32 ? Float32Type::get(type.getContext()) : type;
   }
 };
@@ -66,7 +70,8 @@ static bool worksOnSelected(KernelOp kernel) {
   });
 }
 
-std::string KernelEmitter::keyOf(KernelOp kernel, ArrayRef<StringRef> params, bool outputIsF32) {
+std::string KernelEmitter::keyOf(KernelOp kernel, ArrayRef<StringRef> params,
+                                 bool outputIsF32) {
   // Parameters by their number: other layers have other names for them.
   auto clone = cast<KernelOp>(kernel->clone());
   clone.walk([&](ParamOp param) {
@@ -82,7 +87,9 @@ std::string KernelEmitter::keyOf(KernelOp kernel, ArrayRef<StringRef> params, bo
   return key + (outputIsF32 ? "f32" : "");
 }
 
-FailureOr<func::FuncOp> KernelEmitter::emit(KernelOp kernel, ArrayRef<StringRef> params, bool outputIsF32) {
+FailureOr<func::FuncOp> KernelEmitter::emit(KernelOp kernel,
+                                            ArrayRef<StringRef> params,
+                                            bool outputIsF32) {
   std::string key = keyOf(kernel, params, outputIsF32);
   if (auto it = functions.find(key); it != functions.end())
     return it->second;
@@ -94,15 +101,17 @@ FailureOr<func::FuncOp> KernelEmitter::emit(KernelOp kernel, ArrayRef<StringRef>
     if (isa<NamedTensorType>(operand.getType()))
       types.push_back(pointer);
   types.append(kernel.getNumResults(), pointer);
-  std::string name =
-      "cpu_" + stringifyKernelKind(kernel.getKind()).str() + "_" + std::to_string(functions.size());
-  auto function = func::FuncOp::create(builder, loc, name, builder.getFunctionType(types, {}));
+  std::string name = "cpu_" + stringifyKernelKind(kernel.getKind()).str() +
+                     "_" + std::to_string(functions.size());
+  auto function = func::FuncOp::create(builder, loc, name,
+                                       builder.getFunctionType(types, {}));
   function.setPrivate();
   Block *entry = function.addEntryBlock();
   builder.setInsertionPointToStart(entry);
   StepView step(builder, loc, entry->getArgument(0));
   bool selected = worksOnSelected(kernel);
-  Value rows = emitToIndex(builder, loc, selected ? step.numSelected() : step.numTokens());
+  Value rows = emitToIndex(builder, loc,
+                           selected ? step.numSelected() : step.numTokens());
   Context context{builder,
                   kernel,
                   params,
@@ -142,16 +151,20 @@ FailureOr<func::FuncOp> KernelEmitter::emit(KernelOp kernel, ArrayRef<StringRef>
 }
 
 /// A loop over this thread's share of the rows.
-static scf::ForOp rowLoop(OpBuilder &builder, Location loc, Value rows, Value thread, Value numThreads) {
+static scf::ForOp rowLoop(OpBuilder &builder, Location loc, Value rows,
+                          Value thread, Value numThreads) {
   // Contiguous ranges: row r belongs to thread r / ceil(rows / threads).
   Value share = emitCeilDiv(builder, loc, rows, numThreads);
   Value begin = emitMul(builder, loc, thread, share);
-  Value end = arith::MinSIOp::create(builder, loc, rows, emitAdd(builder, loc, begin, share));
-  return scf::ForOp::create(builder, loc, begin, end, emitIndex(builder, loc, 1));
+  Value end = arith::MinSIOp::create(builder, loc, rows,
+                                     emitAdd(builder, loc, begin, share));
+  return scf::ForOp::create(builder, loc, begin, end,
+                            emitIndex(builder, loc, 1));
 }
 
 /// Binds the operands and parameters of a kernel for one row.
-static void bindRow(RowEmitter &emitter, OpBuilder &builder, Block &body, Value step, Value row,
+static void bindRow(RowEmitter &emitter, OpBuilder &builder, Block &body,
+                    Value step, Value row,
                     const llvm::DenseMap<Value, Value> &buffers,
                     llvm::function_ref<Value(ParamOp)> paramPointer) {
   auto bind = [&](Value value, Value base, NamedTensorType type, Value at) {
@@ -159,9 +172,11 @@ static void bindRow(RowEmitter &emitter, OpBuilder &builder, Block &body, Value 
     memory.elementType = type.getElementType();
     memory.layout = RowLayout::contiguous(type);
     if (at) {
-      Value first =
-          emitMul(builder, value.getLoc(), at, emitIndex(builder, value.getLoc(), memory.layout.numElements()));
-      base = emitAddress(builder, value.getLoc(), base, memory.elementType, first);
+      Value first = emitMul(
+          builder, value.getLoc(), at,
+          emitIndex(builder, value.getLoc(), memory.layout.numElements()));
+      base =
+          emitAddress(builder, value.getLoc(), base, memory.elementType, first);
     }
     memory.base = base;
     emitter.bind(value, memory);
@@ -169,12 +184,14 @@ static void bindRow(RowEmitter &emitter, OpBuilder &builder, Block &body, Value 
   for (BlockArgument argument : body.getArguments()) {
     auto type = dyn_cast<NamedTensorType>(argument.getType());
     if (type)
-      bind(argument, buffers.lookup(argument), type, type.hasSequence() ? row : Value());
+      bind(argument, buffers.lookup(argument), type,
+           type.hasSequence() ? row : Value());
   }
   for (Operation &op : body) {
     if (auto param = dyn_cast<ParamOp>(op)) {
       if (!param.getResult().getType().getLayout())
-        bind(param.getResult(), paramPointer(param), param.getResult().getType(), {});
+        bind(param.getResult(), paramPointer(param),
+             param.getResult().getType(), {});
     } else if (auto select = dyn_cast<SelectOp>(op)) {
       // Rows of selected tokens lie apart in the buffer of all tokens.
       Value token = StepView(builder, op.getLoc(), step).selectedAt(row);
@@ -187,23 +204,33 @@ static void bindRow(RowEmitter &emitter, OpBuilder &builder, Block &body, Value 
 LogicalResult KernelEmitter::emitTokenwise(Context &context) {
   OpBuilder &builder = context.builder;
   Location loc = context.kernel.getLoc();
-  Value scratchPointer = StepView(builder, loc, context.step).scratchOf(context.thread);
-  auto loop = rowLoop(builder, loc, context.rows, context.thread, context.numThreads);
+  Value scratchPointer =
+      StepView(builder, loc, context.step).scratchOf(context.thread);
+  auto loop =
+      rowLoop(builder, loc, context.rows, context.thread, context.numThreads);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   Value row = loop.getInductionVar();
-  RowEmitter emitter(builder, target, referenceRounding, context.step, row, scratchPointer);
-  emitter.stateAddress = [&](int64_t state) { return context.stateAddress(state, builder, loc); };
+  RowEmitter emitter(builder, target, referenceRounding, context.step, row,
+                     scratchPointer);
+  emitter.stateAddress = [&](int64_t state) {
+    return context.stateAddress(state, builder, loc);
+  };
   bindRow(emitter, builder, context.body(), context.step, row, context.buffers,
           [&](ParamOp param) { return context.paramPointer(param, builder); });
   for (Operation &op : context.body().without_terminator())
     if (failed(emitter.evaluate(&op)))
       return failure();
-  for (auto [i, value] : llvm::enumerate(context.body().getTerminator()->getOperands())) {
+  for (auto [i, value] :
+       llvm::enumerate(context.body().getTerminator()->getOperands())) {
     auto type = cast<NamedTensorType>(value.getType());
     Type elementType = context.resultType(i);
-    Value first = emitMul(builder, loc, row, emitIndex(builder, loc, type.getNumFeatures()));
-    emitter.storeRow(value, emitAddress(builder, loc, context.results[i], elementType, first), elementType);
+    Value first = emitMul(builder, loc, row,
+                          emitIndex(builder, loc, type.getNumFeatures()));
+    emitter.storeRow(
+        value,
+        emitAddress(builder, loc, context.results[i], elementType, first),
+        elementType);
   }
   scratch.fixedBytes = std::max(scratch.fixedBytes, emitter.getScratchBytes());
   return success();
@@ -213,13 +240,17 @@ LogicalResult KernelEmitter::emitTokenwise(Context &context) {
 // Products
 //===----------------------------------------------------------------------===//
 
-LogicalResult KernelEmitter::emitPrologueRow(Context &context, LinearOp linear, Value row, Value packed,
-                                             Value rowScratch, int64_t rowTile, int64_t usedScratch) {
+LogicalResult KernelEmitter::emitPrologueRow(Context &context, LinearOp linear,
+                                             Value row, Value packed,
+                                             Value rowScratch, int64_t rowTile,
+                                             int64_t usedScratch) {
   OpBuilder &builder = context.builder;
   Location loc = linear.getLoc();
-  Value memory = emitAddress(builder, loc, rowScratch, builder.getI8Type(), emitIndex(builder, loc, usedScratch));
+  Value memory = emitAddress(builder, loc, rowScratch, builder.getI8Type(),
+                             emitIndex(builder, loc, usedScratch));
   // In the packed buffer a single row stands for itself.
-  RowEmitter emitter(builder, target, referenceRounding, context.step, row, memory);
+  RowEmitter emitter(builder, target, referenceRounding, context.step, row,
+                     memory);
   bindRow(emitter, builder, context.body(), context.step, row, context.buffers,
           [&](ParamOp param) { return context.paramPointer(param, builder); });
   for (Operation &op : context.body().without_terminator()) {
@@ -231,27 +262,32 @@ LogicalResult KernelEmitter::emitPrologueRow(Context &context, LinearOp linear, 
   Type elementType = linear.getWeight().getType().getElementType();
   Type own = linear.getInput().getType().getElementType();
   int64_t k = linear.getNumInputs();
-  emitter.forEachFlatVector(linear.getInput(), [&](Value feature, Value vector, Value) {
-    emitStorePacked(builder, loc, target, elementType, rowTile, k, packed, row, feature,
-                    emitter.roundTo(vector, own, loc));
-  });
-  scratch.fixedBytes = std::max(scratch.fixedBytes, usedScratch + emitter.getScratchBytes());
+  emitter.forEachFlatVector(
+      linear.getInput(), [&](Value feature, Value vector, Value) {
+        emitStorePacked(builder, loc, target, elementType, rowTile, k, packed,
+                        row, feature, emitter.roundTo(vector, own, loc));
+      });
+  scratch.fixedBytes =
+      std::max(scratch.fixedBytes, usedScratch + emitter.getScratchBytes());
   return success();
 }
 
 /// The value of an epilogue op at a place of the result.
-Value KernelEmitter::emitEpilogue(Context &context, Value value, LinearOp linear, Value row, Value column,
+Value KernelEmitter::emitEpilogue(Context &context, Value value,
+                                  LinearOp linear, Value row, Value column,
                                   Value accumulator, Value mask) {
   OpBuilder &builder = context.builder;
   Location loc = value.getLoc();
   auto type = cast<NamedTensorType>(value.getType());
-  RowEmitter rounding(builder, target, referenceRounding, context.step, row, {});
+  RowEmitter rounding(builder, target, referenceRounding, context.step, row,
+                      {});
   int64_t features = linear.getNumOutputs();
   if (value == linear.getResult())
     return rounding.roundTo(accumulator, type.getElementType(), loc);
   if (Value buffer = context.buffers.lookup(value)) {
     Value first = emitMul(builder, loc, row, emitIndex(builder, loc, features));
-    return RowEmitter::loadVector(builder, loc, target.width, type.getElementType(), buffer,
+    return RowEmitter::loadVector(builder, loc, target.width,
+                                  type.getElementType(), buffer,
                                   emitAdd(builder, loc, first, column), mask);
   }
   Operation *op = value.getDefiningOp();
@@ -259,76 +295,102 @@ Value KernelEmitter::emitEpilogue(Context &context, Value value, LinearOp linear
     return emitEpilogue(context, inner, linear, row, column, accumulator, mask);
   };
   if (auto param = dyn_cast<ParamOp>(op))
-    return RowEmitter::loadVector(builder, loc, target.width, type.getElementType(),
-                                  context.paramPointer(param, builder), column, mask);
+    return RowEmitter::loadVector(
+        builder, loc, target.width, type.getElementType(),
+        context.paramPointer(param, builder), column, mask);
   if (auto constant = dyn_cast<ConstantOp>(op)) {
     Value scalar = arith::ConstantOp::create(
-        builder, loc, builder.getF32FloatAttr(constant.getValue().convertToDouble()));
+        builder, loc,
+        builder.getF32FloatAttr(constant.getValue().convertToDouble()));
     return emitSplat(builder, loc, scalar, target.width);
   }
   if (auto unary = dyn_cast<UnaryOp>(op))
-    return rounding.roundTo(RowEmitter::applyUnary(builder, loc, unary.getKind(), operand(unary.getInput())),
+    return rounding.roundTo(RowEmitter::applyUnary(builder, loc,
+                                                   unary.getKind(),
+                                                   operand(unary.getInput())),
                             type.getElementType(), loc);
   if (auto binary = dyn_cast<BinaryOp>(op)) {
     Value lhs = operand(binary.getLhs()), rhs = operand(binary.getRhs());
-    return rounding.roundTo(RowEmitter::applyBinary(builder, loc, binary.getKind(), lhs, rhs), type.getElementType(),
-                            loc);
+    return rounding.roundTo(
+        RowEmitter::applyBinary(builder, loc, binary.getKind(), lhs, rhs),
+        type.getElementType(), loc);
   }
   // Casts and views.
-  return rounding.roundTo(operand(op->getOperand(0)), type.getElementType(), loc);
+  return rounding.roundTo(operand(op->getOperand(0)), type.getElementType(),
+                          loc);
 }
 
-LogicalResult KernelEmitter::emitProductClass(Context &context, LinearOp linear, TokenClass tokens) {
+LogicalResult KernelEmitter::emitProductClass(Context &context, LinearOp linear,
+                                              TokenClass tokens) {
   OpBuilder &builder = context.builder;
   Location loc = linear.getLoc();
-  int64_t rowTile = target.rowTile(tokens), k = linear.getNumInputs(), n = linear.getNumOutputs();
+  int64_t rowTile = target.rowTile(tokens), k = linear.getNumInputs(),
+          n = linear.getNumOutputs();
   Type elementType = linear.getWeight().getType().getElementType();
   int64_t elementBytes = elementType.getIntOrFloatBitWidth() / 8;
-  Value threadScratch = StepView(builder, loc, context.step).scratchOf(context.thread);
+  Value threadScratch =
+      StepView(builder, loc, context.step).scratchOf(context.thread);
   Value packed = context.packed;
   if (tokens == TokenClass::One) {
     // Every thread makes the one row for itself: no barrier.
     packed = threadScratch;
-    int64_t bytes = llvm::alignTo(target.packedActivationElements(elementType, 1, k, rowTile) * elementBytes, 64);
+    int64_t bytes = llvm::alignTo(
+        target.packedActivationElements(elementType, 1, k, rowTile) *
+            elementBytes,
+        64);
     scratch.fixedBytes = std::max(scratch.fixedBytes, bytes);
-    if (failed(emitPrologueRow(context, linear, emitIndex(builder, loc, 0), packed, threadScratch, rowTile, bytes)))
+    if (failed(emitPrologueRow(context, linear, emitIndex(builder, loc, 0),
+                               packed, threadScratch, rowTile, bytes)))
       return failure();
   } else {
     int64_t perRow = llvm::divideCeil(
-        target.packedActivationElements(elementType, rowTile, k, rowTile) * elementBytes, rowTile);
+        target.packedActivationElements(elementType, rowTile, k, rowTile) *
+            elementBytes,
+        rowTile);
     packedBytesPerRow = std::max(packedBytesPerRow, perRow);
-    auto loop = rowLoop(builder, loc, context.rows, context.thread, context.numThreads);
+    auto loop =
+        rowLoop(builder, loc, context.rows, context.thread, context.numThreads);
     {
       OpBuilder::InsertionGuard guard(builder);
       builder.setInsertionPointToStart(loop.getBody());
-      if (failed(emitPrologueRow(context, linear, loop.getInductionVar(), packed, threadScratch, rowTile, 0)))
+      if (failed(emitPrologueRow(context, linear, loop.getInductionVar(),
+                                 packed, threadScratch, rowTile, 0)))
         return failure();
     }
     emitBarrier(builder, loc, context.step, context.thread);
   }
-  Value weights = context.paramPointer(linear.getWeight().getDefiningOp<ParamOp>(), builder);
-  Value bias = linear.getBias() ? context.paramPointer(linear.getBias().getDefiningOp<ParamOp>(), builder) : Value();
+  Value weights = context.paramPointer(
+      linear.getWeight().getDefiningOp<ParamOp>(), builder);
+  Value bias = linear.getBias()
+                   ? context.paramPointer(
+                         linear.getBias().getDefiningOp<ParamOp>(), builder)
+                   : Value();
   auto yielded = context.body().getTerminator()->getOperands();
-  emitProduct(builder, loc, target, {n, k, elementType, rowTile}, packed, weights, context.rows, context.thread,
-              context.numThreads,
-              [&](OpBuilder &inner, Location, Value row, Value column, Value accumulator, Value mask) {
-                OpBuilder saved = context.builder;
-                context.builder = inner;
-                OpBuilder &b = context.builder;
-                if (bias) {
-                  Value value = RowEmitter::loadVector(b, loc, target.width,
-                                                       linear.getBias().getType().getElementType(), bias, column, mask);
-                  accumulator = arith::AddFOp::create(b, loc, accumulator, value);
-                }
-                for (auto [i, value] : llvm::enumerate(yielded)) {
-                  Value vector = emitEpilogue(context, value, linear, row, column, accumulator, mask);
-                  Value first = emitMul(b, loc, row, emitIndex(b, loc, n));
-                  RowEmitter::storeVector(b, loc, vector, context.resultType(i), context.results[i],
-                                          emitAdd(b, loc, first, column), mask);
-                }
-                inner = context.builder;
-                context.builder = saved;
-              });
+  emitProduct(
+      builder, loc, target, {n, k, elementType, rowTile}, packed, weights,
+      context.rows, context.thread, context.numThreads,
+      [&](OpBuilder &inner, Location, Value row, Value column,
+          Value accumulator, Value mask) {
+        OpBuilder saved = context.builder;
+        context.builder = inner;
+        OpBuilder &b = context.builder;
+        if (bias) {
+          Value value = RowEmitter::loadVector(
+              b, loc, target.width, linear.getBias().getType().getElementType(),
+              bias, column, mask);
+          accumulator = arith::AddFOp::create(b, loc, accumulator, value);
+        }
+        for (auto [i, value] : llvm::enumerate(yielded)) {
+          Value vector = emitEpilogue(context, value, linear, row, column,
+                                      accumulator, mask);
+          Value first = emitMul(b, loc, row, emitIndex(b, loc, n));
+          RowEmitter::storeVector(b, loc, vector, context.resultType(i),
+                                  context.results[i],
+                                  emitAdd(b, loc, first, column), mask);
+        }
+        inner = context.builder;
+        context.builder = saved;
+      });
   return success();
 }
 
@@ -339,24 +401,29 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
   auto weight = linear.getWeight().getDefiningOp<ParamOp>();
   if (!weight || !linear.getWeight().getType().getLayout() ||
       (linear.getBias() && !linear.getBias().getDefiningOp<ParamOp>()))
-    return linear.emitError() << "expected a packed parameter as the weight of a product";
+    return linear.emitError()
+           << "expected a packed parameter as the weight of a product";
   auto atMost = [&](int64_t rows) -> Value {
-    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sle, context.rows, emitIndex(builder, loc, rows));
+    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sle,
+                                 context.rows, emitIndex(builder, loc, rows));
   };
   LogicalResult result = success();
   auto emitClass = [&](Block *block, TokenClass tokens) {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(block);
-    result = success(succeeded(result) && succeeded(emitProductClass(context, linear, tokens)));
+    result = success(succeeded(result) &&
+                     succeeded(emitProductClass(context, linear, tokens)));
   };
   // No rows at all are the case of many: nothing runs but the barrier.
-  Value isOne = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, context.rows, emitIndex(builder, loc, 1));
+  Value isOne = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                      context.rows, emitIndex(builder, loc, 1));
   auto one = scf::IfOp::create(builder, loc, isOne, /*withElseRegion=*/true);
   emitClass(one.thenBlock(), TokenClass::One);
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(one.elseBlock());
-    auto few = scf::IfOp::create(builder, loc, atMost(8), /*withElseRegion=*/true);
+    auto few =
+        scf::IfOp::create(builder, loc, atMost(8), /*withElseRegion=*/true);
     emitClass(few.thenBlock(), TokenClass::Few);
     emitClass(few.elseBlock(), TokenClass::Many);
   }
@@ -376,8 +443,10 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
     queryValue = view.getInput();
   Value query = context.buffers.lookup(queryValue);
   if (!query || context.results.size() != 1)
-    return attend.emitError() << "expected the queries of an attention kernel to be an operand";
-  auto queryType = attend.getQuery().getType(), resultType = attend.getResult().getType();
+    return attend.emitError()
+           << "expected the queries of an attention kernel to be an operand";
+  auto queryType = attend.getQuery().getType(),
+       resultType = attend.getResult().getType();
   AttentionShape shape{queryType.getShape()[1],
                        static_cast<int64_t>(attend.getKvHeads()),
                        queryType.getShape()[2],
@@ -386,13 +455,16 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
                        attend.getWindow(),
                        static_cast<float>(attend.getScale().convertToDouble()),
                        std::nullopt,
-                       referenceRounding && queryType.getElementType().isBF16()};
+                       referenceRounding &&
+                           queryType.getElementType().isBF16()};
   if (attend.getSoftcap())
     shape.softcap = attend.getSoftcap()->convertToDouble();
   AttentionScratch need = attentionScratch(target, shape);
   scratch.fixedBytes = std::max(scratch.fixedBytes, need.fixedBytes);
-  scratch.bytesPerContextToken = std::max(scratch.bytesPerContextToken, need.bytesPerToken);
-  emitAttention(builder, loc, target, shape, context.step, context.stateAddress(attend.getState(), builder, loc), query,
+  scratch.bytesPerContextToken =
+      std::max(scratch.bytesPerContextToken, need.bytesPerToken);
+  emitAttention(builder, loc, target, shape, context.step,
+                context.stateAddress(attend.getState(), builder, loc), query,
                 context.results[0], context.thread, context.numThreads,
                 StepView(builder, loc, context.step).scratchOf(context.thread));
   return success();

@@ -1,4 +1,4 @@
-//===- KernelEmitter.h - One function for each kernel -------------*- C++ -*-===//
+//===- KernelEmitter.h - One function for each kernel -----------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -32,13 +32,15 @@ struct ScratchNeed {
 class KernelEmitter {
 public:
   /// Functions go into `code`.
-  KernelEmitter(mlir::ModuleOp code, const Target &target, bool referenceRounding)
+  KernelEmitter(mlir::ModuleOp code, const Target &target,
+                bool referenceRounding)
       : code(code), target(target), referenceRounding(referenceRounding) {}
 
   /// The function of a kernel whose parameters have the numbers of `params`. If
   /// `outputIsF32`, its one result is written as f32 whatever its type.
-  mlir::FailureOr<mlir::func::FuncOp> emit(KernelOp kernel, llvm::ArrayRef<llvm::StringRef> params,
-                                           bool outputIsF32);
+  mlir::FailureOr<mlir::func::FuncOp>
+  emit(KernelOp kernel, llvm::ArrayRef<llvm::StringRef> params,
+       bool outputIsF32);
   const ScratchNeed &getScratch() const { return scratch; }
   int64_t getNumKernels() const { return functions.size(); }
   /// Bytes of packed activations for each row, the largest of all products.
@@ -49,12 +51,17 @@ private:
   mlir::LogicalResult emitTokenwise(Context &context);
   mlir::LogicalResult emitProductKernel(Context &context);
   mlir::LogicalResult emitAttentionKernel(Context &context);
-  mlir::LogicalResult emitProductClass(Context &context, LinearOp linear, TokenClass tokens);
-  mlir::LogicalResult emitPrologueRow(Context &context, LinearOp linear, mlir::Value row, mlir::Value packed,
-                                      mlir::Value rowScratch, int64_t rowTile, int64_t usedScratch);
-  mlir::Value emitEpilogue(Context &context, mlir::Value value, LinearOp linear, mlir::Value row, mlir::Value column,
+  mlir::LogicalResult emitProductClass(Context &context, LinearOp linear,
+                                       TokenClass tokens);
+  mlir::LogicalResult emitPrologueRow(Context &context, LinearOp linear,
+                                      mlir::Value row, mlir::Value packed,
+                                      mlir::Value rowScratch, int64_t rowTile,
+                                      int64_t usedScratch);
+  mlir::Value emitEpilogue(Context &context, mlir::Value value, LinearOp linear,
+                           mlir::Value row, mlir::Value column,
                            mlir::Value accumulator, mlir::Value mask);
-  std::string keyOf(KernelOp kernel, llvm::ArrayRef<llvm::StringRef> params, bool outputIsF32);
+  std::string keyOf(KernelOp kernel, llvm::ArrayRef<llvm::StringRef> params,
+                    bool outputIsF32);
 
   mlir::ModuleOp code;
   const Target &target;

@@ -68,24 +68,36 @@ Value RowIndex::find(StringRef name) const {
 //===----------------------------------------------------------------------===//
 
 /// A constant in all lanes of a type (scalar or vector of f32).
-static Value constantLike(OpBuilder &builder, Location loc, Type type, double value) {
+static Value constantLike(OpBuilder &builder, Location loc, Type type,
+                          double value) {
   auto scalar = builder.getF32FloatAttr(value);
   if (auto vector = dyn_cast<VectorType>(type))
-    return arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(vector, static_cast<float>(value)));
+    return arith::ConstantOp::create(
+        builder, loc,
+        DenseElementsAttr::get(vector, static_cast<float>(value)));
   return arith::ConstantOp::create(builder, loc, scalar);
 }
 
 /// 1 / (1 + exp(-x)).
 static Value sigmoid(OpBuilder &builder, Location loc, Value x) {
   Value one = constantLike(builder, loc, x.getType(), 1);
-  Value power = math::ExpOp::create(builder, loc, arith::NegFOp::create(builder, loc, x));
-  return arith::DivFOp::create(builder, loc, one, arith::AddFOp::create(builder, loc, one, power));
+  Value power =
+      math::ExpOp::create(builder, loc, arith::NegFOp::create(builder, loc, x));
+  return arith::DivFOp::create(builder, loc, one,
+                               arith::AddFOp::create(builder, loc, one, power));
 }
 
-Value RowEmitter::applyUnary(OpBuilder &builder, Location loc, UnaryKind kind, Value x) {
-  auto constant = [&](double value) { return constantLike(builder, loc, x.getType(), value); };
-  auto mul = [&](Value a, Value b) -> Value { return arith::MulFOp::create(builder, loc, a, b); };
-  auto add = [&](Value a, Value b) -> Value { return arith::AddFOp::create(builder, loc, a, b); };
+Value RowEmitter::applyUnary(OpBuilder &builder, Location loc, UnaryKind kind,
+                             Value x) {
+  auto constant = [&](double value) {
+    return constantLike(builder, loc, x.getType(), value);
+  };
+  auto mul = [&](Value a, Value b) -> Value {
+    return arith::MulFOp::create(builder, loc, a, b);
+  };
+  auto add = [&](Value a, Value b) -> Value {
+    return arith::AddFOp::create(builder, loc, a, b);
+  };
   switch (kind) {
   case UnaryKind::Neg:
     return arith::NegFOp::create(builder, loc, x);
@@ -96,7 +108,8 @@ Value RowEmitter::applyUnary(OpBuilder &builder, Location loc, UnaryKind kind, V
   case UnaryKind::Sqrt:
     return math::SqrtOp::create(builder, loc, x);
   case UnaryKind::Rsqrt:
-    return arith::DivFOp::create(builder, loc, constant(1), math::SqrtOp::create(builder, loc, x));
+    return arith::DivFOp::create(builder, loc, constant(1),
+                                 math::SqrtOp::create(builder, loc, x));
   case UnaryKind::Tanh:
     return math::TanhOp::create(builder, loc, x);
   case UnaryKind::Sigmoid:
@@ -104,8 +117,11 @@ Value RowEmitter::applyUnary(OpBuilder &builder, Location loc, UnaryKind kind, V
   case UnaryKind::Softplus: {
     // max(x, 0) + log(1 + exp(-|x|)): no overflow.
     Value power = math::ExpOp::create(
-        builder, loc, arith::NegFOp::create(builder, loc, math::AbsFOp::create(builder, loc, x)));
-    return add(arith::MaximumFOp::create(builder, loc, x, constant(0)), math::Log1pOp::create(builder, loc, power));
+        builder, loc,
+        arith::NegFOp::create(builder, loc,
+                              math::AbsFOp::create(builder, loc, x)));
+    return add(arith::MaximumFOp::create(builder, loc, x, constant(0)),
+               math::Log1pOp::create(builder, loc, power));
   }
   case UnaryKind::Relu:
     return arith::MaximumFOp::create(builder, loc, x, constant(0));
@@ -122,19 +138,23 @@ Value RowEmitter::applyUnary(OpBuilder &builder, Location loc, UnaryKind kind, V
   case UnaryKind::QuickGelu:
     return mul(x, sigmoid(builder, loc, mul(constant(1.702), x)));
   case UnaryKind::Gelu: {
-    Value error = math::ErfOp::create(builder, loc, mul(x, constant(0.70710678118654752440)));
+    Value error = math::ErfOp::create(builder, loc,
+                                      mul(x, constant(0.70710678118654752440)));
     return mul(mul(constant(0.5), x), add(constant(1), error));
   }
   case UnaryKind::GeluTanh: {
     Value cube = mul(mul(x, x), x);
-    Value inner = mul(constant(0.79788456080286535588), add(x, mul(constant(0.044715), cube)));
-    return mul(mul(constant(0.5), x), add(constant(1), math::TanhOp::create(builder, loc, inner)));
+    Value inner = mul(constant(0.79788456080286535588),
+                      add(x, mul(constant(0.044715), cube)));
+    return mul(mul(constant(0.5), x),
+               add(constant(1), math::TanhOp::create(builder, loc, inner)));
   }
   }
   return x;
 }
 
-Value RowEmitter::applyBinary(OpBuilder &builder, Location loc, BinaryKind kind, Value a, Value b) {
+Value RowEmitter::applyBinary(OpBuilder &builder, Location loc, BinaryKind kind,
+                              Value a, Value b) {
   switch (kind) {
   case BinaryKind::Add:
     return arith::AddFOp::create(builder, loc, a, b);
@@ -158,30 +178,39 @@ Value RowEmitter::applyBinary(OpBuilder &builder, Location loc, BinaryKind kind,
 // Loads, stores, rounding
 //===----------------------------------------------------------------------===//
 
-Value RowEmitter::loadVector(OpBuilder &builder, Location loc, int64_t width, Type elementType, Value base, Value index,
+Value RowEmitter::loadVector(OpBuilder &builder, Location loc, int64_t width,
+                             Type elementType, Value base, Value index,
                              Value mask) {
-  // bf16 is loaded as integers: vectors of bf16 are slow where the CPU has none.
+  // bf16 is loaded as integers: vectors of bf16 are slow where the CPU has
+  // none.
   Type stored = elementType.isBF16() ? builder.getIntegerType(16) : elementType;
-  Value value = emitMaskedLoad(builder, loc, VectorType::get({width}, stored), base, index, mask);
+  Value value = emitMaskedLoad(builder, loc, VectorType::get({width}, stored),
+                               base, index, mask);
   if (elementType.isF32())
     return value;
   auto wide = VectorType::get({width}, builder.getF32Type());
   if (elementType.isBF16()) {
     auto bits = VectorType::get({width}, builder.getI32Type());
     value = arith::ExtUIOp::create(builder, loc, bits, value);
-    Value shift = arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(bits, static_cast<int32_t>(16)));
-    return arith::BitcastOp::create(builder, loc, wide, arith::ShLIOp::create(builder, loc, value, shift));
+    Value shift = arith::ConstantOp::create(
+        builder, loc, DenseElementsAttr::get(bits, static_cast<int32_t>(16)));
+    return arith::BitcastOp::create(
+        builder, loc, wide, arith::ShLIOp::create(builder, loc, value, shift));
   }
   return arith::ExtFOp::create(builder, loc, wide, value);
 }
 
-void RowEmitter::storeVector(OpBuilder &builder, Location loc, Value vector, Type elementType, Value base, Value index,
+void RowEmitter::storeVector(OpBuilder &builder, Location loc, Value vector,
+                             Type elementType, Value base, Value index,
                              Value mask) {
   if (elementType.isBF16())
     vector = emitRoundToBF16(builder, loc, vector);
   else if (!elementType.isF32())
     vector = arith::TruncFOp::create(
-        builder, loc, VectorType::get(cast<VectorType>(vector.getType()).getShape(), elementType), vector);
+        builder, loc,
+        VectorType::get(cast<VectorType>(vector.getType()).getShape(),
+                        elementType),
+        vector);
   emitStore(builder, loc, vector, base, index, mask);
 }
 
@@ -191,27 +220,36 @@ Value RowEmitter::roundTo(Value vector, Type elementType, Location loc) {
   return emitWiden(builder, loc, emitRoundToBF16(builder, loc, vector));
 }
 
-Value RowEmitter::flatIndex(const RowLayout &layout, const RowIndex &index, int64_t offset, Location loc) {
+Value RowEmitter::flatIndex(const RowLayout &layout, const RowIndex &index,
+                            int64_t offset, Location loc) {
   Value flat = emitIndex(builder, loc, offset);
-  for (auto [name, stride, size] : llvm::zip_equal(layout.names, layout.strides, layout.sizes)) {
+  for (auto [name, stride, size] :
+       llvm::zip_equal(layout.names, layout.strides, layout.sizes)) {
     Value at = index.find(name);
     if (at && size > 1)
-      flat = emitAdd(builder, loc, flat, emitMul(builder, loc, at, emitIndex(builder, loc, stride)));
+      flat =
+          emitAdd(builder, loc, flat,
+                  emitMul(builder, loc, at, emitIndex(builder, loc, stride)));
   }
   return flat;
 }
 
-Value RowEmitter::load(const RowMemory &memory, const RowIndex &index, Location loc) {
+Value RowEmitter::load(const RowMemory &memory, const RowIndex &index,
+                       Location loc) {
   Value flat = flatIndex(memory.layout, index, memory.offset, loc);
   if (!index.vectorAxis.empty() && memory.layout.find(index.vectorAxis) >= 0)
-    return loadVector(builder, loc, target.width, memory.elementType, memory.base, flat, index.mask);
-  Type stored = memory.elementType.isBF16() ? Type(builder.getIntegerType(16)) : memory.elementType;
+    return loadVector(builder, loc, target.width, memory.elementType,
+                      memory.base, flat, index.mask);
+  Type stored = memory.elementType.isBF16() ? Type(builder.getIntegerType(16))
+                                            : memory.elementType;
   Value scalar = emitLoad(builder, loc, stored, memory.base, flat);
   if (memory.elementType.isBF16()) {
     scalar = arith::ExtUIOp::create(builder, loc, builder.getI32Type(), scalar);
-    scalar = arith::ShLIOp::create(builder, loc, scalar,
-                                   arith::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(16)));
-    scalar = arith::BitcastOp::create(builder, loc, builder.getF32Type(), scalar);
+    scalar = arith::ShLIOp::create(
+        builder, loc, scalar,
+        arith::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(16)));
+    scalar =
+        arith::BitcastOp::create(builder, loc, builder.getF32Type(), scalar);
   } else if (memory.elementType.isF16()) {
     scalar = arith::ExtFOp::create(builder, loc, builder.getF32Type(), scalar);
   }
@@ -222,7 +260,8 @@ Value RowEmitter::load(const RowMemory &memory, const RowIndex &index, Location 
 // Loops
 //===----------------------------------------------------------------------===//
 
-void RowEmitter::forEachIndex(const RowLayout &layout, int64_t axis, RowIndex &index, Location loc,
+void RowEmitter::forEachIndex(const RowLayout &layout, int64_t axis,
+                              RowIndex &index, Location loc,
                               llvm::function_ref<void(const RowIndex &)> body) {
   if (axis == layout.rank()) {
     body(index);
@@ -246,17 +285,20 @@ void RowEmitter::forEachIndex(const RowLayout &layout, int64_t axis, RowIndex &i
   if (whole == stepSize) {
     run(emitIndex(builder, loc, 0), {});
   } else if (whole > 0) {
-    auto loop = scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0), emitIndex(builder, loc, whole),
+    auto loop = scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0),
+                                   emitIndex(builder, loc, whole),
                                    emitIndex(builder, loc, stepSize));
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
     run(loop.getInductionVar(), {});
   }
   if (whole < size)
-    run(emitIndex(builder, loc, whole), emitConstantMask(builder, loc, width, size - whole));
+    run(emitIndex(builder, loc, whole),
+        emitConstantMask(builder, loc, width, size - whole));
 }
 
-void RowEmitter::forEachIndex(const RowLayout &layout, Location loc, llvm::function_ref<void(const RowIndex &)> body) {
+void RowEmitter::forEachIndex(const RowLayout &layout, Location loc,
+                              llvm::function_ref<void(const RowIndex &)> body) {
   RowIndex index;
   forEachIndex(layout, 0, index, loc, body);
 }
@@ -290,7 +332,8 @@ void RowEmitter::forEachFlatVector(Value value, Store store) {
   flat.strides.push_back(1);
   memory.layout = flat;
   forEachIndex(flat, value.getLoc(), [&](const RowIndex &index) {
-    store(flatIndex(flat, index, 0, value.getLoc()), load(memory, index, value.getLoc()), index.mask);
+    store(flatIndex(flat, index, 0, value.getLoc()),
+          load(memory, index, value.getLoc()), index.mask);
   });
 }
 
@@ -299,7 +342,8 @@ void RowEmitter::storeRow(Value value, Value pointer, Type elementType) {
   forEachVector(value, [&](Value feature, Value vector, Value mask) {
     if (elementType.isF32())
       vector = roundTo(vector, own, value.getLoc());
-    storeVector(builder, value.getLoc(), vector, elementType, pointer, feature, mask);
+    storeVector(builder, value.getLoc(), vector, elementType, pointer, feature,
+                mask);
   });
 }
 
@@ -311,10 +355,12 @@ RowMemory RowEmitter::newRow(NamedTensorType type) {
   RowMemory memory;
   memory.elementType = builder.getF32Type();
   memory.layout = RowLayout::contiguous(type);
-  memory.base = emitAddress(builder, scratch.getLoc(), scratch, builder.getI8Type(),
-                            emitIndex(builder, scratch.getLoc(), scratchBytes));
+  memory.base =
+      emitAddress(builder, scratch.getLoc(), scratch, builder.getI8Type(),
+                  emitIndex(builder, scratch.getLoc(), scratchBytes));
   // Room for a whole vector, so that a scalar has all lanes.
-  int64_t bytes = std::max<int64_t>(memory.layout.numElements(), target.width) * 4;
+  int64_t bytes =
+      std::max<int64_t>(memory.layout.numElements(), target.width) * 4;
   scratchBytes += llvm::alignTo(bytes, 64);
   return memory;
 }
@@ -325,7 +371,8 @@ RowMemory &RowEmitter::inMemory(Value value) {
   RowMemory memory = newRow(cast<NamedTensorType>(value.getType()));
   Value base = memory.base;
   forEachVector(value, [&](Value feature, Value vector, Value mask) {
-    storeVector(builder, value.getLoc(), vector, builder.getF32Type(), base, feature, mask);
+    storeVector(builder, value.getLoc(), vector, builder.getF32Type(), base,
+                feature, mask);
   });
   return memories[value] = std::move(memory);
 }
@@ -339,10 +386,12 @@ Value RowEmitter::get(Value value, const RowIndex &index) {
   Value result;
   if (auto constant = dyn_cast<ConstantOp>(op)) {
     auto type = VectorType::get({target.width}, builder.getF32Type());
-    return constantLike(builder, loc, type, constant.getValue().convertToDouble());
+    return constantLike(builder, loc, type,
+                        constant.getValue().convertToDouble());
   }
   if (auto unary = dyn_cast<UnaryOp>(op))
-    result = applyUnary(builder, loc, unary.getKind(), get(unary.getInput(), index));
+    result =
+        applyUnary(builder, loc, unary.getKind(), get(unary.getInput(), index));
   else if (auto binary = dyn_cast<BinaryOp>(op)) {
     Value lhs = get(binary.getLhs(), index), rhs = get(binary.getRhs(), index);
     result = applyBinary(builder, loc, binary.getKind(), lhs, rhs);
@@ -353,7 +402,8 @@ Value RowEmitter::get(Value value, const RowIndex &index) {
   return roundTo(result, elementType, loc);
 }
 
-/// Whether computing the value anew at every use would cost more than keeping it.
+/// Whether computing the value anew at every use would cost more than keeping
+/// it.
 bool RowEmitter::mustBeInMemory(Operation *op) {
   if (op->getResult(0).hasOneUse() || isa<ConstantOp, SpreadOp>(op))
     return false;
@@ -385,5 +435,6 @@ LogicalResult RowEmitter::evaluate(Operation *op) {
   // Positions are read where they are used.
   if (isa<PositionsOp, ParamOp, SelectOp>(op))
     return success();
-  return op->emitError() << "'" << op->getName() << "' has no code for CPUs yet";
+  return op->emitError() << "'" << op->getName()
+                         << "' has no code for CPUs yet";
 }

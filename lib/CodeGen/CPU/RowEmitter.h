@@ -1,14 +1,15 @@
-//===- RowEmitter.h - Code for token-wise ops of one row ----------*- C++ -*-===//
+//===- RowEmitter.h - Code for token-wise ops of one row --------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// Emits the code that computes token-wise ops for one token. A value is either in
-// memory, with a stride for each axis, or an expression that is evaluated where a
-// vector of it is needed. Everything is f32 between memory and memory; where the
-// reference's rounding is asked for, each op's result rounds to its own type.
+// Emits the code that computes token-wise ops for one token. A value is either
+// in memory, with a stride for each axis, or an expression that is evaluated
+// where a vector of it is needed. Everything is f32 between memory and memory;
+// where the reference's rounding is asked for, each op's result rounds to its
+// own type.
 //
 //===----------------------------------------------------------------------===//
 
@@ -33,7 +34,8 @@ struct RowLayout {
   int64_t numElements() const;
 };
 
-/// A row in memory: element i, j, … is at offset + i·strides[0] + j·strides[1] + ….
+/// A row in memory: element i, j, … is at offset + i·strides[0] + j·strides[1]
+/// + ….
 struct RowMemory {
   mlir::Value base; ///< !llvm.ptr
   mlir::Type elementType;
@@ -53,53 +55,69 @@ struct RowIndex {
 
 class RowEmitter {
 public:
-  /// `row` is the number of the token in its buffers (index), `scratch` memory of
-  /// this thread.
-  RowEmitter(mlir::OpBuilder &builder, const Target &target, bool referenceRounding, mlir::Value step,
-             mlir::Value row, mlir::Value scratch)
-      : builder(builder), target(target), referenceRounding(referenceRounding), step(step), row(row),
-        scratch(scratch) {}
+  /// `row` is the number of the token in its buffers (index), `scratch` memory
+  /// of this thread.
+  RowEmitter(mlir::OpBuilder &builder, const Target &target,
+             bool referenceRounding, mlir::Value step, mlir::Value row,
+             mlir::Value scratch)
+      : builder(builder), target(target), referenceRounding(referenceRounding),
+        step(step), row(row), scratch(scratch) {}
 
   /// Says where a value is, before code that reads it is emitted.
-  void bind(mlir::Value value, RowMemory memory) { memories[value] = std::move(memory); }
-  /// Evaluates one op: keeps it as an expression, or emits its code. Fails with a
-  /// diagnostic for an op without a CPU form.
+  void bind(mlir::Value value, RowMemory memory) {
+    memories[value] = std::move(memory);
+  }
+  /// Evaluates one op: keeps it as an expression, or emits its code. Fails with
+  /// a diagnostic for an op without a CPU form.
   mlir::LogicalResult evaluate(mlir::Operation *op);
-  /// Calls `store` with every vector of a value: the number of its first feature
-  /// in row-major order, the vector, and the mask of a part of a vector.
-  using Store = llvm::function_ref<void(mlir::Value feature, mlir::Value vector, mlir::Value mask)>;
+  /// Calls `store` with every vector of a value: the number of its first
+  /// feature in row-major order, the vector, and the mask of a part of a
+  /// vector.
+  using Store = llvm::function_ref<void(mlir::Value feature, mlir::Value vector,
+                                        mlir::Value mask)>;
   void forEachVector(mlir::Value value, Store store);
-  /// The same over the features as one axis: only the last vector is a part of one.
+  /// The same over the features as one axis: only the last vector is a part of
+  /// one.
   void forEachFlatVector(mlir::Value value, Store store);
   /// Stores a value as a contiguous row of `elementType` at `pointer`.
   void storeRow(mlir::Value value, mlir::Value pointer, mlir::Type elementType);
   /// Bytes of scratch memory used so far.
   int64_t getScratchBytes() const { return scratchBytes; }
-  /// Rounds f32 lanes to a type and back where the reference's rounding is asked for.
-  mlir::Value roundTo(mlir::Value vector, mlir::Type elementType, mlir::Location loc);
+  /// Rounds f32 lanes to a type and back where the reference's rounding is
+  /// asked for.
+  mlir::Value roundTo(mlir::Value vector, mlir::Type elementType,
+                      mlir::Location loc);
   /// The function of an elementwise op on f32 vectors.
-  static mlir::Value applyUnary(mlir::OpBuilder &builder, mlir::Location loc, UnaryKind kind, mlir::Value x);
-  static mlir::Value applyBinary(mlir::OpBuilder &builder, mlir::Location loc, BinaryKind kind, mlir::Value a,
-                                 mlir::Value b);
+  static mlir::Value applyUnary(mlir::OpBuilder &builder, mlir::Location loc,
+                                UnaryKind kind, mlir::Value x);
+  static mlir::Value applyBinary(mlir::OpBuilder &builder, mlir::Location loc,
+                                 BinaryKind kind, mlir::Value a, mlir::Value b);
   /// Stores f32 lanes as `elementType`.
-  static void storeVector(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value vector, mlir::Type elementType,
-                          mlir::Value base, mlir::Value index, mlir::Value mask);
+  static void storeVector(mlir::OpBuilder &builder, mlir::Location loc,
+                          mlir::Value vector, mlir::Type elementType,
+                          mlir::Value base, mlir::Value index,
+                          mlir::Value mask);
   /// Loads lanes of `elementType` as f32.
-  static mlir::Value loadVector(mlir::OpBuilder &builder, mlir::Location loc, int64_t width, mlir::Type elementType,
-                                mlir::Value base, mlir::Value index, mlir::Value mask);
+  static mlir::Value loadVector(mlir::OpBuilder &builder, mlir::Location loc,
+                                int64_t width, mlir::Type elementType,
+                                mlir::Value base, mlir::Value index,
+                                mlir::Value mask);
 
 private:
   mlir::Value get(mlir::Value value, const RowIndex &index);
-  mlir::Value load(const RowMemory &memory, const RowIndex &index, mlir::Location loc);
+  mlir::Value load(const RowMemory &memory, const RowIndex &index,
+                   mlir::Location loc);
   RowMemory &inMemory(mlir::Value value);
   RowMemory newRow(NamedTensorType type);
-  /// Emits loops over the axes of a shape: `body` gets each index, the last axis in
-  /// vectors.
+  /// Emits loops over the axes of a shape: `body` gets each index, the last
+  /// axis in vectors.
   void forEachIndex(const RowLayout &layout, mlir::Location loc,
                     llvm::function_ref<void(const RowIndex &)> body);
-  void forEachIndex(const RowLayout &layout, int64_t axis, RowIndex &index, mlir::Location loc,
+  void forEachIndex(const RowLayout &layout, int64_t axis, RowIndex &index,
+                    mlir::Location loc,
                     llvm::function_ref<void(const RowIndex &)> body);
-  mlir::Value flatIndex(const RowLayout &layout, const RowIndex &index, int64_t offset, mlir::Location loc);
+  mlir::Value flatIndex(const RowLayout &layout, const RowIndex &index,
+                        int64_t offset, mlir::Location loc);
   bool mustBeInMemory(mlir::Operation *op);
 
   mlir::LogicalResult evaluateReduce(ReduceOp op);
@@ -109,7 +127,8 @@ private:
   mlir::LogicalResult evaluateRotaryTable(RotaryTableOp op);
   mlir::LogicalResult evaluateEmbed(EmbedOp op);
   mlir::LogicalResult evaluateCacheWrite(CacheWriteOp op);
-  mlir::Value reduceOver(ReduceOp op, RowIndex &index, const RowLayout &layout, int64_t axis, mlir::Value sum);
+  mlir::Value reduceOver(ReduceOp op, RowIndex &index, const RowLayout &layout,
+                         int64_t axis, mlir::Value sum);
 
   mlir::OpBuilder &builder;
   const Target &target;

@@ -1,5 +1,4 @@
-//===- StepABI.cpp - The ABI's structs seen from generated code
-//-------------===//
+//===- StepABI.cpp - The ABI's structs seen from generated code -----------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

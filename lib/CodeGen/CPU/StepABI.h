@@ -1,5 +1,4 @@
-//===- StepABI.h - The ABI's structs seen from generated code -----*- C++
-//-*-===//
+//===- StepABI.h - The ABI's structs seen from generated code ---*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

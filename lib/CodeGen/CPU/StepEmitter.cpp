@@ -19,13 +19,14 @@ using namespace mlir;
 using namespace clade;
 using namespace clade::cpu;
 
-/// Rows of a buffer are counted in blocks, with one to spare for the last tile of
-/// packed activations; so every buffer starts at a multiple of 64 bytes.
+/// Rows of a buffer are counted in blocks, with one to spare for the last tile
+/// of packed activations; so every buffer starts at a multiple of 64 bytes.
 static constexpr int64_t rowBlock = 64;
 
 static int64_t bytesPerRow(Type type) {
   auto tensor = cast<NamedTensorType>(type);
-  return tensor.getNumFeatures() * std::max<int64_t>(tensor.getElementTypeBitWidth() / 8, 1);
+  return tensor.getNumFeatures() *
+         std::max<int64_t>(tensor.getElementTypeBitWidth() / 8, 1);
 }
 
 static bool isSelectedType(Type type) {
@@ -59,21 +60,29 @@ WorkspaceNeed StepEmitter::getWorkspace() const {
 
 Value StepEmitter::pointerOf(Scope &scope, Place place, Location loc) {
   OpBuilder &b = scope.builder;
-  Value offset = emitMul(b, loc, emitIndex(b, loc, place.isSelected ? 0 : place.offset), scope.tokenRows);
+  Value offset =
+      emitMul(b, loc, emitIndex(b, loc, place.isSelected ? 0 : place.offset),
+              scope.tokenRows);
   if (place.isSelected) {
-    Value before = emitMul(b, loc, emitIndex(b, loc, tokenBytes), scope.tokenRows);
-    offset = emitAdd(b, loc, before, emitMul(b, loc, emitIndex(b, loc, place.offset), scope.selectedRows));
+    Value before =
+        emitMul(b, loc, emitIndex(b, loc, tokenBytes), scope.tokenRows);
+    offset = emitAdd(
+        b, loc, before,
+        emitMul(b, loc, emitIndex(b, loc, place.offset), scope.selectedRows));
   }
   return emitAddress(b, loc, scope.workspace, b.getI8Type(), offset);
 }
 
-LogicalResult StepEmitter::emitCall(Scope &scope, KernelOp kernel, ArrayRef<StringRef> params, Value output) {
-  FailureOr<func::FuncOp> function = kernels.emit(kernel, params, /*outputIsF32=*/output != nullptr);
+LogicalResult StepEmitter::emitCall(Scope &scope, KernelOp kernel,
+                                    ArrayRef<StringRef> params, Value output) {
+  FailureOr<func::FuncOp> function =
+      kernels.emit(kernel, params, /*outputIsF32=*/output != nullptr);
   if (failed(function))
     return failure();
   OpBuilder &b = scope.builder;
   Location loc = kernel.getLoc();
-  SmallVector<Value> arguments{scope.step, scope.layerRow, scope.thread, scope.packed};
+  SmallVector<Value> arguments{scope.step, scope.layerRow, scope.thread,
+                               scope.packed};
   for (Value operand : kernel.getInputs())
     if (isa<NamedTensorType>(operand.getType())) {
       Value buffer = scope.buffers.lookup(operand);
@@ -81,7 +90,8 @@ LogicalResult StepEmitter::emitCall(Scope &scope, KernelOp kernel, ArrayRef<Stri
       arguments.push_back(buffer ? buffer : scope.workspace);
     }
   for (Value result : kernel.getResults()) {
-    Value pointer = output ? output : pointerOf(scope, places.lookup(result), loc);
+    Value pointer =
+        output ? output : pointerOf(scope, places.lookup(result), loc);
     if (Value given = scope.buffers.lookup(result))
       pointer = given;
     scope.buffers[result] = pointer;
@@ -92,20 +102,23 @@ LogicalResult StepEmitter::emitCall(Scope &scope, KernelOp kernel, ArrayRef<Stri
   return success();
 }
 
-/// A function (step, layer row, thread, workspace of the layer, packed, rows, carried
-/// and captured buffers …, result buffers …).
-FailureOr<func::FuncOp> StepEmitter::emitKind(const KindSlots &kind, size_t number) {
+/// A function (step, layer row, thread, workspace of the layer, packed, rows,
+/// carried and captured buffers …, result buffers …).
+FailureOr<func::FuncOp> StepEmitter::emitKind(const KindSlots &kind,
+                                              size_t number) {
   OpBuilder builder = OpBuilder::atBlockEnd(code.getBody());
   func::FuncOp source = kind.function;
   Location loc = source.getLoc();
-  Type pointer = LLVM::LLVMPointerType::get(builder.getContext()), index = builder.getIndexType();
+  Type pointer = LLVM::LLVMPointerType::get(builder.getContext()),
+       index = builder.getIndexType();
   SmallVector<Type> types{pointer, pointer, index, pointer, pointer, index};
   for (Type type : source.getArgumentTypes())
     if (isa<NamedTensorType>(type))
       types.push_back(pointer);
   types.append(source.getNumResults(), pointer);
-  auto function = func::FuncOp::create(builder, loc, "cpu_layer_" + std::to_string(number),
-                                       builder.getFunctionType(types, {}));
+  auto function =
+      func::FuncOp::create(builder, loc, "cpu_layer_" + std::to_string(number),
+                           builder.getFunctionType(types, {}));
   function.setPrivate();
   Block *entry = function.addEntryBlock();
   builder.setInsertionPointToStart(entry);
@@ -125,7 +138,8 @@ FailureOr<func::FuncOp> StepEmitter::emitKind(const KindSlots &kind, size_t numb
       scope.buffers[argument] = entry->getArgument(next++);
   for (Value result : body.getTerminator()->getOperands()) {
     if (!result.getDefiningOp<KernelOp>() || scope.buffers.count(result))
-      return source.emitError() << "expected a layer to return a new value for each carried one";
+      return source.emitError()
+             << "expected a layer to return a new value for each carried one";
     scope.buffers[result] = entry->getArgument(next++);
   }
   for (KernelOp kernel : body.getOps<KernelOp>())
@@ -166,7 +180,8 @@ LogicalResult StepEmitter::emitLayers(Scope &scope, LayersOp layers) {
   llvm::append_range(carried, following);
   llvm::append_range(carried, others);
   StepView step(b, loc, scope.step);
-  auto loop = scf::ForOp::create(b, loc, emitIndex(b, loc, 0), emitToIndex(b, loc, step.numLayers()),
+  auto loop = scf::ForOp::create(b, loc, emitIndex(b, loc, 0),
+                                 emitToIndex(b, loc, step.numLayers()),
                                  emitIndex(b, loc, 1), carried);
   size_t count = current.size();
   {
@@ -175,23 +190,27 @@ LogicalResult StepEmitter::emitLayers(Scope &scope, LayersOp layers) {
     Value row = StepView(b, loc, scope.step).layerAt(loop.getInductionVar());
     Value kind = emitToIndex(b, loc, LayerView(b, loc, row).kind());
     auto iterated = loop.getRegionIterArgs();
-    SmallVector<Value> arguments{scope.step, row, scope.thread, temporaries, scope.packed, scope.tokenRows};
+    SmallVector<Value> arguments{scope.step,  row,          scope.thread,
+                                 temporaries, scope.packed, scope.tokenRows};
     arguments.append(iterated.begin(), iterated.begin() + count);
     llvm::append_range(arguments, captured);
     arguments.append(iterated.begin() + count, iterated.begin() + 2 * count);
     SmallVector<int64_t> cases;
     for (size_t i = 0; i + 1 < functions.size(); ++i)
       cases.push_back(i);
-    auto select = scf::IndexSwitchOp::create(b, loc, TypeRange(), kind, cases, cases.size());
+    auto select = scf::IndexSwitchOp::create(b, loc, TypeRange(), kind, cases,
+                                             cases.size());
     for (auto [number, function] : llvm::enumerate(functions)) {
       bool isLast = number + 1 == functions.size();
-      Region &region = isLast ? select.getDefaultRegion() : select.getCaseRegions()[number];
+      Region &region =
+          isLast ? select.getDefaultRegion() : select.getCaseRegions()[number];
       OpBuilder inner = OpBuilder::atBlockEnd(&region.emplaceBlock());
       func::CallOp::create(inner, loc, function, arguments);
       scf::YieldOp::create(inner, loc);
     }
     // The buffer just written is read next; the first input is never written.
-    SmallVector<Value> next(iterated.begin() + count, iterated.begin() + 2 * count);
+    SmallVector<Value> next(iterated.begin() + count,
+                            iterated.begin() + 2 * count);
     next.append(iterated.begin() + 2 * count, iterated.end());
     next.append(iterated.begin() + count, iterated.begin() + 2 * count);
     scf::YieldOp::create(b, loc, next);
@@ -209,8 +228,9 @@ static Value entryRow(OpBuilder &builder, ModuleOp code, Location loc) {
     OpBuilder top = OpBuilder::atBlockBegin(code.getBody());
     auto type = LLVM::LLVMArrayType::get(top.getI32Type(), 4);
     auto tensor = RankedTensorType::get({4}, top.getI32Type());
-    global = LLVM::GlobalOp::create(top, loc, type, /*isConstant=*/true, LLVM::Linkage::Internal, name,
-                                    DenseElementsAttr::get(tensor, ArrayRef<int32_t>{0, 0, 0, 0}));
+    global = LLVM::GlobalOp::create(
+        top, loc, type, /*isConstant=*/true, LLVM::Linkage::Internal, name,
+        DenseElementsAttr::get(tensor, ArrayRef<int32_t>{0, 0, 0, 0}));
   }
   return LLVM::AddressOfOp::create(builder, loc, global);
 }
@@ -219,15 +239,18 @@ LogicalResult StepEmitter::emit(func::FuncOp source, StringRef symbol) {
   OpBuilder builder = OpBuilder::atBlockEnd(code.getBody());
   Location loc = source.getLoc();
   Type pointer = LLVM::LLVMPointerType::get(builder.getContext());
-  auto function =
-      func::FuncOp::create(builder, loc, symbol, builder.getFunctionType({pointer, builder.getI32Type()}, {}));
+  auto function = func::FuncOp::create(
+      builder, loc, symbol,
+      builder.getFunctionType({pointer, builder.getI32Type()}, {}));
   Block *entry = function.addEntryBlock();
   builder.setInsertionPointToStart(entry);
   Block &body = source.getBody().front();
   Value output = body.getTerminator()->getOperand(0);
   auto producer = output.getDefiningOp<KernelOp>();
-  if (body.getTerminator()->getNumOperands() != 1 || !producer || producer.getNumResults() != 1)
-    return source.emitError() << "expected an entry to return the one result of a kernel";
+  if (body.getTerminator()->getNumOperands() != 1 || !producer ||
+      producer.getNumResults() != 1)
+    return source.emitError()
+           << "expected an entry to return the one result of a kernel";
   outputWidth = cast<NamedTensorType>(output.getType()).getNumFeatures();
   plan(body, tokenBytes, selectedBytes);
   // Layers add their temporaries behind; their size must be known before the
@@ -243,14 +266,17 @@ LogicalResult StepEmitter::emit(func::FuncOp source, StringRef symbol) {
 
   StepView step(builder, loc, entry->getArgument(0));
   auto blocks = [&](Value rows) {
-    Value count = emitCeilDiv(builder, loc, emitToIndex(builder, loc, rows), emitIndex(builder, loc, rowBlock));
-    return emitMul(builder, loc, emitAdd(builder, loc, count, emitIndex(builder, loc, 1)),
+    Value count = emitCeilDiv(builder, loc, emitToIndex(builder, loc, rows),
+                              emitIndex(builder, loc, rowBlock));
+    return emitMul(builder, loc,
+                   emitAdd(builder, loc, count, emitIndex(builder, loc, 1)),
                    emitIndex(builder, loc, rowBlock));
   };
   Scope scope{builder,
               entry->getArgument(0),
               entryRow(builder, code, loc),
-              arith::IndexCastOp::create(builder, loc, builder.getIndexType(), entry->getArgument(1)),
+              arith::IndexCastOp::create(builder, loc, builder.getIndexType(),
+                                         entry->getArgument(1)),
               step.workspace(),
               {},
               blocks(step.numTokens()),
@@ -258,9 +284,11 @@ LogicalResult StepEmitter::emit(func::FuncOp source, StringRef symbol) {
               {}};
   scope.builder = builder;
   OpBuilder &b = scope.builder;
-  Value packedOffset = emitAdd(b, loc, emitMul(b, loc, emitIndex(b, loc, tokenBytes), scope.tokenRows),
-                               emitMul(b, loc, emitIndex(b, loc, selectedBytes), scope.selectedRows));
-  scope.packed = emitAddress(b, loc, scope.workspace, b.getI8Type(), packedOffset);
+  Value packedOffset = emitAdd(
+      b, loc, emitMul(b, loc, emitIndex(b, loc, tokenBytes), scope.tokenRows),
+      emitMul(b, loc, emitIndex(b, loc, selectedBytes), scope.selectedRows));
+  scope.packed =
+      emitAddress(b, loc, scope.workspace, b.getI8Type(), packedOffset);
   for (Operation &op : body.without_terminator()) {
     if (auto layers = dyn_cast<LayersOp>(op)) {
       if (failed(emitLayers(scope, layers)))
@@ -269,8 +297,10 @@ LogicalResult StepEmitter::emit(func::FuncOp source, StringRef symbol) {
     }
     auto kernel = dyn_cast<KernelOp>(op);
     if (!kernel)
-      return op.emitError() << "expected only kernels and layers, got '" << op.getName() << "'";
-    Value target = kernel == producer ? StepView(b, loc, scope.step).output() : Value();
+      return op.emitError() << "expected only kernels and layers, got '"
+                            << op.getName() << "'";
+    Value target =
+        kernel == producer ? StepView(b, loc, scope.step).output() : Value();
     if (failed(emitCall(scope, kernel, slots.globals, target)))
       return failure();
   }

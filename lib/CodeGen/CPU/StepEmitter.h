@@ -1,14 +1,14 @@
-//===- StepEmitter.h - The function of one step -------------------*- C++ -*-===//
+//===- StepEmitter.h - The function of one step -----------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// Calls the kernels of an entry and of its layers in order, with a barrier after
-// each, and says where their buffers lie in the workspace. The code has one
-// function a kind of layer and a loop over the schedule: it does not grow with
-// the number of layers.
+// Calls the kernels of an entry and of its layers in order, with a barrier
+// after each, and says where their buffers lie in the workspace. The code has
+// one function a kind of layer and a loop over the schedule: it does not grow
+// with the number of layers.
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,7 +27,8 @@ struct WorkspaceNeed {
 
 class StepEmitter {
 public:
-  StepEmitter(mlir::ModuleOp code, KernelEmitter &kernels, const SlotTable &slots)
+  StepEmitter(mlir::ModuleOp code, KernelEmitter &kernels,
+              const SlotTable &slots)
       : code(code), kernels(kernels), slots(slots) {}
 
   /// Adds the function `symbol` for an entry.
@@ -43,24 +44,29 @@ private:
   };
   struct Scope {
     mlir::OpBuilder builder;
-    mlir::Value step, layerRow, thread, workspace, packed, tokenRows, selectedRows;
+    mlir::Value step, layerRow, thread, workspace, packed, tokenRows,
+        selectedRows;
     llvm::DenseMap<mlir::Value, mlir::Value> buffers;
   };
 
   void plan(mlir::Block &block, int64_t &tokenBytes, int64_t &selectedBytes);
   mlir::Value pointerOf(Scope &scope, Place place, mlir::Location loc);
-  mlir::LogicalResult emitCall(Scope &scope, KernelOp kernel, llvm::ArrayRef<llvm::StringRef> params,
+  mlir::LogicalResult emitCall(Scope &scope, KernelOp kernel,
+                               llvm::ArrayRef<llvm::StringRef> params,
                                mlir::Value output);
   mlir::LogicalResult emitLayers(Scope &scope, LayersOp layers);
-  mlir::FailureOr<mlir::func::FuncOp> emitKind(const KindSlots &kind, size_t number);
+  mlir::FailureOr<mlir::func::FuncOp> emitKind(const KindSlots &kind,
+                                               size_t number);
 
   mlir::ModuleOp code;
   KernelEmitter &kernels;
   const SlotTable &slots;
   llvm::DenseMap<mlir::Value, Place> places;
-  llvm::DenseMap<mlir::Value, llvm::SmallVector<Place, 2>> alternates; ///< Of carried results of layers.
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<Place, 2>>
+      alternates; ///< Of carried results of layers.
   int64_t tokenBytes = 0, selectedBytes = 0, outputWidth = 0;
-  int64_t layerBase = 0, layerBytes = 0; ///< Temporaries of a layer, bytes for each token.
+  int64_t layerBase = 0,
+          layerBytes = 0; ///< Temporaries of a layer, bytes for each token.
 };
 
 } // namespace clade::cpu

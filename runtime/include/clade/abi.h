@@ -1,4 +1,5 @@
-/*===- abi.h - What compiled code and the runtime agree on ----------*- C -*-===*\
+/*===- abi.h - What compiled code and the runtime agree on ----------*- C
+-*-===*\
 |*
 |* Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 |* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -30,8 +31,9 @@ extern "C" {
 typedef struct CladeLayer {
   int32_t kind;         /**< index of the layer function */
   int32_t layer;        /**< index of the layer in the published model */
-  int32_t first_weight; /**< the function's parameter i is weights[first_weight + i] */
-  int32_t first_state;  /**< the function's state i is states[first_state + i] */
+  int32_t first_weight; /**< the function's parameter i is weights[first_weight
+                           + i] */
+  int32_t first_state; /**< the function's state i is states[first_state + i] */
 } CladeLayer;
 
 /** One layer's keys and values. Page p holds, for each key/value head h, the
@@ -58,19 +60,23 @@ typedef struct CladeStep {
   int32_t num_selected;  /**< tokens whose output is wanted; may be 0 */
   int32_t num_layers;
   int32_t reserved;
-  const int32_t *tokens;         /**< [num_tokens] token ids */
-  const int32_t *positions;      /**< [num_tokens] place in its own sequence, from 0 */
-  const int32_t *sequence_of;    /**< [num_tokens] row of its sequence in this step */
-  const int32_t *selected;       /**< [num_selected] indices into tokens, ascending */
-  const int32_t *scaled_lengths; /**< [num_sequences] length that length-dependent
-                                      rotary scalings are fixed for */
-  const CladeLayer *layers;      /**< [num_layers] */
-  const void *const *weights;    /**< all weight rows, in compiled layout */
-  const CladeKVState *states;    /**< all state rows */
-  float *output;                 /**< [num_selected][output width] */
-  char *workspace; /**< shared by the threads; manifest.workspace gives its size;
-                        64-byte aligned */
-  char *scratch;   /**< thread t owns [t * scratch_bytes, (t + 1) * scratch_bytes) */
+  const int32_t *tokens; /**< [num_tokens] token ids */
+  const int32_t
+      *positions; /**< [num_tokens] place in its own sequence, from 0 */
+  const int32_t
+      *sequence_of;        /**< [num_tokens] row of its sequence in this step */
+  const int32_t *selected; /**< [num_selected] indices into tokens, ascending */
+  const int32_t
+      *scaled_lengths;        /**< [num_sequences] length that length-dependent
+                                   rotary scalings are fixed for */
+  const CladeLayer *layers;   /**< [num_layers] */
+  const void *const *weights; /**< all weight rows, in compiled layout */
+  const CladeKVState *states; /**< all state rows */
+  float *output;              /**< [num_selected][output width] */
+  char *workspace; /**< shared by the threads; manifest.workspace gives its
+                      size; 64-byte aligned */
+  char *scratch; /**< thread t owns [t * scratch_bytes, (t + 1) * scratch_bytes)
+                  */
   int64_t scratch_bytes;
   /** Returns when all num_threads threads have called it; everything written
    *  before it is visible after it. */

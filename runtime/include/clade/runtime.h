@@ -1,4 +1,5 @@
-/*===- runtime.h - Running compiled models --------------------------*- C -*-===*\
+/*===- runtime.h - Running compiled models --------------------------*- C
+-*-===*\
 |*
 |* Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 |* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -9,10 +10,12 @@
 |*
 |* A CladeModel is an artifact of the compiler together with its weights. A
 |* CladeSession runs it: it has threads, a cache of keys and values, and any
-|* number of sequences. clade_generate continues prompts; clade_step is the level
+|* number of sequences. clade_generate continues prompts; clade_step is the
+level
 |* below: tokens in, logits out, for any mix of sequences.
 |*
-|* Errors. Functions that can fail return a CladeStatus; when it is not CLADE_OK,
+|* Errors. Functions that can fail return a CladeStatus; when it is not
+CLADE_OK,
 |* clade_last_error() tells more, and nothing was written to out parameters
 |* unless the function says so. Nothing throws, aborts or exits.
 |*
@@ -61,11 +64,11 @@ CLADE_API int32_t clade_api_version(void);
 
 typedef enum CladeStatus {
   CLADE_OK = 0,
-  CLADE_INVALID_ARGUMENT = 1,   /**< the call makes no sense */
-  CLADE_NOT_FOUND = 2,          /**< a file, tensor or key does not exist */
-  CLADE_CORRUPTION = 3,         /**< a file contradicts itself or its format */
-  CLADE_IO_ERROR = 4,           /**< the operating system refused */
-  CLADE_UNSUPPORTED = 5,        /**< well formed, but not for this version or CPU */
+  CLADE_INVALID_ARGUMENT = 1, /**< the call makes no sense */
+  CLADE_NOT_FOUND = 2,        /**< a file, tensor or key does not exist */
+  CLADE_CORRUPTION = 3,       /**< a file contradicts itself or its format */
+  CLADE_IO_ERROR = 4,         /**< the operating system refused */
+  CLADE_UNSUPPORTED = 5, /**< well formed, but not for this version or CPU */
   CLADE_RESOURCE_EXHAUSTED = 6, /**< a budget or the memory is used up */
   CLADE_CANCELLED = 7           /**< clade_session_cancel was called */
 } CladeStatus;
@@ -91,14 +94,14 @@ typedef struct CladeModelOptions {
 
 typedef struct CladeModelInfo {
   size_t struct_size;
-  int32_t vocab;             /**< tokens are in [0, vocab) */
-  int32_t bos;               /**< token that begins a text, or -1 */
-  int64_t max_positions;     /**< longest sequence, or 0 for no limit */
-  int32_t has_tokenizer;     /**< 1 if clade_tokenize works */
-  int32_t length_dependent;  /**< 1 if clade_sequence_create needs a length */
-  const char *family;        /**< valid as long as the model */
-  const char *architecture;  /**< valid as long as the model */
-  double load_seconds;       /**< what clade_model_load took */
+  int32_t vocab;            /**< tokens are in [0, vocab) */
+  int32_t bos;              /**< token that begins a text, or -1 */
+  int64_t max_positions;    /**< longest sequence, or 0 for no limit */
+  int32_t has_tokenizer;    /**< 1 if clade_tokenize works */
+  int32_t length_dependent; /**< 1 if clade_sequence_create needs a length */
+  const char *family;       /**< valid as long as the model */
+  const char *architecture; /**< valid as long as the model */
+  double load_seconds;      /**< what clade_model_load took */
 } CladeModelInfo;
 
 /** Loads the artifact in the directory `path` and its weights. `options` may be
@@ -118,11 +121,11 @@ CLADE_API CladeStatus clade_model_info(const CladeModel *model,
 
 /*===-- Text --------------------------------------------------------------===*/
 
-/** Turns `length` bytes of UTF-8 into tokens. With `add_special`, those that the
- *  tokenizer adds to a prompt (such as the one that begins a text) are added.
- *  Writes at most `capacity` tokens and always sets *count to how many there
- *  are: call again with more room if it is above `capacity`. CLADE_NOT_FOUND if
- *  the model has no tokenizer. */
+/** Turns `length` bytes of UTF-8 into tokens. With `add_special`, those that
+ * the tokenizer adds to a prompt (such as the one that begins a text) are
+ * added. Writes at most `capacity` tokens and always sets *count to how many
+ * there are: call again with more room if it is above `capacity`.
+ * CLADE_NOT_FOUND if the model has no tokenizer. */
 CLADE_API CladeStatus clade_tokenize(const CladeModel *model, const char *text,
                                      size_t length, int32_t add_special,
                                      int32_t *tokens, size_t capacity,
@@ -148,8 +151,8 @@ typedef struct CladeSessionOptions {
   int32_t threads;      /**< 0: one per processor */
   int32_t chunk;        /**< tokens of a sequence that one call of the compiled
                              code gets; longer inputs are cut. 0: 512 */
-  uint64_t cache_bytes; /**< budget of keys and values; 0: half of the memory that
-                             is available */
+  uint64_t cache_bytes; /**< budget of keys and values; 0: half of the memory
+                           that is available */
   int64_t max_context;  /**< longest sequence; 0: the model's limit */
 } CladeSessionOptions;
 
@@ -215,7 +218,7 @@ typedef struct CladeRequest {
   int64_t max_tokens;         /**< 0: 16 */
   const int32_t *stop_tokens; /**< end the text, beside the model's own */
   size_t num_stop_tokens;
-  int32_t ignore_eos;        /**< 1: the model's own tokens do not end the text */
+  int32_t ignore_eos; /**< 1: the model's own tokens do not end the text */
   int32_t log_probabilities; /**< 1: compute those of the chosen tokens */
   int32_t want_text;         /**< 1: give the callback text as well as tokens */
   float repetition_penalty;  /**< 0 or 1: off */

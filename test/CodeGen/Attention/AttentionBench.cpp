@@ -1,5 +1,4 @@
-//===- AttentionBench.cpp - Speed of attention
-//------------------------------===//
+//===- AttentionBench.cpp - Speed of attention ----------------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- AttentionHarness.cpp - Attention as a callable function
-//--------------===//
+//===- AttentionHarness.cpp - Attention as a callable function ------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- AttentionHarness.h - Attention as a callable function ------*- C++
-//-*-===//
+//===- AttentionHarness.h - Attention as a callable function ----*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

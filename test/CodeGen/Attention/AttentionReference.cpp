@@ -1,5 +1,4 @@
-//===- AttentionReference.cpp - What attention may answer
-//-------------------===//
+//===- AttentionReference.cpp - What attention may answer -----------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

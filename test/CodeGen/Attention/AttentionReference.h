@@ -1,5 +1,4 @@
-//===- AttentionReference.h - What attention may answer -----------*- C++
-//-*-===//
+//===- AttentionReference.h - What attention may answer ---------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

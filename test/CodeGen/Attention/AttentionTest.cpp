@@ -1,5 +1,4 @@
-//===- AttentionTest.cpp - Attention against intervals
-//----------------------===//
+//===- AttentionTest.cpp - Attention against intervals --------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- CacheWriteTest.cpp - Rows written to the paged cache
-//-----------------===//
+//===- CacheWriteTest.cpp - Rows written to the paged cache ---------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

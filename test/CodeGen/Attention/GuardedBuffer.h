@@ -1,5 +1,4 @@
-//===- GuardedBuffer.h - Memory that ends at a wall ---------------*- C++
-//-*-===//
+//===- GuardedBuffer.h - Memory that ends at a wall -------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- StepABITest.cpp - The ABI's structs read by generated code
-//-----------===//
+//===- StepABITest.cpp - The ABI's structs read by generated code ---------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
