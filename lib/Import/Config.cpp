@@ -17,7 +17,7 @@ using namespace mlir;
 using nlohmann::json;
 
 /// Nesting that a configuration may have.
-static constexpr int maxDepth = 64;
+static constexpr int maxNesting = 64;
 
 namespace clade::import {
 /// Walks the text once for what the JSON library does not tell: the place of
@@ -75,9 +75,9 @@ private:
   }
 
   LogicalResult object(const std::string &path, int depth) {
-    if (depth >= maxDepth)
+    if (depth >= maxNesting)
       return emitError(here())
-             << "expected at most " << maxDepth << " levels of nesting";
+             << "expected at most " << maxNesting << " levels of nesting";
     advance();
     while (peek() == '"') {
       Location loc = here();
@@ -98,9 +98,9 @@ private:
   }
 
   LogicalResult array(const std::string &path, int depth) {
-    if (depth >= maxDepth)
+    if (depth >= maxNesting)
       return emitError(here())
-             << "expected at most " << maxDepth << " levels of nesting";
+             << "expected at most " << maxNesting << " levels of nesting";
     advance();
     int64_t index = 0;
     while (peek() != ']') {
@@ -133,10 +133,10 @@ public:
   bool number_float(number_float_t, const string_t &) override { return true; }
   bool string(string_t &) override { return true; }
   bool binary(binary_t &) override { return true; }
-  bool start_object(std::size_t) override { return ++depth <= maxDepth; }
+  bool start_object(std::size_t) override { return ++depth <= maxNesting; }
   bool key(string_t &) override { return true; }
   bool end_object() override { return --depth, true; }
-  bool start_array(std::size_t) override { return ++depth <= maxDepth; }
+  bool start_array(std::size_t) override { return ++depth <= maxNesting; }
   bool end_array() override { return --depth, true; }
   bool parse_error(std::size_t position, const std::string &token,
                    const nlohmann::detail::exception &) override {
@@ -170,9 +170,9 @@ FailureOr<std::unique_ptr<Config>> Config::parse(StringRef text, StringRef name,
                                llvm::SMLoc());
   SyntaxErrors sax;
   if (!json::sax_parse(text.begin(), text.end(), &sax)) {
-    if (sax.depth > maxDepth)
+    if (sax.depth > maxNesting)
       return emitError(FileLineColLoc::get(context, name, 1, 1))
-             << "expected at most " << maxDepth << " levels of nesting";
+             << "expected at most " << maxNesting << " levels of nesting";
     size_t offset = sax.offset > 0 ? sax.offset - 1 : 0;
     return emitError(
                locationAt(context, name, text, std::min(offset, text.size())))

@@ -15,7 +15,7 @@ using llvm::isa;
 
 /// Nesting of evaluation; block calls count, so that recursion ends in an
 /// error.
-static constexpr int maxDepth = 512;
+static constexpr int maxCallDepth = 512;
 
 Evaluator::Evaluator(const Family &family, const Config *config,
                      const Record &record, WeightResolver *weights,
@@ -29,9 +29,9 @@ Evaluator::Evaluator(const Family &family, const Config *config,
 //===----------------------------------------------------------------------===//
 
 FailureOr<SpecValue> Evaluator::eval(const spec::Expr *expr, Frame &frame) {
-  if (depth >= maxDepth)
+  if (depth >= maxCallDepth)
     return error(expr->getLoc())
-           << "expected at most " << maxDepth
+           << "expected at most " << maxCallDepth
            << " levels of evaluation: does a block call itself?";
   ++depth;
   FailureOr<SpecValue> result = evalInner(expr, frame);

@@ -16,8 +16,11 @@
 #include "lib/Spec/Layout.h"
 
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/Twine.h"
 
 namespace clade::spec {
+
+inline Doc text(const llvm::Twine &string) { return Doc::text(string.str()); }
 
 class DocBuilder {
 public:

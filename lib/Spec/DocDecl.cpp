@@ -8,11 +8,8 @@
 #include "lib/Spec/DocBuilder.h"
 
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/Twine.h"
 
 using namespace clade::spec;
-
-static Doc text(const llvm::Twine &string) { return Doc::text(string.str()); }
 
 /// Puts items of several lists into the order of the text.
 static void sortByText(std::vector<Item> &items) {

@@ -8,12 +8,9 @@
 #include "lib/Spec/DocBuilder.h"
 
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/Twine.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace clade::spec;
-
-static Doc text(const llvm::Twine &string) { return Doc::text(string.str()); }
 
 std::string clade::spec::toString(const Path &path) {
   return flatten(DocBuilder(DocBuilder::Bodies::OnOneLine).build(&path));

@@ -291,7 +291,7 @@ static StatusOr<std::unique_ptr<Normalizer>> createBert(const JsonView &json) {
 }
 
 static StatusOr<std::unique_ptr<Normalizer>>
-createSequence(const JsonView &json) {
+createNormalizers(const JsonView &json) {
   CLADE_ASSIGN_OR_RETURN(JsonView list, json.at("normalizers"));
   CLADE_ASSIGN_OR_RETURN(std::vector<JsonView> elements, list.elements());
   std::vector<std::unique_ptr<Normalizer>> steps;
@@ -337,7 +337,7 @@ StatusOr<std::unique_ptr<Normalizer>> Normalizer::create(const JsonView &json) {
   if (type == "Precompiled")
     return createPrecompiled(json);
   if (type == "Sequence")
-    return createSequence(json);
+    return createNormalizers(json);
   if (type == "Strip") {
     CLADE_ASSIGN_OR_RETURN(bool left, json.boolAt("strip_left"));
     CLADE_ASSIGN_OR_RETURN(bool right, json.boolAt("strip_right"));

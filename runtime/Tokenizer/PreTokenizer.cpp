@@ -312,7 +312,7 @@ static StatusOr<PreTokenizerPtr> createDelimiter(const JsonView &json) {
       new SplitPreTokenizer(std::move(pattern), false, SplitBehavior::Removed));
 }
 
-static StatusOr<PreTokenizerPtr> createSequence(const JsonView &json) {
+static StatusOr<PreTokenizerPtr> createPreTokenizers(const JsonView &json) {
   CLADE_ASSIGN_OR_RETURN(JsonView list, json.at("pretokenizers"));
   CLADE_ASSIGN_OR_RETURN(std::vector<JsonView> elements, list.elements());
   std::vector<PreTokenizerPtr> steps;
@@ -332,7 +332,7 @@ StatusOr<PreTokenizerPtr> PreTokenizer::create(const JsonView &json) {
   if (type == "Metaspace")
     return createMetaspace(json);
   if (type == "Sequence")
-    return createSequence(json);
+    return createPreTokenizers(json);
   if (type == "Punctuation")
     return createPunctuation(json);
   if (type == "FixedLength")

@@ -26,7 +26,7 @@ constexpr int64_t maxSlots = 1 << 20;
 constexpr size_t maxTableBytes = size_t(256) << 20;
 constexpr std::string_view layerPlaceholder = "{layer}";
 
-Status invalid(std::string message) {
+Status invalidTable(std::string message) {
   return Status::invalidArgument(std::move(message));
 }
 
@@ -50,7 +50,7 @@ std::string expectedInteger(const char *key, int64_t maximum) {
 StatusOr<std::vector<int64_t>> readSlots(const json &value) {
   bool single = member(value, "slot");
   if (single == (member(value, "slots") != nullptr))
-    return invalid("expected either 'slot' or 'slots'");
+    return invalidTable("expected either 'slot' or 'slots'");
   if (!single)
     return readIntegers(value, "slots", maxSlots - 1, maxSlots);
   CLADE_ASSIGN_OR_RETURN(int64_t slot,
@@ -63,30 +63,32 @@ Status readEntryBody(const json &value, WeightEntry &entry) {
       value, {"param", "slot", "slots", "layers", "program"}));
   CLADE_ASSIGN_OR_RETURN(auto slots, readSlots(value));
   if (slots.empty())
-    return invalid("'slots' is empty");
+    return invalidTable("'slots' is empty");
   entry.slots.assign(slots.begin(), slots.end());
   if (member(value, "layers")) {
     CLADE_ASSIGN_OR_RETURN(auto layers,
                            readIntegers(value, "layers", INT32_MAX, maxSlots));
     if (layers.size() != slots.size())
-      return invalid("has " + std::to_string(slots.size()) + " slots and " +
-                     std::to_string(layers.size()) +
-                     " layers, expected as many layers as slots");
+      return invalidTable("has " + std::to_string(slots.size()) +
+                          " slots and " + std::to_string(layers.size()) +
+                          " layers, expected as many layers as slots");
     entry.layers.assign(layers.begin(), layers.end());
   }
   const json *program = member(value, "program");
   if (!program)
-    return invalid("expected 'program'");
+    return invalidTable("expected 'program'");
   CLADE_ASSIGN_OR_RETURN(entry.program, readWeightNode(*program));
   if (entry.layers.empty() && mentionsLayer(entry.program))
-    return invalid("the program names '{layer}', but there are no 'layers'");
+    return invalidTable(
+        "the program names '{layer}', but there are no 'layers'");
   return {};
 }
 
 StatusOr<WeightEntry> readEntry(const json &value) {
   if (!value.is_object())
-    return invalid("'weights' holds a value of type " +
-                   std::string(value.type_name()) + ", expected an object");
+    return invalidTable("'weights' holds a value of type " +
+                        std::string(value.type_name()) +
+                        ", expected an object");
   WeightEntry entry;
   CLADE_ASSIGN_OR_RETURN(entry.param, readString(value, "param"));
   Status status = readEntryBody(value, entry);
@@ -104,18 +106,18 @@ Status checkSlots(WeightTable &table) {
       if (index >= filledBy.size())
         filledBy.resize(index + 1);
       if (filledBy[index])
-        return invalid("slot " + std::to_string(slot) +
-                       " is filled by both weight " +
-                       quoteName(filledBy[index]->param) + " and weight " +
-                       quoteName(entry.param));
+        return invalidTable("slot " + std::to_string(slot) +
+                            " is filled by both weight " +
+                            quoteName(filledBy[index]->param) + " and weight " +
+                            quoteName(entry.param));
       filledBy[index] = &entry;
     }
   }
   auto gap = std::find(filledBy.begin(), filledBy.end(), nullptr);
   if (gap != filledBy.end())
-    return invalid("no weight fills slot " +
-                   std::to_string(gap - filledBy.begin()) + " of " +
-                   std::to_string(filledBy.size()));
+    return invalidTable("no weight fills slot " +
+                        std::to_string(gap - filledBy.begin()) + " of " +
+                        std::to_string(filledBy.size()));
   table.numSlots = static_cast<int32_t>(filledBy.size());
   return {};
 }
@@ -149,16 +151,17 @@ StatusOr<std::vector<int64_t>> clade::rt::readIntegers(const json &object,
                                                        size_t maxCount) {
   const json *array = member(object, key);
   if (!array || !array->is_array())
-    return invalid("expected '" + std::string(key) + "', an array of integers");
+    return invalidTable("expected '" + std::string(key) +
+                        "', an array of integers");
   if (array->size() > maxCount)
-    return invalid("'" + std::string(key) + "' has " +
-                   std::to_string(array->size()) +
-                   " elements, expected at most " + std::to_string(maxCount));
+    return invalidTable(
+        "'" + std::string(key) + "' has " + std::to_string(array->size()) +
+        " elements, expected at most " + std::to_string(maxCount));
   std::vector<int64_t> result;
   for (const json &value : *array) {
     if (!isIntegerUpTo(value, maximum))
-      return invalid(expectedInteger(key, maximum) + " in each element, got " +
-                     quoteName(value.dump()));
+      return invalidTable(expectedInteger(key, maximum) +
+                          " in each element, got " + quoteName(value.dump()));
     result.push_back(value.get<int64_t>());
   }
   return result;
@@ -168,10 +171,10 @@ StatusOr<int64_t> clade::rt::readInteger(const json &object, const char *key,
                                          int64_t maximum) {
   const json *value = member(object, key);
   if (!value)
-    return invalid("expected '" + std::string(key) + "'");
+    return invalidTable("expected '" + std::string(key) + "'");
   if (!isIntegerUpTo(*value, maximum))
-    return invalid(expectedInteger(key, maximum) + ", got " +
-                   quoteName(value->dump()));
+    return invalidTable(expectedInteger(key, maximum) + ", got " +
+                        quoteName(value->dump()));
   return value->get<int64_t>();
 }
 
@@ -180,7 +183,7 @@ StatusOr<std::string> clade::rt::readString(const json &object,
   const json *value = member(object, key);
   if (!value || !value->is_string() ||
       value->get_ref<const std::string &>().empty())
-    return invalid("expected '" + std::string(key) + "', a string");
+    return invalidTable("expected '" + std::string(key) + "', a string");
   return value->get<std::string>();
 }
 
@@ -189,7 +192,7 @@ clade::rt::rejectUnknownKeys(const json &object,
                              std::initializer_list<std::string_view> known) {
   for (const auto &[key, value] : object.items())
     if (std::find(known.begin(), known.end(), key) == known.end())
-      return invalid("unknown key " + quoteName(key));
+      return invalidTable("unknown key " + quoteName(key));
   return {};
 }
 

@@ -13,15 +13,13 @@
 #include "mlir/Pass/PassManager.h"
 #include "runtime/Engine/Artifact.h"
 #include "runtime/Engine/Hash.h"
+#include "runtime/Support/File.h"
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <nlohmann/json.hpp>
-
-#include <fstream>
-#include <sstream>
 
 using namespace clade;
 using namespace clade::driver;
@@ -113,13 +111,6 @@ static std::string absolutePath(const std::string &path) {
   return absolute.str().str();
 }
 
-static std::string readText(const std::string &path) {
-  std::ifstream stream(path, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return text.str();
-}
-
 static rt::Manifest describeModel(const import::ImportedModel &model,
                                   const rt::Checkpoint &checkpoint,
                                   const ModelChoice &choice,
@@ -177,6 +168,11 @@ bool driver::compileToFolder(Environment &environment,
     manifest.lengthDependentRotary |=
         table.getLongFrequencies() || table.getDynamicFactor();
   });
+  rt::StatusOr<std::string> tokenizer = std::string();
+  if (checkpoint.tokenizerPath())
+    tokenizer = rt::readTextFile(*checkpoint.tokenizerPath());
+  if (!tokenizer.ok())
+    return fail(tokenizer.status()) == Done;
   llvm::SmallString<128> object;
   if (llvm::sys::fs::createTemporaryFile("clade-code", "so", object))
     return fail("cannot create a temporary file for the code") == Done;
@@ -198,8 +194,7 @@ bool driver::compileToFolder(Environment &environment,
   contents.code = object.str().str();
   contents.weights = *weights;
   if (checkpoint.tokenizerPath())
-    contents.extraFiles["tokenizer.json"] =
-        readText(*checkpoint.tokenizerPath());
+    contents.extraFiles["tokenizer.json"] = *tokenizer;
   if (checkpoint.generationConfigText())
     contents.extraFiles["generation_config.json"] =
         *checkpoint.generationConfigText();
@@ -253,8 +248,9 @@ driver::compileToCache(Environment &environment,
 }
 
 rt::StatusOr<std::string> driver::checkpointOf(const std::string &artifact) {
-  json manifest = json::parse(readText(artifact + "/manifest.json"), nullptr,
-                              /*allow_exceptions=*/false);
+  CLADE_ASSIGN_OR_RETURN(std::string text,
+                         rt::readTextFile(artifact + "/manifest.json"));
+  json manifest = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (manifest.is_object() && manifest.contains("model") &&
       manifest["model"].is_object() &&
       manifest["model"].contains("checkpoint") &&

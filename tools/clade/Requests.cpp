@@ -11,9 +11,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <fstream>
-#include <sstream>
-
 using namespace clade;
 using namespace clade::driver;
 using nlohmann::json;
@@ -53,15 +50,6 @@ void RequestOptions::addTo(CLI::App &command) {
                      "Divide the logits of tokens already there");
   command.add_option("--seed", sampling.seed,
                      "The same seed gives the same text");
-}
-
-static StatusOr<std::string> readText(const std::string &path) {
-  std::ifstream stream(path, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  if (!stream)
-    return Status::ioError("cannot read '" + path + "'");
-  return text.str();
 }
 
 static StatusOr<std::vector<int32_t>> tokenList(const json &list,
@@ -155,7 +143,7 @@ driver::makeRequests(const RequestOptions &options,
     requests.push_back(std::move(request));
     return requests;
   }
-  CLADE_ASSIGN_OR_RETURN(std::string text, readText(options.batchFile));
+  CLADE_ASSIGN_OR_RETURN(std::string text, rt::readTextFile(options.batchFile));
   json batch = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!batch.is_array() || batch.empty())
     return Status::invalidArgument("expected '" + options.batchFile +
@@ -221,6 +209,6 @@ driver::loadTokenizer(const rt::Checkpoint &checkpoint) {
     return Status::notFound("'" + checkpoint.path() +
                             "' has no tokenizer.json");
   CLADE_ASSIGN_OR_RETURN(std::string text,
-                         readText(*checkpoint.tokenizerPath()));
+                         rt::readTextFile(*checkpoint.tokenizerPath()));
   return rt::Tokenizer::fromJson(text, *checkpoint.tokenizerPath());
 }
