@@ -51,6 +51,9 @@ public:
   llvm::StringRef getPath(const spec::FamilyDecl *family) const;
 
   const spec::BlockDecl *findPreludeBlock(llvm::StringRef name) const;
+  llvm::ArrayRef<const spec::BlockDecl *> getPreludeBlocks() const {
+    return preludeBlocks;
+  }
   llvm::ArrayRef<const spec::ConfigDecl *> getPreludeConfigs() const {
     return preludeConfigs;
   }
