@@ -8,6 +8,7 @@
 #include "lib/Import/Config.h"
 
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/StringExtras.h"
 
 #include <limits>
 
@@ -26,7 +27,11 @@ class KeyScanner {
 public:
   KeyScanner(Config &config, StringRef text) : config(config), text(text) {}
 
-  LogicalResult run() { return value("", 0); }
+  LogicalResult run() {
+    peek();
+    config.places[""] = {line, column};
+    return value("", 0);
+  }
 
 private:
   void advance() {
@@ -133,11 +138,11 @@ public:
   bool number_float(number_float_t, const string_t &) override { return true; }
   bool string(string_t &) override { return true; }
   bool binary(binary_t &) override { return true; }
-  bool start_object(std::size_t) override { return ++depth <= maxNesting; }
+  bool start_object(std::size_t) override { return true; }
   bool key(string_t &) override { return true; }
-  bool end_object() override { return --depth, true; }
-  bool start_array(std::size_t) override { return ++depth <= maxNesting; }
-  bool end_array() override { return --depth, true; }
+  bool end_object() override { return true; }
+  bool start_array(std::size_t) override { return true; }
+  bool end_array() override { return true; }
   bool parse_error(std::size_t position, const std::string &token,
                    const nlohmann::detail::exception &) override {
     offset = position;
@@ -145,11 +150,19 @@ public:
     return false;
   }
 
-  size_t offset = 0;
+  size_t offset = 0; ///< Of the byte behind the last token.
   std::string lastToken;
-  int depth = 0;
 };
 } // namespace clade::import
+
+/// The end of a token, without what a terminal should not see.
+static std::string shown(StringRef token) {
+  constexpr size_t most = 40;
+  std::string text = token.size() > most ? "…" : "";
+  for (char c : token.take_back(most))
+    text += llvm::isPrint(c) ? c : '?';
+  return text;
+}
 
 static Location locationAt(MLIRContext *context, StringRef name, StringRef text,
                            size_t offset) {
@@ -170,26 +183,31 @@ FailureOr<std::unique_ptr<Config>> Config::parse(StringRef text, StringRef name,
                                llvm::SMLoc());
   SyntaxErrors sax;
   if (!json::sax_parse(text.begin(), text.end(), &sax)) {
-    if (sax.depth > maxNesting)
-      return emitError(FileLineColLoc::get(context, name, 1, 1))
-             << "expected at most " << maxNesting << " levels of nesting";
-    size_t offset = sax.offset > 0 ? sax.offset - 1 : 0;
-    return emitError(
-               locationAt(context, name, text, std::min(offset, text.size())))
-           << "expected valid JSON here";
+    size_t offset = std::min(sax.offset > 0 ? sax.offset - 1 : 0, text.size());
+    InFlightDiagnostic diagnostic =
+        emitError(locationAt(context, name, text, offset))
+        << "expected valid JSON, got ";
+    if (offset == text.size())
+      return diagnostic << "the end of the text";
+    return diagnostic << "'" << shown(sax.lastToken) << "'";
   }
+  // Bounds the nesting before anything recurses over the values.
+  KeyScanner scanner(*config, text);
+  if (failed(scanner.run()))
+    return failure();
   config->root = json::parse(text.begin(), text.end(), nullptr,
                              /*allow_exceptions=*/false);
   if (!config->root.is_object())
-    return emitError(FileLineColLoc::get(context, name, 1, 1))
-           << "expected a JSON object";
-  if (failed(KeyScanner(*config, text).run()))
-    return failure();
+    return emitError(config->locationOf(""))
+           << "expected a JSON object, got a value of type "
+           << config->root.type_name();
   return config;
 }
 
 Location Config::locationOf(StringRef dottedKey) const {
   auto it = places.find(dottedKey);
+  if (it == places.end())
+    it = places.find("");
   auto [line, column] =
       it == places.end() ? std::pair<unsigned, unsigned>(1, 1) : it->second;
   return FileLineColLoc::get(context, name, line, column);
@@ -200,7 +218,10 @@ SpecValue import::toValue(const json &value, const std::string &path) {
     return SpecValue::none();
   if (value.is_boolean())
     return SpecValue::of(value.get<bool>());
-  if (value.is_number_integer())
+  // An integer that has no place in 63 bits and a sign is a number like 1e30.
+  constexpr uint64_t largest = std::numeric_limits<int64_t>::max();
+  bool fits = !value.is_number_unsigned() || value.get<uint64_t>() <= largest;
+  if (value.is_number_integer() && fits)
     return SpecValue::of(value.get<int64_t>());
   if (value.is_number())
     return SpecValue::of(value.get<double>());
@@ -216,4 +237,27 @@ SpecValue import::toValue(const json &value, const std::string &path) {
       value["__float__"] == "Infinity")
     return SpecValue::of(std::numeric_limits<double>::infinity());
   return SpecValue::of(Record{&value, path + "."});
+}
+
+std::optional<json> import::toJson(const SpecValue &value) {
+  switch (value.kind) {
+  case SpecValue::Kind::Bool:
+    return json(value.boolean);
+  case SpecValue::Kind::Int:
+    return json(value.dim.size);
+  case SpecValue::Kind::Float:
+    return json(value.number);
+  case SpecValue::Kind::String:
+    return json(value.text);
+  case SpecValue::Kind::Record:
+    return *value.record.object;
+  case SpecValue::Kind::List: {
+    json list = json::array();
+    for (const SpecValue &element : value.elements)
+      list.push_back(toJson(element).value_or(nullptr));
+    return list;
+  }
+  default:
+    return std::nullopt;
+  }
 }

@@ -32,7 +32,7 @@ public:
 
   const nlohmann::json &json() const { return root; }
   Record record() const { return {&root, ""}; }
-  /// Where the key of a dotted path stands; the start of the file if unknown.
+  /// Where the key of a dotted path stands; the whole object if unknown.
   mlir::Location locationOf(llvm::StringRef dottedKey) const;
   llvm::StringRef getName() const { return name; }
 
@@ -49,6 +49,8 @@ private:
 
 /// A JSON value as a SpecValue. {"__float__": "Infinity"} is an infinity.
 SpecValue toValue(const nlohmann::json &json, const std::string &path);
+/// A configuration value as JSON; nothing for none and what JSON cannot say.
+std::optional<nlohmann::json> toJson(const SpecValue &value);
 
 } // namespace clade::import
 

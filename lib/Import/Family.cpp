@@ -20,14 +20,25 @@ Family::Family(const SpecLibrary &library, const spec::FamilyDecl *decl)
 }
 
 FoundBlock Family::findBlock(StringRef name) const {
-  for (const spec::FamilyDecl *family : chain) {
+  // A loop, not a recursion: families may use blocks of each other at length.
+  // SpecLibrary::finish has checked that this ends.
+  std::vector<const spec::FamilyDecl *> declared = chain;
+  for (size_t at = 0; at < declared.size(); ++at) {
+    const spec::FamilyDecl *family = declared[at];
     if (const spec::BlockDecl *block = family->findBlock(name))
       return {block, family->name.name};
-    for (const spec::UseDecl *use : family->uses)
-      if (llvm::any_of(use->names, [&](const spec::Identifier &id) {
+    for (const spec::UseDecl *use : family->uses) {
+      if (llvm::none_of(use->names, [&](const spec::Identifier &id) {
             return id.name == name;
           }))
-        return findQualifiedBlock(use->family.name, name);
+        continue;
+      const spec::FamilyDecl *owner = library.findFamily(use->family.name);
+      if (!owner)
+        return {};
+      declared = Family(library, owner).chain;
+      at = -1;
+      break;
+    }
   }
   if (const spec::BlockDecl *block = library.findPreludeBlock(name))
     return {block, "std"};

@@ -13,101 +13,11 @@
 #include "lib/Import/Reach.h"
 #include "mlir/IR/Verifier.h"
 
-#include <cstring>
+#include <algorithm>
 
 using namespace clade;
 using namespace clade::import;
 using namespace mlir;
-
-LogicalResult Evaluator::checkRequirements() {
-  Reach reach(family);
-  reach.walkFamily();
-  bool ok = true;
-  for (const spec::FamilyDecl *decl : family.getChain()) {
-    if (!decl->config)
-      continue;
-    for (const spec::RequireDecl *requirement : decl->config->requirements) {
-      if (!reach.concerns(requirement))
-        continue;
-      Reach mentioned(family);
-      mentioned.walkRequirement(requirement);
-      FailureOr<SpecValue> count = SpecValue::of(int64_t(1));
-      bool perLayer = !mentioned.layerFields().empty();
-      if (perLayer)
-        count = field("layers", std::nullopt, requirement->getLoc());
-      if (failed(count))
-        return failure();
-      for (int64_t layer = 0; layer < count->dim.size; ++layer) {
-        FailureOr<SpecValue> value =
-            evalConfig(requirement->condition, Frame::Context::Config, {},
-                       perLayer ? std::optional<int64_t>(layer) : std::nullopt);
-        if (failed(value))
-          return failure();
-        // A key without a value cannot contradict.
-        if (value->is(SpecValue::Kind::Absent) ||
-            (value->is(SpecValue::Kind::Bool) && value->boolean))
-          continue;
-        ok = false;
-        InFlightDiagnostic diagnostic =
-            error(requirement->getLoc())
-            << "the configuration does not meet this requirement";
-        if (perLayer)
-          diagnostic << " for layer " << layer;
-        if (config)
-          for (const std::string &key : mentioned.getKeys())
-            if (config->json().contains(key))
-              diagnostic.attachNote(config->locationOf(key))
-                  << "'" << key << "' is " << config->json()[key].dump();
-        break;
-      }
-    }
-  }
-  return success(ok);
-}
-
-LogicalResult Evaluator::buildEntry(StringRef name) {
-  FoundBlock entry = family.findBlock(name);
-  if (!entry || !entry.decl->isEntry)
-    return error(family.getChain().front()->getLoc())
-           << "family '" << family.getName() << "' has no entry '" << name
-           << "'";
-  Location loc = entry.decl->getLoc();
-  if (entry.decl->params.size() != 1)
-    return error(loc) << "expected an entry of one parameter, the tokens";
-  Shape tokenAxes{{ShapedType::kDynamic, tokenAxis.str(), {}}};
-  auto ids = typeFor(tokenAxes, builder.getI32Type());
-  builder.setInsertionPointToEnd(module.getBody());
-  auto function = func::FuncOp::create(
-      builder, loc, name,
-      builder.getFunctionType({ids, BatchType::get(builder.getContext())}, {}));
-  function->setAttr("clade.entry", builder.getUnitAttr());
-  entryBlock = function.addEntryBlock();
-  builder.setInsertionPointToEnd(entryBlock);
-  batchValue = entryBlock->getArgument(1);
-  positionsValue = PositionsOp::create(builder, loc, ids, batchValue);
-  CallArgs args;
-  args.positional.push_back(
-      SpecValue::of(tensor(entryBlock->getArgument(0), tokenAxes)));
-  FailureOr<SpecValue> result = callBlock(entry, args, "", loc);
-  if (failed(result))
-    return failure();
-  if (!result->is(SpecValue::Kind::Tensor) || !result->tensor.hasSequence() ||
-      result->tensor.features().empty())
-    return error(loc) << "expected an entry to return a tensor with features "
-                         "for each token, got "
-                      << result->describe();
-  auto type = result->tensor.getType();
-  SmallVector<StringAttr> names(type.getNames());
-  names[0] = builder.getStringAttr(selectedAxis);
-  auto selected =
-      NamedTensorType::get(names, type.getShape(), type.getElementType());
-  mlir::Value output = SelectOp::create(builder, loc, selected,
-                                        result->tensor.value, batchValue);
-  func::ReturnOp::create(builder, loc, output);
-  function.setFunctionType(
-      builder.getFunctionType(function.getArgumentTypes(), {selected}));
-  return success();
-}
 
 FailureOr<std::unique_ptr<Config>>
 import::loadConfig(SpecLibrary &library, const rt::Checkpoint &checkpoint) {
@@ -139,37 +49,41 @@ import::findFamily(const SpecLibrary &library, const Config &config) {
 }
 
 /// The type that the model computes in: as asked, or the checkpoint's own.
-static FailureOr<std::string> chooseDType(StringRef asked, const Config &config,
-                                          const rt::Checkpoint &checkpoint) {
+static FailureOr<Type> chooseDType(MLIRContext *context, StringRef asked,
+                                   const Config &config,
+                                   ArrayRef<rt::StoredTensor> tensors) {
+  Type f32 = Float32Type::get(context), bf16 = BFloat16Type::get(context);
   if (asked == "bf16" || asked == "f32")
-    return asked.str();
+    return asked == "f32" ? f32 : bf16;
   if (!asked.empty())
     return emitError(config.locationOf(""))
            << "expected the type bf16 or f32, got '" << asked << "'";
-  for (const char *key : {"dtype", "torch_dtype"})
-    if (auto it = config.json().find(key);
-        it != config.json().end() && it->is_string())
-      return std::string(*it == "float32" ? "f32" : "bf16");
-  if (checkpoint.gguf())
-    return std::string("bf16");
-  bool allF32 =
-      llvm::all_of(checkpoint.tensors(), [](const rt::StoredTensor &t) {
-        return t.dtype == rt::DType::F32;
-      });
-  return std::string(allF32 ? "f32" : "bf16");
+  for (const char *key : {"dtype", "torch_dtype"}) {
+    auto it = config.json().find(key);
+    if (it == config.json().end() || it->is_null())
+      continue;
+    // What was published in f16 is computed in bf16.
+    if (*it == "float32" || *it == "bfloat16" || *it == "float16")
+      return *it == "float32" ? f32 : bf16;
+    return emitError(config.locationOf(key))
+           << "expected \"float32\", \"bfloat16\" or \"float16\" as '" << key
+           << "', got " << it->dump();
+  }
+  bool allF32 = llvm::all_of(tensors, [](const rt::StoredTensor &tensor) {
+    return tensor.dtype == rt::DType::F32;
+  });
+  return allF32 ? f32 : bf16;
 }
 
 /// Tensors that the family takes from elsewhere must hold the same bits.
 static LogicalResult checkDuplicates(const WeightResolver &weights,
-                                     const rt::Checkpoint &checkpoint,
+                                     ArrayRef<rt::StoredTensor> tensors,
                                      Location loc) {
   for (const auto &[held, source] : weights.getDuplicates()) {
-    const rt::StoredTensor *a = checkpoint.find(held),
-                           *b = checkpoint.find(source);
-    bool same =
-        a && b && a->dtype == b->dtype && a->shape == b->shape &&
-        a->bytes.size() == b->bytes.size() &&
-        std::memcmp(a->bytes.data(), b->bytes.data(), a->bytes.size()) == 0;
+    const rt::StoredTensor *a = rt::findTensor(tensors, held),
+                           *b = rt::findTensor(tensors, source);
+    bool same = a && b && a->dtype == b->dtype && a->shape == b->shape &&
+                std::ranges::equal(a->bytes, b->bytes);
     if (!same)
       return emitError(loc) << "tensor '" << held << "' is tied to '" << source
                             << "' by the configuration, but the checkpoint "
@@ -178,54 +92,111 @@ static LogicalResult checkDuplicates(const WeightResolver &weights,
   return success();
 }
 
+/// Builds the module of a family for a configuration.
+static LogicalResult buildModule(const Family &family, const Config &config,
+                                 WeightResolver &weights,
+                                 const ImportOptions &options,
+                                 ImportedModel &model) {
+  if (failed(checkAllKeysRead(family, config)))
+    return failure();
+  model.family = family.getName().str();
+  model.dtype = options.modelType.isF32() ? "f32" : "bf16";
+  auto names = config.json().find("architectures");
+  if (names != config.json().end() && names->is_array() && !names->empty() &&
+      names->front().is_string())
+    model.architecture = names->front();
+  model.module = ModuleOp::create(config.locationOf(""));
+  OpBuilder builder(options.modelType.getContext());
+  (*model.module)->setAttr("clade.family", builder.getStringAttr(model.family));
+  (*model.module)->setAttr("clade.dtype", TypeAttr::get(options.modelType));
+  Evaluator evaluator(family, &config, config.record(), &weights, *model.module,
+                      options);
+  weights.setEvaluator(&evaluator);
+  return success(succeeded(evaluator.checkRequirements()) &&
+                 succeeded(evaluator.buildEntry("forward")) &&
+                 succeeded(weights.checkAllUsed(config.locationOf(""))) &&
+                 succeeded(verify(*model.module)));
+}
+
+static void loadDialects(SpecLibrary &library) {
+  library.getContext()
+      ->loadDialect<CladeDialect, wmap::WMapDialect, func::FuncDialect>();
+}
+
+FailureOr<ImportedModel>
+import::importFamily(SpecLibrary &library, const spec::FamilyDecl *decl,
+                     std::unique_ptr<Config> config,
+                     std::optional<ArrayRef<rt::StoredTensor>> tensors,
+                     StringRef dtype) {
+  loadDialects(library);
+  ImportedModel model;
+  model.config = std::move(config);
+  ArrayRef<rt::StoredTensor> published =
+      tensors.value_or(ArrayRef<rt::StoredTensor>());
+  FailureOr<Type> type =
+      chooseDType(library.getContext(), dtype, *model.config, published);
+  if (failed(type))
+    return failure();
+  Family family(library, decl);
+  WeightResolver weights(family, published, {});
+  if (!tensors)
+    weights.inventTensors(rt::DType::F32);
+  if (failed(buildModule(family, *model.config, weights, ImportOptions{*type},
+                         model)) ||
+      failed(checkDuplicates(weights, published,
+                             model.config->locationOf(""))))
+    return failure();
+  return model;
+}
+
+FailureOr<std::vector<PublishedTensor>>
+import::publishedTensors(SpecLibrary &library, const spec::FamilyDecl *decl,
+                         const Config &config) {
+  loadDialects(library);
+  ImportedModel model;
+  Family family(library, decl);
+  WeightResolver weights(family, {}, {});
+  weights.inventTensors(rt::DType::F32);
+  ImportOptions options{Float32Type::get(library.getContext())};
+  if (failed(buildModule(family, config, weights, options, model)))
+    return failure();
+  std::vector<PublishedTensor> tensors;
+  for (const auto &[name, shape] : weights.getInvented())
+    tensors.push_back({name, shape});
+  return tensors;
+}
+
 FailureOr<ImportedModel>
 import::importCheckpoint(SpecLibrary &library, const rt::Checkpoint &checkpoint,
                          StringRef dtype) {
-  MLIRContext *context = library.getContext();
-  context->loadDialect<CladeDialect, wmap::WMapDialect, func::FuncDialect>();
+  loadDialects(library);
   ImportedModel model;
   FailureOr<std::unique_ptr<Config>> config = loadConfig(library, checkpoint);
   if (failed(config))
     return failure();
-  model.config = std::move(*config);
-  FailureOr<const spec::FamilyDecl *> decl = findFamily(library, *model.config);
+  FailureOr<const spec::FamilyDecl *> decl = findFamily(library, **config);
   if (failed(decl))
     return failure();
-  Family family(library, *decl);
-  model.family = family.getName().str();
-  model.architecture = model.config->json()["architectures"][0];
-  FailureOr<std::string> type = chooseDType(dtype, *model.config, checkpoint);
-  if (failed(type) || failed(checkAllKeysRead(family, *model.config)))
+  if (!checkpoint.gguf())
+    return importFamily(library, *decl, std::move(*config),
+                        ArrayRef(checkpoint.tensors()), dtype);
+  model.config = std::move(*config);
+  // The types of a GGUF file are those of its encodings, not of the model.
+  FailureOr<Type> type =
+      chooseDType(library.getContext(), dtype.empty() ? "bf16" : dtype,
+                  *model.config, checkpoint.tensors());
+  if (failed(type))
     return failure();
-  model.dtype = *type;
-
-  Location loc = model.config->locationOf("");
-  model.module = ModuleOp::create(loc);
-  OpBuilder builder(context);
-  ImportOptions options{*type == "f32" ? Type(builder.getF32Type())
-                                       : Type(builder.getBF16Type())};
-  (*model.module)->setAttr("clade.family", builder.getStringAttr(model.family));
-  (*model.module)->setAttr("clade.dtype", TypeAttr::get(options.modelType));
-
-  std::optional<GGUFNames> names;
-  std::vector<const Family *> containers;
-  if (checkpoint.gguf()) {
-    names.emplace(library, checkpoint, options);
-    if (failed(names->status()))
-      return failure();
-    containers.push_back(&names->getFamily());
-  }
-  WeightResolver weights(family, &checkpoint, containers);
-  Evaluator evaluator(family, model.config.get(), model.config->record(),
-                      &weights, *model.module, options);
-  weights.setEvaluator(&evaluator);
-  if (names)
-    weights.setContainerEvaluators({&names->getEvaluator()});
-  if (failed(evaluator.checkRequirements()) ||
-      failed(evaluator.buildEntry("forward")) ||
-      failed(weights.checkAllUsed(loc)) ||
-      failed(checkDuplicates(weights, checkpoint, loc)) ||
-      failed(verify(*model.module)))
+  ImportOptions options{*type};
+  Family family(library, *decl);
+  GGUFNames names(library, checkpoint, options);
+  if (failed(names.status()))
+    return failure();
+  WeightResolver weights(family, checkpoint.tensors(), {&names.getFamily()});
+  weights.setContainerEvaluators({&names.getEvaluator()});
+  if (failed(buildModule(family, *model.config, weights, options, model)) ||
+      failed(checkDuplicates(weights, checkpoint.tensors(),
+                             model.config->locationOf(""))))
     return failure();
   return model;
 }

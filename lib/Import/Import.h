@@ -38,6 +38,14 @@ mlir::FailureOr<ImportedModel>
 importCheckpoint(SpecLibrary &library, const rt::Checkpoint &checkpoint,
                  llvm::StringRef dtype);
 
+/// Imports a family for a configuration and the tensors of a checkpoint, sorted
+/// by name; without `tensors` for those that the family asks for, in f32.
+mlir::FailureOr<ImportedModel>
+importFamily(SpecLibrary &library, const spec::FamilyDecl *family,
+             std::unique_ptr<Config> config,
+             std::optional<llvm::ArrayRef<rt::StoredTensor>> tensors,
+             llvm::StringRef dtype);
+
 /// A tensor of a checkpoint that does not exist yet.
 struct PublishedTensor {
   std::string name;

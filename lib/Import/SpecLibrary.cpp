@@ -71,9 +71,10 @@ LogicalResult SpecLibrary::addBuffer(std::unique_ptr<llvm::MemoryBuffer> buffer,
     return failure();
   for (const spec::FamilyDecl *family : (*file)->families) {
     // A family of a later file replaces one of the same name.
-    llvm::erase_if(families, [&](const spec::FamilyDecl *other) {
-      return other->name.name == family->name.name;
-    });
+    const spec::FamilyDecl *&known = byName[family->name.name];
+    if (known)
+      llvm::erase(families, known);
+    known = family;
     families.push_back(family);
     paths[family] = path;
   }
@@ -95,41 +96,80 @@ LogicalResult SpecLibrary::addBuffer(std::unique_ptr<llvm::MemoryBuffer> buffer,
 }
 
 LogicalResult SpecLibrary::finish() {
-  std::vector<std::string> names;
   for (const spec::FamilyDecl *family : families)
-    names.push_back(family->name.name.str());
+    if (failed(checkNames(family)))
+      return failure();
+  for (const spec::FamilyDecl *family : families)
+    if (failed(checkBases(family)))
+      return failure();
+  for (const spec::FamilyDecl *family : families)
+    for (const spec::UseDecl *use : family->uses)
+      for (const spec::Identifier &block : use->names)
+        if (failed(checkUse(use, block)))
+          return failure();
+  return success();
+}
+
+/// Every family that is named exists.
+LogicalResult SpecLibrary::checkNames(const spec::FamilyDecl *family) const {
   auto check = [&](const spec::Identifier &id) -> LogicalResult {
     if (findFamily(id.name))
       return success();
+    std::vector<std::string> names;
+    for (const spec::FamilyDecl *other : families)
+      names.push_back(other->name.name.str());
     return emitError(id.loc)
            << "unknown family '" << id.name << "'" << hint(id.name, names);
   };
-  for (const spec::FamilyDecl *family : families) {
-    if (family->base && failed(check(*family->base)))
+  if (family->base && failed(check(*family->base)))
+    return failure();
+  for (const spec::UseDecl *use : family->uses)
+    if (failed(check(use->family)))
       return failure();
-    for (const spec::UseDecl *use : family->uses)
-      if (failed(check(use->family)))
-        return failure();
-    for (const spec::PartDecl *part : family->parts)
-      if (failed(check(part->family)))
-        return failure();
-  }
-  for (const spec::FamilyDecl *family : families) {
-    size_t steps = 0;
-    for (const spec::FamilyDecl *at = family; at && at->base;
-         at = findFamily(at->base->name))
-      if (++steps > families.size())
-        return emitError(family->base->loc)
-               << "family '" << family->name.name << "' derives from itself";
+  for (const spec::PartDecl *part : family->parts)
+    if (failed(check(part->family)))
+      return failure();
+  return success();
+}
+
+/// Derivation has no cycle.
+LogicalResult SpecLibrary::checkBases(const spec::FamilyDecl *family) const {
+  size_t steps = 0;
+  for (const spec::FamilyDecl *at = family; at->base;
+       at = findFamily(at->base->name))
+    if (++steps > families.size())
+      return emitError(family->base->loc)
+             << "family '" << family->name.name << "' derives from itself";
+  return success();
+}
+
+/// Following 'use' from family to family comes to an end.
+LogicalResult SpecLibrary::checkUse(const spec::UseDecl *use,
+                                    const spec::Identifier &block) const {
+  auto uses = [&](const spec::UseDecl *other) {
+    return llvm::any_of(other->names, [&](const spec::Identifier &id) {
+      return id.name == block.name;
+    });
+  };
+  size_t steps = 0;
+  for (const spec::FamilyDecl *at = findFamily(use->family.name); at;) {
+    if (at->findBlock(block.name))
+      return success();
+    if (++steps > 2 * families.size())
+      return emitError(block.loc)
+             << "block '" << block.name << "' is used from family '"
+             << use->family.name << "', which uses it from here in turn";
+    auto next = llvm::find_if(at->uses, uses);
+    StringRef name = next != at->uses.end() ? (*next)->family.name
+                     : at->base             ? at->base->name
+                                            : StringRef();
+    at = findFamily(name);
   }
   return success();
 }
 
 const spec::FamilyDecl *SpecLibrary::findFamily(StringRef name) const {
-  auto it = llvm::find_if(families, [&](const spec::FamilyDecl *family) {
-    return family->name.name == name;
-  });
-  return it == families.end() ? nullptr : *it;
+  return byName.lookup(name);
 }
 
 const spec::FamilyDecl *SpecLibrary::findServing(StringRef architecture) const {

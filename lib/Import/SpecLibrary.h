@@ -16,6 +16,7 @@
 #include "lib/Spec/AST.h"
 
 #include "mlir/Support/LLVM.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/SourceMgr.h"
 
 #include <memory>
@@ -37,7 +38,7 @@ public:
   /// Adds a text as if it were a file of that name.
   mlir::LogicalResult addText(llvm::StringRef text, llvm::StringRef name);
   /// Checks what only all files together tell: bases and used families exist,
-  /// derivation has no cycle.
+  /// neither derivation nor 'use' has a cycle.
   mlir::LogicalResult finish();
 
   const spec::FamilyDecl *findFamily(llvm::StringRef name) const;
@@ -75,11 +76,16 @@ private:
   mlir::LogicalResult addBuffer(std::unique_ptr<llvm::MemoryBuffer> buffer,
                                 bool isPrelude);
   mlir::LogicalResult addPath(llvm::StringRef path, bool isPrelude);
+  mlir::LogicalResult checkNames(const spec::FamilyDecl *family) const;
+  mlir::LogicalResult checkBases(const spec::FamilyDecl *family) const;
+  mlir::LogicalResult checkUse(const spec::UseDecl *use,
+                               const spec::Identifier &block) const;
 
   mlir::MLIRContext *context;
   llvm::SourceMgr sourceMgr;
   std::vector<std::unique_ptr<spec::File>> files;
   std::vector<const spec::FamilyDecl *> families;
+  llvm::StringMap<const spec::FamilyDecl *> byName;
   llvm::DenseMap<const spec::FamilyDecl *, std::string> paths;
   std::vector<const spec::BlockDecl *> preludeBlocks;
   std::vector<const spec::ConfigDecl *> preludeConfigs;

@@ -58,7 +58,7 @@ WeightResolver::source(const std::string &name,
     return tree;
   }
   const rt::StoredTensor *stored =
-      checkpoint ? checkpoint->find(withLayer(name, layer)) : nullptr;
+      rt::findTensor(published, withLayer(name, layer));
   if (!stored)
     return std::nullopt;
   WeightTree tree;
@@ -229,9 +229,8 @@ WeightResolver::lookup(const std::string &logical,
 
 std::string WeightResolver::missingHint(const std::string &name) const {
   std::vector<std::string> names;
-  if (checkpoint)
-    for (const rt::StoredTensor &tensor : checkpoint->tensors())
-      names.push_back(tensor.name);
+  for (const rt::StoredTensor &tensor : published)
+    names.push_back(tensor.name);
   return SpecLibrary::hint(name, names);
 }
 
@@ -273,8 +272,7 @@ FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical,
   // then the bits must agree.
   bool elsewhere =
       (*tree)->kind == WeightTree::Kind::Source && (*tree)->name != logical;
-  if (elsewhere && checkpoint && checkpoint->find(name) &&
-      used.insert(name).second)
+  if (elsewhere && rt::findTensor(published, name) && used.insert(name).second)
     duplicates.emplace_back(name, withLayer((*tree)->name, layer));
   requests.push_back({logical, **tree, loc});
   return **tree;
@@ -335,12 +333,10 @@ FailureOr<bool> WeightResolver::isDropped(const std::string &name) {
 }
 
 LogicalResult WeightResolver::checkAllUsed(Location loc) {
-  if (!checkpoint)
-    return success();
   constexpr int most = 8;
   int unused = 0;
   std::vector<std::string> usedNames(used.begin(), used.end());
-  for (const rt::StoredTensor &tensor : checkpoint->tensors()) {
+  for (const rt::StoredTensor &tensor : published) {
     if (used.count(tensor.name))
       continue;
     FailureOr<bool> dropped = isDropped(tensor.name);

@@ -47,15 +47,17 @@ using Bindings = std::map<std::string, SpecValue, std::less<>>;
 
 class WeightResolver {
 public:
-  /// `containers` are families whose equations come after the family's own,
-  /// such as the names of a GGUF file.
-  WeightResolver(const Family &family, const rt::Checkpoint *checkpoint,
+  /// `published` are the tensors of a checkpoint, sorted by name. `containers`
+  /// are families whose equations come after the family's own, such as the
+  /// names of a GGUF file.
+  WeightResolver(const Family &family,
+                 llvm::ArrayRef<rt::StoredTensor> published,
                  std::vector<const Family *> containers)
-      : family(family), checkpoint(checkpoint),
+      : family(family), published(published),
         containers(std::move(containers)) {}
 
-  /// Without a checkpoint there are no tensors; after this each tensor that is
-  /// asked for exists, in the shape that the computation expects.
+  /// For a family without a checkpoint: after this each tensor that is asked
+  /// for exists, in the shape that the computation expects.
   void inventTensors(rt::DType dtype) { inventedType = dtype; }
   /// The invented tensors that were used, with their shapes.
   const std::map<std::string, std::vector<int64_t>> &getInvented() const {
@@ -147,7 +149,7 @@ private:
   std::string missingHint(const std::string &name) const;
 
   const Family &family;
-  const rt::Checkpoint *checkpoint;
+  llvm::ArrayRef<rt::StoredTensor> published;
   std::vector<const Family *> containers;
   Evaluator *evaluator = nullptr;
   std::vector<Evaluator *> containerEvaluators;

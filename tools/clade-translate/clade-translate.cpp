@@ -10,12 +10,14 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "lib/Import/Translate.h"
 #include "lib/Spec/Translate.h"
 
 #include "mlir/Tools/mlir-translate/MlirTranslateMain.h"
 
 int main(int argc, char **argv) {
   clade::spec::registerSpecTranslations();
+  clade::import::registerImportTranslations();
   return mlir::failed(
       mlir::mlirTranslateMain(argc, argv, "Clade translation driver"));
 }
