@@ -114,6 +114,17 @@ class Bf16(unittest.TestCase):
         got[0][7, 8] += 0.5
         self.assertIn("position 7, logit 8", " ".join(compare_bf16(got, self.reference, self.wide).failures))
 
+    def test_a_reference_far_from_the_truth_bounds_the_error_instead(self):
+        self.reference[0][7, 8] = self.wide[0][7, 8] + 0.1  # of about 3.5
+        same_side, other_side, too_far = (off(self.wide, 1e-3, seed=3) for _ in range(3))
+        same_side[0][7, 8] += 0.1
+        other_side[0][9, 1] -= 0.1
+        too_far[0][9, 1] -= 0.2
+        for got in same_side, other_side:
+            self.assertFalse(any("largest" in f for f in compare_bf16(got, self.reference, self.wide).failures))
+        self.assertIn("largest error", " ".join(compare_bf16(too_far, self.reference, self.wide).failures))
+        self.assertIn("position 9, logit 1", " ".join(compare_bf16(too_far, self.reference, self.wide).failures))
+
     def test_two_steps_may_be_swapped(self):
         wide = [np.zeros((1, 4), np.float32)]
         wide[0][0] = [1.0, 1.0 - 2 * 2.0**-7, 1.0 - 4 * 2.0**-7, -1.0]

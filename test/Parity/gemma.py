@@ -11,7 +11,8 @@
 # in f32 and in bf16, by the rules of compare.py. Then the GGUF file against the
 # f32 checkpoint written from it, both by clade in f32. The models come from
 # tools/dev/models.sh. The reference takes some minutes at first and is kept
-# (1.6 GB).
+# (1.6 GB). --sdpa judges the reference's own other implementation of attention
+# by the same rules: what no correct implementation can be expected to beat.
 #
 #===------------------------------------------------------------------------===#
 import argparse
@@ -32,6 +33,7 @@ import run
 
 MODELS = checkpoint.CACHE / "models"
 PROMPT = STEPS = 64
+TYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
 def requests(model):
@@ -76,6 +78,16 @@ def attempt(report, name, dtype, engine, chunk, verdict):
         report.add(name, dtype, engine, chunk, compare.Verdict(failures=[str(error)]))
 
 
+def judge_sdpa(options, out):
+    report = run.Report(options.show)
+    for dtype in options.dtype:
+        model = reference.load(MODELS / "gemma3-270m-hf", TYPES[dtype], "sdpa")
+        for i, request in enumerate(json.loads((out / "batch.json").read_text())[: options.prompts]):
+            logits, _ = reference.decode(model, request["tokens"], STEPS, request["force"])
+            report.add(f"gemma3-270m prompt {i}", dtype, "sdpa", 0, verdict_of([logits.float().numpy()], dtype, out, i))
+    return report.close()
+
+
 def main():
     parser = argparse.ArgumentParser(description="compare clade with transformers on Gemma 3 270M")
     parser.add_argument("--dtype", type=run.names, default=run.DTYPES, help="f32,bf16 (default: both)")
@@ -84,9 +96,13 @@ def main():
     parser.add_argument("--show", type=int, default=3, help="failures to print of a comparison (default: 3)")
     parser.add_argument("--interpret", action="store_true", help="the reference interpreter instead of compiled code")
     parser.add_argument("--no-gguf", action="store_true", help="leave out the GGUF file")
+    parser.add_argument("--sdpa", action="store_true", help="judge transformers with sdpa attention instead of clade")
     clade.add_options(parser)
     options = parser.parse_args()
-    tool, out = clade.Clade(options), prepare()
+    out = prepare()
+    if options.sdpa:
+        return judge_sdpa(options, out)
+    tool = clade.Clade(options)
     batch = json.loads((out / "batch.json").read_text())[: options.prompts]
     engine = "interpret" if options.interpret else "compiled"
     report = run.Report(options.show)

@@ -47,10 +47,12 @@ bool clade::driver::withinF32(const Distance &distance) {
 bool clade::driver::withinBF16(std::span<const float> result,
                                std::span<const float> reference,
                                std::span<const float> wide, double &ratio) {
-  double ours = distance(result, wide).rms,
-         theirs = distance(reference, wide).rms;
-  ratio = theirs > 0 ? ours / theirs : ours > 0 ? INFINITY : 1;
+  Distance ours = distance(result, wide), theirs = distance(reference, wide);
+  ratio = theirs.rms > 0 ? ours.rms / theirs.rms : ours.rms > 0 ? INFINITY : 1;
   Distance direct = distance(result, reference);
-  return direct.finite && ratio <= 1.10 && direct.largest <= 4e-2 &&
-         direct.cosine > 0.9995;
+  // Where the reference itself is that far off, two right answers can be twice
+  // as far from each other.
+  bool near = theirs.largest > 2e-2 ? ours.largest <= 1.25 * theirs.largest
+                                    : direct.largest <= 4e-2;
+  return direct.finite && near && ratio <= 1.10 && direct.cosine > 0.9995;
 }

@@ -31,7 +31,8 @@ bool withinF32(const Distance &distance);
 
 /// The rule for bf16, where two correct implementations differ: `result` is as
 /// near to the f32 run of the same weights as the reference's own bf16 run
-/// (at most 1.10 times its rms error), and near to that run itself.
+/// (at most 1.10 times its rms error), and near to that run itself
+/// (docs/rationale/bf16-parity.md).
 /// `ratio` gets result's error over reference's.
 bool withinBF16(std::span<const float> result, std::span<const float> reference,
                 std::span<const float> wide, double &ratio);
