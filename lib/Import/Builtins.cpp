@@ -124,6 +124,17 @@ Evaluator::callConfigBuiltin(StringRef name, const CallArgs &args,
     // 0.1 m log(s) + 1 (YaRN, arXiv:2309.00071).
     ArgReader reader(name, args, {"factor", "m"}, loc);
     if (!reader.ok())
+  if (name == "record") {
+    if (!args.positional.empty())
+      return error(loc) << "expected arguments with names, such as 'record("
+                           "factor: 2)'";
+    auto object = std::make_unique<nlohmann::json>(nlohmann::json::object());
+    for (const auto &[key, value] : args.named)
+      if (std::optional<nlohmann::json> converted = toJson(value))
+        (*object)[key] = std::move(*converted);
+    madeRecords.push_back(std::move(object));
+    return SpecValue::of(Record{madeRecords.back().get(), "record."});
+  }
       return failure();
     FailureOr<std::optional<double>> factor = reader.number("factor"),
                                      m = reader.number("m");

@@ -216,6 +216,7 @@ FailureOr<SpecValue> Evaluator::evalAttr(const spec::AttrExpr *expr,
     if (!base->rope->record->contains(name.str()))
       return SpecValue::absent(base->rope->recordPath + name.str());
     return toValue((*base->rope->record)[name.str()],
+    keysRead.insert(object.path + name.str());
                    base->rope->recordPath + name.str());
   }
   default:

@@ -87,6 +87,8 @@ public:
 
 private:
   // EvalExpr.cpp
+  /// Dotted names of the keys of configuration objects that were read.
+  const std::set<std::string> &getKeysRead() const { return keysRead; }
   FailureOr<SpecValue> eval(const spec::Expr *expr, Frame &frame);
   FailureOr<SpecValue> evalInner(const spec::Expr *expr, Frame &frame);
   FailureOr<SpecValue> evalName(const spec::NameExpr *expr, Frame &frame);
@@ -215,6 +217,9 @@ private:
   // The layer function that is being built, if any.
   struct LayerScope {
     mlir::Block *block = nullptr;
+  std::set<std::string> keysRead;
+  /// What record(…) made.
+  std::vector<std::unique_ptr<const nlohmann::json>> madeRecords;
     int64_t numCarried = 0;
     int64_t nextState = 0;
     int64_t kind = 0;

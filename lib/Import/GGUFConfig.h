@@ -18,7 +18,8 @@
 namespace clade::import {
 
 /// The configuration that a GGUF file's metadata makes: one key for each field
-/// of the family 'gguf' whose value is there.
+/// of the family 'gguf' whose value is not none. Fields that the family ignores
+/// are its own; every key of an object among them must be read or ignored.
 FailureOr<std::unique_ptr<Config>>
 configFromGGUF(SpecLibrary &library, const rt::Checkpoint &checkpoint);
 

@@ -63,10 +63,10 @@ public:
     std::vector<float> values;
     if (it != table.record->end() && it->is_array())
       for (const json &element : *it)
-        if (element.is_number())
+        if (element.is_number() && element.get<double>() > 0)
           values.push_back(element.get<double>());
     if (static_cast<int64_t>(values.size()) != size)
-      fail(key, ("a list of " + llvm::Twine(size) + " numbers").str());
+      fail(key, ("a list of " + llvm::Twine(size) + " numbers above 0").str());
     values.resize(size, 1);
     return values;
   }
@@ -183,7 +183,6 @@ static RotaryFrequencies longrope(const RopeTable &table, int64_t size,
                  : factor <= 1
                      ? 1.0
                      : std::sqrt(1 + std::log(factor) / std::log(original));
-  result.originalLength = original;
   std::vector<float> power = powers(table.theta, size);
   std::vector<float> shortFactor = reader.list("short_factor", power.size());
   std::vector<float> longFactor = reader.list("long_factor", power.size());
@@ -191,6 +190,11 @@ static RotaryFrequencies longrope(const RopeTable &table, int64_t size,
     result.frequencies.push_back(1.0f / (shortFactor[i] * power[i]));
     result.longFrequencies.push_back(1.0f / (longFactor[i] * power[i]));
   }
+  // With equal lists no length matters.
+  if (shortFactor == longFactor)
+    result.longFrequencies.clear();
+  else
+    result.originalLength = original;
   return result;
 }
 

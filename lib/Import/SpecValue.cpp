@@ -176,7 +176,7 @@ std::string SpecValue::key() const {
     return llvm::formatv("mask({0},{1})", mask.causal,
                          mask.window.value_or(-1));
   case Kind::Record:
-    return record.path;
+    return record.path + record.object->dump();
   default:
     return describe();
   }

@@ -38,6 +38,8 @@ LLAMA = dict(vocab_size=512, hidden_size=256, intermediate_size=384, num_hidden_
 MISTRAL = {**LLAMA, "sliding_window": 20}
 QWEN2 = {**LLAMA, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}
 QWEN3 = {**QWEN2, "head_dim": 48}
+GEMMA2 = {**LLAMA, "head_dim": 48, "query_pre_attn_scalar": 36, "sliding_window": 16, "attn_logit_softcapping": 10.0,
+          "final_logit_softcapping": 15.0}
 GEMMA3 = {**LLAMA, "num_hidden_layers": 7, "head_dim": 48, "query_pre_attn_scalar": 36, "sliding_window": 16,
           "layer_types": ["sliding_attention", "sliding_attention", "full_attention"] * 2 + ["sliding_attention"]}
 
@@ -56,6 +58,10 @@ def qwen2(name, **options):
 
 def qwen3(name, **options):
     return case(f"qwen3-{name}", "Qwen3", QWEN3, **options)
+
+
+def gemma2(name, **options):
+    return case(f"gemma2-{name}", "Gemma2", GEMMA2, **options)
 
 
 def gemma3(name, **options):
@@ -144,6 +150,13 @@ FAMILIES = [
     qwen3("sliding-old", use_sliding_window=True, sliding_window=24, max_window_layers=2, old={"rope_theta": 1e6},
           omit=("layer_types",)),
     qwen3("default-head", head_dim=128, num_attention_heads=4, num_key_value_heads=2, omit=("head_dim",)),
+    gemma2("plain"),
+    gemma2("no-soft-cap", attn_logit_softcapping=None, final_logit_softcapping=None),
+    gemma2("scores-only", final_logit_softcapping=None),
+    gemma2("default-caps", attn_logit_softcapping=50.0, final_logit_softcapping=30.0,
+           omit=("attn_logit_softcapping", "final_logit_softcapping", "layer_types")),
+    gemma2("untied-bias", tie_word_embeddings=False, attention_bias=True),
+    gemma2("old-form", rope_parameters=rope("default", 50000.0), old={"rope_theta": 50000.0}, omit=("layer_types",)),
     gemma3("plain"),
     gemma3("soft-cap", final_logit_softcapping=20.0),
     gemma3("untied-bias", tie_word_embeddings=False, attention_bias=True),
@@ -170,7 +183,21 @@ LONG = [
            **LONG_LAYOUT),
 ]
 
-CASES = SHAPES + ROPE + FAMILIES + LONG
+# What a GGUF file cannot say otherwise: Gemma's pattern of six, its local base and scores scaled by the size of the head.
+GGUF_GEMMA3 = dict(group="gguf", num_hidden_layers=7, query_pre_attn_scalar=48,
+                   layer_types=(["sliding_attention"] * 5 + ["full_attention"]) + ["sliding_attention"])
+GGUF = [
+    llama("gguf-yarn", group="gguf", rope_parameters=rope("yarn", 1e6, **YARN, beta_fast=16.0, beta_slow=2.0,
+          attention_factor=0.9)),
+    gemma2("gguf", group="gguf", query_pre_attn_scalar=48),
+    gemma2("gguf-default-caps", group="gguf", query_pre_attn_scalar=48, attn_logit_softcapping=50.0,
+           final_logit_softcapping=30.0),
+    gemma3("gguf", **GGUF_GEMMA3),
+    gemma3("gguf-linear", **GGUF_GEMMA3, final_logit_softcapping=20.0, rope_parameters={
+        "full_attention": rope("linear", 1e6, factor=8.0), "sliding_attention": rope("default", 10000.0)}),
+]
+
+CASES = SHAPES + ROPE + FAMILIES + LONG + GGUF
 
 
 def select(patterns, group):

@@ -25,6 +25,7 @@ import transformers
 
 CACHE = pathlib.Path(os.environ.get("CLADE_CACHE", pathlib.Path.home() / ".cache" / "clade"))
 ALIGNMENT = 0.75  # cosine of a row of the head and the embedding whose token it predicts
+ZERO_CENTRED = ("gemma2", "gemma3_text")
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -55,7 +56,7 @@ def written_whole(path):
 
 def embedding_scale(model):
     """The embedding takes its share of the residual stream: 1 in Llama, 2 to 4 beside Gemma's normed layers."""
-    if model.config.model_type != "gemma3_text":
+    if model.config.model_type not in ZERO_CENTRED:
         return 1.0
     share = 2.0 if model.config.tie_word_embeddings else 4.0
     return share * model.config.hidden_size**-0.5  # Gemma multiplies by the root itself
@@ -66,7 +67,7 @@ def centre(name, model):
     if "norm" not in name:
         return 0.0
     config = model.config
-    if config.model_type == "gemma3_text":
+    if config.model_type in ZERO_CENTRED:
         return 0.0
     return 2.0 * config.hidden_size**-0.5 if name == "model.norm.weight" and config.tie_word_embeddings else 1.0
 

@@ -62,6 +62,17 @@ class Clade:
             raise CladeError(f"'clade {arguments[0]}' ended with {how}: {line}")
         return done.stdout
 
+    def failure(self, *arguments):
+        """What a command says that must fail; a crash or a success says so instead."""
+        try:
+            done = subprocess.run([self.binary, *map(str, arguments)], capture_output=True, text=True,
+                                  errors="replace", timeout=self.timeout)
+        except subprocess.TimeoutExpired:
+            return f"'clade {arguments[0]}' ran longer than {self.timeout:g} s"
+        if done.returncode == 1:
+            return done.stderr.strip()
+        return f"'clade {arguments[0]}' ended with status {done.returncode}"
+
     def compile(self, checkpoint, artifact, dtype=None):
         self.call("compile", checkpoint, "-o", artifact, *self.compile_options, *(["--dtype", dtype] if dtype else []))
 

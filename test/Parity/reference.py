@@ -70,7 +70,7 @@ def prompts(case):
         return torch.randint(case.config["vocab_size"], (count,), generator=generator).tolist()
 
     # A random checkpoint whose head is its embedding predicts the token it has just read, for ever.
-    repeats = case.model == "Gemma3" and case.config.get("tie_word_embeddings", True)
+    repeats = case.model in ("Gemma2", "Gemma3") and case.config.get("tie_word_embeddings", True)
     repeats = repeats or case.config.get("tie_word_embeddings", False)
     return [(draw(length), draw(case.steps) if repeats or case.one_call else None) for length in case.lengths]
 
