@@ -120,10 +120,6 @@ Evaluator::callConfigBuiltin(StringRef name, const CallArgs &args,
     return SpecValue::of(rounds ? (whole + multiple - 1) / multiple * multiple
                                 : whole);
   }
-  if (name == "yarn_mscale") {
-    // 0.1 m log(s) + 1 (YaRN, arXiv:2309.00071).
-    ArgReader reader(name, args, {"factor", "m"}, loc);
-    if (!reader.ok())
   if (name == "record") {
     if (!args.positional.empty())
       return error(loc) << "expected arguments with names, such as 'record("
@@ -135,6 +131,10 @@ Evaluator::callConfigBuiltin(StringRef name, const CallArgs &args,
     madeRecords.push_back(std::move(object));
     return SpecValue::of(Record{madeRecords.back().get(), "record."});
   }
+  if (name == "yarn_mscale") {
+    // 0.1 m log(s) + 1 (YaRN, arXiv:2309.00071).
+    ArgReader reader(name, args, {"factor", "m"}, loc);
+    if (!reader.ok())
       return failure();
     FailureOr<std::optional<double>> factor = reader.number("factor"),
                                      m = reader.number("m");

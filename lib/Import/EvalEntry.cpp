@@ -12,6 +12,22 @@ using namespace clade;
 using namespace clade::import;
 using namespace mlir;
 
+std::string Evaluator::comparedValues(const spec::Expr *condition,
+                                      std::optional<int64_t> layer) {
+  auto *comparison = dyn_cast<spec::BinaryExpr>(condition);
+  if (!comparison)
+    return "";
+  std::string text;
+  for (const spec::Expr *side : {comparison->lhs, comparison->rhs}) {
+    FailureOr<SpecValue> value =
+        evalConfig(side, Frame::Context::Config, {}, layer);
+    if (failed(value) || value->is(SpecValue::Kind::Bool))
+      return "";
+    text += (text.empty() ? ": the sides are " : " and ") + value->describe();
+  }
+  return text;
+}
+
 LogicalResult Evaluator::checkRequirements() {
   Reach reach(family);
   reach.walkFamily();
@@ -41,9 +57,12 @@ LogicalResult Evaluator::checkRequirements() {
             (value->is(SpecValue::Kind::Bool) && value->boolean))
           continue;
         ok = false;
+        std::string sides = comparedValues(
+            requirement->condition,
+            perLayer ? std::optional<int64_t>(layer) : std::nullopt);
         InFlightDiagnostic diagnostic =
             error(requirement->getLoc())
-            << "the configuration does not meet this requirement";
+            << "the configuration does not meet this requirement" << sides;
         if (perLayer)
           diagnostic << " for layer " << layer;
         if (config)

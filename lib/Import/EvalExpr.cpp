@@ -208,6 +208,7 @@ FailureOr<SpecValue> Evaluator::evalAttr(const spec::AttrExpr *expr,
     const Record &object = base->record;
     if (!object.object->contains(name.str()))
       return SpecValue::absent(object.path + name.str());
+    keysRead.insert(object.path + name.str());
     return toValue((*object.object)[name.str()], object.path + name.str());
   }
   case SpecValue::Kind::Rope: {
@@ -216,7 +217,6 @@ FailureOr<SpecValue> Evaluator::evalAttr(const spec::AttrExpr *expr,
     if (!base->rope->record->contains(name.str()))
       return SpecValue::absent(base->rope->recordPath + name.str());
     return toValue((*base->rope->record)[name.str()],
-    keysRead.insert(object.path + name.str());
                    base->rope->recordPath + name.str());
   }
   default:

@@ -84,11 +84,11 @@ public:
   FailureOr<std::string> layerKey(llvm::ArrayRef<std::string> names,
                                   int64_t layer, Location use);
   const Family &getFamily() const { return family; }
+  /// Dotted names of the keys of configuration objects that were read.
+  const std::set<std::string> &getKeysRead() const { return keysRead; }
 
 private:
   // EvalExpr.cpp
-  /// Dotted names of the keys of configuration objects that were read.
-  const std::set<std::string> &getKeysRead() const { return keysRead; }
   FailureOr<SpecValue> eval(const spec::Expr *expr, Frame &frame);
   FailureOr<SpecValue> evalInner(const spec::Expr *expr, Frame &frame);
   FailureOr<SpecValue> evalName(const spec::NameExpr *expr, Frame &frame);
@@ -108,6 +108,11 @@ private:
                                           size_t count, Location loc);
   FailureOr<bool> condition(const spec::Expr *expr, Frame &frame);
   FailureOr<Shape> shapeOf(const SpecValue &value, Location loc);
+
+  // EvalEntry.cpp
+  /// The two sides of a comparison that does not hold, for a message.
+  std::string comparedValues(const spec::Expr *condition,
+                             std::optional<int64_t> layer);
 
   // EvalCalls.cpp
   FailureOr<SpecValue> evalCall(const spec::CallExpr *call, Frame &frame,
@@ -205,6 +210,9 @@ private:
 
   std::map<std::string, SpecValue, std::less<>> fieldCache;
   std::set<std::string> fieldsInProgress;
+  std::set<std::string> keysRead;
+  /// What record(…) made.
+  std::vector<std::unique_ptr<const nlohmann::json>> madeRecords;
   std::optional<int64_t> currentLayer;
   int depth = 0; ///< Nesting of evaluation, bounded.
   std::string currentBlock;
@@ -217,9 +225,6 @@ private:
   // The layer function that is being built, if any.
   struct LayerScope {
     mlir::Block *block = nullptr;
-  std::set<std::string> keysRead;
-  /// What record(…) made.
-  std::vector<std::unique_ptr<const nlohmann::json>> madeRecords;
     int64_t numCarried = 0;
     int64_t nextState = 0;
     int64_t kind = 0;

@@ -149,8 +149,7 @@ FailureOr<std::unique_ptr<Config>>
 import::configFromGGUF(SpecLibrary &library, const rt::Checkpoint &checkpoint) {
   ImportOptions options{Float32Type::get(library.getContext())};
   GGUFNames names(library, checkpoint, options);
-  if (failed(names.status()) ||
-      failed(names.getEvaluator().checkRequirements()))
+  if (failed(names.status()))
     return failure();
   const spec::FamilyDecl *decl = names.getFamily().getChain().front();
   std::set<std::string> ignored = ignoredNames(decl);
@@ -172,6 +171,8 @@ import::configFromGGUF(SpecLibrary &library, const rt::Checkpoint &checkpoint) {
       objects.emplace_back(name, value->record);
     }
   }
+  if (failed(evaluator.checkRequirements()))
+    return failure();
   for (const auto &[name, object] : objects)
     if (failed(checkAllRead(*object.object, object.path, name, ignored,
                             evaluator, decl->getLoc(), checkpoint.path())))

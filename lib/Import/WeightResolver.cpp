@@ -48,7 +48,7 @@ std::string WeightTree::key() const {
 
 std::optional<WeightTree>
 WeightResolver::source(const std::string &name,
-                       std::optional<int64_t> layer) const {
+                       std::optional<int64_t> layer) {
   if (inventedType) {
     WeightTree tree;
     tree.name = name;
@@ -59,8 +59,10 @@ WeightResolver::source(const std::string &name,
   }
   const rt::StoredTensor *stored =
       rt::findTensor(published, withLayer(name, layer));
-  if (!stored)
+  if (!stored) {
+    sought.insert(withLayer(name, layer));
     return std::nullopt;
+  }
   WeightTree tree;
   tree.name = name;
   tree.shape = stored->shape;
@@ -231,7 +233,12 @@ std::string WeightResolver::missingHint(const std::string &name) const {
   std::vector<std::string> names;
   for (const rt::StoredTensor &tensor : published)
     names.push_back(tensor.name);
-  return SpecLibrary::hint(name, names);
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  for (const std::string &other : sought)
+    if (other != name)
+      os << (text.empty() ? ", nor '" : ", '") << other << "'";
+  return text + SpecLibrary::hint(name, names);
 }
 
 LogicalResult WeightResolver::recordInvented(const WeightTree &tree,
@@ -250,6 +257,7 @@ FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical,
                                               std::optional<int64_t> layer,
                                               ArrayRef<int64_t> expected,
                                               Location loc) {
+  sought.clear();
   FailureOr<std::optional<WeightTree>> tree = lookup(logical, layer);
   if (failed(tree))
     return failure();

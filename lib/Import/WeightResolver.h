@@ -145,7 +145,8 @@ private:
                                     const Bindings &bindings);
   mlir::FailureOr<bool> isDropped(const std::string &name);
   std::optional<WeightTree> source(const std::string &name,
-                                   std::optional<int64_t> layer) const;
+                                   std::optional<int64_t> layer);
+  /// The other names that were looked for, and a near one that there is.
   std::string missingHint(const std::string &name) const;
 
   const Family &family;
@@ -156,6 +157,7 @@ private:
   std::set<std::string, std::less<>> used;
   std::vector<std::pair<std::string, std::string>> duplicates;
   std::vector<Request> requests;
+  std::set<std::string> sought; ///< In vain, for the last request.
 
   mlir::LogicalResult recordInvented(const WeightTree &tree,
                                      std::optional<int64_t> layer,
