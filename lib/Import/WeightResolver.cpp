@@ -46,9 +46,8 @@ std::string WeightTree::key() const {
 // Lookup
 //===----------------------------------------------------------------------===//
 
-std::optional<WeightTree>
-WeightResolver::source(const std::string &name,
-                       std::optional<int64_t> layer) {
+std::optional<WeightTree> WeightResolver::source(const std::string &name,
+                                                 std::optional<int64_t> layer) {
   if (inventedType) {
     WeightTree tree;
     tree.name = name;

@@ -183,7 +183,7 @@ LONG = [
            **LONG_LAYOUT),
 ]
 
-# What a GGUF file cannot say otherwise: Gemma's pattern of six, its local base and scores scaled by the size of the head.
+# All that a GGUF file can say of Gemma: a pattern of six, a local base, scores scaled by the size of the head.
 GGUF_GEMMA3 = dict(group="gguf", num_hidden_layers=7, query_pre_attn_scalar=48,
                    layer_types=(["sliding_attention"] * 5 + ["full_attention"]) + ["sliding_attention"])
 GGUF = [
