@@ -25,7 +25,8 @@ void clade::buildFusePipeline(OpPassManager &passes) {
 void clade::buildKernelPipeline(OpPassManager &passes, int64_t rows,
                                 int64_t inner) {
   passes.addPass(createMakeStateExplicitPass());
-  passes.addPass(createPackWeightsPass(PackWeightsPassOptions{rows, inner}));
+  if (rows > 0)
+    passes.addPass(createPackWeightsPass(PackWeightsPassOptions{rows, inner}));
   passes.addPass(createFormKernelsPass());
   passes.addPass(createCSEPass());
 }

@@ -15,7 +15,8 @@ namespace clade {
 /// Simplifications and fusions that every target shares.
 void buildFusePipeline(mlir::OpPassManager &passes);
 /// From fused ops to kernels, with weights packed to panels of `rows` rows
-/// whose 16-bit elements are stored `inner` neighbouring columns together.
+/// whose 16-bit elements are stored `inner` neighbouring columns together; or
+/// not packed, as the interpreter reads them, if `rows` is 0.
 void buildKernelPipeline(mlir::OpPassManager &passes, int64_t rows,
                          int64_t inner);
 /// Registers clade-fuse-pipeline and clade-kernel-pipeline.

@@ -53,7 +53,8 @@ int64_t countWanted(const BatchItem &item) {
 Session::Session(std::shared_ptr<const CompiledModel> model,
                  const SessionOptions &options)
     : sharedModel(std::move(model)),
-      chunk(options.chunk == 0 ? INT32_MAX : options.chunk) {
+      chunk(options.chunk == 0 ? INT32_MAX : options.chunk),
+      trace(options.trace) {
   contextLimit = sharedModel->manifest().model.maxPositions.value_or(INT32_MAX);
   if (options.maxContext > 0)
     contextLimit = std::min(contextLimit, options.maxContext);
@@ -264,6 +265,12 @@ Status Session::runPiece() {
   step.scratch_bytes = scratchBytes;
   step.barrier = ThreadPool::barrierCallback;
   step.barrier_state = pool.get();
+  if (trace) {
+    step.trace = [](void *state, const void *values, int64_t bytes) {
+      (*static_cast<TraceFunction *>(state))(values, bytes);
+    };
+    step.trace_state = &trace;
+  }
   CladeStepFunction forward = model().artifact().forward();
   pool->run([&step, forward](int thread) { forward(&step, thread); });
   cache->advance(growths);

@@ -18,7 +18,11 @@
 #include "runtime/Engine/KVCache.h"
 #include "runtime/Engine/ThreadPool.h"
 
+#include <functional>
+
 namespace clade::rt {
+
+using TraceFunction = std::function<void(const void *values, int64_t bytes)>;
 
 struct SessionOptions {
   int threads = 0;         ///< 0 for defaultThreadCount().
@@ -29,6 +33,9 @@ struct SessionOptions {
   int32_t chunk = 512;
   /// Tokens that a sequence may have; 0 for the model's own limit.
   int64_t maxContext = 0;
+  /// Gets each result of each kernel of code that was compiled to be traced:
+  /// see CladeStep::trace.
+  TraceFunction trace;
 };
 
 /// New tokens of one sequence, for one step.
@@ -108,6 +115,7 @@ private:
 
   std::shared_ptr<const CompiledModel> sharedModel;
   const int32_t chunk;
+  TraceFunction trace;
   int64_t contextLimit;
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<KVCache> cache;

@@ -1,5 +1,4 @@
-/*===- ToyModel.h - Sizes of the tests' hand-written model ----------*- C
--*-===*\
+/*===- ToyModel.h - Sizes of the tests' hand-written model --------*- C -*-===*\
 |*
 |* Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 |* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -50,6 +50,9 @@ void driver::addCompileCommand(CLI::App &app, int &status) {
       ->required();
   command->add_option("--target", options->target, "What to compile for")
       ->check(CLI::IsMember({"cpu"}));
+  command->add_flag("--trace", options->choice.isTraced,
+                    "Make code that shows every kernel's results, slower, for "
+                    "'clade verify --artifact'");
   options->choice.addTo(*command);
   options->specs.addTo(*command);
   command->callback([options, &status] { status = run(*options); });

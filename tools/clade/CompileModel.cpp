@@ -45,19 +45,26 @@ void ModelChoice::addTo(CLI::App &command) {
                      "Write the module after every stage to this folder");
 }
 
-/// Writes the module after a stage to DIR/NN-stage.mlir.
-static void dump(mlir::ModuleOp module, const ModelChoice &choice, int number,
+/// Writes the module after a stage to DIR/NN-stage.mlir. Prints what is wrong.
+static bool dump(mlir::ModuleOp module, const ModelChoice &choice, int number,
                  llvm::StringRef stage) {
   if (choice.dumpFolder.empty())
-    return;
-  llvm::sys::fs::create_directories(choice.dumpFolder);
-  std::error_code error;
-  llvm::raw_fd_ostream file(
+    return true;
+  std::string path =
       (choice.dumpFolder + "/0" + llvm::Twine(number) + "-" + stage + ".mlir")
-          .str(),
-      error);
-  if (!error)
-    module.print(file);
+          .str();
+  std::error_code error = llvm::sys::fs::create_directories(choice.dumpFolder);
+  if (!error) {
+    llvm::raw_fd_ostream file(path, error);
+    if (!error) {
+      module.print(file);
+      file.close();
+      error = file.error();
+      file.clear_error();
+    }
+  }
+  return !error ||
+         fail("cannot write '" + path + "': " + error.message()) == Done;
 }
 
 static bool runPasses(mlir::ModuleOp module,
@@ -135,6 +142,18 @@ static rt::Manifest describeModel(const import::ImportedModel &model,
   return manifest;
 }
 
+bool driver::formKernels(mlir::ModuleOp module, int64_t panelRows,
+                         const ModelChoice &choice) {
+  return dump(module, choice, 1, "import") &&
+         runPasses(module, buildFusePipeline) &&
+         dump(module, choice, 2, "fuse") &&
+         runPasses(module,
+                   [&](mlir::OpPassManager &passes) {
+                     buildKernelPipeline(passes, panelRows, 2);
+                   }) &&
+         dump(module, choice, 3, "kernels");
+}
+
 bool driver::compileToFolder(Environment &environment,
                              const rt::Checkpoint &checkpoint,
                              const ModelChoice &choice,
@@ -148,16 +167,8 @@ bool driver::compileToFolder(Environment &environment,
   if (failed(model))
     return false;
   mlir::ModuleOp module = *model->module;
-  dump(module, choice, 1, "import");
-  if (!runPasses(module, buildFusePipeline))
+  if (!formKernels(module, target->panelRows, choice))
     return false;
-  dump(module, choice, 2, "fuse");
-  if (!runPasses(module, [&](mlir::OpPassManager &passes) {
-        buildKernelPipeline(passes, target->panelRows, 2);
-      }))
-    return false;
-  dump(module, choice, 3, "kernels");
-
   auto slots = assignSlots(module);
   if (failed(slots))
     return false;
@@ -176,8 +187,9 @@ bool driver::compileToFolder(Environment &environment,
   llvm::SmallString<128> object;
   if (llvm::sys::fs::createTemporaryFile("clade-code", "so", object))
     return fail("cannot create a temporary file for the code") == Done;
-  auto code = cpu::compileModel(module, *slots, *target,
-                                choice.precision == "reference", object);
+  auto code = cpu::compileModel(
+      module, *slots, *target,
+      {choice.precision == "reference", choice.isTraced}, object);
   auto weights = failed(code) ? mlir::FailureOr<std::string>(mlir::failure())
                               : serializeWeights(module, *slots);
   if (failed(weights)) {

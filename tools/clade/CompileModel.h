@@ -17,11 +17,18 @@ struct ModelChoice {
   std::string dtype; ///< "bf16", "f32"; empty for the checkpoint's own.
   std::string precision = "fused"; ///< "fused" or "reference".
   std::string cpu = "native";
-  std::string
-      dumpFolder; ///< If set, the module after every stage is written there.
+  /// If set, the module after every stage is written there.
+  std::string dumpFolder;
+  bool isTraced = false; ///< Code shows every kernel's results.
 
   void addTo(CLI::App &command);
 };
+
+/// From an imported module to the kernels that code is generated from, with
+/// weights in panels of `panelRows` rows; 0 leaves them as they are, for the
+/// interpreter.
+bool formKernels(mlir::ModuleOp module, int64_t panelRows,
+                 const ModelChoice &choice);
 
 /// Compiles a checkpoint to an artifact folder. Prints what is wrong.
 bool compileToFolder(Environment &environment, const rt::Checkpoint &checkpoint,

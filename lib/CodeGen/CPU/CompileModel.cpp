@@ -31,7 +31,7 @@ static void addVersion(ModuleOp code) {
 
 FailureOr<CompiledCode>
 cpu::compileModel(ModuleOp module, const SlotTable &slots, const Target &target,
-                  bool referenceRounding, StringRef path) {
+                  const CompileModelOptions &options, StringRef path) {
   DialectRegistry registry;
   registerCompileDialects(registry);
   MLIRContext *context = module.getContext();
@@ -39,8 +39,8 @@ cpu::compileModel(ModuleOp module, const SlotTable &slots, const Target &target,
   context->loadAllAvailableDialects();
   OwningOpRef<ModuleOp> code = ModuleOp::create(module.getLoc());
   addVersion(*code);
-  KernelEmitter kernels(*code, target, referenceRounding);
-  StepEmitter steps(*code, kernels, slots);
+  KernelEmitter kernels(*code, target, options.referenceRounding);
+  StepEmitter steps(*code, kernels, slots, options.isTraced);
   CompiledCode result;
   for (auto function : module.getOps<func::FuncOp>()) {
     if (!function->hasAttr(entryAttr))

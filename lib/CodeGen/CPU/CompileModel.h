@@ -23,13 +23,19 @@ struct CompiledCode {
   int64_t numKernels = 0;
 };
 
+struct CompileModelOptions {
+  /// Rounds after every op as a reference that runs op by op does.
+  bool referenceRounding = false;
+  /// Shows every kernel's results to CladeStep::trace.
+  bool isTraced = false;
+};
+
 /// Compiles the entry of a module of kernels and writes the shared object to
-/// `path`. `referenceRounding` rounds after every op as a reference that runs
-/// op by op does.
+/// `path`.
 mlir::FailureOr<CompiledCode> compileModel(mlir::ModuleOp module,
                                            const SlotTable &slots,
                                            const Target &target,
-                                           bool referenceRounding,
+                                           const CompileModelOptions &options,
                                            llvm::StringRef path);
 
 } // namespace clade::cpu

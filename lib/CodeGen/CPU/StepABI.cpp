@@ -15,6 +15,7 @@
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "runtime/include/clade/abi.h"
 #include <cstddef>
 
@@ -74,6 +75,8 @@ CLADE_ABI_MEMBER(StepView, scratch, CladeStep, scratch)
 CLADE_ABI_MEMBER(StepView, scratchBytes, CladeStep, scratch_bytes)
 CLADE_ABI_MEMBER(StepView, barrier, CladeStep, barrier)
 CLADE_ABI_MEMBER(StepView, barrierState, CladeStep, barrier_state)
+CLADE_ABI_MEMBER(StepView, trace, CladeStep, trace)
+CLADE_ABI_MEMBER(StepView, traceState, CladeStep, trace_state)
 
 CLADE_ABI_MEMBER(LayerView, kind, CladeLayer, kind)
 CLADE_ABI_MEMBER(LayerView, layer, CladeLayer, layer)
@@ -142,6 +145,26 @@ void emitBarrier(OpBuilder &builder, Location loc, Value step, Value thread) {
       {LLVM::LLVMPointerType::get(builder.getContext()), builder.getI32Type()});
   LLVM::CallOp::create(builder, loc, type,
                        ValueRange{view.barrier(), view.barrierState(), thread});
+}
+
+void emitTrace(OpBuilder &builder, Location loc, Value step, Value values,
+               Value bytes) {
+  StepView view(builder, loc, step);
+  Type pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  Value function = view.trace(),
+        none = LLVM::ZeroOp::create(builder, loc, pointer);
+  Value isWanted = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne,
+                                        function, none);
+  auto branch = scf::IfOp::create(builder, loc, isWanted);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  auto type =
+      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(builder.getContext()),
+                                  {pointer, pointer, builder.getI64Type()});
+  Value count =
+      arith::IndexCastOp::create(builder, loc, builder.getI64Type(), bytes);
+  LLVM::CallOp::create(builder, loc, type,
+                       ValueRange{function, view.traceState(), values, count});
 }
 
 } // namespace clade::cpu

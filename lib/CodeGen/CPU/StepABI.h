@@ -71,6 +71,8 @@ public:
   mlir::Value scratchBytes() const;
   mlir::Value barrier() const;
   mlir::Value barrierState() const;
+  mlir::Value trace() const;
+  mlir::Value traceState() const;
 
   /// `tokens[token]`, and so on for the other arrays of numbers.
   mlir::Value tokenAt(mlir::Value token) const;
@@ -116,6 +118,11 @@ mlir::Value emitToIndex(mlir::OpBuilder &builder, mlir::Location loc,
 /// `step->barrier(step->barrier_state, thread)`; `thread` is an index or i32.
 void emitBarrier(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value step,
                  mlir::Value thread);
+
+/// `step->trace(step->trace_state, values, bytes)` unless `trace` is null;
+/// `bytes` is an index.
+void emitTrace(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value step,
+               mlir::Value values, mlir::Value bytes);
 
 } // namespace clade::cpu
 

@@ -99,7 +99,33 @@ LogicalResult StepEmitter::emitCall(Scope &scope, KernelOp kernel,
   }
   func::CallOp::create(b, loc, *function, arguments);
   emitBarrier(b, loc, scope.step, scope.thread);
+  if (isTraced)
+    emitTraces(scope, kernel, output);
   return success();
+}
+
+void StepEmitter::emitTraces(Scope &scope, KernelOp kernel, Value output) {
+  OpBuilder &b = scope.builder;
+  Location loc = kernel.getLoc();
+  Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                                        scope.thread, emitIndex(b, loc, 0));
+  auto branch = scf::IfOp::create(b, loc, isFirst);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    StepView step(b, loc, scope.step);
+    for (Value result : kernel.getResults()) {
+      Type type = result.getType();
+      int64_t width =
+          output ? outputWidth * int64_t(sizeof(float)) : bytesPerRow(type);
+      Value rows = emitToIndex(
+          b, loc, isSelectedType(type) ? step.numSelected() : step.numTokens());
+      emitTrace(b, loc, scope.step, scope.buffers.lookup(result),
+                emitMul(b, loc, rows, emitIndex(b, loc, width)));
+    }
+  }
+  // Nobody overwrites what is being looked at.
+  emitBarrier(b, loc, scope.step, scope.thread);
 }
 
 /// A function (step, layer row, thread, workspace of the layer, packed, rows,

@@ -6,9 +6,10 @@
 //===----------------------------------------------------------------------===//
 //
 // Calls the kernels of an entry and of its layers in order, with a barrier
-// after each, and says where their buffers lie in the workspace. The code has
-// one function a kind of layer and a loop over the schedule: it does not grow
-// with the number of layers.
+// after each, and says where their buffers lie in the workspace. Traced code
+// shows the step's trace function each result. The code has one function a kind
+// of layer and a loop over the schedule: it does not grow with the number of
+// layers.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,8 +29,8 @@ struct WorkspaceNeed {
 class StepEmitter {
 public:
   StepEmitter(mlir::ModuleOp code, KernelEmitter &kernels,
-              const SlotTable &slots)
-      : code(code), kernels(kernels), slots(slots) {}
+              const SlotTable &slots, bool isTraced)
+      : code(code), kernels(kernels), slots(slots), isTraced(isTraced) {}
 
   /// Adds the function `symbol` for an entry.
   mlir::LogicalResult emit(mlir::func::FuncOp entry, llvm::StringRef symbol);
@@ -54,6 +55,8 @@ private:
   mlir::LogicalResult emitCall(Scope &scope, KernelOp kernel,
                                llvm::ArrayRef<llvm::StringRef> params,
                                mlir::Value output);
+  /// Thread 0 shows the results of a kernel that all threads have finished.
+  void emitTraces(Scope &scope, KernelOp kernel, mlir::Value output);
   mlir::LogicalResult emitLayers(Scope &scope, LayersOp layers);
   mlir::FailureOr<mlir::func::FuncOp> emitKind(const KindSlots &kind,
                                                size_t number);
@@ -61,6 +64,7 @@ private:
   mlir::ModuleOp code;
   KernelEmitter &kernels;
   const SlotTable &slots;
+  bool isTraced;
   llvm::DenseMap<mlir::Value, Place> places;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Place, 2>>
       alternates; ///< Of carried results of layers.

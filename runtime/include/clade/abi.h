@@ -1,5 +1,4 @@
-/*===- abi.h - What compiled code and the runtime agree on ----------*- C
--*-===*\
+/*===- abi.h - What compiled code and the runtime agree on --------*- C -*-===*\
 |*
 |* Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 |* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -22,7 +21,7 @@
 extern "C" {
 #endif
 
-#define CLADE_ABI_VERSION 1
+#define CLADE_ABI_VERSION 2
 
 /** Tokens in one page of a paged key/value state. */
 #define CLADE_PAGE_TOKENS 32
@@ -82,6 +81,12 @@ typedef struct CladeStep {
    *  before it is visible after it. */
   void (*barrier)(void *barrier_state, int32_t thread);
   void *barrier_state;
+  /** Called by thread 0 of code that was compiled to be traced, with each
+   *  result of each kernel, in the order of computation; never by other code.
+   *  The values [rows][width] are in the result's dtype, those of the last
+   *  kernel in f32. */
+  void (*trace)(void *trace_state, const void *values, int64_t bytes);
+  void *trace_state;
 } CladeStep;
 
 /** A compiled entry: every one of num_threads threads calls it with its own

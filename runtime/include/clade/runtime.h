@@ -1,5 +1,4 @@
-/*===- runtime.h - Running compiled models --------------------------*- C
--*-===*\
+/*===- runtime.h - Running compiled models ------------------------*- C -*-===*\
 |*
 |* Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 |* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

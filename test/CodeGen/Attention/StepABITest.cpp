@@ -96,7 +96,8 @@ TEST(StepABITest, members) {
         step.sequenceOf(),   step.selected(),     step.scaledLengths(),
         step.layers(),       step.weights(),      step.states(),
         step.output(),       step.workspace(),    step.scratch(),
-        step.scratchBytes(), step.barrier(),      step.barrierState()};
+        step.scratchBytes(), step.barrier(),      step.barrierState(),
+        step.trace(),        step.traceState()};
   });
   ASSERT_TRUE(reader.ok());
 
@@ -124,6 +125,9 @@ TEST(StepABITest, members) {
   step.scratch_bytes = 0x123456789abc;
   step.barrier = reinterpret_cast<void (*)(void *, int32_t)>(memory + 11);
   step.barrier_state = memory + 12;
+  step.trace =
+      reinterpret_cast<void (*)(void *, const void *, int64_t)>(memory + 13);
+  step.trace_state = memory + 14;
 
   std::vector<int64_t> expected = {101, 102, 103, 104, 105, 106, 107};
   for (int i = 0; i <= 10; ++i)
@@ -131,6 +135,8 @@ TEST(StepABITest, members) {
   expected.push_back(0x123456789abc);
   expected.push_back(number(memory + 11));
   expected.push_back(number(memory + 12));
+  expected.push_back(number(memory + 13));
+  expected.push_back(number(memory + 14));
   expected.resize(32, -1);
   EXPECT_EQ(reader.read(&step, 0), expected);
 }
@@ -237,6 +243,25 @@ TEST(StepABITest, barrier) {
   step.barrier_state = &calls;
   reader.read(&step, 3);
   EXPECT_EQ(calls.threads, (std::vector<int32_t>{3, 3}));
+}
+
+TEST(StepABITest, traceIsCalledUnlessNull) {
+  Reader reader([](OpBuilder &builder, Location loc, Value pointer, Value i) {
+    emitTrace(builder, loc, pointer, pointer, i);
+    return std::vector<Value>{};
+  });
+  ASSERT_TRUE(reader.ok());
+  CladeStep step = {};
+  reader.read(&step, 8);
+  std::vector<std::pair<const void *, int64_t>> calls;
+  step.trace = [](void *state, const void *values, int64_t bytes) {
+    static_cast<decltype(calls) *>(state)->emplace_back(values, bytes);
+  };
+  step.trace_state = &calls;
+  reader.read(&step, 8);
+  ASSERT_EQ(calls.size(), 1u);
+  EXPECT_EQ(calls[0],
+            std::make_pair(static_cast<const void *>(&step), int64_t(8)));
 }
 
 } // namespace

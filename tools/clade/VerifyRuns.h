@@ -1,0 +1,44 @@
+//===- VerifyRuns.h - The runs that verify compares -------------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_TOOLS_CLADE_VERIFYRUNS_H
+#define CLADE_TOOLS_CLADE_VERIFYRUNS_H
+
+#include "tools/clade/RunInterpreted.h"
+
+#include "runtime/Engine/Session.h"
+
+namespace clade::driver {
+
+/// What every engine runs: a prompt, and tokens that are decoded one by one.
+struct VerifyText {
+  std::vector<int32_t> prompt, forced;
+
+  /// `tokens` numbers that depend on nothing but the vocabulary, a quarter of
+  /// them forced.
+  static VerifyText make(int64_t vocab, int tokens);
+};
+
+/// Logits [token, vocab] of all tokens but the last.
+using Values = std::vector<float>;
+using Observer = std::function<void(const reference::Event &)>;
+
+/// By the interpreter, the prompt in one piece. Prints what is wrong.
+mlir::FailureOr<Values> interpret(mlir::ModuleOp module,
+                                  const rt::Checkpoint &checkpoint,
+                                  int64_t vocab, const VerifyText &text,
+                                  const Observer &observer = nullptr);
+
+/// By compiled code, the prompt in pieces of `chunk` tokens. Prints what is
+/// wrong.
+mlir::FailureOr<Values> runArtifact(const std::string &artifact,
+                                    const VerifyText &text, int32_t chunk,
+                                    const rt::TraceFunction &trace = nullptr);
+
+} // namespace clade::driver
+
+#endif // CLADE_TOOLS_CLADE_VERIFYRUNS_H
