@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "lib/Check/Translate.h"
 #include "lib/Import/Translate.h"
 #include "lib/Spec/Translate.h"
 
@@ -18,6 +19,7 @@
 int main(int argc, char **argv) {
   clade::spec::registerSpecTranslations();
   clade::import::registerImportTranslations();
+  clade::check::registerCheckTranslations();
   return mlir::failed(
       mlir::mlirTranslateMain(argc, argv, "Clade translation driver"));
 }

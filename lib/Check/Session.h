@@ -1,0 +1,70 @@
+//===- Session.h - What the checks of all families share --------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Messages, each shown once, and the checkers of the families.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_CHECK_SESSION_H
+#define CLADE_CHECK_SESSION_H
+
+#include "lib/Import/SpecLibrary.h"
+
+#include <map>
+#include <set>
+
+namespace clade::check {
+
+class FamilyChecker;
+
+/// A note of an error: where, and what.
+struct Note {
+  mlir::Location loc;
+  std::string message;
+};
+
+class Session {
+public:
+  explicit Session(const import::SpecLibrary &library);
+  ~Session();
+
+  /// Reports an error unless the same one was reported before, or too many
+  /// were.
+  void error(mlir::Location loc, const llvm::Twine &message,
+             llvm::ArrayRef<Note> notes);
+  unsigned getNumErrors() const { return numErrors; }
+
+  FamilyChecker &checkerFor(const spec::FamilyDecl *family);
+  const import::SpecLibrary &getLibrary() const { return library; }
+
+  /// Enters one step of evaluation; false where a family is nested so deep, or
+  /// is so large, that the rest stays unchecked.
+  bool enter() {
+    if (depth >= maxDepth || steps == 0)
+      return false;
+    --steps;
+    ++depth;
+    return true;
+  }
+  void leave() { --depth; }
+  /// Forgets the checkers of families, but not what was reported.
+  void reset();
+
+private:
+  static constexpr unsigned maxErrors = 20;
+  static constexpr unsigned maxDepth = 512;
+  static constexpr unsigned maxSteps = 2000000;
+
+  const import::SpecLibrary &library;
+  std::map<const spec::FamilyDecl *, std::unique_ptr<FamilyChecker>> checkers;
+  std::set<std::pair<const void *, std::string>> shown;
+  unsigned numErrors = 0, steps = maxSteps, depth = 0;
+};
+
+} // namespace clade::check
+
+#endif // CLADE_CHECK_SESSION_H
