@@ -30,5 +30,5 @@ llvm_config.add_tool_substitutions(
     [os.path.join(config.clade_build_dir, "bin")],
 )
 llvm_config.add_tool_substitutions(
-    ["FileCheck", "not", "split-file", "count", "mlir-opt"], [config.llvm_tools_dir]
+    ["FileCheck", "not", "split-file", "count", "mlir-opt", "llvm-nm", "llvm-readelf"], [config.llvm_tools_dir]
 )

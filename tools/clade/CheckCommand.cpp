@@ -7,6 +7,8 @@
 
 #include "tools/clade/Environment.h"
 
+#include "lib/Check/TypeChecker.h"
+
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
@@ -16,8 +18,6 @@ using namespace clade::driver;
 using mlir::failed;
 using mlir::failure;
 using mlir::FailureOr;
-using mlir::LogicalResult;
-using mlir::success;
 
 namespace {
 struct CheckOptions {
@@ -25,38 +25,6 @@ struct CheckOptions {
   std::string spec, config;
 };
 } // namespace
-
-/// What the library cannot tell before all families are there: every used block
-/// exists, and only one block of a family has a name.
-static LogicalResult checkFamily(const import::SpecLibrary &library,
-                                 const spec::FamilyDecl &family) {
-  bool ok = true;
-  for (const spec::UseDecl *use : family.uses) {
-    import::Family owner(library, library.findFamily(use->family.name));
-    for (const spec::Identifier &name : use->names) {
-      if (owner.findBlock(name.name))
-        continue;
-      ok = false;
-      emitError(name.loc) << "family '" << use->family.name
-                          << "' has no block '" << name.name << "'"
-                          << import::SpecLibrary::hint(name.name,
-                                                       owner.blockNames());
-    }
-  }
-  import::Family whole(library, &family);
-  bool hasEntry =
-      llvm::any_of(whole.getChain(), [](const spec::FamilyDecl *decl) {
-        return llvm::any_of(decl->blocks, [](const spec::BlockDecl *block) {
-          return block->isEntry;
-        });
-      });
-  if (family.serves && !hasEntry) {
-    emitError(family.name.loc) << "family '" << family.name.name
-                               << "' serves an architecture but has no entry";
-    ok = false;
-  }
-  return success(ok);
-}
 
 /// The families that the argument names: those of a file, or one by its name.
 static FailureOr<std::vector<const spec::FamilyDecl *>>
@@ -141,13 +109,18 @@ static int run(CheckOptions options) {
   auto chosen = chosenFamilies(environment.getLibrary(), options.spec, isFile);
   if (failed(chosen))
     return Failed;
+  check::TypeChecker checker(environment.getLibrary());
+  std::string text;
   bool ok = true;
-  for (const spec::FamilyDecl *family : *chosen)
-    ok &= succeeded(checkFamily(environment.getLibrary(), *family));
+  for (const spec::FamilyDecl *family : *chosen) {
+    auto entries = checker.check(family);
+    ok &= succeeded(entries);
+    if (succeeded(entries))
+      text += check::describe(*family, *entries) + "\n";
+  }
   if (!ok)
     return Failed;
-  for (const spec::FamilyDecl *family : *chosen)
-    llvm::outs() << "family '" << family->name.name << "': ok\n";
+  llvm::outs() << text;
   return options.config.empty()
              ? Done
              : checkConfig(environment, *chosen, options.config);
@@ -156,8 +129,10 @@ static int run(CheckOptions options) {
 void driver::addCheckCommand(CLI::App &app, int &status) {
   auto *command = app.add_subcommand(
       "check", "Check a spec, alone or against a configuration");
-  command->footer("Without --config: the text parses, and every family and "
-                  "block it derives from exists.\n"
+  command->footer("Without --config: the text parses, every name means "
+                  "something, and on every branch axes, arguments and\n"
+                  "values fit in each configuration. Prints the types of the "
+                  "entries.\n"
                   "With --config FILE: every key of the configuration is read "
                   "or ignored, requirements hold, and the\n"
                   "family is built for it: axes agree, and every layer has its "
