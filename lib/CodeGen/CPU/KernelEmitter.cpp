@@ -122,7 +122,7 @@ FailureOr<func::FuncOp> KernelEmitter::emit(KernelOp kernel,
                   entry->getArgument(3),
                   emitToIndex(builder, loc, step.numThreads()),
                   rows,
-                  {},
+                  llvm::DenseMap<Value, Value>(),
                   {}};
   unsigned next = numFixedArguments;
   for (BlockArgument argument : context.body().getArguments())

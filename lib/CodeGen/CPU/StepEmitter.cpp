@@ -156,7 +156,7 @@ FailureOr<func::FuncOp> StepEmitter::emitKind(const KindSlots &kind,
               entry->getArgument(4),
               entry->getArgument(5),
               entry->getArgument(5),
-              {}};
+              llvm::DenseMap<Value, Value>()};
   unsigned next = 6;
   Block &body = source.getBody().front();
   for (BlockArgument argument : body.getArguments())
@@ -307,7 +307,7 @@ LogicalResult StepEmitter::emit(func::FuncOp source, StringRef symbol) {
               {},
               blocks(step.numTokens()),
               blocks(step.numSelected()),
-              {}};
+              llvm::DenseMap<Value, Value>()};
   scope.builder = builder;
   OpBuilder &b = scope.builder;
   Value packedOffset = emitAdd(
