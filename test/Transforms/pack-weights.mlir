@@ -1,0 +1,66 @@
+// RUN: clade-opt %s --clade-pack-weights="rows=16 inner=2" --split-input-file | FileCheck %s
+
+// The weight of a product lies in panels of 16 rows; a last panel that is not
+// full is padded. The axes behind the first become one.
+
+// CHECK-NOT: wmap.func @w ->
+// CHECK: wmap.func @w.packed -> tensor<3x32x16x1xf32> {
+// CHECK:   %[[SOURCE:.*]] = wmap.source "published" : tensor<40x4x8xf32>
+// CHECK:   %[[MATRIX:.*]] = wmap.reshape %[[SOURCE]] : tensor<40x4x8xf32> -> tensor<40x32xf32>
+// CHECK:   %[[PANELS:.*]] = wmap.pack %[[MATRIX]] rows 16 inner 1 : tensor<40x32xf32> -> tensor<3x32x16x1xf32>
+// CHECK:   wmap.return %[[PANELS]]
+wmap.func @w -> tensor<40x4x8xf32> {
+  %0 = wmap.source "published" : tensor<40x4x8xf32>
+  wmap.return %0 : tensor<40x4x8xf32>
+}
+// CHECK-LABEL: func.func @f32
+func.func @f32(%x: !clade.tensor<[token, heads = 4, head = 8], f32>) -> !clade.tensor<[token, d = 40], f32> {
+  // CHECK: %[[W:.*]] = clade.param @w.packed : <[outputs = 40, inputs = 32], f32, #clade.panels<rows = 16, inner = 1>>
+  // CHECK: clade.linear %{{.*}}, %[[W]]
+  %w = clade.param @w : !clade.tensor<[d = 40, heads = 4, head = 8], f32>
+  %y = clade.linear %x, %w : !clade.tensor<[token, heads = 4, head = 8], f32>, !clade.tensor<[d = 40, heads = 4, head = 8], f32> -> !clade.tensor<[token, d = 40], f32>
+  return %y : !clade.tensor<[token, d = 40], f32>
+}
+
+// -----
+
+// 16-bit elements: two neighbouring columns lie together. A matrix needs no
+// reshape. An embedding that is also the head keeps its published form for the
+// lookup.
+
+// CHECK: wmap.func @embed.packed -> tensor<2x4x16x2xbf16>
+// CHECK-NOT: wmap.reshape
+// CHECK: wmap.func @embed -> tensor<32x8xbf16>
+wmap.func @embed -> tensor<32x8xbf16> {
+  %0 = wmap.source "embed" : tensor<32x8xbf16>
+  wmap.return %0 : tensor<32x8xbf16>
+}
+// CHECK-LABEL: func.func @tied
+func.func @tied(%ids: !clade.tensor<[token], i32>) -> !clade.tensor<[token, vocab = 32], bf16> {
+  // CHECK-DAG: clade.param @embed : <[vocab = 32, d = 8], bf16>
+  // CHECK-DAG: clade.param @embed.packed : <[outputs = 32, inputs = 8], bf16, #clade.panels<rows = 16, inner = 2>>
+  %w = clade.param @embed : !clade.tensor<[vocab = 32, d = 8], bf16>
+  %x = clade.embed %ids, %w : !clade.tensor<[token], i32>, !clade.tensor<[vocab = 32, d = 8], bf16> -> !clade.tensor<[token, d = 8], bf16>
+  %y = clade.linear %x, %w : !clade.tensor<[token, d = 8], bf16>, !clade.tensor<[vocab = 32, d = 8], bf16> -> !clade.tensor<[token, vocab = 32], bf16>
+  return %y : !clade.tensor<[token, vocab = 32], bf16>
+}
+
+// -----
+
+// Two products of one weight share the panels.
+
+// CHECK-COUNT-1: wmap.func
+// CHECK-NOT: wmap.func
+wmap.func @w -> tensor<16x8xf32> {
+  %0 = wmap.source "w" : tensor<16x8xf32>
+  wmap.return %0 : tensor<16x8xf32>
+}
+// CHECK-LABEL: func.func @shared
+func.func @shared(%x: !clade.tensor<[token, d = 8], f32>, %y: !clade.tensor<[token, d = 8], f32>)
+    -> (!clade.tensor<[token, a = 16], f32>, !clade.tensor<[token, a = 16], f32>) {
+  // CHECK-COUNT-2: clade.param @w.packed
+  %w = clade.param @w : !clade.tensor<[a = 16, d = 8], f32>
+  %0 = clade.linear %x, %w : !clade.tensor<[token, d = 8], f32>, !clade.tensor<[a = 16, d = 8], f32> -> !clade.tensor<[token, a = 16], f32>
+  %1 = clade.linear %y, %w : !clade.tensor<[token, d = 8], f32>, !clade.tensor<[a = 16, d = 8], f32> -> !clade.tensor<[token, a = 16], f32>
+  return %0, %1 : !clade.tensor<[token, a = 16], f32>, !clade.tensor<[token, a = 16], f32>
+}
