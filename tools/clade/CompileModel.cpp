@@ -189,7 +189,9 @@ bool driver::compileToFolder(Environment &environment,
     return fail("cannot create a temporary file for the code") == Done;
   auto code = cpu::compileModel(
       module, *slots, *target,
-      {choice.precision == "reference", choice.isTraced}, object);
+      {choice.precision == "reference", choice.isTraced,
+       [&](mlir::ModuleOp code) { return dump(code, choice, 4, "code"); }},
+      object);
   auto weights = failed(code) ? mlir::FailureOr<std::string>(mlir::failure())
                               : serializeWeights(module, *slots);
   if (failed(weights)) {

@@ -53,7 +53,7 @@ cpu::compileModel(ModuleOp module, const SlotTable &slots, const Target &target,
   }
   if (result.symbol.empty())
     return module.emitError() << "expected an entry in the module";
-  if (failed(verify(*code)))
+  if (failed(verify(*code)) || (options.onCode && !options.onCode(*code)))
     return failure();
   result.outputWidth = steps.getOutputWidth();
   result.workspace = steps.getWorkspace();

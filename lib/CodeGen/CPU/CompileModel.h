@@ -28,6 +28,9 @@ struct CompileModelOptions {
   bool referenceRounding = false;
   /// Shows every kernel's results to CladeStep::trace.
   bool isTraced = false;
+  /// Sees the functions of the step and its kernels before they are lowered to
+  /// LLVM; compiling fails if it does.
+  llvm::function_ref<bool(mlir::ModuleOp code)> onCode = nullptr;
 };
 
 /// Compiles the entry of a module of kernels and writes the shared object to
