@@ -11,7 +11,9 @@
 #include "dialect/WMap/WMapDialect.h"
 #include "lib/Pipelines/Pipelines.h"
 #include "lib/Weights/Slots.h"
+#include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/ViewOpGraph.h"
 #include "runtime/Engine/Artifact.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -30,7 +32,7 @@ using nlohmann::json;
 namespace {
 struct InspectOptions {
   SpecOptions specs;
-  std::string model, dtype;
+  std::string model, dtype, dot;
   bool asJson = false;
 };
 } // namespace
@@ -134,8 +136,50 @@ static json describeStates(const SlotTable &slots) {
   return states;
 }
 
+/// The kernels of a function in order, with what a token costs in each.
+static json describeKernels(mlir::func::FuncOp function) {
+  json kernels = json::array();
+  function.walk([&](KernelOp kernel) {
+    json weights = json::array();
+    int64_t multiplyAdds = 0;
+    kernel.walk([&](mlir::Operation *op) {
+      if (auto param = llvm::dyn_cast<ParamOp>(op))
+        weights.push_back(param.getName().str());
+      else if (auto linear = llvm::dyn_cast<LinearOp>(op))
+        multiplyAdds += linear.getNumOutputs() * linear.getNumInputs();
+    });
+    kernels.push_back({{"kind", stringifyKernelKind(kernel.getKind()).str()},
+                       {"weights", weights},
+                       {"multiply_adds_per_token", multiplyAdds}});
+  });
+  return kernels;
+}
+
+/// The functions of the computation: the entry, and one for each kind of layer,
+/// which `layers` layers run.
+static json describeFunctions(mlir::ModuleOp kernels, const SlotTable &slots) {
+  json functions = json::array();
+  for (auto function : kernels.getOps<mlir::func::FuncOp>()) {
+    int64_t layers = llvm::count_if(slots.layers, [&](const LayerSlots &layer) {
+      mlir::func::FuncOp kind = slots.kinds[layer.kind].function;
+      return kind.getSymName() == function.getSymName();
+    });
+    functions.push_back({{"name", function.getSymName().str()},
+                         {"layers", layers},
+                         {"kernels", describeKernels(function)}});
+  }
+  return functions;
+}
+
 static json describeModel(import::ImportedModel &model, const SlotTable &slots,
+                          mlir::ModuleOp kernels,
                           const rt::Checkpoint &checkpoint) {
+  json functions = describeFunctions(kernels, slots);
+  int64_t multiplyAdds = 0;
+  for (const json &function : functions)
+    for (const json &kernel : function["kernels"])
+      multiplyAdds += std::max(function["layers"].get<int64_t>(), int64_t(1)) *
+                      kernel["multiply_adds_per_token"].get<int64_t>();
   json kinds = json::array();
   for (auto [index, kind] : llvm::enumerate(slots.kinds)) {
     mlir::func::FuncOp function = kind.function;
@@ -163,12 +207,14 @@ static json describeModel(import::ImportedModel &model, const SlotTable &slots,
           {"kinds", kinds},
           {"weights", weights},
           {"states", states},
+          {"functions", functions},
           {"totals",
            {{"layers", slots.layers.size()},
             {"tensors", checkpoint.tensors().size()},
             {"stored_bytes", stored},
             {"weight_bytes", bytes},
             {"lossy_weights", lossy},
+            {"multiply_adds_per_token", multiplyAdds},
             {"state_bytes_per_token", perToken}}}};
 }
 
@@ -211,12 +257,44 @@ static void printModel(const json &model) {
       os << ", window " << state["window"].get<int64_t>();
     os << "\n";
   }
-  os << "total: " << totals["tensors"].get<int64_t>() << " tensors of "
+  for (const json &function : model["functions"]) {
+    os << "\nkernels of " << text(function["name"]);
+    if (int64_t layers = function["layers"])
+      os << ", run by " << layers << " layers";
+    os << "\n";
+    for (const json &kernel : function["kernels"]) {
+      os << llvm::format("  %-10s", text(kernel["kind"]).c_str());
+      if (int64_t cost = kernel["multiply_adds_per_token"])
+        os << llvm::format(" %14lld multiply-adds a token",
+                           static_cast<long long>(cost));
+      for (const json &weight : kernel["weights"])
+        os << " " << text(weight);
+      os << "\n";
+    }
+  }
+  os << "\ntotal: " << totals["tensors"].get<int64_t>() << " tensors of "
      << totals["stored_bytes"].get<int64_t>() << " bytes become "
      << totals["weight_bytes"].get<int64_t>() << " bytes of weights ("
      << totals["lossy_weights"].get<int64_t>() << " lossy); "
-     << totals["state_bytes_per_token"].get<int64_t>()
-     << " bytes of state a token\n";
+     << totals["state_bytes_per_token"].get<int64_t>() << " bytes of state and "
+     << totals["multiply_adds_per_token"].get<int64_t>()
+     << " multiply-adds in products a token\n";
+}
+
+/// Writes the kernels and the values between them as a graph for Graphviz.
+static int writeGraph(mlir::ModuleOp kernels, const std::string &path) {
+  std::error_code error;
+  llvm::raw_fd_ostream file(path, error);
+  if (!error) {
+    mlir::PassManager passes(kernels.getContext());
+    passes.addPass(mlir::createPrintOpGraphPass(file));
+    if (failed(passes.run(kernels)))
+      return Failed;
+    file.close();
+    error = file.error();
+    file.clear_error();
+  }
+  return error ? fail("cannot write '" + path + "': " + error.message()) : Done;
 }
 
 static int inspectArtifact(const InspectOptions &options) {
@@ -252,8 +330,12 @@ static int inspectArtifact(const InspectOptions &options) {
 }
 
 static int run(const InspectOptions &options) {
-  if (rt::isArtifact(options.model))
+  if (rt::isArtifact(options.model)) {
+    if (!options.dot.empty())
+      return fail("--dot needs a checkpoint, got the artifact '" +
+                  options.model + "'");
     return inspectArtifact(options);
+  }
   Environment environment(options.specs);
   if (!environment.ok())
     return Failed;
@@ -273,7 +355,14 @@ static int run(const InspectOptions &options) {
   auto slots = assignSlots(*model->module);
   if (failed(slots))
     return Failed;
-  json description = describeModel(*model, *slots, *checkpoint);
+  mlir::OwningOpRef<mlir::ModuleOp> kernels = model->module->clone();
+  mlir::PassManager lowering(&environment.getContext());
+  buildKernelPipeline(lowering, /*rows=*/0, /*inner=*/1);
+  if (failed(lowering.run(*kernels)))
+    return Failed;
+  if (!options.dot.empty() && writeGraph(*kernels, options.dot) != Done)
+    return Failed;
+  json description = describeModel(*model, *slots, *kernels, *checkpoint);
   if (options.asJson)
     llvm::outs() << description.dump(2, ' ', false,
                                      json::error_handler_t::replace)
@@ -289,7 +378,8 @@ void driver::addInspectCommand(CLI::App &app, int &status) {
   command->footer("For a checkpoint: each weight of the compiled model, the "
                   "published tensors that it is made of and the\n"
                   "steps that lose bits; what a token costs in keys and "
-                  "values; the kinds of layers. No tensor is read.\n"
+                  "values; the kernels and their cost; the kinds\n"
+                  "of layers. No tensor is read.\n"
                   "For an artifact: what its manifest says.");
   auto options = std::make_shared<InspectOptions>();
   command->add_option("model", options->model, "A checkpoint or an artifact")
@@ -299,6 +389,9 @@ void driver::addInspectCommand(CLI::App &app, int &status) {
       ->add_option("--dtype", options->dtype,
                    "Type to compute in (default: the checkpoint's own)")
       ->check(CLI::IsMember({"bf16", "f32"}));
+  command->add_option("--dot", options->dot,
+                      "Write the kernels of a checkpoint as a graph for "
+                      "Graphviz to this file");
   command->add_flag("--json", options->asJson, "Print one JSON object");
   options->specs.addTo(*command);
   command->callback([options, &status] { status = run(*options); });
