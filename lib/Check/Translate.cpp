@@ -15,7 +15,16 @@
 
 using namespace clade;
 using namespace clade::check;
-using namespace mlir;
+using llvm::raw_ostream;
+using llvm::StringRef;
+using mlir::failed;
+using mlir::failure;
+using mlir::FailureOr;
+using mlir::LogicalResult;
+using mlir::MLIRContext;
+using mlir::succeeded;
+using mlir::success;
+using mlir::TranslateRegistration;
 
 static LogicalResult checkText(StringRef text, StringRef name, raw_ostream &os,
                                MLIRContext *context) {
