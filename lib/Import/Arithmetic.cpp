@@ -61,7 +61,8 @@ FailureOr<SpecValue> Evaluator::arithmetic(spec::BinaryOp op,
       return tensorArithmetic(BinaryKind::Pow, lhs, rhs, /*outer=*/false, loc);
     default:
       return error(loc) << "'" << spec::spelling(op)
-                        << "' on tensors has no compiled form yet";
+                        << "' takes no tensors, got " << lhs.describe()
+                        << " and " << rhs.describe();
     }
   }
   return scalarArithmetic(op, lhs, rhs, loc);
@@ -91,7 +92,11 @@ static std::optional<SpecValue> integerArithmetic(spec::BinaryOp op, int64_t a,
     overflow = __builtin_mul_overflow(a, b, &result);
     return SpecValue::of(result);
   case Op::Div:
-    if (b == 0 || b == -1 || a % b != 0)
+    if (b == -1) {
+      overflow = __builtin_sub_overflow(int64_t(0), a, &result);
+      return SpecValue::of(result);
+    }
+    if (b == 0 || a % b != 0)
       return std::nullopt;
     return SpecValue::of(a / b);
   case Op::Pow:
@@ -130,7 +135,9 @@ FailureOr<SpecValue> Evaluator::scalarArithmetic(spec::BinaryOp op,
       return error(loc) << "expected integers and a positive divisor for '"
                         << spec::spelling(op) << "', got " << lhs.describe()
                         << " and " << rhs.describe();
-    int64_t remainder = ((dividend % divisor) + divisor) % divisor;
+    int64_t remainder = dividend % divisor;
+    if (remainder < 0)
+      remainder += divisor;
     return op == Op::Mod ? SpecValue::of(remainder)
                          : SpecValue::of(remainder == 0);
   }
@@ -170,6 +177,28 @@ FailureOr<SpecValue> Evaluator::scalarArithmetic(spec::BinaryOp op,
     return error(loc) << "'" << spec::spelling(op) << "' does not take "
                       << lhs.describe() << " and " << rhs.describe();
   }
+}
+
+LogicalResult Evaluator::checkAxes(const Shape &axes, Location loc) {
+  for (auto [place, dim] : llvm::enumerate(axes)) {
+    if (place > 0 && (dim.name == tokenAxis || dim.name == selectedAxis))
+      return error(loc) << "expected another name than '" << dim.name
+                        << "', the axis of the sequence, for an axis of "
+                        << toString(axes);
+    for (const Dim &other : llvm::drop_begin(axes, place + 1))
+      if (dim.name == other.name)
+        return error(loc) << "axis '" << dim.name << "' occurs twice in "
+                          << toString(axes)
+                          << ": name one, as in [to = " << dim.name << "]";
+  }
+  int64_t count = numElements(axes);
+  bool isSequence = ShapedType::isDynamic(count);
+  if (isSequence)
+    count = numElements(ArrayRef(axes).drop_front());
+  if (count > maxElements)
+    return error(loc) << "expected at most " << maxElements
+                      << " elements in a tensor, got " << toString(axes);
+  return success();
 }
 
 /// Whether each axis of `part` is one of `whole`.
@@ -217,6 +246,8 @@ FailureOr<SpecValue> Evaluator::tensorArithmetic(BinaryKind kind,
                       << toString(a) << " and " << toString(b)
                       << " (say outer(a, b), or spread one of them)";
   }
+  if (failed(checkAxes(axes, loc)))
+    return failure();
   auto elementType = [&](const SpecValue &side) -> Type {
     return side.is(SpecValue::Kind::Tensor)
                ? side.tensor.getType().getElementType()

@@ -64,9 +64,9 @@ Evaluator::callBuiltin(StringRef name, const CallArgs &args,
     FailureOr<std::optional<double>> n = reader.number("n");
     if (failed(n))
       return failure();
-    if (*n && (**n < 1 || **n != std::floor(**n)))
-      return error(loc) << "expected a window of at least 1, got "
-                        << reader.get("n")->describe();
+    if (*n && !(**n >= 1 && **n <= maxAxisSize && **n == std::floor(**n)))
+      return error(loc) << "expected a window from 1 to " << maxAxisSize
+                        << ", got " << reader.get("n")->describe();
     return SpecValue::of(
         Mask{false, *n ? std::optional<int64_t>(**n) : std::nullopt});
   }
@@ -112,10 +112,14 @@ Evaluator::callConfigBuiltin(StringRef name, const CallArgs &args,
                : FailureOr<std::optional<double>>(std::optional<double>(1.0));
     if (failed(x) || failed(m))
       return failure();
-    if (!*x || !*m || **m < 1 || !(std::abs(**x) < 9e15))
-      return error(loc) << "expected numbers, and a multiple of at least 1, as "
-                           "arguments of '"
-                        << name << "'";
+    if (!*x || !(std::abs(**x) < 9e15))
+      return error(loc) << "expected a number that an integer can hold as '"
+                        << (rounds ? "n" : "x") << "' of '" << name << "', got "
+                        << reader.get(rounds ? "n" : "x")->describe();
+    if (!*m || !(**m >= 1 && **m <= maxAxisSize))
+      return error(loc) << "expected a multiple from 1 to " << maxAxisSize
+                        << " as 'm' of '" << name << "', got "
+                        << reader.get("m")->describe();
     int64_t whole = std::trunc(**x), multiple = **m;
     return SpecValue::of(rounds ? (whole + multiple - 1) / multiple * multiple
                                 : whole);
@@ -366,6 +370,8 @@ Evaluator::callShape(StringRef name, const CallArgs &args, Location loc) {
                x->axes.begin() + x->getType().getNumSequenceAxes());
     llvm::copy_if(*shape, std::back_inserter(axes),
                   [](const Dim &dim) { return dim.name != "1"; });
+    if (failed(checkAxes(axes, loc)))
+      return failure();
     auto type = typeFor(axes, x->getType().getElementType());
     return SpecValue::of(
         tensor(builder.createOrFold<ViewOp>(named(loc), type, x->value), axes));
@@ -381,6 +387,8 @@ Evaluator::callShape(StringRef name, const CallArgs &args, Location loc) {
     Shape axes = x->axes;
     axes.insert(axes.begin() + x->getType().getNumSequenceAxes(),
                 shape->begin(), shape->end());
+    if (failed(checkAxes(axes, loc)))
+      return failure();
     auto type = typeFor(axes, x->getType().getElementType());
     return SpecValue::of(
         tensor(SpreadOp::create(builder, named(loc), type, x->value), axes));
@@ -400,13 +408,15 @@ Evaluator::callShape(StringRef name, const CallArgs &args, Location loc) {
   if (name == "join") {
     std::vector<TensorValue> inputs;
     for (const SpecValue &value : args.positional) {
-      if (!value.is(SpecValue::Kind::Tensor))
-        return error(loc) << "expected tensors to join, got "
+      if (!value.is(SpecValue::Kind::Tensor) || value.tensor.features().empty())
+        return error(loc) << "expected tensors with features to join, got "
                           << value.describe();
       inputs.push_back(value.tensor);
     }
     if (inputs.empty() || !args.named.empty())
-      return error(loc) << "expected tensors to join";
+      return error(loc) << "expected tensors to join, got "
+                        << (inputs.empty() ? "nothing"
+                                           : "an argument with a name");
     SmallVector<mlir::Value> values;
     std::vector<std::vector<Dim>> parts;
     for (const TensorValue &input : inputs) {
@@ -415,6 +425,8 @@ Evaluator::callShape(StringRef name, const CallArgs &args, Location loc) {
     }
     Shape axes = inputs[0].axes;
     axes.back() = sumOf(std::move(parts));
+    if (failed(checkAxes(axes, loc)))
+      return failure();
     auto type = typeFor(axes, inputs[0].getType().getElementType());
     for (const TensorValue &input : inputs) {
       bool agrees = input.axes.size() == axes.size() &&

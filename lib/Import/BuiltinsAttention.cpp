@@ -254,7 +254,16 @@ FailureOr<SpecValue> Evaluator::buildAttend(const CallArgs &args,
            << v->axes[1].size;
   if (!layerScope)
     return error(loc) << "expected 'attend' inside 'for layer in …'";
+  if (*scale && !std::isfinite(**scale))
+    return error(loc) << "expected a finite number as 'scale' of 'attend', got "
+                      << reader.get("scale")->describe();
+  if (*softcap && !(**softcap > 0 && std::isfinite(**softcap)))
+    return error(loc) << "expected a number above 0 as 'softcap' of 'attend', "
+                         "got "
+                      << reader.get("softcap")->describe();
   Shape axes{q->axes[0], heads, v->axes[2]};
+  if (failed(checkAxes(axes, loc)))
+    return failure();
   double factor =
       scale->value_or(1 / std::sqrt(static_cast<double>(q->axes[2].size)));
   auto optionalInteger = [&](std::optional<int64_t> value) {

@@ -92,8 +92,13 @@ Evaluator::defineWeight(const std::string &name, const std::string &logical,
 FailureOr<TensorValue> Evaluator::param(const std::string &logical,
                                         const Shape &outer, const Shape &inner,
                                         Type type, Location loc) {
-  if (!weights)
-    return error(loc) << "weight '" << logical << "' needs a checkpoint";
+  if (logical.empty() || logical.front() == '.')
+    return error(loc) << "expected an address for the weight: say 'at' and a "
+                         "path after this call";
+  Shape axes = withoutOnes(outer);
+  llvm::append_range(axes, inner);
+  if (failed(checkAxes(axes, loc)))
+    return failure();
   SmallVector<int64_t> expected{numElements(outer)};
   if (!inner.empty())
     expected.push_back(numElements(inner));
@@ -120,8 +125,6 @@ FailureOr<TensorValue> Evaluator::param(const std::string &logical,
       return failure();
     function = *defined;
   }
-  Shape axes = withoutOnes(outer);
-  llvm::append_range(axes, inner);
   return tensor(ParamOp::create(builder, named(loc),
                                 typeFor(axes, typeOf(function)), name),
                 axes);
@@ -162,12 +165,8 @@ FailureOr<SpecValue> Evaluator::buildLinear(const CallArgs &args,
   Shape axes(x->axes.begin(),
              x->axes.begin() + x->getType().getNumSequenceAxes());
   llvm::append_range(axes, withoutOnes(*shape));
-  for (auto [place, dim] : llvm::enumerate(axes))
-    for (const Dim &other : llvm::drop_begin(axes, place + 1))
-      if (dim.name == other.name)
-        return error(loc) << "axis '" << dim.name << "' occurs twice in "
-                          << toString(axes)
-                          << ": name one, as in [to = " << dim.name << "]";
+  if (failed(checkAxes(axes, loc)))
+    return failure();
   return SpecValue::of(
       tensor(LinearOp::create(builder, named(loc), typeFor(axes, type),
                               x->value, weight->value, biasValue),

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/Import/Evaluator.h"
+#include "lib/Import/Reach.h"
 
 using namespace clade;
 using namespace clade::import;
@@ -26,6 +27,9 @@ FailureOr<SpecValue> Evaluator::field(StringRef name,
     return error(use)
            << "'" << name
            << "' has a value for each layer, but is read outside the layers";
+  if (decl->index && *layer < 0)
+    return error(use) << "expected the number of a layer for '" << name
+                      << "', got " << *layer;
   std::string key =
       name.str() + (decl->index ? "[" + std::to_string(*layer) + "]" : "");
   auto it = fieldCache.find(key);
@@ -46,10 +50,8 @@ FailureOr<SpecValue> Evaluator::field(StringRef name,
     if (failed(value))
       return failure();
     if (decl->index && value->is(SpecValue::Kind::List)) {
-      if (*layer >= static_cast<int64_t>(value->elements.size()))
-        return error(decl->getLoc())
-               << "expected a value of '" << name << "' for layer " << *layer
-               << ", got a list of " << value->elements.size();
+      if (failed(checkLayerList(decl, *value, *layer)))
+        return failure();
       SpecValue element = value->elements[*layer];
       *value = std::move(element);
     }
@@ -67,6 +69,52 @@ FailureOr<SpecValue> Evaluator::field(StringRef name,
   return it->second;
 }
 
+/// A list has a value for each layer, no more and no fewer.
+LogicalResult Evaluator::checkLayerList(const spec::FieldDecl *decl,
+                                        const SpecValue &list, int64_t layer) {
+  int64_t size = list.elements.size(), layers = layer + 1;
+  if (family.findField("layers")) {
+    FailureOr<SpecValue> count = field("layers", std::nullopt, decl->getLoc());
+    if (failed(count))
+      return failure();
+    if (count->is(SpecValue::Kind::Int))
+      layers = std::max(layers, count->dim.size);
+  } else if (size >= layers) {
+    return success();
+  }
+  if (size == layers)
+    return success();
+  InFlightDiagnostic diagnostic = error(decl->getLoc())
+                                  << "expected a list of '" << decl->name.name
+                                  << "' for " << layers
+                                  << " layers, got a list of " << size;
+  noteKeys(diagnostic, decl);
+  return diagnostic;
+}
+
+/// Points at the keys of the configuration that a field depends on.
+void Evaluator::noteKeys(InFlightDiagnostic &diagnostic,
+                         const spec::FieldDecl *decl) {
+  Reach mentioned(family);
+  mentioned.walkValue(decl);
+  for (const std::string &key : mentioned.getKeys())
+    noteKey(diagnostic, key);
+}
+
+void Evaluator::noteKey(InFlightDiagnostic &diagnostic,
+                        const std::string &key) {
+  if (!config || !config->json().contains(key))
+    return;
+  constexpr size_t most = 80;
+  std::string text = config->json()[key].dump();
+  if (text.size() > most) {
+    text.resize(most);
+    text += "…";
+  }
+  diagnostic.attachNote(config->locationOf(key))
+      << "'" << key << "' is " << text;
+}
+
 FailureOr<SpecValue>
 Evaluator::evalConfig(const spec::Expr *expr, Frame::Context context,
                       const std::map<std::string, SpecValue, std::less<>> &vars,
@@ -75,8 +123,10 @@ Evaluator::evalConfig(const spec::Expr *expr, Frame::Context context,
   frame.context = context;
   frame.vars = vars;
   std::optional<int64_t> savedLayer = std::exchange(currentLayer, layer);
+  int64_t savedSteps = std::exchange(steps, 0);
   FailureOr<SpecValue> value = eval(expr, frame);
   currentLayer = savedLayer;
+  steps = savedSteps;
   return value;
 }
 
@@ -137,6 +187,36 @@ FailureOr<std::string> Evaluator::address(const spec::Path *path, Frame &frame,
   return text.empty() ? prefix : prefix + "." + text;
 }
 
+/// Built-ins that make tensors, or weights, which a configuration has not.
+static bool takesTensors(StringRef name) {
+  return llvm::is_contained({"linear", "weight", "embed", "attend", "rope"},
+                            name);
+}
+
+static std::vector<std::string> builtinNames() {
+  return {"abs",    "apply",  "attend",     "axes",  "clamp",   "count",
+          "embed",  "exp",    "f32",        "floor", "gelu",    "int",
+          "join",   "linear", "log",        "max",   "mean",    "min",
+          "near",   "outer",  "relu",       "rope",  "round",   "rope_table",
+          "rsqrt",  "silu",   "round_up",   "sqrt",  "sigmoid", "softmax",
+          "spread", "sum",    "softplus",   "tanh",  "view",    "weight",
+          "record", "slice",  "yarn_mscale"};
+}
+
+static std::string unknownBlockHint(const Family &family, StringRef owner,
+                                    StringRef name) {
+  const SpecLibrary &library = family.getLibrary();
+  std::vector<std::string> known;
+  if (const spec::FamilyDecl *decl = library.findFamily(owner)) {
+    known = Family(library, decl).blockNames();
+    return SpecLibrary::hint(name, known);
+  }
+  if (owner == "std")
+    for (const spec::BlockDecl *block : library.getPreludeBlocks())
+      known.push_back(block->name.name.str());
+  return SpecLibrary::hint(name, known);
+}
+
 FailureOr<CallArgs> Evaluator::evalArgs(ArrayRef<spec::Arg> args,
                                         Frame &frame) {
   CallArgs result;
@@ -171,11 +251,17 @@ FailureOr<SpecValue> Evaluator::evalCall(const spec::CallExpr *call,
   } else if (auto *qualified = dyn_cast<spec::AttrExpr>(call->callee)) {
     auto *owner = dyn_cast<spec::NameExpr>(qualified->base);
     name = qualified->name.name.str();
-    if (owner)
-      found = family.findQualifiedBlock(owner->name, name);
+    if (!owner)
+      return error(loc)
+             << "expected the name of a block or built-in before '('";
+    found = family.findQualifiedBlock(owner->name, name);
     if (!found)
-      return error(loc) << "unknown block '" << (owner ? owner->name : "")
-                        << "." << name << "'";
+      return error(loc) << "unknown block '" << owner->name << "." << name
+                        << "'" << unknownBlockHint(family, owner->name, name);
+    if (frame.context != Frame::Context::Block)
+      return error(loc) << "expected a function of configuration values, got "
+                           "block '"
+                        << owner->name << "." << name << "'";
   } else {
     return error(loc) << "expected the name of a block or built-in before '('";
   }
@@ -188,11 +274,18 @@ FailureOr<SpecValue> Evaluator::evalCall(const spec::CallExpr *call,
     return callBlock(found, *args, prefix, loc);
   if (name == "rope_table")
     return buildRopeTable(*args, loc);
+  if (frame.context != Frame::Context::Block && takesTensors(name))
+    return error(loc) << "expected a function of configuration values, got '"
+                      << name << "'";
   if (std::optional<FailureOr<SpecValue>> result =
           callBuiltin(name, *args, prefix, loc))
     return *result;
+  std::vector<std::string> known = family.blockNames();
+  for (const spec::BlockDecl *block : family.getLibrary().getPreludeBlocks())
+    known.push_back(block->name.name.str());
+  llvm::append_range(known, builtinNames());
   return error(loc) << "unknown block or built-in '" << name << "'"
-                    << SpecLibrary::hint(name, family.blockNames());
+                    << SpecLibrary::hint(name, known);
 }
 
 FailureOr<SpecValue> Evaluator::callBlock(FoundBlock found,

@@ -46,6 +46,10 @@ LogicalResult Evaluator::checkRequirements() {
         count = field("layers", std::nullopt, requirement->getLoc());
       if (failed(count))
         return failure();
+      if (!count->is(SpecValue::Kind::Int) || count->dim.size > maxLayers)
+        return error(requirement->getLoc())
+               << "expected field 'layers' to be a number of at most "
+               << maxLayers << ", got " << count->describe();
       for (int64_t layer = 0; layer < count->dim.size; ++layer) {
         FailureOr<SpecValue> value =
             evalConfig(requirement->condition, Frame::Context::Config, {},
@@ -65,11 +69,8 @@ LogicalResult Evaluator::checkRequirements() {
             << "the configuration does not meet this requirement" << sides;
         if (perLayer)
           diagnostic << " for layer " << layer;
-        if (config)
-          for (const std::string &key : mentioned.getKeys())
-            if (config->json().contains(key))
-              diagnostic.attachNote(config->locationOf(key))
-                  << "'" << key << "' is " << config->json()[key].dump();
+        for (const std::string &key : mentioned.getKeys())
+          noteKey(diagnostic, key);
         break;
       }
     }

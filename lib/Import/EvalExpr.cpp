@@ -17,6 +17,10 @@ using llvm::isa;
 /// error.
 static constexpr int maxCallDepth = 512;
 
+/// Expressions that one entry, or one value of the configuration, may evaluate:
+/// far more than any family does.
+static constexpr int64_t maxSteps = 2000000;
+
 Evaluator::Evaluator(const Family &family, const Config *config,
                      const Record &record, WeightResolver *weights,
                      ModuleOp module, const ImportOptions &options)
@@ -33,6 +37,10 @@ FailureOr<SpecValue> Evaluator::eval(const spec::Expr *expr, Frame &frame) {
     return error(expr->getLoc())
            << "expected at most " << maxCallDepth
            << " levels of evaluation: does a block call itself?";
+  if (++steps > maxSteps)
+    return error(expr->getLoc())
+           << "expected at most " << maxSteps
+           << " steps of evaluation: do loops or blocks multiply?";
   ++depth;
   FailureOr<SpecValue> result = evalInner(expr, frame);
   --depth;
@@ -313,7 +321,8 @@ FailureOr<SpecValue> Evaluator::evalUnary(const spec::UnaryExpr *expr,
     return SpecValue::of(!value->boolean);
   }
   if (value->is(SpecValue::Kind::Int))
-    return SpecValue::of(-value->dim.size);
+    return scalarArithmetic(spec::BinaryOp::Sub, SpecValue::of(int64_t(0)),
+                            *value, expr->getLoc());
   if (value->is(SpecValue::Kind::Float))
     return SpecValue::of(-value->number);
   if (value->is(SpecValue::Kind::Tensor))
@@ -393,22 +402,27 @@ FailureOr<SpecValue> Evaluator::evalList(const spec::ListExpr *expr,
 }
 
 FailureOr<Shape> Evaluator::shapeOf(const SpecValue &value, Location loc) {
-  if (value.is(SpecValue::Kind::Int))
-    return Shape{value.dim};
-  if (!value.is(SpecValue::Kind::List))
+  if (!value.is(SpecValue::Kind::List) && !value.is(SpecValue::Kind::Int))
     return error(loc) << "expected axes such as [q_heads, head], got "
                       << value.describe();
   Shape shape;
-  for (const SpecValue &element : value.elements) {
+  for (const SpecValue &element : value.is(SpecValue::Kind::Int)
+                                      ? ArrayRef(value)
+                                      : ArrayRef(value.elements)) {
     if (!element.is(SpecValue::Kind::Int))
-      return error(loc) << "expected the size of an axis, got "
+      return error(loc) << "expected a whole number as the size of an axis, "
+                           "got "
                         << element.describe();
-    if (element.dim.size < 0 && !element.dim.isUnknown())
-      return error(loc) << "expected axis '" << element.dim.name
-                        << "' to have a size of at least 0, got "
-                        << element.dim.size;
-    shape.push_back(element.dim);
+    const Dim &dim = element.dim;
+    if (dim.size < 1 || dim.size > maxAxisSize)
+      return error(loc) << "expected axis '" << dim.name
+                        << "' to have a size from 1 to " << maxAxisSize
+                        << ", got " << dim.size;
+    shape.push_back(dim);
   }
+  if (numElements(shape) > maxElements)
+    return error(loc) << "expected at most " << maxElements
+                      << " elements in a tensor, got " << toString(shape);
   return shape;
 }
 

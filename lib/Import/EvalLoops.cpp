@@ -26,10 +26,10 @@ FailureOr<SpecValue> Evaluator::evalFor(const spec::ForExpr *expr,
   if (expr->names[0].name == "layer" &&
       frame.context == Frame::Context::Block) {
     if (expr->names.size() != 1 || !range->is(SpecValue::Kind::Int) ||
-        range->dim.size < 0)
+        range->dim.size < 1 || range->dim.size > maxLayers)
       return error(expr->getLoc())
-             << "expected 'for layer in' the number of layers, got "
-             << range->describe();
+             << "expected 'for layer in' a number of layers from 1 to "
+             << maxLayers << ", got " << range->describe();
     if (layerScope)
       return error(expr->getLoc())
              << "expected no loop over layers inside another";
@@ -51,13 +51,14 @@ FailureOr<SpecValue> Evaluator::evalUnrolled(const spec::ForExpr *expr,
                         : range.is(SpecValue::Kind::Int);
     if (!ends)
       return error(expr->getLoc())
-             << "expected a list, a number or a range, got "
-             << range.describe();
+             << "expected a list, a number or a range with an end, got "
+             << (isRange ? "a range without one" : range.describe());
     int64_t end = isRange ? range.elements[1].dim.size : range.dim.size;
     constexpr int64_t most = 4096;
-    if (end - begin > most)
+    int64_t length = 0;
+    if (llvm::SubOverflow(end, begin, length) || length > most)
       return error(expr->getLoc()) << "expected a loop of at most " << most
-                                   << " steps, got " << end - begin;
+                                   << " steps, got " << begin << " .. " << end;
     for (int64_t i = begin; i < end; ++i)
       items.push_back(SpecValue::of(i));
   }
@@ -147,6 +148,9 @@ Evaluator::buildLayerFunction(const spec::ForExpr *expr, Frame &frame,
     }
     if (failed(evalBody(expr->body, inner)))
       return failure();
+    if (inner.returned)
+      return error(expr->getLoc())
+             << "expected no 'return' inside a loop over layers";
     SmallVector<mlir::Value> results;
     for (const std::string &variable : carried) {
       const SpecValue &value = inner.vars[variable];
@@ -176,10 +180,16 @@ Evaluator::buildLayerFunction(const spec::ForExpr *expr, Frame &frame,
 FailureOr<SpecValue> Evaluator::evalLayers(const spec::ForExpr *expr,
                                            Frame &frame, int64_t count) {
   std::vector<std::string> carried;
-  for (const std::string &variable : Reach::assignedNames(expr->body))
-    if (auto it = frame.vars.find(variable);
-        it != frame.vars.end() && it->second.is(SpecValue::Kind::Tensor))
-      carried.push_back(variable);
+  for (const std::string &variable : Reach::assignedNames(expr->body)) {
+    auto it = frame.vars.find(variable);
+    if (it == frame.vars.end())
+      continue;
+    if (!it->second.is(SpecValue::Kind::Tensor))
+      return error(expr->getLoc())
+             << "expected only tensors to change from layer to layer, got '"
+             << variable << "', which is " << it->second.describe();
+    carried.push_back(variable);
+  }
   Reach reach(family);
   reach.walkBody(expr->body);
   std::vector<std::string> fields = reach.layerFields();

@@ -34,6 +34,9 @@ using mlir::Location;
 using mlir::LogicalResult;
 using mlir::success;
 
+/// Layers, and steps of a requirement about each layer.
+inline constexpr int64_t maxLayers = 4096;
+
 /// What names mean while one block, or one configuration field, is evaluated.
 struct Frame {
   enum class Context { Block, Config, Weights };
@@ -108,6 +111,9 @@ private:
                                           size_t count, Location loc);
   FailureOr<bool> condition(const spec::Expr *expr, Frame &frame);
   FailureOr<Shape> shapeOf(const SpecValue &value, Location loc);
+  /// Reports axes that no tensor may have: two of one name, a feature with the
+  /// name of the sequence, too many elements.
+  LogicalResult checkAxes(const Shape &axes, Location loc);
 
   // EvalEntry.cpp
   /// The two sides of a comparison that does not hold, for a message.
@@ -120,6 +126,12 @@ private:
   FailureOr<SpecValue> callBlock(FoundBlock found, const CallArgs &args,
                                  const std::string &prefix, Location loc);
   FailureOr<CallArgs> evalArgs(llvm::ArrayRef<spec::Arg> args, Frame &frame);
+  LogicalResult checkLayerList(const spec::FieldDecl *decl,
+                               const SpecValue &list, int64_t layer);
+  void noteKeys(mlir::InFlightDiagnostic &diagnostic,
+                const spec::FieldDecl *decl);
+  /// Points at a key of the configuration and says its value.
+  void noteKey(mlir::InFlightDiagnostic &diagnostic, const std::string &key);
   /// The address that a path after 'at' makes, below `prefix`.
   FailureOr<std::string> address(const spec::Path *path, Frame &frame,
                                  const std::string &prefix);
@@ -214,7 +226,8 @@ private:
   /// What record(…) made.
   std::vector<std::unique_ptr<const nlohmann::json>> madeRecords;
   std::optional<int64_t> currentLayer;
-  int depth = 0; ///< Nesting of evaluation, bounded.
+  int depth = 0;     ///< Nesting of evaluation, bounded.
+  int64_t steps = 0; ///< Expressions evaluated, bounded as well.
   std::string currentBlock;
 
   // The entry that is being built.

@@ -143,8 +143,7 @@ import::importFamily(SpecLibrary &library, const spec::FamilyDecl *decl,
     weights.inventTensors(rt::DType::F32);
   if (failed(buildModule(family, *model.config, weights, ImportOptions{*type},
                          model)) ||
-      failed(checkDuplicates(weights, published,
-                             model.config->locationOf(""))))
+      failed(checkDuplicates(weights, published, model.config->locationOf(""))))
     return failure();
   return model;
 }

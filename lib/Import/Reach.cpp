@@ -15,30 +15,43 @@ using namespace mlir;
 using llvm::cast;
 using llvm::dyn_cast;
 
-void Reach::walkField(StringRef name) {
+void Reach::addField(StringRef name) {
   const spec::FieldDecl *decl = family.findField(name);
   if (decl && fields.insert(name.str()).second)
-    walk(decl->value, /*inConfig=*/true, name);
+    pendingFields.push_back(decl);
 }
 
 void Reach::walkName(StringRef name, bool inConfig, StringRef ownField) {
   if (name != ownField && family.findField(name))
-    walkField(name);
+    addField(name);
   else if (inConfig)
     keys.insert(name.str());
   else if (name == "layer")
     layerNumber = true;
 }
 
-void Reach::walkBlock(const spec::BlockDecl *block) {
-  if (!block || !blocks.insert(block).second)
-    return;
-  for (const spec::Param &param : block->params)
-    if (param.defaultValue)
-      walk(param.defaultValue, /*inConfig=*/false, "");
-  if (block->at)
-    walk(block->at, /*inConfig=*/false);
-  walk(block->body, /*inConfig=*/false, "");
+void Reach::addBlock(const spec::BlockDecl *block) {
+  if (block && blocks.insert(block).second)
+    pendingBlocks.push_back(block);
+}
+
+void Reach::walkPending() {
+  while (!pendingFields.empty() || !pendingBlocks.empty()) {
+    if (!pendingFields.empty()) {
+      const spec::FieldDecl *field = pendingFields.back();
+      pendingFields.pop_back();
+      walk(field->value, /*inConfig=*/true, field->name.name);
+      continue;
+    }
+    const spec::BlockDecl *block = pendingBlocks.back();
+    pendingBlocks.pop_back();
+    for (const spec::Param &param : block->params)
+      if (param.defaultValue)
+        walk(param.defaultValue, /*inConfig=*/false, "");
+    if (block->at)
+      walk(block->at, /*inConfig=*/false);
+    walk(block->body, /*inConfig=*/false, "");
+  }
 }
 
 /// 'config.text_config' and 'rope_parameters.factor' are dotted keys.
@@ -66,7 +79,7 @@ void Reach::walkCall(const spec::CallExpr *call, bool inConfig,
                      StringRef ownField) {
   if (auto *name = dyn_cast<spec::NameExpr>(call->callee)) {
     if (!inConfig)
-      walkBlock(family.findBlock(name->name).decl);
+      addBlock(family.findBlock(name->name).decl);
     if (name->name == "rope_table")
       for (StringRef key :
            {"rope_parameters", "rope_theta", "rope_scaling",
@@ -74,7 +87,7 @@ void Reach::walkCall(const spec::CallExpr *call, bool inConfig,
         keys.insert(key.str());
   } else if (auto *qualified = dyn_cast<spec::AttrExpr>(call->callee)) {
     if (auto *owner = dyn_cast<spec::NameExpr>(qualified->base))
-      walkBlock(
+      addBlock(
           family.findQualifiedBlock(owner->name, qualified->name.name).decl);
   }
   walkArgs(call->args, inConfig, ownField);
@@ -229,24 +242,26 @@ void Reach::walkFamily() {
       });
   if (!hasEntry) // A family of names only, such as 'gguf'.
     for (const std::string &field : family.fieldNames())
-      walkField(field);
+      addField(field);
   for (const spec::FamilyDecl *decl : family.getChain())
     for (const spec::BlockDecl *block : decl->blocks)
       if (block->isEntry)
-        walkBlock(family.findBlock(block->name.name).decl);
+        addBlock(family.findBlock(block->name.name).decl);
   for (const spec::FamilyDecl *decl : family.getChain())
     if (decl->weights)
       walkItems(decl->weights->items);
+  walkPending();
   for (const spec::FamilyDecl *decl : family.getChain())
     if (decl->config)
       for (const spec::RequireDecl *requirement : decl->config->requirements)
         if (concerns(requirement))
           walk(requirement->condition, /*inConfig=*/true, "");
+  walkPending();
 }
 
 bool Reach::concerns(const spec::RequireDecl *requirement) const {
   Reach mentioned(family);
-  mentioned.walk(requirement->condition, /*inConfig=*/true, "");
+  mentioned.walkRequirement(requirement);
   bool anyField = false, anyReached = false;
   for (const std::string &field : mentioned.fields) {
     anyField = true;
@@ -274,6 +289,7 @@ static void collectAssigned(const spec::Body *body,
       for (const spec::LValue &target : assign->targets)
         if (!llvm::is_contained(names, target.name.name))
           names.push_back(target.name.name.str());
+      collectAssigned(assign->value, names);
     } else if (auto *expression = dyn_cast<spec::ExprStmt>(stmt)) {
       collectAssigned(expression->value, names);
     }

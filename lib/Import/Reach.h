@@ -28,10 +28,18 @@ public:
   /// Walks every entry, the weight equations and the requirements that hold for
   /// what was reached.
   void walkFamily();
-  void walkBody(const spec::Body *body) { walk(body, /*inConfig=*/false, ""); }
-  void walkField(llvm::StringRef name);
+  void walkBody(const spec::Body *body) {
+    walk(body, /*inConfig=*/false, "");
+    walkPending();
+  }
   void walkRequirement(const spec::RequireDecl *requirement) {
     walk(requirement->condition, /*inConfig=*/true, "");
+    walkPending();
+  }
+  /// The keys of the configuration that a field's value depends on.
+  void walkValue(const spec::FieldDecl *decl) {
+    addField(decl->name.name);
+    walkPending();
   }
 
   /// Per-layer fields mentioned, sorted.
@@ -58,7 +66,9 @@ private:
   void walkArgs(llvm::ArrayRef<spec::Arg> args, bool inConfig,
                 llvm::StringRef ownField);
   void walkName(llvm::StringRef name, bool inConfig, llvm::StringRef ownField);
-  void walkBlock(const spec::BlockDecl *block);
+  void addField(llvm::StringRef name);
+  void addBlock(const spec::BlockDecl *block);
+  void walkPending();
   void walkCall(const spec::CallExpr *call, bool inConfig,
                 llvm::StringRef ownField);
   void walkAttr(const spec::AttrExpr *attr, bool inConfig,
@@ -68,6 +78,9 @@ private:
   const Family &family;
   std::set<std::string> fields, keys;
   std::set<const spec::BlockDecl *> blocks;
+  /// Found, but not walked: a chain of calls may be longer than the stack.
+  std::vector<const spec::FieldDecl *> pendingFields;
+  std::vector<const spec::BlockDecl *> pendingBlocks;
   bool layerNumber = false;
 };
 

@@ -9,8 +9,11 @@
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <nlohmann/json.hpp>
+
+#include <limits>
 
 using namespace clade;
 using namespace clade::import;
@@ -21,7 +24,8 @@ int64_t import::numElements(llvm::ArrayRef<Dim> shape) {
   for (const Dim &dim : shape) {
     if (dim.isUnknown())
       return ShapedType::kDynamic;
-    product *= dim.size;
+    if (llvm::MulOverflow(product, dim.size, product))
+      product = std::numeric_limits<int64_t>::max();
   }
   return product;
 }
@@ -38,9 +42,10 @@ Dim import::sumOf(std::vector<std::vector<Dim>> parts) {
       "+");
   for (const std::vector<Dim> &part : parts) {
     int64_t size = numElements(part);
-    sum.size = ShapedType::isDynamic(size) || sum.isUnknown()
-                   ? ShapedType::kDynamic
-                   : sum.size + size;
+    if (ShapedType::isDynamic(size) || sum.isUnknown())
+      sum.size = ShapedType::kDynamic;
+    else if (llvm::AddOverflow(sum.size, size, sum.size))
+      sum.size = std::numeric_limits<int64_t>::max();
   }
   sum.parts = std::move(parts);
   return sum;

@@ -39,7 +39,13 @@ struct Dim {
 };
 using Shape = std::vector<Dim>;
 
-/// Product of the sizes; kDynamic if one is unknown.
+/// A tensor has at most this many elements, and an axis this size: then no
+/// computation with sizes overflows.
+inline constexpr int64_t maxElements = int64_t(1) << 48;
+inline constexpr int64_t maxAxisSize = (int64_t(1) << 31) - 1;
+
+/// Product of the sizes; kDynamic if one is unknown, the largest integer if it
+/// overflows.
 int64_t numElements(llvm::ArrayRef<Dim> shape);
 /// The sum of shapes as one axis, named after its parts.
 Dim sumOf(std::vector<std::vector<Dim>> parts);

@@ -149,10 +149,10 @@ static FailureOr<ImportedModel> importText(const ImportFlags &flags,
     image = readFile(context, flags.tensors);
   if (failed(configText) || failed(image))
     return failure();
-  auto config = Config::parse(
-      configText->empty() ? "{}" : *configText,
-      flags.config.empty() ? name : StringRef(flags.config),
-      library.getSourceMgr(), context);
+  auto config =
+      Config::parse(configText->empty() ? "{}" : *configText,
+                    flags.config.empty() ? name : StringRef(flags.config),
+                    library.getSourceMgr(), context);
   auto family = chosenFamily(library, flags.family, name);
   if (failed(config) || failed(family))
     return failure();
@@ -176,9 +176,8 @@ void import::registerImportTranslations() {
         const llvm::MemoryBuffer *buffer =
             sourceMgr->getMemoryBuffer(sourceMgr->getMainFileID());
         SpecLibrary library(context);
-        FailureOr<ImportedModel> model =
-            importText(flags, library, buffer->getBuffer(),
-                       buffer->getBufferIdentifier());
+        FailureOr<ImportedModel> model = importText(
+            flags, library, buffer->getBuffer(), buffer->getBufferIdentifier());
         if (failed(model))
           return failure();
         model->module->print(os);
