@@ -30,6 +30,12 @@ Type FamilyChecker::evalBinary(const spec::BinaryExpr *expr, Frame &frame) {
 
 Type FamilyChecker::logic(Op op, const Type &lhs, const Type &rhs,
                           Location loc) {
+  for (const Type *side : {&lhs, &rhs})
+    if (!side->mayBe(Type::Kind::Bool) && !side->mayBeTensor() &&
+        !side->is(Type::Kind::Mask))
+      return error(loc, "expected true or false on both sides of '" +
+                            spec::spelling(op) + "', got " + lhs.describe() +
+                            " and " + rhs.describe());
   if (lhs.isUnknown() || rhs.isUnknown())
     return Type::unknown();
   bool anyTensor = lhs.isTensor() || rhs.isTensor();
@@ -83,8 +89,15 @@ Type FamilyChecker::arithmetic(Op op, const Type &lhs, const Type &rhs,
   if (lhs.isTensor() || rhs.isTensor())
     return broadcast(lhs, rhs, /*outer=*/false, loc);
   bool isEquality = op == Op::Equal || op == Op::NotEqual;
-  if (lhs.isUnknown() || rhs.isUnknown())
+  if (lhs.isUnknown() || rhs.isUnknown()) {
+    for (const Type *side : {&lhs, &rhs})
+      if (!isEquality && !side->isUnknown() &&
+          !side->mayBe(Type::Kind::Number) &&
+          !(op == Op::Add && side->mayBe(Type::Kind::List)))
+        return error(loc,
+                     "expected a tensor or a number, got " + side->describe());
     return Type::unknown();
+  }
   if (isEquality) {
     std::optional<bool> equal = areEqual(lhs, rhs);
     return Type::boolean(equal ? std::optional(*equal == (op == Op::Equal))

@@ -35,6 +35,12 @@ FamilyChecker::evalArgs(ArrayRef<spec::Arg> args, Frame &frame) {
   return result;
 }
 
+/// Built-ins that make tensors, or weights, which a configuration has not.
+static bool takesTensors(StringRef name) {
+  return llvm::is_contained({"linear", "weight", "embed", "attend", "rope"},
+                            name);
+}
+
 Type FamilyChecker::evalCall(const spec::CallExpr *call, Frame &frame) {
   Location loc = call->getLoc();
   if (auto *callee = dyn_cast<spec::NameExpr>(call->callee)) {
@@ -47,6 +53,9 @@ Type FamilyChecker::evalCall(const spec::CallExpr *call, Frame &frame) {
     std::vector<CallArg> args = evalArgs(call->args, frame);
     if (found)
       return callBlock(found, args, frame, loc);
+    if (frame.context != Frame::Context::Block && takesTensors(name))
+      return error(loc, "expected a function of configuration values, got '" +
+                            name + "'");
     if (std::optional<Type> result = callBuiltin(name, args, loc))
       return *result;
     bool isVariable = frame.vars.count(name);
@@ -69,12 +78,20 @@ Type FamilyChecker::evalCall(const spec::CallExpr *call, Frame &frame) {
   StringRef ownerName = owner ? owner->name : "", name = qualified->name.name;
   if (const spec::PartDecl *part = findPart(family, ownerName))
     return callPart(part, qualified, args, frame, loc);
-  if (FoundBlock found = family.findQualifiedBlock(ownerName, name))
+  FoundBlock found = family.findQualifiedBlock(ownerName, name);
+  if (found && frame.context != Frame::Context::Block)
+    return error(loc, "expected a function of configuration values, got "
+                      "block '" +
+                          ownerName + "." + name + "'");
+  if (found)
     return callBlock(found, args, frame, loc);
   const SpecLibrary &library = session.getLibrary();
   std::vector<std::string> candidates;
   if (const spec::FamilyDecl *known = library.findFamily(ownerName))
     candidates = import::Family(library, known).blockNames();
+  if (ownerName == "std")
+    for (const spec::BlockDecl *block : library.getPreludeBlocks())
+      candidates.push_back(block->name.name.str());
   return nameError(loc,
                    "unknown block '" + ownerName + "." + name + "'" +
                        SpecLibrary::hint(name, candidates),

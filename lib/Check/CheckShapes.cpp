@@ -136,12 +136,19 @@ std::optional<Axes> FamilyChecker::shapeOf(const Type &type, Location loc) {
 }
 
 bool FamilyChecker::checkDistinct(ArrayRef<Axis> axes, Location loc) {
-  for (auto [place, axis] : llvm::enumerate(axes))
+  for (auto [place, axis] : llvm::enumerate(axes)) {
+    if (place > 0 && axis.name == "token") {
+      error(loc, "expected another name than 'token', the axis of the "
+                 "sequence, for an axis of " +
+                     toString(axes));
+      return false;
+    }
     if (findAxis(axes.drop_front(place + 1), axis.name)) {
       error(loc, "axis '" + axis.name + "' occurs twice in " + toString(axes) +
                      ": name one, as in [to = " + axis.name + "]");
       return false;
     }
+  }
   return true;
 }
 

@@ -186,15 +186,18 @@ Type FamilyChecker::callVariadic(StringRef name, ArrayRef<CallArg> args,
 Type FamilyChecker::joinTensors(ArrayRef<CallArg> args, Location loc) {
   bool known = true;
   for (const CallArg &arg : args) {
-    if (arg.name || !arg.type.mayBeTensor())
-      return error(loc, arg.name ? llvm::Twine("expected tensors to join")
-                                 : "expected tensors to join, got " +
-                                       arg.type.describe());
+    if (arg.name)
+      return error(loc,
+                   "expected tensors to join, got an argument with a name");
+    bool hasFeatures = !arg.type.axes || !featuresOf(*arg.type.axes).empty();
+    if (!arg.type.mayBeTensor() || !hasFeatures)
+      return error(loc, "expected tensors with features to join, got " +
+                            arg.type.describe());
     known &= arg.type.axes && !arg.type.axes->empty() &&
              !arg.type.axes->back().isSum();
   }
   if (args.empty())
-    return error(loc, "expected tensors to join");
+    return error(loc, "expected tensors to join, got nothing");
   if (!known)
     return Type::tensor();
   const Axes &first = *args[0].type.axes;

@@ -49,7 +49,8 @@ std::vector<Note> FamilyChecker::callNotes() const {
   constexpr size_t most = 4;
   std::vector<Note> notes;
   for (const Call &call : llvm::reverse(calls)) {
-    if (notes.size() == most)
+    bool isEntry = call.loc == call.block->getLoc();
+    if (notes.size() == most || isEntry)
       break;
     notes.push_back(
         {call.loc, ("in this call of '" + call.block->name.name + "'").str()});

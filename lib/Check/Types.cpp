@@ -168,7 +168,8 @@ std::string Type::describe() const {
   case Kind::Unknown:
     return "an unknown value";
   case Kind::Config:
-    return "a value of the configuration";
+    return axisName == AxisName::Known ? "the value of '" + axis.name + "'"
+                                       : "a value of the configuration";
   case Kind::None:
     return "none";
   case Kind::Bool:
