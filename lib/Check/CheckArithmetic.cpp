@@ -84,7 +84,7 @@ Type FamilyChecker::arithmetic(Op op, const Type &lhs, const Type &rhs,
   if (op == Op::In) {
     if (!rhs.mayBe(Type::Kind::List))
       return error(loc, "expected a list after 'in', got " + rhs.describe());
-    return Type::boolean();
+    return lhs.isConfigValue() ? Type::boolean() : Type::unknown();
   }
   if (lhs.isTensor() || rhs.isTensor())
     return broadcast(lhs, rhs, /*outer=*/false, loc);

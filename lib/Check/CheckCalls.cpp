@@ -257,7 +257,8 @@ Type FamilyChecker::runBlock(FoundBlock found, Frame &frame, Location loc,
 
   frame.family = found.family;
   frame.last = lastAxis(block, frame.vars);
-  calls.push_back({block, loc, callerText, found.family, branches});
+  calls.push_back({block, loc, callerText, branches});
+  StringRef savedText = std::exchange(text, found.family);
   for (const spec::Param &param : block->params)
     if (param.defaultValue && !frame.vars.count(param.name.name)) {
       // 'eps = eps': a default sees the parameters before it, and fields.
@@ -269,6 +270,7 @@ Type FamilyChecker::runBlock(FoundBlock found, Frame &frame, Location loc,
   Flow flow = evalBody(block->body, frame);
   Type result = returnedType(frame, flow);
   calls.pop_back();
+  text = savedText;
   results[key] = result;
   return result;
 }

@@ -11,11 +11,8 @@ using namespace clade;
 using namespace clade::check;
 
 Type FamilyChecker::eval(const spec::Expr *expr, Frame &frame) {
-  if (!session.enter())
-    return Type::unknown();
-  Type type = evalInner(expr, frame);
-  session.leave();
-  return type;
+  Session::Level level(session);
+  return level.isTooDeep() ? Type::unknown() : evalInner(expr, frame);
 }
 
 Type FamilyChecker::evalInner(const spec::Expr *expr, Frame &frame) {
@@ -73,12 +70,21 @@ Type FamilyChecker::evalInner(const spec::Expr *expr, Frame &frame) {
   return Type::unknown();
 }
 
+/// Whether a value cannot be that of a key that is absent, which goes through
+/// operators until a default takes it.
+static bool isNeverAbsent(const spec::Expr *expr) {
+  if (auto *paren = dyn_cast<spec::ParenExpr>(expr))
+    return isNeverAbsent(paren->inner);
+  return isa<spec::NameExpr, spec::NumberExpr, spec::StringExpr,
+             spec::DefaultExpr>(expr);
+}
+
 /// A key has the type of its default: 'head_dim ?? 128' is a number. With '?' a
 /// null stays, so that nothing is known.
 Type FamilyChecker::evalDefault(const spec::DefaultExpr *expr, Frame &frame) {
   Type value = eval(expr->value, frame);
   bool neverMissing = !value.isUnknown() && !value.is(Type::Kind::Config) &&
-                      !value.is(Type::Kind::None);
+                      !value.is(Type::Kind::None) && isNeverAbsent(expr->value);
   bool alwaysMissing = value.is(Type::Kind::None) && expr->alsoNull;
   dead += neverMissing;
   branches += !neverMissing && !alwaysMissing;
@@ -197,7 +203,7 @@ Type FamilyChecker::evalIndex(const spec::IndexExpr *expr, Frame &frame) {
   if (!base.hasLength || !indices[0].number)
     return base.element();
   double at = *indices[0].number;
-  if (at < 0 || at >= base.elements.size())
+  if (!(at >= 0 && at < base.elements.size()))
     return error(expr->getLoc(), "expected an index below " +
                                      llvm::Twine(base.elements.size()) +
                                      ", got " + indices[0].describe());

@@ -98,10 +98,30 @@ EntryType FamilyChecker::checkEntry(const spec::BlockDecl *entry) {
   return {entry->name.name.str(), text + " -> " + shortText(result)};
 }
 
+/// Whether the family is only a base of others, which may have the names that
+/// it lacks: it has no entry, and others derive from it.
+static bool isAbstract(const SpecLibrary &library,
+                       const spec::FamilyDecl *family) {
+  import::Family whole(library, family);
+  for (const spec::FamilyDecl *owner : whole.getChain())
+    if (llvm::any_of(owner->blocks, [](auto *block) { return block->isEntry; }))
+      return false;
+  return llvm::any_of(library.getFamilies(), [&](auto *other) {
+    return other->base && other->base->name == family->name.name;
+  });
+}
+
 /// Blocks that no entry reaches are run with arguments of which nothing is
-/// known.
+/// known; those of an abstract base in the families that derive from it.
 void FamilyChecker::checkUnreached() {
-  for (const spec::BlockDecl *block : decl->blocks) {
+  const SpecLibrary &library = session.getLibrary();
+  std::vector<std::pair<const spec::BlockDecl *, StringRef>> blocks;
+  for (const spec::FamilyDecl *owner : family.getChain())
+    if ((owner == decl) != isAbstract(library, owner))
+      for (const spec::BlockDecl *block : owner->blocks)
+        if (family.findBlock(block->name.name).decl == block)
+          blocks.emplace_back(block, owner->name.name);
+  for (auto [block, owner] : blocks) {
     if (reached.count(block))
       continue;
     Frame frame;
@@ -110,7 +130,7 @@ void FamilyChecker::checkUnreached() {
         frame.vars[param.name.name.str()] = Type::unknown();
     layers = Layers::Maybe;
     position = Type::unknown();
-    runBlock({block, decl->name.name}, frame, block->getLoc(), decl->name.name);
+    runBlock({block, owner}, frame, block->getLoc(), decl->name.name);
   }
 }
 

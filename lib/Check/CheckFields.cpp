@@ -46,15 +46,17 @@ Type FamilyChecker::evalField(const spec::FieldDecl *field) {
   Layers savedLayers =
       std::exchange(layers, field->index ? Layers::Yes : Layers::No);
   std::vector<Call> savedCalls = std::exchange(calls, {});
+  StringRef savedText = std::exchange(text, ownerOf(family, field));
   Frame frame;
   frame.context = Frame::Context::Config;
-  frame.family = ownerOf(family, field);
+  frame.family = text;
   frame.ownField = field->name.name.str();
   if (field->index)
     frame.vars[field->index->name.str()] = Type::ofNumber();
   Type type = eval(field->value, frame);
   layers = savedLayers;
   calls = std::move(savedCalls);
+  text = savedText;
   if (field->index && type.is(Type::Kind::List))
     type = type.element();
   bool mayBeSize = type.isUnknown() || type.is(Type::Kind::Number) ||

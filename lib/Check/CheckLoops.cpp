@@ -73,6 +73,7 @@ Type FamilyChecker::evalFor(const spec::ForExpr *expr, Frame &frame) {
       break;
     ++dead;
     after = turn(frame);
+    after.returns = frame.returns;
     --dead;
   }
   return Type::listOf(std::move(value));

@@ -43,8 +43,14 @@ Type FamilyChecker::evalName(const spec::NameExpr *expr, Frame &frame) {
     return field(name, expr->getLoc());
   if (!inBlock && name == "config")
     return Type::of(Type::Kind::Record);
-  if (std::optional<Type> type = wellKnown(name))
-    return *type;
+  std::optional<Type> known = wellKnown(name);
+  if (inBlock && known)
+    return *known;
+  // A key of this name would come first: only constants are certain.
+  if (!inBlock && known)
+    return known->is(Type::Kind::String) ? Type::config()
+           : known->is(Type::Kind::Mask) ? Type::unknown()
+                                         : *known;
   if (!inBlock)
     return Type::config();
   if (name == "token")

@@ -14,8 +14,9 @@ using namespace clade::check;
 
 /// The number as an axis that is named by its digits.
 static std::optional<Axis> axisOfDigits(const Type &type) {
-  if (!type.number || *type.number < 0 || *type.number >= 1e15 ||
-      *type.number != static_cast<int64_t>(*type.number))
+  bool isWhole = type.number && *type.number >= 0 && *type.number < 1e15 &&
+                 *type.number == std::trunc(*type.number);
+  if (!isWhole)
     return std::nullopt;
   return Axis{std::to_string(static_cast<int64_t>(*type.number)), {}};
 }
@@ -23,6 +24,9 @@ static std::optional<Axis> axisOfDigits(const Type &type) {
 /// An axis in a shape: a name for a bare name or number, a sum for '+', a
 /// product or quotient named after its parts.
 Type FamilyChecker::evalShapeElement(const spec::Expr *expr, Frame &frame) {
+  Session::Level level(session);
+  if (level.isTooDeep())
+    return Type::unknown();
   if (auto *paren = dyn_cast<spec::ParenExpr>(expr))
     return evalShapeElement(paren->inner, frame);
   auto *binary = dyn_cast<spec::BinaryExpr>(expr);

@@ -100,6 +100,9 @@ void FamilyChecker::merge(Frame &frame, const Frame &a, bool aEnds,
 
 FamilyChecker::Flow FamilyChecker::evalIf(const spec::IfExpr *expr,
                                           Frame &frame) {
+  Session::Level level(session);
+  if (level.isTooDeep())
+    return {Type::unknown(), false};
   std::optional<bool> truth = condition(expr->condition, frame).truth;
   Frame thenFrame = frame, elseFrame = frame;
   auto run = [&](const spec::Body *body, Frame &inner, bool isDead) {

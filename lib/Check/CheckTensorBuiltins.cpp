@@ -107,7 +107,7 @@ Type FamilyChecker::attend(const BuiltinArgs &args) {
   args.number("softcap");
   args.word("softmax", {"f32", "model"});
   for (StringRef parameter : {"sink", "bias"})
-    if (!args.get(parameter).is(Type::Kind::None))
+    if (!args.get(parameter).mayBe(Type::Kind::None))
       args.tensor(parameter);
   if (layers == Layers::No)
     args.error("expected 'attend' inside 'for layer in …'");

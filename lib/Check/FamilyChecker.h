@@ -227,8 +227,8 @@ private:
   struct Call {
     const spec::BlockDecl *block;
     Location loc;
-    StringRef callerText, calleeText; ///< Families whose text they are.
-    int branches;                     ///< Around the call.
+    StringRef callerText; ///< The family whose text makes the call.
+    int branches;         ///< Around the call.
   };
 
   Session &session;
@@ -241,6 +241,7 @@ private:
   std::map<std::string, Type> results; ///< Of blocks, by arguments.
   std::set<const spec::BlockDecl *> reached;
   std::vector<Call> calls;
+  StringRef text; ///< The family whose text is being run; empty: its own.
   Layers layers = Layers::No;
   std::optional<Type> position; ///< What an entry bound it to.
   int dead = 0;     ///< Branches around that no configuration takes.

@@ -55,8 +55,10 @@ std::vector<Note> FamilyChecker::callNotes() const {
     notes.push_back(
         {call.loc, ("in this call of '" + call.block->name.name + "'").str()});
     if (call.callerText == family.getName())
-      break;
+      return notes;
   }
+  notes.push_back(
+      {decl->name.loc, ("in family '" + decl->name.name + "'").str()});
   return notes;
 }
 
@@ -66,7 +68,7 @@ Type FamilyChecker::error(Location loc, const llvm::Twine &message,
     return Type::unknown();
   // Text of the family itself speaks for itself.
   std::vector<Note> all(notes);
-  if (!calls.empty() && calls.back().calleeText != family.getName())
+  if (!text.empty() && text != family.getName())
     llvm::append_range(all, callNotes());
   session.error(loc, message, all);
   return Type::unknown();

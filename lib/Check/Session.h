@@ -41,23 +41,31 @@ public:
   FamilyChecker &checkerFor(const spec::FamilyDecl *family);
   const import::SpecLibrary &getLibrary() const { return library; }
 
-  /// Enters one step of evaluation; false where a family is nested so deep, or
-  /// is so large, that the rest stays unchecked.
-  bool enter() {
-    if (depth >= maxDepth || steps == 0)
-      return false;
-    --steps;
-    ++depth;
-    return true;
-  }
-  void leave() { --depth; }
+  /// One step of evaluation. Where a family is nested so deep, or is so large,
+  /// that it is too deep, the rest stays unchecked.
+  class Level {
+  public:
+    explicit Level(Session &session) : session(session) {
+      ++session.depth;
+      session.steps -= session.steps > 0;
+    }
+    ~Level() { --session.depth; }
+    Level(const Level &) = delete;
+    Level &operator=(const Level &) = delete;
+    bool isTooDeep() const {
+      return session.depth > maxDepth || session.steps == 0;
+    }
+
+  private:
+    Session &session;
+  };
   /// Forgets the checkers of families, but not what was reported.
   void reset();
 
 private:
   static constexpr unsigned maxErrors = 20;
   static constexpr unsigned maxDepth = 512;
-  static constexpr unsigned maxSteps = 2000000;
+  static constexpr unsigned maxSteps = 500000;
 
   const import::SpecLibrary &library;
   std::map<const spec::FamilyDecl *, std::unique_ptr<FamilyChecker>> checkers;

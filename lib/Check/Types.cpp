@@ -116,20 +116,32 @@ Type Type::tensor(std::optional<Axes> axes) {
   type.axes = std::move(axes);
   return type;
 }
+/// Gives a list or a tuple its elements; false if it gets larger than any that
+/// is written by hand.
+static bool setElements(Type &type, std::vector<Type> elements) {
+  constexpr size_t mostTypes = 4096, deepest = 16;
+  for (const Type &element : elements) {
+    type.numTypes += element.numTypes;
+    type.depth = std::max(type.depth, element.depth + 1);
+  }
+  type.elements = std::move(elements);
+  return type.numTypes <= mostTypes && type.depth <= deepest;
+}
+
 Type Type::list(std::vector<Type> elements) {
   Type type = of(Kind::List);
-  type.elements = std::move(elements);
-  return type;
+  return setElements(type, std::move(elements)) ? type : listOf(unknown());
 }
 Type Type::listOf(Type element) {
-  Type type = list({std::move(element)});
+  Type type = of(Kind::List);
+  if (!setElements(type, {std::move(element)}))
+    return listOf(unknown());
   type.hasLength = false;
   return type;
 }
 Type Type::tuple(std::vector<Type> elements) {
   Type type = of(Kind::Tuple);
-  type.elements = std::move(elements);
-  return type;
+  return setElements(type, std::move(elements)) ? type : unknown();
 }
 
 bool Type::isConfigValue() const {
@@ -287,8 +299,10 @@ Type check::join(const Type &a, const Type &b) {
   if (result.is(Kind::Tuple)) {
     if (a.elements.size() != b.elements.size())
       return Type::unknown();
+    std::vector<Type> elements;
     for (auto [x, y] : llvm::zip_equal(a.elements, b.elements))
-      result.elements.push_back(join(x, y));
+      elements.push_back(join(x, y));
+    result = Type::tuple(std::move(elements));
   } else if (result.is(Kind::List)) {
     bool empty = a.elements.empty() || b.elements.empty();
     result = Type::listOf(empty ? (a.elements.empty() ? b : a).element()

@@ -85,6 +85,8 @@ struct Type {
   /// Tuple, and List if `hasLength`; otherwise a List has one, for all.
   std::vector<Type> elements;
   bool hasLength = true;
+  /// Types in it, and how deep they are nested: both bounded.
+  size_t numTypes = 1, depth = 1;
   const spec::PartDecl *part = nullptr;
 
   static Type unknown() { return {}; }
