@@ -50,7 +50,8 @@ FamilyChecker::Flow FamilyChecker::evalStmt(const spec::Stmt *stmt,
   if (auto *emit = dyn_cast<spec::EmitStmt>(stmt)) {
     Type value = eval(emit->value, frame);
     if (!frame.inScan)
-      error(stmt->getLoc(), "expected 'emit' only inside a scan");
+      return {error(stmt->getLoc(), "expected 'emit' only inside a scan"),
+              false};
     frame.emitted =
         frame.emitted ? check::join(*frame.emitted, value) : std::move(value);
     return {Type::none(), false};
