@@ -171,11 +171,8 @@ FailureOr<SpecValue> Evaluator::scalarArithmetic(spec::BinaryOp op,
     return SpecValue::of(a > b);
   case Op::LessEqual:
     return SpecValue::of(a <= b);
-  case Op::GreaterEqual:
+  default: // Op::GreaterEqual: all others are handled above.
     return SpecValue::of(a >= b);
-  default:
-    return error(loc) << "'" << spec::spelling(op) << "' does not take "
-                      << lhs.describe() << " and " << rhs.describe();
   }
 }
 

@@ -143,25 +143,32 @@ public:
   bool end_object() override { return true; }
   bool start_array(std::size_t) override { return true; }
   bool end_array() override { return true; }
-  bool parse_error(std::size_t position, const std::string &token,
+  bool parse_error(std::size_t position, const std::string &,
                    const nlohmann::detail::exception &) override {
     offset = position;
-    lastToken = token;
     return false;
   }
 
   size_t offset = 0; ///< Of the byte behind the last token.
-  std::string lastToken;
 };
 } // namespace clade::import
 
-/// The end of a token, without what a terminal should not see.
-static std::string shown(StringRef token) {
+/// The word or character of the text at `offset`, which moves to its beginning,
+/// without what a terminal should not see.
+static std::string shownAt(StringRef text, size_t &offset) {
   constexpr size_t most = 40;
-  std::string text = token.size() > most ? "…" : "";
-  for (char c : token.take_back(most))
-    text += llvm::isPrint(c) ? c : '?';
-  return text;
+  auto isWord = [](char c) {
+    return llvm::isAlnum(c) || StringRef("+-._").contains(c);
+  };
+  size_t end = offset;
+  while (end < text.size() && isWord(text[end]))
+    ++end;
+  while (offset > 0 && end > offset && isWord(text[offset - 1]))
+    --offset;
+  if (end == offset)
+    return std::string(1, llvm::isPrint(text[offset]) ? text[offset] : '?');
+  StringRef word = text.slice(offset, end);
+  return word.take_front(most).str() + (word.size() > most ? "…" : "");
 }
 
 static Location locationAt(MLIRContext *context, StringRef name, StringRef text,
@@ -183,13 +190,12 @@ FailureOr<std::unique_ptr<Config>> Config::parse(StringRef text, StringRef name,
                                llvm::SMLoc());
   SyntaxErrors sax;
   if (!json::sax_parse(text.begin(), text.end(), &sax)) {
-    size_t offset = std::min(sax.offset > 0 ? sax.offset - 1 : 0, text.size());
-    InFlightDiagnostic diagnostic =
-        emitError(locationAt(context, name, text, offset))
-        << "expected valid JSON, got ";
-    if (offset == text.size())
-      return diagnostic << "the end of the text";
-    return diagnostic << "'" << shown(sax.lastToken) << "'";
+    size_t end = text.rtrim().size(),
+           offset = std::min(sax.offset > 0 ? sax.offset - 1 : 0, end);
+    std::string got = offset == end ? "the end of the text"
+                                    : "'" + shownAt(text, offset) + "'";
+    return emitError(locationAt(context, name, text, offset))
+           << "expected valid JSON, got " << got;
   }
   // Bounds the nesting before anything recurses over the values.
   KeyScanner scanner(*config, text);

@@ -21,7 +21,9 @@ FailureOr<SpecValue> Evaluator::field(StringRef name,
                                       Location use, bool mayBeAbsent) {
   const spec::FieldDecl *decl = family.findField(name);
   if (!decl)
-    return error(use) << "unknown field '" << name << "'"
+    return error(use) << "expected a field '" << name
+                      << "' in the configuration of family '"
+                      << family.getName() << "'"
                       << SpecLibrary::hint(name, family.fieldNames());
   if (decl->index && !layer)
     return error(use)

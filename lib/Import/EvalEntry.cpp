@@ -66,9 +66,10 @@ LogicalResult Evaluator::checkRequirements() {
             perLayer ? std::optional<int64_t>(layer) : std::nullopt);
         InFlightDiagnostic diagnostic =
             error(requirement->getLoc())
-            << "the configuration does not meet this requirement" << sides;
+            << "the configuration does not meet this requirement";
         if (perLayer)
           diagnostic << " for layer " << layer;
+        diagnostic << sides;
         for (const std::string &key : mentioned.getKeys())
           noteKey(diagnostic, key);
         break;

@@ -7,6 +7,8 @@
 
 #include "lib/Import/Evaluator.h"
 
+#include "llvm/ADT/StringExtras.h"
+
 using namespace clade;
 using namespace clade::import;
 using namespace mlir;
@@ -196,6 +198,20 @@ SpecValue Evaluator::evalKey(StringRef name) {
   return toValue((*record.object)[name.str()], record.path + name.str());
 }
 
+/// 'text.rope.factor' as it is written; only the end if other expressions are
+/// in front.
+static std::string dottedName(const spec::AttrExpr *expr) {
+  std::string text = expr->name.name.str();
+  const spec::Expr *base = expr->base;
+  while (auto *attr = dyn_cast<spec::AttrExpr>(base)) {
+    text = attr->name.name.str() + "." + text;
+    base = attr->base;
+  }
+  if (auto *name = dyn_cast<spec::NameExpr>(base))
+    text = name->name.str() + "." + text;
+  return text;
+}
+
 FailureOr<SpecValue> Evaluator::evalAttr(const spec::AttrExpr *expr,
                                          Frame &frame) {
   FailureOr<SpecValue> base = [&]() -> FailureOr<SpecValue> {
@@ -211,7 +227,7 @@ FailureOr<SpecValue> Evaluator::evalAttr(const spec::AttrExpr *expr,
   case SpecValue::Kind::Absent:
     return SpecValue::absent(base->text + "." + name.str());
   case SpecValue::Kind::None:
-    return SpecValue::absent(name.str());
+    return SpecValue::absent(dottedName(expr));
   case SpecValue::Kind::Record: {
     const Record &object = base->record;
     if (!object.object->contains(name.str()))
@@ -261,7 +277,13 @@ FailureOr<SpecValue> Evaluator::evalIndex(const spec::IndexExpr *expr,
   if (failed(index))
     return failure();
   if (base->is(SpecValue::Kind::Absent) || base->is(SpecValue::Kind::None))
-    return base->is(SpecValue::Kind::Absent) ? *base : SpecValue::absent("[]");
+    return base->is(SpecValue::Kind::Absent)
+               ? *base
+               : SpecValue::absent((name ? name->name.str() : "") + "[" +
+                                   (index->is(SpecValue::Kind::Int)
+                                        ? std::to_string(index->dim.size)
+                                        : index->text) +
+                                   "]");
   if (base->is(SpecValue::Kind::Record) && index->is(SpecValue::Kind::String)) {
     const Record &object = base->record;
     if (!object.object->contains(index->text))
@@ -367,11 +389,13 @@ FailureOr<SpecValue> Evaluator::evalShapeElement(const spec::Expr *expr,
     return result;
   }
   FailureOr<SpecValue> value = eval(expr, frame);
-  if (failed(value) || !value->is(SpecValue::Kind::Int) ||
-      !value->dim.name.empty() || value->dim.isSum())
+  if (failed(value) || !value->dim.name.empty() || value->dim.isSum())
     return value;
-  auto *name = dyn_cast<spec::NameExpr>(expr);
-  value->dim.name = name ? name->name.str() : std::to_string(value->dim.size);
+  // What is no size has a name too, for messages about it.
+  if (auto *name = dyn_cast<spec::NameExpr>(expr))
+    value->dim.name = name->name.str();
+  else if (value->is(SpecValue::Kind::Int))
+    value->dim.name = std::to_string(value->dim.size);
   return value;
 }
 
@@ -409,15 +433,21 @@ FailureOr<Shape> Evaluator::shapeOf(const SpecValue &value, Location loc) {
   for (const SpecValue &element : value.is(SpecValue::Kind::Int)
                                       ? ArrayRef(value)
                                       : ArrayRef(value.elements)) {
-    if (!element.is(SpecValue::Kind::Int))
-      return error(loc) << "expected a whole number as the size of an axis, "
-                           "got "
-                        << element.describe();
     const Dim &dim = element.dim;
-    if (dim.size < 1 || dim.size > maxAxisSize)
-      return error(loc) << "expected axis '" << dim.name
-                        << "' to have a size from 1 to " << maxAxisSize
-                        << ", got " << dim.size;
+    if (dim.name.empty())
+      return error(loc)
+             << "expected an axis with a name, such as [to = 8], got "
+             << element.describe();
+    if (!element.is(SpecValue::Kind::Int) || dim.size < 1 ||
+        dim.size > maxAxisSize) {
+      InFlightDiagnostic diagnostic =
+          error(loc) << "expected a whole number from 1 to " << maxAxisSize
+                     << " as the size of axis '" << dim.name << "', got "
+                     << element.describe();
+      if (const spec::FieldDecl *decl = family.findField(dim.name))
+        noteKeys(diagnostic, decl);
+      return diagnostic;
+    }
     shape.push_back(dim);
   }
   if (numElements(shape) > maxElements)
@@ -461,16 +491,13 @@ FailureOr<SpecValue> Evaluator::evalMatch(const spec::MatchExpr *expr,
     if (pattern->equals(*subject))
       return eval(matchCase.value, frame);
     patterns.push_back(pattern->is(SpecValue::Kind::String)
-                           ? pattern->text
+                           ? "'" + pattern->text + "'"
                            : pattern->describe());
   }
   InFlightDiagnostic diagnostic = error(expr->getLoc())
                                   << "expected one of the cases (";
-  llvm::interleave(
-      patterns,
-      [&](const std::string &pattern) { diagnostic << "'" << pattern << "'"; },
-      [&] { diagnostic << ", "; });
-  return diagnostic << "), got " << subject->describe();
+  return diagnostic << llvm::join(patterns, ", ") << "), got "
+                    << subject->describe();
 }
 
 FailureOr<SpecValue> Evaluator::evalAs(const spec::AsExpr *expr, Frame &frame) {
