@@ -129,9 +129,13 @@ Evaluator::callConfigBuiltin(StringRef name, const CallArgs &args,
       return error(loc) << "expected arguments with names, such as 'record("
                            "factor: 2)'";
     auto object = std::make_unique<nlohmann::json>(nlohmann::json::object());
-    for (const auto &[key, value] : args.named)
-      if (std::optional<nlohmann::json> converted = toJson(value))
+    for (const auto &[key, value] : args.named) {
+      std::optional<nlohmann::json> converted = toJson(value);
+      if (object->contains(key))
+        return error(loc) << "argument '" << key << "' is given twice";
+      if (converted)
         (*object)[key] = std::move(*converted);
+    }
     madeRecords.push_back(std::move(object));
     return SpecValue::of(Record{madeRecords.back().get(), "record."});
   }
@@ -436,9 +440,9 @@ Evaluator::callShape(StringRef name, const CallArgs &args, Location loc) {
         agrees = input.axes[i].name == axes[i].name &&
                  input.axes[i].size == axes[i].size;
       if (!agrees)
-        return error(loc)
-               << "expected tensors that agree in all axes but the last, got "
-               << toString(inputs[0].axes) << " and " << toString(input.axes);
+        return error(loc) << "expected tensors of one type that agree in all "
+                             "axes but the last, got "
+                          << inputs[0].getType() << " and " << input.getType();
     }
     return SpecValue::of(
         tensor(JoinOp::create(builder, named(loc), type, values), axes));

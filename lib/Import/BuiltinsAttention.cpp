@@ -10,6 +10,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cmath>
+#include <limits>
+
 using namespace clade;
 using namespace clade::import;
 using namespace mlir;
@@ -20,29 +23,71 @@ using nlohmann::json;
 //===----------------------------------------------------------------------===//
 
 /// The keys of a configuration that say how rotary embedding is scaled: the
-/// record rope_parameters, or rope_scaling with rope_theta beside it.
-static void readConfiguredRope(const Record &config, RopeTable &table) {
-  auto object = [&](const char *key) -> const json * {
+/// record rope_parameters, or rope_scaling with rope_theta beside it. Nothing
+/// if there is no record; the key of one that is no object if so.
+static std::optional<std::string> readConfiguredRope(const Record &config,
+                                                     RopeTable &table) {
+  auto find = [&](const char *key) -> const json * {
     auto it = config.object->find(key);
-    return it != config.object->end() && it->is_object() ? &*it : nullptr;
+    return it != config.object->end() && !it->is_null() ? &*it : nullptr;
   };
   json merged = json::object();
-  for (const char *key : {"rope_theta", "partial_rotary_factor"})
-    if (auto it = config.object->find(key);
-        it != config.object->end() && !it->is_null())
-      merged[key] = *it;
+  auto takeBeside = [&](const char *key) {
+    if (const json *value = find(key)) {
+      merged[key] = *value;
+      table.otherPaths[key] = config.path + key;
+    }
+  };
+  takeBeside("rope_theta");
+  takeBeside("partial_rotary_factor");
   const char *key =
-      object("rope_parameters") ? "rope_parameters" : "rope_scaling";
-  if (const json *record = object(key)) {
+      find("rope_parameters") ? "rope_parameters" : "rope_scaling";
+  const json *record = find(key);
+  if (record && !record->is_object())
+    return config.path + key;
+  if (record) {
     // Some configurations keep the original length beside the record.
-    const char *original = "original_max_position_embeddings";
-    if (auto it = config.object->find(original);
-        it != config.object->end() && !it->is_null())
-      merged[original] = *it;
-    merged.update(*record);
+    takeBeside("original_max_position_embeddings");
+    for (const auto &[own, value] : record->items()) {
+      merged[own] = value;
+      table.otherPaths.erase(own);
+    }
   }
   table.record = std::make_shared<const json>(std::move(merged));
   table.recordPath = config.path + key + ".";
+  return std::nullopt;
+}
+
+/// The type of scaling, by its new or old key.
+static FailureOr<std::string>
+scalingKind(const RopeTable &table,
+            llvm::function_ref<Location(StringRef)> locationOf) {
+  for (const char *key : {"rope_type", "type"}) {
+    auto it = table.record->find(key);
+    if (it == table.record->end() || it->is_null())
+      continue;
+    if (it->is_string())
+      return it->get<std::string>();
+    return emitError(locationOf(table.pathOf(key)))
+           << "expected the name of a rotary scaling as '" << table.pathOf(key)
+           << "', got " << it->dump();
+  }
+  return std::string("default");
+}
+
+/// A number of the record that is above 0 and that f32 can hold.
+static FailureOr<std::optional<double>>
+recordNumber(const RopeTable &table, const char *key,
+             llvm::function_ref<Location(StringRef)> locationOf) {
+  auto it = table.record->find(key);
+  if (it == table.record->end() || it->is_null())
+    return std::optional<double>();
+  if (it->is_number() && it->get<double>() > 0 &&
+      it->get<double>() <= std::numeric_limits<float>::max())
+    return std::optional(it->get<double>());
+  return emitError(locationOf(table.pathOf(key)))
+         << "expected a number above 0 as '" << table.pathOf(key) << "', got "
+         << it->dump();
 }
 
 FailureOr<SpecValue> Evaluator::buildRopeTable(const CallArgs &args,
@@ -55,8 +100,11 @@ FailureOr<SpecValue> Evaluator::buildRopeTable(const CallArgs &args,
     return failure();
   RopeTable table;
   const SpecValue *given = reader.get("record");
+  auto locationOf = [&](StringRef key) { return locationOfKey(key, loc); };
   if (!given) {
-    readConfiguredRope(record, table);
+    if (std::optional<std::string> key = readConfiguredRope(record, table))
+      return error(locationOf(*key))
+             << "expected an object as '" << *key << "'";
   } else if (given->is(SpecValue::Kind::Record)) {
     table.record = std::make_shared<const json>(*given->record.object);
     table.recordPath = given->record.path;
@@ -70,19 +118,6 @@ FailureOr<SpecValue> Evaluator::buildRopeTable(const CallArgs &args,
   if (reader.get("sections") || reader.get("weave"))
     return error(loc)
            << "rotary tables of several axes have no compiled form yet";
-  auto text = [&](const char *key) -> std::optional<std::string> {
-    auto it = table.record->find(key);
-    return it != table.record->end() && it->is_string()
-               ? std::optional(it->get<std::string>())
-               : std::nullopt;
-  };
-  auto number = [&](const char *key) -> std::optional<double> {
-    auto it = table.record->find(key);
-    return it != table.record->end() && it->is_number()
-               ? std::optional(it->get<double>())
-               : std::nullopt;
-  };
-  table.kind = text("rope_type").value_or(text("type").value_or("default"));
   FailureOr<std::optional<double>> theta = reader.number("theta"),
                                    fraction = reader.number("fraction"),
                                    size = reader.number("size");
@@ -92,12 +127,37 @@ FailureOr<SpecValue> Evaluator::buildRopeTable(const CallArgs &args,
                              reader.word("table", "model", {"model", "f32"}),
                          compute =
                              reader.word("compute", "model", {"model", "f32"});
+  FailureOr<std::string> kind = scalingKind(table, locationOf);
+  FailureOr<std::optional<double>> ownTheta = recordNumber(table, "rope_theta",
+                                                           locationOf),
+                                   ownFraction = recordNumber(
+                                       table, "partial_rotary_factor",
+                                       locationOf);
   if (failed(theta) || failed(fraction) || failed(size) || failed(pairs) ||
-      failed(tableType) || failed(compute))
+      failed(tableType) || failed(compute) || failed(kind) ||
+      failed(ownTheta) || failed(ownFraction))
     return failure();
-  table.theta = number("rope_theta").value_or(theta->value_or(10000));
-  table.fraction =
-      number("partial_rotary_factor").value_or(fraction->value_or(1));
+  table.kind = *kind;
+  table.theta = ownTheta->value_or(theta->value_or(10000));
+  table.fraction = ownFraction->value_or(fraction->value_or(1));
+  if (!(table.theta > 0 && table.theta <= std::numeric_limits<float>::max()))
+    return error(loc) << "expected a number above 0 as 'theta' of "
+                         "'rope_table', got "
+                      << reader.get("theta")->describe();
+  if (!(table.fraction > 0 && table.fraction <= 1)) {
+    std::string key = table.pathOf("partial_rotary_factor");
+    if (*ownFraction)
+      return error(locationOf(key)) << "expected a part of at most 1 as '"
+                                    << key << "', got " << table.fraction;
+    return error(loc) << "expected a part from 0 to 1 as 'fraction' of "
+                         "'rope_table', got "
+                      << reader.get("fraction")->describe();
+  }
+  if (*size &&
+      !(**size >= 1 && **size <= maxAxisSize && **size == std::floor(**size)))
+    return error(loc) << "expected a whole number from 1 to " << maxAxisSize
+                      << " as 'size' of 'rope_table', got "
+                      << reader.get("size")->describe();
   if (*size)
     table.size = static_cast<int64_t>(**size);
   table.adjacentPairs = *pairs == "adjacent";
@@ -112,9 +172,6 @@ FailureOr<SpecValue> Evaluator::buildRopeTable(const CallArgs &args,
       for (const spec::IgnoreDecl *ignore : decl->config->ignores)
         for (const spec::IgnoredKey &key : ignore->keys)
           ignored.push_back(key.name.str());
-  auto locationOf = [&](StringRef key) {
-    return config ? config->locationOf(key) : loc;
-  };
   if (failed(checkRopeRecord(table, ignored, locationOf)))
     return failure();
   SpecValue value = SpecValue::none();
@@ -129,7 +186,9 @@ Evaluator::rotaryTable(const RopeTable &table, int64_t headSize, Location loc) {
   auto it = rotaryTables.find(key);
   if (it == rotaryTables.end()) {
     FailureOr<RotaryFrequencies> computed =
-        rotaryFrequencies(table, headSize, loc);
+        rotaryFrequencies(table, headSize, loc, [&](StringRef key) {
+          return locationOfKey(key, loc);
+        });
     if (failed(computed))
       return failure();
     // The table is made once a step, before the layers.

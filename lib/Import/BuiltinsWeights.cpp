@@ -97,6 +97,11 @@ FailureOr<TensorValue> Evaluator::param(const std::string &logical,
                          "path after this call";
   Shape axes = withoutOnes(outer);
   llvm::append_range(axes, inner);
+  for (const Dim &dim : axes)
+    if (dim.name == tokenAxis || dim.name == selectedAxis)
+      return error(loc) << "expected another name than '" << dim.name
+                        << "', the axis of the sequence, for an axis of a "
+                           "weight";
   if (failed(checkAxes(axes, loc)))
     return failure();
   SmallVector<int64_t> expected{numElements(outer)};
@@ -150,6 +155,9 @@ FailureOr<SpecValue> Evaluator::buildLinear(const CallArgs &args,
                         << toString(x->axes) << " has no compiled form yet";
   }
   Type type = x->getType().getElementType();
+  if (type.isInteger())
+    return error(loc) << "expected features for 'linear', got the integers of "
+                      << toString(x->axes);
   FailureOr<TensorValue> weight =
       param(prefix + ".weight", *shape, x->features(), type, loc);
   if (failed(weight))

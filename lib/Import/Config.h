@@ -34,6 +34,9 @@ public:
   Record record() const { return {&root, ""}; }
   /// Where the key of a dotted path stands; the whole object if unknown.
   mlir::Location locationOf(llvm::StringRef dottedKey) const;
+  bool hasKey(llvm::StringRef dottedKey) const {
+    return places.contains(dottedKey);
+  }
   llvm::StringRef getName() const { return name; }
 
 private:

@@ -103,6 +103,15 @@ void Evaluator::noteKeys(InFlightDiagnostic &diagnostic,
     noteKey(diagnostic, key);
 }
 
+Location Evaluator::locationOfKey(StringRef dottedKey,
+                                  Location otherwise) const {
+  for (StringRef key = dottedKey; config && !key.empty();
+       key = key.contains('.') ? key.rsplit('.').first : StringRef())
+    if (config->hasKey(key))
+      return config->locationOf(key);
+  return otherwise;
+}
+
 void Evaluator::noteKey(InFlightDiagnostic &diagnostic,
                         const std::string &key) {
   if (!config || !config->json().contains(key))

@@ -25,8 +25,12 @@ FailureOr<SpecValue> Evaluator::evalFor(const spec::ForExpr *expr,
     return failure();
   if (expr->names[0].name == "layer" &&
       frame.context == Frame::Context::Block) {
-    if (expr->names.size() != 1 || !range->is(SpecValue::Kind::Int) ||
-        range->dim.size < 1 || range->dim.size > maxLayers)
+    if (expr->names.size() != 1)
+      return error(expr->getLoc())
+             << "expected one name in a loop over layers, got "
+             << expr->names.size();
+    if (!range->is(SpecValue::Kind::Int) || range->dim.size < 1 ||
+        range->dim.size > maxLayers)
       return error(expr->getLoc())
              << "expected 'for layer in' a number of layers from 1 to "
              << maxLayers << ", got " << range->describe();
@@ -114,6 +118,15 @@ mlir::Value Evaluator::localize(mlir::Value value) {
   return layerScope->block->getArgument(layerScope->numCarried + place);
 }
 
+/// As `describe`, with the element type of a tensor.
+static std::string describeType(const SpecValue &value) {
+  if (!value.is(SpecValue::Kind::Tensor))
+    return value.describe();
+  std::string text;
+  llvm::raw_string_ostream(text) << value.tensor.value.getType();
+  return text;
+}
+
 FailureOr<Evaluator::LayerFunction>
 Evaluator::buildLayerFunction(const spec::ForExpr *expr, Frame &frame,
                               ArrayRef<std::string> carried, int64_t layer,
@@ -159,9 +172,9 @@ Evaluator::buildLayerFunction(const spec::ForExpr *expr, Frame &frame,
               frame.vars[variable].tensor.value.getType())
         return error(expr->getLoc())
                << "expected '" << variable
-               << "' to keep its axes from layer to layer, got "
-               << frame.vars[variable].describe() << " before and "
-               << value.describe() << " after layer " << layer;
+               << "' to keep its axes and type from layer to layer, got "
+               << describeType(frame.vars[variable]) << " before and "
+               << describeType(value) << " after layer " << layer;
       results.push_back(localize(value.tensor.value));
     }
     func::ReturnOp::create(builder, expr->getLoc(), results);

@@ -130,6 +130,9 @@ private:
                                const SpecValue &list, int64_t layer);
   void noteKeys(mlir::InFlightDiagnostic &diagnostic,
                 const spec::FieldDecl *decl);
+  /// Where a key of the configuration stands, or else the object it would be
+  /// in; `otherwise` for what is not of the configuration.
+  Location locationOfKey(llvm::StringRef dottedKey, Location otherwise) const;
   /// Points at a key of the configuration and says its value.
   void noteKey(mlir::InFlightDiagnostic &diagnostic, const std::string &key);
   /// The address that a path after 'at' makes, below `prefix`.

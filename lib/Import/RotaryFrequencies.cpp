@@ -21,6 +21,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cmath>
+#include <limits>
 
 using namespace clade;
 using namespace clade::import;
@@ -33,37 +34,55 @@ constexpr double pi = 3.14159265358979323846;
 /// Reads numbers of the record; remembers the first that is wrong.
 class RecordReader {
 public:
-  RecordReader(const RopeTable &table, Location loc) : table(table), loc(loc) {}
+  RecordReader(const RopeTable &table,
+               llvm::function_ref<Location(StringRef)> locationOf)
+      : table(table), locationOf(locationOf) {}
 
+  /// A number above 0 that f32 can hold.
   std::optional<double> optional(StringRef key) {
-    auto it = table.record->find(key.str());
-    if (it == table.record->end() || it->is_null())
-      return std::nullopt;
-    if (it->is_number())
-      return it->get<double>();
-    fail(key, "a number");
-    return std::nullopt;
+    return read(key, "a number above 0",
+                [](double value) { return value > 0; });
+  }
+  /// The same, where 0 stands for the default.
+  double orElse(StringRef key, double byDefault) {
+    double value = read(key, "a number of at least 0", [](double value) {
+                     return value >= 0;
+                   }).value_or(0);
+    return value == 0 ? byDefault : value;
   }
   double required(StringRef key) {
     std::optional<double> value = optional(key);
     if (!value)
-      fail(key, "a number");
+      fail(key, "a number above 0");
     return value.value_or(1);
   }
+  /// A number above that of `lowKey`.
+  double requiredAbove(StringRef key, StringRef lowKey, double low) {
+    double value = required(key);
+    if (!(value > low))
+      fail(key, "a number above '" + table.pathOf(lowKey) + "'");
+    return value;
+  }
   /// original_max_position_embeddings, or else the configuration's maximum.
-  double originalLength() {
-    double value = optional("original_max_position_embeddings")
-                       .value_or(table.maxPositions);
-    if (!(value >= 1))
-      fail("original_max_position_embeddings", "a length of at least 1");
-    return std::max(value, 1.0);
+  double originalLength(double least = 1) {
+    StringRef key = "original_max_position_embeddings";
+    std::string expected =
+        ("a length of at least " + llvm::Twine(static_cast<int>(least))).str();
+    std::optional<double> own = read(key, expected, [&](double value) {
+      return value >= least && value <= maxAxisSize;
+    });
+    double value = own.value_or(table.maxPositions);
+    if (!(value >= least))
+      fail(key, expected);
+    return std::max(value, least);
   }
   std::vector<float> list(StringRef key, int64_t size) {
     auto it = table.record->find(key.str());
     std::vector<float> values;
     if (it != table.record->end() && it->is_array())
       for (const json &element : *it)
-        if (element.is_number() && element.get<double>() > 0)
+        if (element.is_number() && element.get<double>() > 0 &&
+            element.get<double>() <= std::numeric_limits<float>::max())
           values.push_back(element.get<double>());
     if (static_cast<int64_t>(values.size()) != size)
       fail(key, ("a list of " + llvm::Twine(size) + " numbers above 0").str());
@@ -72,21 +91,41 @@ public:
   }
   bool flag(StringRef key, bool byDefault) {
     auto it = table.record->find(key.str());
-    return it != table.record->end() && it->is_boolean() ? it->get<bool>()
-                                                         : byDefault;
+    if (it == table.record->end() || it->is_null())
+      return byDefault;
+    if (!it->is_boolean())
+      fail(key, "true or false");
+    return it->is_boolean() ? it->get<bool>() : byDefault;
   }
   LogicalResult status() const { return success(ok); }
 
 private:
+  std::optional<double> read(StringRef key, const std::string &expected,
+                             llvm::function_ref<bool(double)> isGood) {
+    auto it = table.record->find(key.str());
+    if (it == table.record->end() || it->is_null())
+      return std::nullopt;
+    if (it->is_number() && isGood(it->get<double>()) &&
+        it->get<double>() <= std::numeric_limits<float>::max())
+      return it->get<double>();
+    fail(key, expected);
+    return std::nullopt;
+  }
   void fail(StringRef key, const std::string &expected) {
+    std::string path = table.pathOf(key);
+    auto it = table.record->find(key.str());
     if (ok)
-      emitError(loc) << "rotary scaling '" << table.kind << "' expects "
-                     << expected << " as '" << table.recordPath << key << "'";
+      emitError(locationOf(path))
+          << "rotary scaling '" << table.kind << "' expects " << expected
+          << " as '" << path << "', got "
+          << (it == table.record->end() ? "nothing"
+              : it->is_array() ? "a list of " + std::to_string(it->size())
+                               : it->dump());
     ok = false;
   }
 
   const RopeTable &table;
-  Location loc;
+  llvm::function_ref<Location(StringRef)> locationOf;
   bool ok = true;
 };
 } // namespace
@@ -107,7 +146,8 @@ static std::vector<float> llama3(std::vector<float> frequencies,
                                  RecordReader &reader) {
   float factor = reader.required("factor");
   double low = reader.required("low_freq_factor"),
-         high = reader.required("high_freq_factor");
+         high =
+             reader.requiredAbove("high_freq_factor", "low_freq_factor", low);
   double original = reader.originalLength();
   float lowWavelength = original / low, highWavelength = original / high;
   for (float &frequency : frequencies) {
@@ -136,17 +176,14 @@ static RotaryFrequencies yarn(const RopeTable &table, int64_t size,
   double factor =
       reader.optional("factor").value_or(table.maxPositions / original);
   std::optional<double> attention = reader.optional("attention_factor");
-  double m = reader.optional("mscale").value_or(0),
-         mAll = reader.optional("mscale_all_dim").value_or(0);
+  double m = reader.orElse("mscale", 0),
+         mAll = reader.orElse("mscale_all_dim", 0);
   result.scale = attention ? *attention
                  : m != 0 && mAll != 0
                      ? yarnScale(factor, m) / yarnScale(factor, mAll)
                      : yarnScale(factor);
-  auto orElse = [](std::optional<double> value, double other) {
-    return value.value_or(0) != 0 ? *value : other;
-  };
-  double fast = orElse(reader.optional("beta_fast"), 32),
-         slow = orElse(reader.optional("beta_slow"), 1);
+  double fast = reader.orElse("beta_fast", 32),
+         slow = reader.orElse("beta_slow", 1);
   auto dimension = [&](double rotations) {
     return size * std::log(original / (rotations * 2 * pi)) /
            (2 * std::log(table.theta));
@@ -175,7 +212,8 @@ static RotaryFrequencies yarn(const RopeTable &table, int64_t size,
 static RotaryFrequencies longrope(const RopeTable &table, int64_t size,
                                   RecordReader &reader) {
   RotaryFrequencies result;
-  double original = reader.originalLength();
+  // Its logarithm divides.
+  double original = reader.originalLength(/*least=*/2);
   double factor =
       reader.optional("factor").value_or(table.maxPositions / original);
   std::optional<double> attention = reader.optional("attention_factor");
@@ -198,19 +236,20 @@ static RotaryFrequencies longrope(const RopeTable &table, int64_t size,
   return result;
 }
 
-FailureOr<RotaryFrequencies> import::rotaryFrequencies(const RopeTable &table,
-                                                       int64_t headSize,
-                                                       Location loc) {
-  RecordReader reader(table, loc);
+FailureOr<RotaryFrequencies>
+import::rotaryFrequencies(const RopeTable &table, int64_t headSize,
+                          Location loc,
+                          llvm::function_ref<Location(StringRef)> locationOf) {
+  RecordReader reader(table, locationOf);
   int64_t size =
       table.size.value_or(static_cast<int64_t>(headSize * table.fraction));
   if (size < 2 || size > headSize || size % 2 != 0)
     return emitError(loc)
            << "expected an even number of rotated features of at most "
            << headSize << ", got " << size;
-  if (!(table.theta > 0))
-    return emitError(loc) << "expected a rotary base above 0, got "
-                          << table.theta;
+  if (table.kind == "yarn" && table.theta == 1)
+    return emitError(locationOf(table.pathOf("rope_theta")))
+           << "rotary scaling 'yarn' expects another base than 1";
   RotaryFrequencies result;
   if (table.kind == "yarn") {
     result = yarn(table, size, reader);
@@ -229,12 +268,15 @@ FailureOr<RotaryFrequencies> import::rotaryFrequencies(const RopeTable &table,
       result.dynamicFactor = reader.required("factor");
       result.originalLength = table.maxPositions;
       if (table.maxPositions < 1)
-        return emitError(loc) << "rotary scaling 'dynamic' expects "
-                                 "'max_position_embeddings' of at least 1";
+        return emitError(locationOf("max_position_embeddings"))
+               << "rotary scaling 'dynamic' expects "
+                  "'max_position_embeddings' of at least 1, got "
+               << table.maxPositions;
     } else if (table.kind != "default") {
-      return emitError(loc) << "unknown rotary scaling '" << table.kind
-                            << "': expected default, linear, dynamic, llama3, "
-                               "yarn or longrope";
+      return emitError(locationOf(table.pathOf("rope_type")))
+             << "unknown rotary scaling '" << table.kind
+             << "': expected default, linear, dynamic, llama3, yarn or "
+                "longrope";
     }
   }
   if (failed(reader.status()))
@@ -263,7 +305,7 @@ import::checkRopeRecord(const RopeTable &table,
     add({"short_factor", "long_factor"});
   bool ok = true;
   for (const auto &[key, value] : table.record->items()) {
-    std::string dotted = table.recordPath + key;
+    std::string dotted = table.pathOf(key);
     if (llvm::is_contained(known, key) || llvm::is_contained(ignored, dotted))
       continue;
     ok = false;

@@ -23,9 +23,11 @@ struct RotaryFrequencies {
 
 /// Frequencies for heads of `headSize`, rounded to f32 in every step in which
 /// transformers' modeling_rope_utils.py rounds. Fails with a message for a
-/// record that lacks a key or holds one of the wrong type.
-mlir::FailureOr<RotaryFrequencies>
-rotaryFrequencies(const RopeTable &table, int64_t headSize, mlir::Location loc);
+/// record that lacks a key, or holds one of the wrong type or out of range;
+/// `locationOf` tells where a dotted key stands.
+mlir::FailureOr<RotaryFrequencies> rotaryFrequencies(
+    const RopeTable &table, int64_t headSize, mlir::Location loc,
+    llvm::function_ref<mlir::Location(llvm::StringRef)> locationOf);
 
 /// Checks that a record has no key that its type of scaling does not read.
 mlir::LogicalResult

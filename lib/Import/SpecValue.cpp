@@ -64,6 +64,11 @@ std::string import::toString(llvm::ArrayRef<Dim> shape) {
   return text;
 }
 
+std::string RopeTable::pathOf(llvm::StringRef key) const {
+  auto it = otherPaths.find(std::string_view(key));
+  return it == otherPaths.end() ? recordPath + key.str() : it->second;
+}
+
 std::string RopeTable::key() const {
   return llvm::formatv("{0}/{1:r}/{2:r}/{3}/{4}/{5}/{6}/{7}/{8}", kind, theta,
                        fraction, size.value_or(-1), adjacentPairs, tableInF32,

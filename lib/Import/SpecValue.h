@@ -17,6 +17,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -87,6 +88,10 @@ struct RopeTable {
   std::shared_ptr<const nlohmann::json>
       record;             ///< The JSON record of the scaling; never null.
   std::string recordPath; ///< Its dotted key, for messages.
+  /// Dotted keys of what the record has from beside it.
+  std::map<std::string, std::string, std::less<>> otherPaths;
+  /// The dotted key of a key of the record.
+  std::string pathOf(llvm::StringRef key) const;
   /// Everything above as text: equal tables have equal keys.
   std::string key() const;
 };
