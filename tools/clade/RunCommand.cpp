@@ -136,7 +136,10 @@ static int printJson(const RunOutcome &outcome,
       stats.prefillSeconds > 0 ? stats.prefillTokens / stats.prefillSeconds : 0;
   object["decode_tok_s"] =
       stats.decodeSeconds > 0 ? stats.decodeTokens / stats.decodeSeconds : 0;
-  object["rss_mb"] = rt::residentMemory() / 1e6;
+  // Of the run, while the model was loaded; the interpreter does not tell.
+  uint64_t resident =
+      stats.residentBytes ? stats.residentBytes : rt::residentMemory();
+  object["rss_mb"] = resident / 1e6;
   llvm::outs() << object.dump(-1, ' ', false, json::error_handler_t::replace)
                << "\n";
   return Done;
