@@ -131,7 +131,7 @@ ERRORS = [
     ("head count", "llama-plain", put("llama.attention.head_count", 4),
      "q_proj.weight' is .256, 256. in the checkpoint, expected .q_heads = 4, head = 32."),
     ("head count of zero", "llama-head-dim", put("llama.attention.head_count", 0),
-     "expected the rows of .* to divide into 0 heads"),
+     "expected a whole number from 1 to 2147483647 as the size of axis 'q_heads', got the integer 0"),
     ("head count, key/value", "qwen2-plain", put("qwen2.attention.head_count_kv", 8),
      "k_proj.weight' is .128, 256. in the checkpoint, expected .kv_heads = 8, head = 32."),
     ("head count that divides nothing", "qwen2-plain", put("qwen2.attention.head_count", 7),
