@@ -104,7 +104,8 @@ FailureOr<SpecValue> Evaluator::buildRopeTable(const CallArgs &args,
   if (!given) {
     if (std::optional<std::string> key = readConfiguredRope(record, table))
       return error(locationOf(*key))
-             << "expected an object as '" << *key << "'";
+             << "expected an object as '" << *key << "', got "
+             << (*record.object)[key->substr(record.path.size())].dump();
   } else if (given->is(SpecValue::Kind::Record)) {
     table.record = std::make_shared<const json>(*given->record.object);
     table.recordPath = given->record.path;
@@ -147,8 +148,9 @@ FailureOr<SpecValue> Evaluator::buildRopeTable(const CallArgs &args,
   if (!(table.fraction > 0 && table.fraction <= 1)) {
     std::string key = table.pathOf("partial_rotary_factor");
     if (*ownFraction)
-      return error(locationOf(key)) << "expected a part of at most 1 as '"
-                                    << key << "', got " << table.fraction;
+      return error(locationOf(key))
+             << "expected a part of at most 1 as '" << key << "', got "
+             << (*table.record)["partial_rotary_factor"].dump();
     return error(loc) << "expected a part from 0 to 1 as 'fraction' of "
                          "'rope_table', got "
                       << reader.get("fraction")->describe();

@@ -102,8 +102,13 @@ FailureOr<TensorValue> Evaluator::param(const std::string &logical,
       return error(loc) << "expected another name than '" << dim.name
                         << "', the axis of the sequence, for an axis of a "
                            "weight";
-  if (failed(checkAxes(axes, loc)))
+  // A square map has an axis of the input among those of the output.
+  if (failed(checkAxes(withoutOnes(outer), loc)) ||
+      failed(checkAxes(inner, loc)))
     return failure();
+  if (numElements(axes) > maxElements)
+    return error(loc) << "expected at most " << maxElements
+                      << " elements in a tensor, got " << toString(axes);
   SmallVector<int64_t> expected{numElements(outer)};
   if (!inner.empty())
     expected.push_back(numElements(inner));
@@ -122,6 +127,13 @@ FailureOr<TensorValue> Evaluator::param(const std::string &logical,
   if (function && type && typeOf(function) != type) {
     llvm::raw_string_ostream(name) << "~" << type;
     function = module.lookupSymbol<wmap::FuncOp>(name);
+  }
+  if (function) {
+    auto known = cast<RankedTensorType>(function.getResultType());
+    if (!splitsInto(known.getShape(), numElements(outer), numElements(inner)))
+      return error(loc) << "weight '" << logical << "' is used as ["
+                        << known.getShape() << "] before, expected "
+                        << toString(axes);
   }
   if (!function) {
     FailureOr<wmap::FuncOp> defined =
@@ -221,6 +233,8 @@ FailureOr<SpecValue> Evaluator::buildEmbed(const CallArgs &args,
     return failure();
   Shape axes{ids->axes.front()};
   llvm::append_range(axes, features);
+  if (failed(checkAxes(axes, loc)))
+    return failure();
   return SpecValue::of(tensor(EmbedOp::create(builder, named(loc),
                                               typeFor(axes, options.modelType),
                                               ids->value, table->value),

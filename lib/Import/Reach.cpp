@@ -214,9 +214,37 @@ void Reach::walk(const spec::Expr *expr, bool inConfig, StringRef ownField) {
   }
 }
 
+/// Fields in the placeholders of a published name; other names there are
+/// variables of the path.
+void Reach::walkWeightPath(const spec::Path *path) {
+  for (const spec::PathSegment &segment : path->segments)
+    for (const spec::PathPart &part : segment)
+      for (const spec::Expr *expr : part.placeholder.exprs)
+        if (auto *name = dyn_cast<spec::NameExpr>(expr))
+          addField(name->name);
+}
+
+void Reach::walkWeight(const spec::WeightExpr *expr) {
+  if (auto *call = dyn_cast<spec::WeightCall>(expr)) {
+    for (auto [index, argument] : llvm::enumerate(call->args)) {
+      walkWeight(argument);
+      // rope_unpermute(w, q_heads): behind the first, a lone name is a number.
+      auto *ref = dyn_cast<spec::WeightRef>(argument);
+      if (index > 0 && ref && ref->path->segments.size() == 1 &&
+          ref->path->segments[0].size() == 1 &&
+          ref->path->segments[0][0].isText())
+        addField(ref->path->segments[0][0].text);
+    }
+  } else if (auto *ref = dyn_cast<spec::WeightRef>(expr)) {
+    walkWeightPath(ref->path);
+  }
+}
+
 void Reach::walkItems(ArrayRef<const spec::WeightItem *> items) {
   for (const spec::WeightItem *item : items) {
     if (auto *equation = dyn_cast<spec::WeightEquation>(item)) {
+      for (const spec::WeightExpr *alternative : equation->alternatives)
+        walkWeight(alternative);
       if (equation->condition)
         walk(equation->condition, /*inConfig=*/true, "");
     } else if (auto *drop = dyn_cast<spec::WeightDrop>(item)) {

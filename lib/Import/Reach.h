@@ -66,6 +66,8 @@ private:
   void walkArgs(llvm::ArrayRef<spec::Arg> args, bool inConfig,
                 llvm::StringRef ownField);
   void walkName(llvm::StringRef name, bool inConfig, llvm::StringRef ownField);
+  void walkWeight(const spec::WeightExpr *expr);
+  void walkWeightPath(const spec::Path *path);
   void addField(llvm::StringRef name);
   void addBlock(const spec::BlockDecl *block);
   void walkPending();

@@ -67,7 +67,9 @@ public:
   double originalLength(double least = 1) {
     StringRef key = "original_max_position_embeddings";
     std::string expected =
-        ("a length of at least " + llvm::Twine(static_cast<int>(least))).str();
+        ("a length from " + llvm::Twine(static_cast<int>(least)) + " to " +
+         llvm::Twine(maxAxisSize))
+            .str();
     std::optional<double> own = read(key, expected, [&](double value) {
       return value >= least && value <= maxAxisSize;
     });

@@ -93,6 +93,7 @@ static std::string imageOfHeader(StringRef header) {
       size += bytes;
     }
   std::string text = entries.is_discarded() ? header.str() : entries.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' '); // Aligns what follows.
   std::string image;
   for (int i = 0; i < 8; ++i)
     image += static_cast<char>(text.size() >> (8 * i));

@@ -44,17 +44,21 @@ FailureOr<mlir::Value> WeightResolver::emit(const WeightTree &tree,
                                             OpBuilder &builder, Location loc) {
   if (tree.kind == WeightTree::Kind::Source)
     return emitSource(tree, builder, loc);
+  if (tree.kind == WeightTree::Kind::Number)
+    return emitError(loc) << "expected a tensor in a weight equation, got "
+                          << SpecValue::of(tree.number).describe();
   size_t wanted = tree.name == "shift" || tree.name == "rope_unpermute" ? 2 : 1;
-  bool known = llvm::is_contained(
-      {"shift", "rope_unpermute", "transpose", "unit_rows"}, tree.name);
-  if (tree.kind != WeightTree::Kind::Call || !known)
-    return emitError(loc) << "weight function '" << tree.name
-                          << "' has no compiled form yet";
+  const std::vector<std::string> known{"shift", "rope_unpermute", "transpose",
+                                       "unit_rows"};
+  if (!llvm::is_contained(known, tree.name))
+    return emitError(loc) << "unknown weight function '" << tree.name << "'"
+                          << SpecLibrary::hint(tree.name, known);
   if (tree.inputs.size() != wanted ||
       (wanted == 2 && tree.inputs[1].kind != WeightTree::Kind::Number))
     return emitError(loc) << "weight function '" << tree.name << "' expects "
                           << (wanted == 2 ? "a tensor and a number"
-                                          : "one tensor");
+                                          : "one tensor")
+                          << ", got " << tree.inputs.size() << " arguments";
   FailureOr<mlir::Value> input = emit(tree.inputs[0], builder, loc);
   if (failed(input))
     return failure();
@@ -64,12 +68,15 @@ FailureOr<mlir::Value> WeightResolver::emit(const WeightTree &tree,
         wmap::ShiftOp::create(builder, loc, type, *input,
                               builder.getF64FloatAttr(tree.inputs[1].number)));
   if (tree.name == "rope_unpermute") {
-    int64_t heads = tree.inputs[1].number;
-    if (heads < 1 || type.getRank() < 1 ||
+    double number = tree.inputs[1].number;
+    bool isCount = number >= 1 && number <= maxAxisSize;
+    int64_t heads = isCount ? static_cast<int64_t>(number) : 0;
+    if (!isCount || heads != number || type.getRank() < 1 ||
         type.getShape()[0] % (2 * heads) != 0)
       return emitError(loc)
              << "expected the rows of [" << type.getShape()
-             << "] to divide into " << heads << " heads of even size";
+             << "] to divide into heads of even size, got "
+             << SpecValue::of(number).describe() << " as their count";
     return mlir::Value(wmap::RopeUnpermuteOp::create(
         builder, loc, type, *input, builder.getI64IntegerAttr(heads)));
   }
