@@ -7,6 +7,8 @@
 
 #include "lib/Check/Types.h"
 
+#include "lib/Import/SpecValue.h"
+
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -194,7 +196,7 @@ std::string Type::describe() const {
     return *number == std::trunc(*number) && std::abs(*number) < 1e15
                ? llvm::formatv("the integer {0}", static_cast<int64_t>(*number))
                      .str()
-               : llvm::formatv("the number {0}", *number).str();
+               : "the number " + import::toString(*number);
   case Kind::String:
     return text ? "the string \"" + *text + "\"" : "a string";
   case Kind::List:
@@ -241,7 +243,7 @@ std::string Type::key() const {
   if (truth)
     key += *truth ? 't' : 'f';
   if (number)
-    key += llvm::formatv("#{0:r}", *number);
+    key += "#" + import::toString(*number);
   if (text)
     key += "\"" + std::to_string(text->size()) + *text;
   if (axes) {

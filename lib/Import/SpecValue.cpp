@@ -13,6 +13,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <array>
+#include <charconv>
 #include <limits>
 
 using namespace clade;
@@ -69,10 +71,23 @@ std::string RopeTable::pathOf(llvm::StringRef key) const {
   return it == otherPaths.end() ? recordPath + key.str() : it->second;
 }
 
+std::string import::toString(double number) {
+  std::array<char, 32> text;
+  auto [end, error] =
+      std::to_chars(text.data(), text.data() + text.size(), number);
+  return std::string(text.data(), end);
+}
+
+/// The metadata of a GGUF file may hold strings that are no UTF-8.
+static std::string textOf(const nlohmann::json &object) {
+  return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 std::string RopeTable::key() const {
-  return llvm::formatv("{0}/{1:r}/{2:r}/{3}/{4}/{5}/{6}/{7}/{8}", kind, theta,
-                       fraction, size.value_or(-1), adjacentPairs, tableInF32,
-                       computeInF32, maxPositions, record->dump());
+  return llvm::formatv("{0}/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}", kind,
+                       toString(theta), toString(fraction), size.value_or(-1),
+                       adjacentPairs, tableInF32, computeInF32, maxPositions,
+                       textOf(*record));
 }
 
 SpecValue SpecValue::absent(std::string key) {
@@ -145,7 +160,7 @@ std::string SpecValue::describe() const {
   case Kind::Int:
     return llvm::formatv("the integer {0}", dim.size);
   case Kind::Float:
-    return llvm::formatv("the number {0}", number);
+    return "the number " + toString(number);
   case Kind::String:
     return "the string \"" + text + "\"";
   case Kind::List:
@@ -169,7 +184,7 @@ std::string SpecValue::describe() const {
 std::string SpecValue::key() const {
   switch (kind) {
   case Kind::Float:
-    return llvm::formatv("f{0:r}", number);
+    return "f" + toString(number);
   case Kind::String:
     return "\"" + text + "\"";
   case Kind::List:
@@ -186,7 +201,7 @@ std::string SpecValue::key() const {
     return llvm::formatv("mask({0},{1})", mask.causal,
                          mask.window.value_or(-1));
   case Kind::Record:
-    return record.path + record.object->dump();
+    return record.path + textOf(*record.object);
   default:
     return describe();
   }

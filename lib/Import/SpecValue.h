@@ -50,6 +50,9 @@ inline constexpr int64_t maxAxisSize = (int64_t(1) << 31) - 1;
 int64_t numElements(llvm::ArrayRef<Dim> shape);
 /// The sum of shapes as one axis, named after its parts.
 Dim sumOf(std::vector<std::vector<Dim>> parts);
+/// The shortest text that reads back as the same number, such as '1e-06': equal
+/// texts are equal numbers.
+std::string toString(double number);
 /// '[q_heads = 4, head = 64]', for messages.
 std::string toString(llvm::ArrayRef<Dim> shape);
 

@@ -31,7 +31,7 @@ std::string WeightTree::key() const {
   std::string text;
   llvm::raw_string_ostream os(text);
   os << static_cast<int>(kind) << ':' << name << ':' << rt::dtypeName(dtype)
-     << ':' << number << '[';
+     << ':' << toString(number) << '[';
   llvm::interleaveComma(shape, os);
   os << ';';
   for (auto [begin, end] : ranges)

@@ -167,7 +167,7 @@ ERRORS = [
     ("yarn without factor", "llama-plain", put("llama.rope.scaling.type", "yarn", Value.STRING),
      'does not meet this requirement.*require scaling != "yarn" or factor != none'),
     ("yarn without extrapolation", "llama-gguf-yarn", put("llama.rope.scaling.yarn_ext_factor", 0.0, Value.FLOAT32),
-     "requirement: the sides are the number 0.00 and the integer 1"),
+     "requirement: the sides are the number 0 and the integer 1"),
     ("two scalings", "llama-linear", with_tensor("rope_freqs.weight", 16),
      "does not meet this requirement.*require frequency_factors == none or factor == none"),
     ("count of factors", "llama-plain", with_tensor("rope_freqs.weight", 15),
