@@ -177,17 +177,17 @@ FailureOr<SpecValue> Evaluator::scalarArithmetic(spec::BinaryOp op,
 }
 
 LogicalResult Evaluator::checkAxes(const Shape &axes, Location loc) {
-  for (auto [place, dim] : llvm::enumerate(axes)) {
-    if (place > 0 && (dim.name == tokenAxis || dim.name == selectedAxis))
+  for (const Dim &dim : llvm::drop_begin(axes, axes.empty() ? 0 : 1))
+    if (dim.name == tokenAxis || dim.name == selectedAxis)
       return error(loc) << "expected another name than '" << dim.name
                         << "', the axis of the sequence, for an axis of "
                         << toString(axes);
+  for (auto [place, dim] : llvm::enumerate(axes))
     for (const Dim &other : llvm::drop_begin(axes, place + 1))
       if (dim.name == other.name)
         return error(loc) << "axis '" << dim.name << "' occurs twice in "
                           << toString(axes)
                           << ": name one, as in [to = " << dim.name << "]";
-  }
   int64_t count = numElements(axes);
   bool isSequence = ShapedType::isDynamic(count);
   if (isSequence)

@@ -64,11 +64,7 @@ WeightResolver::match(ArrayRef<spec::PathSegment> segments, StringRef name,
       if (parts.size() < at + 1 + rest)
         return std::optional<Match>();
       size_t taken = parts.size() - at - rest;
-      auto *variable =
-          dyn_cast<spec::NameExpr>(segment[0].placeholder.exprs[0]);
-      if (!variable)
-        return emitError(segment[0].placeholder.exprs[0]->getLoc())
-               << "expected a name before '..'";
+      auto *variable = cast<spec::NameExpr>(segment[0].placeholder.exprs[0]);
       result.bindings[variable->name.str()] =
           SpecValue::of(llvm::join(ArrayRef(parts).slice(at, taken), "."));
       at += taken;
