@@ -55,12 +55,12 @@ FoundBlock Family::findQualifiedBlock(StringRef family, StringRef name) const {
 }
 
 const spec::FieldDecl *Family::findField(StringRef name) const {
-  for (const spec::FamilyDecl *family : chain)
-    if (family->config)
-      for (const spec::FieldDecl *field : family->config->fields)
-        if (field->name.name == name)
-          return field;
-  return nullptr;
+  if (fields.empty())
+    for (const spec::FamilyDecl *family : chain)
+      if (family->config)
+        for (const spec::FieldDecl *field : family->config->fields)
+          fields.try_emplace(field->name.name, field);
+  return fields.lookup(name);
 }
 
 std::vector<std::string> Family::fieldNames() const {

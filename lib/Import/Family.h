@@ -47,6 +47,8 @@ public:
 private:
   const SpecLibrary &library;
   std::vector<const spec::FamilyDecl *> chain;
+  /// By name, of the nearest family; made at the first question.
+  mutable llvm::StringMap<const spec::FieldDecl *> fields;
 };
 
 } // namespace clade::import

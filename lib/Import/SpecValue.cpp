@@ -149,6 +149,17 @@ SpecValue SpecValue::range(SpecValue begin, SpecValue end) {
   return value;
 }
 
+/// The beginning of a long text, up to the end of a character.
+static std::string shortened(const std::string &text) {
+  constexpr size_t most = 120;
+  if (text.size() <= most)
+    return text;
+  size_t end = most;
+  while (end > 0 && (text[end] & 0xc0) == 0x80)
+    --end;
+  return text.substr(0, end) + "…";
+}
+
 std::string SpecValue::describe() const {
   switch (kind) {
   case Kind::Absent:
@@ -162,7 +173,7 @@ std::string SpecValue::describe() const {
   case Kind::Float:
     return "the number " + toString(number);
   case Kind::String:
-    return "the string \"" + text + "\"";
+    return "the string \"" + shortened(text) + "\"";
   case Kind::List:
     return llvm::formatv("a list of {0}", elements.size());
   case Kind::Tuple:
@@ -185,8 +196,8 @@ std::string SpecValue::key() const {
   switch (kind) {
   case Kind::Float:
     return "f" + toString(number);
-  case Kind::String:
-    return "\"" + text + "\"";
+  case Kind::String: // With its length: a text may look like other keys.
+    return "\"" + std::to_string(text.size()) + ":" + text;
   case Kind::List:
   case Kind::Tuple:
   case Kind::Range: {

@@ -69,10 +69,38 @@ std::optional<WeightTree> WeightResolver::source(const std::string &name,
   return tree;
 }
 
+/// Equations and functions within each other, and tried for one weight: far
+/// more than any family has. Each alternative of an equation may lead to an
+/// equation with alternatives.
+static constexpr int maxFormDepth = 128;
+static constexpr int64_t maxFormSteps = 4096;
+/// An equation may repeat a part of a name, and the next one again.
+static constexpr size_t maxWeightName = 4096;
+
 FailureOr<std::optional<WeightTree>>
 WeightResolver::form(const spec::WeightExpr *expr, const Match &match,
                      Scope scope, ArrayRef<const spec::Path *> prefixes,
                      bool first, std::vector<const spec::WeightItem *> &skip) {
+  if (formDepth >= maxFormDepth)
+    return emitError(expr->getLoc())
+           << "expected at most " << maxFormDepth
+           << " weight equations and functions within each other";
+  if (++formSteps > maxFormSteps)
+    return emitError(expr->getLoc())
+           << "expected at most " << maxFormSteps
+           << " forms to try for one weight: do alternatives multiply?";
+  ++formDepth;
+  FailureOr<std::optional<WeightTree>> tree =
+      formOf(expr, match, scope, prefixes, first, skip);
+  --formDepth;
+  return tree;
+}
+
+FailureOr<std::optional<WeightTree>>
+WeightResolver::formOf(const spec::WeightExpr *expr, const Match &match,
+                       Scope scope, ArrayRef<const spec::Path *> prefixes,
+                       bool first,
+                       std::vector<const spec::WeightItem *> &skip) {
   WeightTree tree;
   if (auto *number = dyn_cast<spec::WeightNumber>(expr)) {
     tree.kind = WeightTree::Kind::Number;
@@ -126,6 +154,10 @@ WeightResolver::form(const spec::WeightExpr *expr, const Match &match,
   name += *own;
   if (first && !match.rest.empty())
     name += (name.empty() ? "" : ".") + match.rest;
+  if (name.size() > maxWeightName)
+    return emitError(ref->getLoc())
+           << "expected the name of a weight to have at most " << maxWeightName
+           << " characters, got " << name.size();
   FailureOr<std::optional<WeightTree>> found = lookupIn(name, scope, skip);
   if (failed(found) || !*found || !ref->index)
     return found;
@@ -225,6 +257,7 @@ FailureOr<std::optional<WeightTree>>
 WeightResolver::lookup(const std::string &logical,
                        std::optional<int64_t> layer) {
   std::vector<const spec::WeightItem *> skip;
+  formSteps = 0;
   return lookupIn(logical, Scope{evaluator, layer}, skip);
 }
 
@@ -234,9 +267,13 @@ std::string WeightResolver::missingHint(const std::string &name) const {
     names.push_back(tensor.name);
   std::string text;
   llvm::raw_string_ostream os(text);
+  size_t shown = 0;
+  constexpr size_t most = 8;
   for (const std::string &other : sought)
-    if (other != name)
+    if (other != name && ++shown <= most)
       os << (text.empty() ? ", nor '" : ", '") << other << "'";
+  if (shown > most)
+    os << " and " << shown - most << " more";
   return text + SpecLibrary::hint(name, names);
 }
 

@@ -129,10 +129,15 @@ private:
                 const Bindings &bindings,
                 llvm::ArrayRef<const spec::Path *> prefixes,
                 std::vector<const spec::WeightItem *> &skip);
+  /// What a form of an equation makes; counts the depth and the steps.
   mlir::FailureOr<std::optional<WeightTree>>
   form(const spec::WeightExpr *expr, const Match &match, Scope scope,
        llvm::ArrayRef<const spec::Path *> prefixes, bool first,
        std::vector<const spec::WeightItem *> &skip);
+  mlir::FailureOr<std::optional<WeightTree>>
+  formOf(const spec::WeightExpr *expr, const Match &match, Scope scope,
+         llvm::ArrayRef<const spec::Path *> prefixes, bool first,
+         std::vector<const spec::WeightItem *> &skip);
   mlir::FailureOr<std::optional<Match>>
   match(llvm::ArrayRef<spec::PathSegment> segments, llvm::StringRef name,
         Scope scope, const Bindings &bindings);
@@ -157,6 +162,8 @@ private:
   std::set<std::string, std::less<>> used;
   std::vector<std::pair<std::string, std::string>> duplicates;
   std::vector<Request> requests;
+  int formDepth = 0;
+  int64_t formSteps = 0;        ///< Of the lookup at hand.
   std::set<std::string> sought; ///< In vain, for the last request.
 
   mlir::LogicalResult recordInvented(const WeightTree &tree,
