@@ -47,14 +47,17 @@ class Clade:
         self.run_options = ["--threads", options.threads] if options.threads else []
         self.compile_options = ["--precision", options.precision] if options.precision else []
 
-    def call(self, *arguments):
+    def run(self, *arguments):
         command = [self.binary, *map(str, arguments)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=self.timeout)
+            return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=self.timeout)
         except subprocess.TimeoutExpired:
             raise CladeError(f"'clade {arguments[0]}' ran longer than {self.timeout:g} s") from None
         except OSError as error:
             raise CladeError(str(error)) from None
+
+    def call(self, *arguments):
+        done = self.run(*arguments)
         if done.returncode:
             said = done.stderr.strip().splitlines() or ["nothing on stderr"]
             how = f"signal {-done.returncode}" if done.returncode < 0 else f"status {done.returncode}"
@@ -65,10 +68,9 @@ class Clade:
     def failure(self, *arguments):
         """What a command says that must fail; a crash or a success says so instead."""
         try:
-            done = subprocess.run([self.binary, *map(str, arguments)], capture_output=True, text=True,
-                                  errors="replace", timeout=self.timeout)
-        except subprocess.TimeoutExpired:
-            return f"'clade {arguments[0]}' ran longer than {self.timeout:g} s"
+            done = self.run(*arguments)
+        except CladeError as error:
+            return str(error)
         if done.returncode == 1:
             return done.stderr.strip()
         return f"'clade {arguments[0]}' ended with status {done.returncode}"

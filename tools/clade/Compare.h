@@ -31,8 +31,7 @@ bool withinF32(const Distance &distance);
 
 /// The rule for bf16, where two correct implementations differ: `result` is as
 /// near to the f32 run of the same weights as the reference's own bf16 run
-/// (at most 1.10 times its rms error), and near to that run itself
-/// (docs/rationale/bf16-parity.md).
+/// (at most 1.10 times its rms error), and near to that run itself.
 /// `ratio` gets result's error over reference's.
 bool withinBF16(std::span<const float> result, std::span<const float> reference,
                 std::span<const float> wide, double &ratio);
