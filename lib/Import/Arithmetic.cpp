@@ -217,6 +217,13 @@ FailureOr<SpecValue> Evaluator::tensorArithmetic(BinaryKind kind,
   if (!lhs.is(SpecValue::Kind::Tensor) && !rhs.is(SpecValue::Kind::Tensor))
     return error(loc) << "expected a tensor, got " << lhs.describe() << " and "
                       << rhs.describe();
+  // A bound may be infinite; anything else would make every element so.
+  bool isBound = kind == BinaryKind::Max || kind == BinaryKind::Min;
+  for (const SpecValue *side : {&lhs, &rhs})
+    if (side->isNumber() && !isBound && !std::isfinite(side->asDouble()))
+      return error(loc) << "expected a finite number, got " << side->describe();
+  if (kind == BinaryKind::Div && rhs.isNumber() && rhs.asDouble() == 0)
+    return error(loc) << "division of " << lhs.describe() << " by zero";
   auto axesOf = [](const SpecValue &side) {
     return side.is(SpecValue::Kind::Tensor) ? side.tensor.axes : Shape();
   };

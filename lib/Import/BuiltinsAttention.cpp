@@ -315,9 +315,10 @@ FailureOr<SpecValue> Evaluator::buildAttend(const CallArgs &args,
            << v->axes[1].size;
   if (!layerScope)
     return error(loc) << "expected 'attend' inside 'for layer in …'";
-  if (*scale && !std::isfinite(**scale))
-    return error(loc) << "expected a finite number as 'scale' of 'attend', got "
-                      << reader.get("scale")->describe();
+  if (*scale && !(**scale > 0 && std::isfinite(**scale)))
+    return error(loc)
+           << "expected a number above 0 as 'scale' of 'attend', got "
+           << reader.get("scale")->describe();
   if (*softcap && !(**softcap > 0 && std::isfinite(**softcap)))
     return error(loc) << "expected a number above 0 as 'softcap' of 'attend', "
                          "got "

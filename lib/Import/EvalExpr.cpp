@@ -429,6 +429,8 @@ FailureOr<Shape> Evaluator::shapeOf(const SpecValue &value, Location loc) {
   if (!value.is(SpecValue::Kind::List) && !value.is(SpecValue::Kind::Int))
     return error(loc) << "expected axes such as [q_heads, head], got "
                       << value.describe();
+  if (value.is(SpecValue::Kind::List) && value.elements.empty())
+    return error(loc) << "expected at least one axis, got an empty list";
   Shape shape;
   for (const SpecValue &element : value.is(SpecValue::Kind::Int)
                                       ? ArrayRef(value)

@@ -25,9 +25,18 @@ void Reach::walkName(StringRef name, bool inConfig, StringRef ownField) {
   if (name != ownField && family.findField(name))
     addField(name);
   else if (inConfig)
-    keys.insert(name.str());
+    addKey(name);
   else if (name == "layer")
     layerNumber = true;
+}
+
+/// A key that is read as a whole, whatever it holds; the objects around it are
+/// mentioned.
+void Reach::addKey(StringRef key) {
+  wholeKeys.insert(key.str());
+  for (size_t end = key.size(); end != StringRef::npos;
+       end = key.take_front(end).rfind('.'))
+    keys.insert(key.take_front(end).str());
 }
 
 void Reach::addBlock(const spec::BlockDecl *block) {
@@ -66,10 +75,7 @@ void Reach::walkAttr(const spec::AttrExpr *attr, bool inConfig,
   auto *root = dyn_cast<spec::NameExpr>(base);
   if (root && inConfig &&
       (root->name == ownField || !family.findField(root->name))) {
-    if (root->name != "config")
-      keys.insert(root->name.str());
-    keys.insert(root->name == "config" ? dotted
-                                       : (root->name + "." + dotted).str());
+    addKey(root->name == "config" ? dotted : (root->name + "." + dotted).str());
     return;
   }
   walk(base, inConfig, ownField);
@@ -80,11 +86,14 @@ void Reach::walkCall(const spec::CallExpr *call, bool inConfig,
   if (auto *name = dyn_cast<spec::NameExpr>(call->callee)) {
     if (!inConfig)
       addBlock(family.findBlock(name->name).decl);
-    if (name->name == "rope_table")
+    bool givesRecord = llvm::any_of(call->args, [](const spec::Arg &arg) {
+      return !arg.name || arg.name->name == "record";
+    });
+    if (name->name == "rope_table" && !givesRecord)
       for (StringRef key :
            {"rope_parameters", "rope_theta", "rope_scaling",
             "partial_rotary_factor", "original_max_position_embeddings"})
-        keys.insert(key.str());
+        addKey(key);
   } else if (auto *qualified = dyn_cast<spec::AttrExpr>(call->callee)) {
     if (auto *owner = dyn_cast<spec::NameExpr>(qualified->base))
       addBlock(
@@ -146,8 +155,7 @@ void Reach::walk(const spec::Expr *expr, bool inConfig, StringRef ownField) {
   case Kind::Name:
     return walkName(cast<spec::NameExpr>(expr)->name, inConfig, ownField);
   case Kind::Key:
-    keys.insert(cast<spec::KeyExpr>(expr)->name.str());
-    return;
+    return addKey(cast<spec::KeyExpr>(expr)->name);
   case Kind::List:
     return walkArgs(cast<spec::ListExpr>(expr)->args, inConfig, ownField);
   case Kind::Tuple:
@@ -346,28 +354,47 @@ std::vector<std::string> Reach::assignedNames(const spec::Body *body) {
 // The configuration contract
 //===----------------------------------------------------------------------===//
 
-LogicalResult import::checkAllKeysRead(const Family &family,
-                                       const Config &config) {
-  Reach reach(family);
-  reach.walkFamily();
-  std::set<std::string> ignored;
-  auto addIgnored = [&](const spec::ConfigDecl *decl) {
+namespace {
+/// Reports what nothing reads of a configuration.
+class UnreadKeys {
+public:
+  UnreadKeys(const Family &family, const Config &config)
+      : family(family), config(config), reach(family) {
+    reach.walkFamily();
+    known.assign(reach.getKeys().begin(), reach.getKeys().end());
+    for (const spec::ConfigDecl *decl : family.getLibrary().getPreludeConfigs())
+      addIgnored(decl);
+    for (const spec::FamilyDecl *decl : family.getChain())
+      if (decl->config)
+        addIgnored(decl->config);
+  }
+
+  /// The keys of an object whose own key is `path`, with a dot behind it.
+  bool check(const nlohmann::json &object, const std::string &path) {
+    bool ok = true;
+    for (const auto &[name, value] : object.items()) {
+      std::string key = path + name;
+      if (reach.readsWhole(key) || ignored.count(key))
+        continue;
+      // An object of which some keys are read.
+      if (reach.mentionsKey(key)) {
+        ok &= !value.is_object() || check(value, key + ".");
+        continue;
+      }
+      ok = false;
+      report(key);
+    }
+    return ok;
+  }
+
+private:
+  void addIgnored(const spec::ConfigDecl *decl) {
     for (const spec::IgnoreDecl *ignore : decl->ignores)
       for (const spec::IgnoredKey &key : ignore->keys)
         ignored.insert(key.name.str());
-  };
-  for (const spec::ConfigDecl *decl : family.getLibrary().getPreludeConfigs())
-    addIgnored(decl);
-  for (const spec::FamilyDecl *decl : family.getChain())
-    if (decl->config)
-      addIgnored(decl->config);
-  std::vector<std::string> known(reach.getKeys().begin(),
-                                 reach.getKeys().end());
-  bool ok = true;
-  for (const auto &[key, value] : config.json().items()) {
-    if (reach.mentionsKey(key) || ignored.count(key))
-      continue;
-    ok = false;
+  }
+
+  void report(const std::string &key) {
     InFlightDiagnostic diagnostic =
         emitError(config.locationOf(key))
         << "key '" << key << "' is not read by family '" << family.getName()
@@ -376,5 +403,16 @@ LogicalResult import::checkAllKeysRead(const Family &family,
         << "if it means nothing to the computation, say 'ignore " << key
         << "' in the family's config";
   }
-  return success(ok);
+
+  const Family &family;
+  const Config &config;
+  Reach reach;
+  std::set<std::string> ignored;
+  std::vector<std::string> known;
+};
+} // namespace
+
+LogicalResult import::checkAllKeysRead(const Family &family,
+                                       const Config &config) {
+  return success(UnreadKeys(family, config).check(config.json(), ""));
 }

@@ -47,7 +47,12 @@ public:
   bool mentionsField(llvm::StringRef name) const {
     return fields.count(name.str());
   }
+  /// Whether the key, or one of an object that it holds, is read.
   bool mentionsKey(llvm::StringRef key) const { return keys.count(key.str()); }
+  /// Whether the key is read with all that it holds.
+  bool readsWhole(llvm::StringRef key) const {
+    return wholeKeys.count(key.str());
+  }
   const std::set<std::string> &getKeys() const { return keys; }
   /// Whether the text uses the number of the layer as a value, not only in
   /// addresses and fields.
@@ -69,6 +74,7 @@ private:
   void walkWeight(const spec::WeightExpr *expr);
   void walkWeightPath(const spec::Path *path);
   void addField(llvm::StringRef name);
+  void addKey(llvm::StringRef key);
   void addBlock(const spec::BlockDecl *block);
   void walkPending();
   void walkCall(const spec::CallExpr *call, bool inConfig,
@@ -78,7 +84,7 @@ private:
   void walkItems(llvm::ArrayRef<const spec::WeightItem *> items);
 
   const Family &family;
-  std::set<std::string> fields, keys;
+  std::set<std::string> fields, keys, wholeKeys;
   std::set<const spec::BlockDecl *> blocks;
   /// Found, but not walked: a chain of calls may be longer than the stack.
   std::vector<const spec::FieldDecl *> pendingFields;
