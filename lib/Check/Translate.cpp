@@ -8,10 +8,9 @@
 #include "lib/Check/Translate.h"
 
 #include "lib/Check/TypeChecker.h"
+#include "lib/Import/Translate.h"
 
 #include "mlir/Tools/mlir-translate/Translation.h"
-
-#include <cstdlib>
 
 using namespace clade;
 using namespace clade::check;
@@ -29,8 +28,7 @@ using mlir::TranslateRegistration;
 static LogicalResult checkText(StringRef text, StringRef name, raw_ostream &os,
                                MLIRContext *context) {
   import::SpecLibrary library(context);
-  const char *folder = std::getenv("CLADE_SPECS");
-  if (failed(library.addFolder(folder ? folder : CLADE_SOURCE_SPECS)) ||
+  if (failed(library.addFolder(import::standardSpecs())) ||
       failed(library.addText(text, name)) || failed(library.finish()))
     return failure();
   TypeChecker checker(library);

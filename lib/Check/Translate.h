@@ -12,7 +12,7 @@ namespace clade::check {
 
 /// Registers `--check-spec` of clade-translate, which checks the families of a
 /// text as `clade check` does and prints the types of their entries. The
-/// standard families are those of $CLADE_SPECS, or of the source tree.
+/// standard families are those of import::standardSpecs().
 void registerCheckTranslations();
 
 } // namespace clade::check

@@ -42,7 +42,13 @@ struct ImportFlags {
 };
 } // namespace
 
-static std::string standardSpecs(const ImportFlags &flags) {
+static const ImportFlags &importFlags() {
+  static ImportFlags flags;
+  return flags;
+}
+
+std::string import::standardSpecs() {
+  const ImportFlags &flags = importFlags();
   if (!flags.specs.empty())
     return flags.specs;
   const char *folder = std::getenv("CLADE_SPECS");
@@ -139,7 +145,7 @@ static FailureOr<ImportedModel> importText(const ImportFlags &flags,
                                            SpecLibrary &library, StringRef text,
                                            StringRef name) {
   MLIRContext *context = library.getContext();
-  if (failed(library.addFolder(standardSpecs(flags))) ||
+  if (failed(library.addFolder(standardSpecs())) ||
       failed(library.addText(text, name)) || failed(library.finish()))
     return failure();
   if (!flags.checkpoint.empty()) {
@@ -176,7 +182,7 @@ static FailureOr<ImportedModel> importText(const ImportFlags &flags,
 }
 
 void import::registerImportTranslations() {
-  static ImportFlags flags;
+  importFlags(); // Before the command line is read.
   static TranslateRegistration importSpec(
       "import-spec", "print the module of a family and its configuration",
       [](const std::shared_ptr<llvm::SourceMgr> &sourceMgr, raw_ostream &os,
@@ -184,8 +190,9 @@ void import::registerImportTranslations() {
         const llvm::MemoryBuffer *buffer =
             sourceMgr->getMemoryBuffer(sourceMgr->getMainFileID());
         SpecLibrary library(context);
-        FailureOr<ImportedModel> model = importText(
-            flags, library, buffer->getBuffer(), buffer->getBufferIdentifier());
+        FailureOr<ImportedModel> model =
+            importText(importFlags(), library, buffer->getBuffer(),
+                       buffer->getBufferIdentifier());
         if (failed(model))
           return failure();
         model->module->print(os);

@@ -8,6 +8,8 @@
 #ifndef CLADE_IMPORT_TRANSLATE_H
 #define CLADE_IMPORT_TRANSLATE_H
 
+#include <string>
+
 namespace clade::import {
 
 /// Registers `--import-spec` of clade-translate: the module that the last
@@ -19,6 +21,10 @@ namespace clade::import {
 /// or the JSON header of one), or behind `// tensors:`; else those that the
 /// family asks for. --checkpoint imports a whole checkpoint instead.
 void registerImportTranslations();
+
+/// The folder of the standard families, for every translation: --specs-dir, or
+/// $CLADE_SPECS, or that of the source tree.
+std::string standardSpecs();
 
 } // namespace clade::import
 
