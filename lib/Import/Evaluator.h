@@ -6,10 +6,11 @@
 //===----------------------------------------------------------------------===//
 //
 // The meaning of the language: expressions over configuration values are
-// computed, expressions over tensors become ops. Split by job: EvalExpr.cpp
-// (expressions, statements), EvalCalls.cpp (blocks and addresses),
-// EvalLoops.cpp (layers become functions), Arithmetic.cpp, and the built-ins in
-// Builtins*.cpp.
+// computed, expressions over tensors become ops. Split by job: EvalEntry.cpp
+// (entries), EvalExpr.cpp (expressions, branches), EvalNames.cpp,
+// EvalShapes.cpp (lists and views), EvalStmt.cpp (bodies), EvalCalls.cpp
+// (blocks and addresses), EvalLoops.cpp (layers become functions),
+// Arithmetic.cpp, and the built-ins in Builtins*.cpp.
 //
 //===----------------------------------------------------------------------===//
 
@@ -94,26 +95,29 @@ private:
   // EvalExpr.cpp
   FailureOr<SpecValue> eval(const spec::Expr *expr, Frame &frame);
   FailureOr<SpecValue> evalInner(const spec::Expr *expr, Frame &frame);
-  FailureOr<SpecValue> evalName(const spec::NameExpr *expr, Frame &frame);
-  SpecValue evalKey(llvm::StringRef name);
-  FailureOr<SpecValue> evalAttr(const spec::AttrExpr *expr, Frame &frame);
   FailureOr<SpecValue> evalIndex(const spec::IndexExpr *expr, Frame &frame);
   FailureOr<SpecValue> evalBinary(const spec::BinaryExpr *expr, Frame &frame);
   FailureOr<SpecValue> evalUnary(const spec::UnaryExpr *expr, Frame &frame);
-  FailureOr<SpecValue> evalList(const spec::ListExpr *expr, Frame &frame);
-  FailureOr<SpecValue> evalShapeElement(const spec::Expr *expr, Frame &frame);
   FailureOr<SpecValue> evalIf(const spec::IfExpr *expr, Frame &frame);
   FailureOr<SpecValue> evalMatch(const spec::MatchExpr *expr, Frame &frame);
+  FailureOr<bool> condition(const spec::Expr *expr, Frame &frame);
+
+  // EvalNames.cpp
+  FailureOr<SpecValue> evalName(const spec::NameExpr *expr, Frame &frame);
+  SpecValue evalKey(llvm::StringRef name);
+  FailureOr<SpecValue> evalAttr(const spec::AttrExpr *expr, Frame &frame);
+
+  // EvalShapes.cpp
+  FailureOr<SpecValue> evalList(const spec::ListExpr *expr, Frame &frame);
+  FailureOr<SpecValue> evalShapeElement(const spec::Expr *expr, Frame &frame);
   FailureOr<SpecValue> evalAs(const spec::AsExpr *expr, Frame &frame);
+  FailureOr<Shape> shapeOf(const SpecValue &value, Location loc);
+
+  // EvalStmt.cpp
   FailureOr<SpecValue> evalBody(const spec::Body *body, Frame &frame);
   LogicalResult evalAssign(const spec::AssignStmt *stmt, Frame &frame);
   FailureOr<std::vector<SpecValue>> split(const TensorValue &tensor,
                                           size_t count, Location loc);
-  FailureOr<bool> condition(const spec::Expr *expr, Frame &frame);
-  FailureOr<Shape> shapeOf(const SpecValue &value, Location loc);
-  /// Reports axes that no tensor may have: two of one name, a feature with the
-  /// name of the sequence, too many elements.
-  LogicalResult checkAxes(const Shape &axes, Location loc);
 
   // EvalEntry.cpp
   /// The two sides of a comparison that does not hold, for a message.
@@ -152,6 +156,9 @@ private:
                      int64_t kind);
 
   // Arithmetic.cpp
+  /// Reports axes that no tensor may have: two of one name, a feature with the
+  /// name of the sequence, too many elements.
+  LogicalResult checkAxes(const Shape &axes, Location loc);
   FailureOr<SpecValue> arithmetic(spec::BinaryOp op, const SpecValue &lhs,
                                   const SpecValue &rhs, Location loc);
   FailureOr<SpecValue> scalarArithmetic(spec::BinaryOp op, const SpecValue &lhs,
