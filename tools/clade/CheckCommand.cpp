@@ -10,19 +10,23 @@
 #include "lib/Check/TypeChecker.h"
 
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Format.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/raw_ostream.h"
+
+#include <nlohmann/json.hpp>
 
 using namespace clade;
 using namespace clade::driver;
 using mlir::failed;
 using mlir::failure;
 using mlir::FailureOr;
+using nlohmann::json;
 
 namespace {
 struct CheckOptions {
   SpecOptions specs;
   std::string spec, config;
+  bool asJson = false;
 };
 } // namespace
 
@@ -68,35 +72,56 @@ familyFor(llvm::ArrayRef<const spec::FamilyDecl *> chosen,
          << "none of the families serves '" << architecture << "'";
 }
 
-static int checkConfig(Environment &environment,
-                       llvm::ArrayRef<const spec::FamilyDecl *> chosen,
-                       const std::string &path) {
+/// What a family asks of a checkpoint with one configuration.
+struct Instance {
+  std::string family;
+  size_t tensors = 0;
+  uint64_t parameters = 0; ///< The largest number there is, if there are more.
+};
+
+static FailureOr<Instance>
+instantiate(Environment &environment,
+            llvm::ArrayRef<const spec::FamilyDecl *> chosen,
+            const std::string &path) {
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
   if (!buffer)
-    return fail("cannot read '" + path + "': " + buffer.getError().message());
+    return fail("cannot read '" + path + "': " + buffer.getError().message()),
+           failure();
   auto config = import::Config::parse((*buffer)->getBuffer(), path,
                                       environment.getLibrary().getSourceMgr(),
                                       &environment.getContext());
   if (failed(config))
-    return Failed;
+    return failure();
   auto family = familyFor(chosen, **config);
   if (failed(family))
-    return Failed;
+    return failure();
   auto tensors =
       import::publishedTensors(environment.getLibrary(), *family, **config);
   if (failed(tensors))
-    return Failed;
-  double parameters = 0;
+    return failure();
+  Instance instance;
+  instance.family = (*family)->name.name.str();
+  instance.tensors = tensors->size();
   for (const import::PublishedTensor &tensor : *tensors) {
-    double elements = 1;
+    uint64_t elements = 1;
     for (int64_t size : tensor.shape)
-      elements *= size;
-    parameters += elements;
+      elements =
+          llvm::SaturatingMultiply(elements, static_cast<uint64_t>(size));
+    instance.parameters = llvm::SaturatingAdd(instance.parameters, elements);
   }
-  llvm::outs() << path << ": family '" << (*family)->name.name << "' takes "
-               << tensors->size() << " tensors, "
-               << llvm::format("%.0f", parameters) << " parameters\n";
-  return Done;
+  return instance;
+}
+
+/// {"families": {NAME: {ENTRY: TYPE, …}, …}, "config": {…}, "ok": true}; what
+/// is wrong goes to stderr, and "ok" is false.
+static void printJson(const json &families, const Instance *instance, bool ok) {
+  json object = {{"families", families}, {"ok", ok}};
+  if (instance)
+    object["config"] = {{"family", instance->family},
+                        {"tensors", instance->tensors},
+                        {"parameters", instance->parameters}};
+  llvm::outs() << object.dump(2, ' ', false, json::error_handler_t::replace)
+               << "\n";
 }
 
 static int run(CheckOptions options) {
@@ -111,19 +136,32 @@ static int run(CheckOptions options) {
     return Failed;
   check::TypeChecker checker(environment.getLibrary());
   std::string text;
+  json families = json::object();
   bool ok = true;
   for (const spec::FamilyDecl *family : *chosen) {
     auto entries = checker.check(family);
     ok &= succeeded(entries);
-    if (succeeded(entries))
-      text += check::describe(*family, *entries) + "\n";
+    if (failed(entries))
+      continue;
+    text += check::describe(*family, *entries) + "\n";
+    json &types = families[family->name.name.str()] = json::object();
+    for (const check::EntryType &entry : *entries)
+      types[entry.name] = entry.type;
   }
-  if (!ok)
-    return Failed;
-  llvm::outs() << text;
-  return options.config.empty()
-             ? Done
-             : checkConfig(environment, *chosen, options.config);
+  if (ok && !options.asJson)
+    llvm::outs() << text;
+  FailureOr<Instance> instance = failure();
+  if (ok && !options.config.empty()) {
+    instance = instantiate(environment, *chosen, options.config);
+    ok = succeeded(instance);
+  }
+  if (options.asJson)
+    printJson(families, succeeded(instance) ? &*instance : nullptr, ok);
+  else if (succeeded(instance))
+    llvm::outs() << options.config << ": family '" << instance->family
+                 << "' takes " << instance->tensors << " tensors, "
+                 << instance->parameters << " parameters\n";
+  return ok ? Done : Failed;
 }
 
 void driver::addCheckCommand(CLI::App &app, int &status) {
@@ -146,6 +184,7 @@ void driver::addCheckCommand(CLI::App &app, int &status) {
       ->add_option("--config", options->config,
                    "A config.json to build the family for")
       ->check(CLI::ExistingFile);
+  command->add_flag("--json", options->asJson, "Print one JSON object");
   options->specs.addTo(*command);
   command->callback([options, &status] { status = run(*options); });
 }

@@ -7,6 +7,8 @@
 
 #include "tools/clade/CompileModel.h"
 
+#include "tools/clade/Progress.h"
+
 #include "lib/CodeGen/CPU/CompileModel.h"
 #include "lib/Pipelines/Pipelines.h"
 #include "lib/Weights/Serialize.h"
@@ -162,10 +164,12 @@ bool driver::compileToFolder(Environment &environment,
   auto target = cpu::Target::resolve(unknown, choice.cpu);
   if (failed(target))
     return false;
+  showProgress("compiling: reading the specs and headers");
   auto model = import::importCheckpoint(environment.getLibrary(), checkpoint,
                                         choice.dtype);
   if (failed(model))
     return false;
+  showProgress("compiling: forming kernels");
   mlir::ModuleOp module = *model->module;
   if (!formKernels(module, target->panelRows, choice))
     return false;
@@ -187,6 +191,7 @@ bool driver::compileToFolder(Environment &environment,
   llvm::SmallString<128> object;
   if (llvm::sys::fs::createTemporaryFile("clade-code", "so", object))
     return fail("cannot create a temporary file for the code") == Done;
+  showProgress("compiling: generating code");
   auto code = cpu::compileModel(
       module, *slots, *target,
       {choice.precision == "reference", choice.isTraced,
@@ -212,8 +217,10 @@ bool driver::compileToFolder(Environment &environment,
   if (checkpoint.generationConfigText())
     contents.extraFiles["generation_config.json"] =
         *checkpoint.generationConfigText();
+  showProgress("compiling: writing the artifact");
   rt::Status status = rt::writeArtifact(folder, manifest, contents);
   llvm::sys::fs::remove(object);
+  clearProgress();
   return status.ok() || fail(status) == Done;
 }
 

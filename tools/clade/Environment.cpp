@@ -7,6 +7,8 @@
 
 #include "tools/clade/Environment.h"
 
+#include "tools/clade/Progress.h"
+
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
@@ -36,6 +38,11 @@ std::string driver::specsFolder() {
 Environment::Environment(const SpecOptions &options)
     : context(mlir::MLIRContext::Threading::DISABLED), library(&context),
       handler(library.getSourceMgr(), &context, llvm::errs()) {
+  // Handlers run newest first; this one only makes room for the message.
+  context.getDiagEngine().registerHandler([](mlir::Diagnostic &) {
+    clearProgress();
+    return mlir::failure();
+  });
   std::string folder = specsFolder();
   valid = succeeded(library.addFolder(folder));
   for (const std::string &own : options.folders)
@@ -55,6 +62,7 @@ Environment::openCheckpoint(const std::string &path) {
 }
 
 int driver::fail(const std::string &message) {
+  clearProgress();
   llvm::errs() << "clade: error: " << message << "\n";
   return Failed;
 }

@@ -28,10 +28,6 @@ using mlir::failed;
 using mlir::failure;
 using mlir::FailureOr;
 
-//===----------------------------------------------------------------------===//
-// In the compiler
-//===----------------------------------------------------------------------===//
-
 /// Near enough for a value in the middle of the network.
 static bool isNear(const Distance &distance, bool isF32) {
   return isF32 ? withinF32(distance)
@@ -187,61 +183,4 @@ void driver::locateInCompiler(Environment &environment,
   }
   llvm::errs() << "the difference begins in the generated code\n";
   locateKernel(environment, checkpoint, choice, vocab, text, artifact);
-}
-
-//===----------------------------------------------------------------------===//
-// Against the published implementation
-//===----------------------------------------------------------------------===//
-
-/// The module of the published implementation that a linear map is: the name of
-/// its weight without '.weight'.
-static std::optional<std::string> moduleOf(mlir::Operation *op, int64_t layer) {
-  auto linear = llvm::dyn_cast<LinearOp>(op);
-  auto param = linear ? linear.getWeight().getDefiningOp<ParamOp>() : ParamOp();
-  if (!param)
-    return std::nullopt;
-  llvm::StringRef name =
-      param.getName().take_until([](char c) { return c == '#' || c == '~'; });
-  if (!name.consume_back(".weight"))
-    return std::nullopt;
-  return import::withLayer(name, layer < 0 ? std::nullopt
-                                           : std::optional<int64_t>(layer));
-}
-
-void driver::locateAgainstPublished(const PublishedRun &published,
-                                    mlir::ModuleOp module,
-                                    const rt::Checkpoint &checkpoint,
-                                    int64_t vocab, const VerifyText &text) {
-  bool found = false;
-  int64_t compared = 0;
-  Observer observer = [&](const reference::Event &event) {
-    if (found)
-      return;
-    auto name = moduleOf(event.op, event.layer);
-    const Values *expected = name ? published.find(*name) : nullptr;
-    // Only the prompt, which both run in one piece, has comparable rows.
-    if (!expected ||
-        expected->size() != static_cast<size_t>(event.value.size()))
-      return;
-    ++compared;
-    Distance away = distance(
-        {event.value.data().data(), event.value.data().size()}, *expected);
-    if (withinF32(away))
-      return;
-    found = true;
-    llvm::errs() << "first difference: layer " << event.layer << ", '" << *name
-                 << "' (" << event.op->getName().getStringRef() << ")"
-                 << llvm::format(
-                        ": %.3e of the largest value, 1 - cosine %.3e\n",
-                        away.largest, 1 - away.cosine);
-    mlir::emitRemark(event.op->getLoc()) << "computed here";
-  };
-  if (failed(interpret(module, checkpoint, vocab, {text.prompt, text.forced},
-                       observer)))
-    return;
-  if (!found)
-    llvm::errs() << "all " << compared
-                 << " linear maps of the prompt agree in f32: the difference "
-                    "begins behind the last "
-                 << "of them, in decoding, or in rounding\n";
 }

@@ -9,7 +9,6 @@
 #define CLADE_TOOLS_CLADE_LOCATEDIFFERENCE_H
 
 #include "tools/clade/CompileModel.h"
-#include "tools/clade/PublishedRun.h"
 #include "tools/clade/VerifyRuns.h"
 
 namespace clade::driver {
@@ -25,14 +24,6 @@ void locateInCompiler(Environment &environment,
                       const ModelChoice &choice, int64_t vocab,
                       const VerifyText &text, const Values &expected,
                       const std::string &artifact);
-
-/// Says on stderr which linear map of the published implementation is the
-/// first, in the order of computation, whose result the module (in f32) does
-/// not share.
-void locateAgainstPublished(const PublishedRun &published,
-                            mlir::ModuleOp module,
-                            const rt::Checkpoint &checkpoint, int64_t vocab,
-                            const VerifyText &text);
 
 } // namespace clade::driver
 

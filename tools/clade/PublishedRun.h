@@ -20,7 +20,8 @@ namespace clade::driver {
 /// What the published implementation computed.
 struct PublishedRun {
   std::vector<float> logits; ///< [token, vocab], prompt and forced tokens.
-  /// Results of its linear maps for the prompt, [token, …], by module name.
+  /// For the prompt, [token, …]: results of its linear maps and norms by module
+  /// name, and what linear maps are given by that name and '.input'.
   std::map<std::string, std::vector<float>, std::less<>> modules;
 
   const std::vector<float> *find(const std::string &module) const {

@@ -7,6 +7,7 @@
 
 #include "tools/clade/CompileModel.h"
 #include "tools/clade/Environment.h"
+#include "tools/clade/Progress.h"
 #include "tools/clade/Requests.h"
 #include "tools/clade/RunInterpreted.h"
 
@@ -151,17 +152,20 @@ runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
                const std::vector<rt::GenerateRequest> &requests,
                const rt::GenerateOptions &generateOptions) {
   RunOutcome outcome;
+  showProgress("reading the specs and headers");
   auto start = std::chrono::steady_clock::now();
   auto model = import::importCheckpoint(environment.getLibrary(), checkpoint,
                                         options.choice.dtype);
   if (failed(model))
     return std::nullopt;
   outcome.compileSeconds = since(start);
+  showProgress("loading weights");
   start = std::chrono::steady_clock::now();
   auto interpreter = reference::Interpreter::create(*model->module, checkpoint);
   if (failed(interpreter))
     return std::nullopt;
   outcome.loadSeconds = since(start);
+  showProgress("reading the prompt");
   auto vocab = model->config->json().value("vocab_size", int64_t(1));
   auto generation = generateInterpreted(**interpreter, vocab, requests,
                                         stopTokens(checkpoint, *model->config),
@@ -179,6 +183,9 @@ runCompiled(const std::string &artifact, const RunOptions &options,
   RunOutcome outcome;
   rt::ModelOptions modelOptions;
   modelOptions.threads = options.threads;
+  modelOptions.progress = [](int64_t done, int64_t total) {
+    showProgress("loading weights", done, total);
+  };
   auto model = rt::CompiledModel::load(artifact, modelOptions);
   if (!model.ok())
     return fail(model.status()), std::nullopt;
@@ -191,6 +198,7 @@ runCompiled(const std::string &artifact, const RunOptions &options,
   auto session = rt::Session::create(*model, sessionOptions);
   if (!session.ok())
     return fail(session.status()), std::nullopt;
+  showProgress("reading the prompt");
   auto generation = rt::generate(**session, requests, generateOptions);
   if (!generation.ok())
     return fail(generation.status()), std::nullopt;
@@ -229,6 +237,7 @@ static int run(const RunOptions &options) {
   Printer printer(tokenizer.get(), options.asJson || requests->size() > 1);
   rt::GenerateOptions generateOptions;
   generateOptions.onToken = [&](const rt::GeneratedToken &token) {
+    clearProgress();
     printer.print(token.token);
     return true;
   };
@@ -264,6 +273,7 @@ static int run(const RunOptions &options) {
     if (outcome)
       outcome->compileSeconds = compileSeconds;
   }
+  clearProgress();
   if (!outcome)
     return Failed;
   printer.finish();

@@ -14,6 +14,8 @@
 
 #include "tools/clade/Compare.h"
 #include "tools/clade/LocateDifference.h"
+#include "tools/clade/LocatePublished.h"
+#include "tools/clade/Progress.h"
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
@@ -61,6 +63,7 @@ static Row compare(std::string name, const Values &result,
 
 static int report(const std::vector<Row> &rows, const VerifyOptions &options,
                   const std::string &dtype) {
+  clearProgress();
   bool ok = llvm::all_of(rows, [](const Row &row) { return row.passed; });
   if (options.asJson) {
     json list = json::array();
@@ -186,6 +189,7 @@ static int verifyAgainstPublished(Environment &environment,
   int64_t vocab = exact->config->json().value("vocab_size", int64_t(1));
   VerifyText text =
       VerifyText::make(std::max<int64_t>(vocab, 1), options.tokens);
+  showProgress("running the published implementation in f32");
   rt::StatusOr<PublishedRun> wide =
       runPublished(options.checkpoint, text.prompt, text.forced, "f32");
   if (!wide.ok())
@@ -199,6 +203,7 @@ static int verifyAgainstPublished(Environment &environment,
   if (dtype == "f32") {
     rows.push_back(compare("interpreter", *ours, reference, nullptr));
   } else {
+    showProgress("running the published implementation in " + dtype);
     rt::StatusOr<PublishedRun> narrow =
         runPublished(options.checkpoint, text.prompt, text.forced, dtype);
     if (!narrow.ok())

@@ -8,6 +8,7 @@
 #include "tools/clade/VerifyRuns.h"
 
 #include "tools/clade/Environment.h"
+#include "tools/clade/Progress.h"
 
 using namespace clade;
 using namespace clade::driver;
@@ -53,6 +54,7 @@ FailureOr<Values> driver::interpret(mlir::ModuleOp module,
     return failure();
   if (observer)
     (*interpreter)->setObserver(observer);
+  showProgress("running the interpreter");
   Values logits;
   auto ran = generateInterpreted(**interpreter, vocab, requestsFor(text), {},
                                  /*chunk=*/0, collectInto(logits));
@@ -71,6 +73,7 @@ FailureOr<Values> driver::runArtifact(const std::string &artifact,
   auto session = rt::Session::create(*model, options);
   if (!session.ok())
     return fail(session.status()), failure();
+  showProgress("running the compiled code");
   Values logits;
   auto generation =
       rt::generate(**session, requestsFor(text), collectInto(logits));

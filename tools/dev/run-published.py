@@ -8,7 +8,8 @@
 #
 # What `clade verify --against transformers` runs. Writes f32 tensors: `logits`
 # [token, vocab] of the prompt (in one piece) and of the forced tokens (one by
-# one), and the result of every linear map for the prompt under its module's name.
+# one), and for the prompt, under the module's name, the result of every norm and
+# linear map; under the name and '.input' what a linear map is given.
 #
 #===------------------------------------------------------------------------===#
 import argparse
@@ -35,9 +36,30 @@ model = transformers.AutoModelForCausalLM.from_pretrained(
     options.checkpoint, dtype=dtype, attn_implementation="eager").eval()
 
 results = {}
-hooks = [module.register_forward_hook(
-             lambda _, __, output, name=name: results.__setitem__(name, output[0].float().contiguous().clone()))
-         for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and name != "lm_head"]
+
+
+def record(name, tensor):
+    results[name] = tensor[0].float().contiguous().clone()
+
+
+def hook_of(name, module):
+    """Keeps the result of a module and, of a linear map, what goes in."""
+    def hook(_, inputs, output):
+        record(name, output)
+        if isinstance(module, torch.nn.Linear):
+            record(name + ".input", inputs[0])
+    return hook
+
+
+def is_compared(name, module):
+    """Linear maps and norms, but not the head, whose result is the logits."""
+    weight = getattr(module, "weight", None)
+    is_norm = weight is not None and weight.dim() == 1
+    return name != "lm_head" and (is_norm or isinstance(module, torch.nn.Linear))
+
+
+hooks = [module.register_forward_hook(hook_of(name, module))
+         for name, module in model.named_modules() if is_compared(name, module)]
 
 with torch.no_grad():
     cache = transformers.DynamicCache(config=model.config)

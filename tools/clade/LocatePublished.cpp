@@ -1,0 +1,158 @@
+//===- LocatePublished.cpp - Where the published run parts ----------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "tools/clade/LocatePublished.h"
+
+#include "tools/clade/Compare.h"
+#include "tools/clade/Progress.h"
+
+#include "dialect/Clade/CladeDialect.h"
+#include "lib/Import/WeightResolver.h"
+
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace clade;
+using namespace clade::driver;
+using mlir::failed;
+
+namespace {
+/// What the published implementation calls the values of a module: by the op
+/// that computes them. Names hold '{layer}' where the layer's number goes.
+class PublishedNames {
+public:
+  explicit PublishedNames(mlir::ModuleOp module) {
+    module.walk([&](mlir::Operation *op) {
+      if (auto linear = llvm::dyn_cast<LinearOp>(op))
+        addLinear(linear);
+      else
+        addScaled(op);
+    });
+  }
+
+  llvm::ArrayRef<std::string> of(mlir::Operation *op) const {
+    auto it = names.find(op);
+    return it == names.end() ? llvm::ArrayRef<std::string>() : it->second;
+  }
+
+private:
+  /// The published module that owns a parameter, if it is a '.weight'.
+  static std::string ownerOf(ParamOp param) {
+    llvm::StringRef name =
+        param.getName().take_until([](char c) { return c == '#' || c == '~'; });
+    return name.consume_back(".weight") ? name.str() : std::string();
+  }
+
+  void addLinear(LinearOp linear) {
+    auto param = linear.getWeight().getDefiningOp<ParamOp>();
+    std::string owner = param ? ownerOf(param) : std::string();
+    if (owner.empty())
+      return;
+    names[linear].push_back(owner);
+    if (mlir::Operation *producer = linear.getInput().getDefiningOp())
+      names[producer].push_back(owner + ".input");
+  }
+
+  /// A norm ends where its gain, or what is computed from the gain alone,
+  /// meets the features.
+  void addScaled(mlir::Operation *op) {
+    if (op->getNumResults() != 1 || op->getNumOperands() != 2)
+      return;
+    ParamOp left = gainOf(op->getOperand(0)), right = gainOf(op->getOperand(1));
+    if (bool(left) == bool(right))
+      return;
+    std::string owner = ownerOf(left ? left : right);
+    if (!owner.empty())
+      names[op].push_back(owner);
+  }
+
+  /// The one parameter that a vector is computed from, if it is from no
+  /// features.
+  static ParamOp gainOf(mlir::Value value) {
+    mlir::Operation *op = value.getDefiningOp();
+    if (!op)
+      return {};
+    if (auto param = llvm::dyn_cast<ParamOp>(op))
+      return llvm::cast<NamedTensorType>(value.getType()).getRank() == 1
+                 ? param
+                 : ParamOp();
+    ParamOp found;
+    for (mlir::Value operand : op->getOperands()) {
+      mlir::Operation *producer = operand.getDefiningOp();
+      if (producer && producer->getNumOperands() == 0 &&
+          !llvm::isa<ParamOp>(producer))
+        continue; // A constant.
+      ParamOp gain = gainOf(operand);
+      if (!gain || found)
+        return {};
+      found = gain;
+    }
+    return found;
+  }
+
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<std::string, 2>> names;
+};
+} // namespace
+
+void driver::locateAgainstPublished(const PublishedRun &published,
+                                    mlir::ModuleOp module,
+                                    const rt::Checkpoint &checkpoint,
+                                    int64_t vocab, const VerifyText &text) {
+  PublishedNames names(module);
+  bool found = false;
+  std::string lastShared;
+  auto compareWith = [&](const reference::Event &event, llvm::StringRef name) {
+    const Values *expected = published.find(name.str());
+    // Only the prompt, which both run in one piece, has comparable rows.
+    if (!expected ||
+        expected->size() != static_cast<size_t>(event.value.size()))
+      return;
+    Distance away = distance(
+        {event.value.data().data(), event.value.data().size()}, *expected);
+    if (withinF32(away)) {
+      lastShared = name.str();
+      return;
+    }
+    found = true;
+    clearProgress();
+    llvm::errs() << "first difference: ";
+    if (event.layer >= 0)
+      llvm::errs() << "layer " << event.layer << ", ";
+    llvm::errs() << "'" << name << "' (" << event.op->getName().getStringRef()
+                 << ")"
+                 << llvm::format(
+                        ": %.3e of the largest value, 1 - cosine %.3e\n",
+                        away.largest, 1 - away.cosine);
+    if (!lastShared.empty())
+      llvm::errs() << "the last value that agrees: '" << lastShared << "'\n";
+    mlir::emitRemark(event.op->getLoc()) << "computed here";
+  };
+  Observer observer = [&](const reference::Event &event) {
+    for (const std::string &name : names.of(event.op))
+      if (!found)
+        compareWith(event, import::withLayer(name, event.layer < 0
+                                                       ? std::nullopt
+                                                       : std::optional<int64_t>(
+                                                             event.layer)));
+  };
+  if (failed(interpret(module, checkpoint, vocab, {text.prompt, text.forced},
+                       observer)))
+    return;
+  clearProgress();
+  if (found)
+    return;
+  if (lastShared.empty())
+    llvm::errs() << "no value of the prompt could be compared with the "
+                    "published implementation's\n";
+  else
+    llvm::errs() << "the values of the prompt agree in f32 up to '"
+                 << lastShared
+                 << "': the difference begins behind it, in decoding, or in "
+                    "rounding\n";
+}
