@@ -28,11 +28,17 @@ void SpecOptions::addTo(CLI::App &command) {
 std::string driver::specsFolder() {
   if (const char *folder = std::getenv("CLADE_SPECS"))
     return folder;
+  return dataPath("specs", "specs");
+}
+
+std::string driver::dataPath(llvm::StringRef installedName,
+                             llvm::StringRef sourceName) {
   std::string executable = llvm::sys::fs::getMainExecutable(nullptr, nullptr);
   llvm::SmallString<128> installed(llvm::sys::path::parent_path(executable));
-  llvm::sys::path::append(installed, "..", "share", "clade", "specs");
-  return llvm::sys::fs::is_directory(installed) ? installed.str().str()
-                                                : CLADE_SOURCE_SPECS;
+  llvm::sys::path::append(installed, "..", "share", "clade", installedName);
+  if (llvm::sys::fs::exists(installed))
+    return installed.str().str();
+  return (llvm::Twine(CLADE_SOURCE_DIR) + "/" + sourceName).str();
 }
 
 Environment::Environment(const SpecOptions &options)

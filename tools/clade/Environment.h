@@ -53,6 +53,10 @@ int fail(const rt::Status &status);
 /// executable, or where they were built from.
 std::string specsFolder();
 
+/// A file or folder that comes with Clade: in share/clade beside the
+/// executable, as installed, or in the source tree it was built from.
+std::string dataPath(llvm::StringRef installedName, llvm::StringRef sourceName);
+
 /// Adds a command's options and the callback that runs it to the parser; the
 /// callback leaves the exit status in `status`.
 void addListCommand(CLI::App &app, int &status);

@@ -33,17 +33,6 @@ static std::optional<std::string> findPython() {
   return llvm::sys::fs::can_execute(path) ? std::optional(path) : std::nullopt;
 }
 
-/// The script that runs the reference lies beside the specs.
-static std::string scriptPath() {
-  llvm::SmallString<128> path(specsFolder());
-  llvm::sys::path::append(path, "..", "tools", "dev", "run-published.py");
-  if (llvm::sys::fs::exists(path))
-    return path.str().str();
-  path = specsFolder();
-  llvm::sys::path::append(path, "..", "run-published.py"); // As installed.
-  return path.str().str();
-}
-
 static std::string joined(const std::vector<int32_t> &tokens) {
   std::string text;
   for (int32_t token : tokens)
@@ -87,8 +76,9 @@ rt::StatusOr<PublishedRun> driver::runPublished(
   if (llvm::sys::fs::createTemporaryFile("clade-published", "safetensors",
                                          result))
     return rt::Status::ioError("cannot create a temporary file");
-  std::string script = scriptPath(), prompts = joined(prompt),
-              forces = joined(forced);
+  std::string script =
+                  dataPath("run-published.py", "tools/dev/run-published.py"),
+              prompts = joined(prompt), forces = joined(forced);
   std::string message;
   int code = llvm::sys::ExecuteAndWait(*program,
                                        {*program, script, checkpoint, "--dtype",

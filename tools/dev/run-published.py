@@ -39,7 +39,11 @@ results = {}
 
 
 def record(name, tensor):
-    results[name] = tensor[0].float().contiguous().clone()
+    """Keeps [token, …]. Norms of heads get the heads before or after the tokens."""
+    tensor = tensor[0]
+    axes = [axis for axis, size in enumerate(tensor.shape[:-1]) if size == len(options.tokens)]
+    if len(axes) == 1:
+        results[name] = tensor.movedim(axes[0], 0).float().contiguous().clone()
 
 
 def hook_of(name, module):
