@@ -219,3 +219,15 @@ LogicalResult PackOp::verify() {
                          << result;
   return success();
 }
+
+std::string clade::withLayer(llvm::StringRef name,
+                             std::optional<int64_t> layer) {
+  std::string text = name.str();
+  if (!layer)
+    return text;
+  std::string number = std::to_string(*layer);
+  for (size_t at = text.find(layerPlaceholder); at != std::string::npos;
+       at = text.find(layerPlaceholder, at + number.size()))
+    text.replace(at, layerPlaceholder.size(), number);
+  return text;
+}

@@ -21,4 +21,14 @@
 #define GET_OP_CLASSES
 #include "dialect/WMap/WMapOps.h.inc"
 
+namespace clade {
+
+/// Stands for the number of the layer in the name of a tensor or weight.
+inline constexpr llvm::StringLiteral layerPlaceholder = "{layer}";
+
+/// `name` with each `layerPlaceholder` replaced; as it is outside of layers.
+std::string withLayer(llvm::StringRef name, std::optional<int64_t> layer);
+
+} // namespace clade
+
 #endif // CLADE_DIALECT_WMAP_WMAPDIALECT_H

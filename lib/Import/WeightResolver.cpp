@@ -15,18 +15,6 @@ using namespace clade;
 using namespace clade::import;
 using namespace mlir;
 
-static constexpr StringRef layerMark = "{layer}";
-
-std::string import::withLayer(StringRef name, std::optional<int64_t> layer) {
-  std::string result = name.str();
-  if (!layer)
-    return result;
-  for (size_t at = result.find(layerMark); at != std::string::npos;
-       at = result.find(layerMark, at))
-    result.replace(at, layerMark.size(), std::to_string(*layer));
-  return result;
-}
-
 std::string WeightTree::key() const {
   std::string text;
   llvm::raw_string_ostream os(text);

@@ -14,6 +14,7 @@
 #ifndef CLADE_IMPORT_WEIGHTRESOLVER_H
 #define CLADE_IMPORT_WEIGHTRESOLVER_H
 
+#include "dialect/WMap/WMapDialect.h"
 #include "lib/Import/Family.h"
 #include "lib/Import/SpecValue.h"
 #include "mlir/IR/Builders.h"
@@ -174,9 +175,6 @@ private:
       shapeOfTemplate; ///< Of the last request for it.
   std::map<std::string, std::vector<int64_t>> invented;
 };
-
-/// The name with '{layer}' replaced by the number.
-std::string withLayer(llvm::StringRef name, std::optional<int64_t> layer);
 
 } // namespace clade::import
 

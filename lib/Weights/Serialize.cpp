@@ -12,8 +12,6 @@
 
 #include "lib/Weights/Serialize.h"
 
-#include "dialect/WMap/WMapDialect.h"
-#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/JSON.h"
 
@@ -21,18 +19,10 @@ using namespace mlir;
 using namespace clade;
 
 namespace {
-constexpr llvm::StringLiteral layerPlaceholder = "{layer}";
 /// The table's reader refuses deeper programs; a quantised source is two deep.
 constexpr int64_t maxDepth = 31;
 /// A tree of shared values grows with their uses.
 constexpr int64_t maxNodes = 1 << 16;
-
-/// Where one parameter is wanted.
-struct ParamUse {
-  SmallVector<int64_t> slots;
-  /// As long as `slots`: the layer of each, or -1 outside of layers.
-  SmallVector<int64_t> layers;
-};
 
 /// Writes the program of one weight.
 class ProgramWriter {
@@ -234,25 +224,10 @@ LogicalResult ProgramWriter::write(Value value, int64_t depth) {
   return written;
 }
 
-/// The uses of every parameter, in the order of its first slot.
-static llvm::MapVector<StringRef, ParamUse>
-collectUses(const SlotTable &slots) {
-  llvm::MapVector<StringRef, ParamUse> uses;
-  auto add = [&](StringRef param, int64_t slot, int64_t layer) {
-    uses[param].slots.push_back(slot);
-    uses[param].layers.push_back(layer);
-  };
-  for (auto [slot, param] : llvm::enumerate(slots.globals))
-    add(param, slot, -1);
-  for (const LayerSlots &layer : slots.layers)
-    for (auto [i, param] : llvm::enumerate(slots.kinds[layer.kind].params))
-      add(param, layer.firstWeight + i, layer.layer);
-  return uses;
-}
-
 static LogicalResult writeEntry(llvm::json::OStream &json,
-                                wmap::FuncOp function, const ParamUse &use) {
-  bool inLayers = !llvm::is_contained(use.layers, -1);
+                                const WeightUse &use) {
+  wmap::FuncOp function = use.function;
+  bool inLayers = use.isInLayers();
   json.objectBegin();
   json.attribute("param", function.getSymName());
   json.attributeArray("slots", [&] {
@@ -272,8 +247,7 @@ static LogicalResult writeEntry(llvm::json::OStream &json,
   return written;
 }
 
-FailureOr<std::string> clade::serializeWeights(ModuleOp module,
-                                               const SlotTable &slots) {
+FailureOr<std::string> clade::serializeWeights(ArrayRef<WeightUse> uses) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   llvm::json::OStream json(stream, /*IndentSize=*/1);
@@ -281,14 +255,17 @@ FailureOr<std::string> clade::serializeWeights(ModuleOp module,
   json.object([&] {
     json.attribute("version", 1);
     json.attributeArray("weights", [&] {
-      for (const auto &[param, use] : collectUses(slots)) {
-        auto function = module.lookupSymbol<wmap::FuncOp>(param);
-        if (failed(writeEntry(json, function, use)))
+      for (const WeightUse &use : uses)
+        if (failed(writeEntry(json, use)))
           written = failure();
-      }
     });
   });
   if (failed(written))
     return failure();
   return text;
+}
+
+FailureOr<std::string> clade::serializeWeights(ModuleOp module,
+                                               const SlotTable &slots) {
+  return serializeWeights(collectUses(module, slots));
 }

@@ -14,7 +14,7 @@
 #ifndef CLADE_LIB_WEIGHTS_SERIALIZE_H
 #define CLADE_LIB_WEIGHTS_SERIALIZE_H
 
-#include "lib/Weights/Slots.h"
+#include "lib/Weights/Uses.h"
 
 namespace clade {
 
@@ -25,6 +25,9 @@ namespace clade {
 /// type or a name that the format lacks.
 mlir::FailureOr<std::string> serializeWeights(mlir::ModuleOp module,
                                               const SlotTable &slots);
+
+/// The table with an entry for each of `uses`. Diagnosed as above.
+mlir::FailureOr<std::string> serializeWeights(llvm::ArrayRef<WeightUse> uses);
 
 } // namespace clade
 

@@ -37,17 +37,17 @@ bool isAligned(const void *data) {
   return reinterpret_cast<uintptr_t>(data) % slotAlignment == 0;
 }
 
-/// The data of a source in `checkpoint`, for layer `layer`.
-StatusOr<ByteSpan> resolveSource(const Checkpoint &checkpoint,
+/// The data of a source in `sources`, for layer `layer`.
+StatusOr<ByteSpan> resolveSource(const WeightSources &sources,
                                  const WeightNode &source, int64_t layer) {
   std::string name = expandLayer(source.name, layer);
-  const StoredTensor *tensor = checkpoint.find(name);
+  const StoredTensor *tensor = findTensor(sources.tensors, name);
   if (!tensor)
     return Status::notFound("tensor " + quoteName(name) + " is not in " +
-                            quoteName(checkpoint.path()));
+                            quoteName(sources.place));
   if (tensor->dtype != source.dtype || tensor->shape != source.shape)
     return Status::invalidArgument(
-        "tensor " + quoteName(name) + " in " + quoteName(checkpoint.path()) +
+        "tensor " + quoteName(name) + " in " + quoteName(sources.place) +
         " is " + std::string(dtypeName(tensor->dtype)) + " " +
         shapeText(tensor->shape) + ", expected " +
         std::string(dtypeName(source.dtype)) + " " + shapeText(source.shape));
@@ -61,9 +61,9 @@ namespace clade::rt {
 /// One call of loadWeights().
 class WeightLoader {
 public:
-  WeightLoader(const WeightTable &table, const Checkpoint &checkpoint,
+  WeightLoader(const WeightTable &table, const WeightSources &sources,
                const LoadOptions &options)
-      : table(table), checkpoint(checkpoint), options(options) {}
+      : table(table), sources(sources), options(options) {}
 
   StatusOr<LoadedWeights> run();
 
@@ -84,7 +84,7 @@ private:
   void makePiece(int64_t number, Scratch &scratch);
 
   const WeightTable &table;
-  const Checkpoint &checkpoint;
+  const WeightSources &sources;
   const LoadOptions &options;
   LoadedWeights result;
   std::vector<Job> jobs;
@@ -118,7 +118,7 @@ Status WeightLoader::bindEntry(const WeightEntry &entry) {
 Status WeightLoader::bindSlot(const WeightEntry &entry, int64_t layer,
                               int32_t slot) {
   auto resolve = [&](const WeightNode &source) {
-    return resolveSource(checkpoint, source, layer);
+    return resolveSource(sources, source, layer);
   };
   StatusOr<std::unique_ptr<Evaluator>> bound =
       bindProgram(entry.program, resolve);
@@ -258,7 +258,7 @@ StatusOr<LoadedWeights> WeightLoader::run() {
   for (ByteSpan span : result.spans)
     result.slots.push_back(span.data());
   if (result.mapped > 0)
-    result.mappings = checkpoint.mappings();
+    result.mappings = sources.mappings;
   return std::move(result);
 }
 
@@ -283,5 +283,13 @@ LoadedWeights::~LoadedWeights() {
 StatusOr<LoadedWeights> clade::rt::loadWeights(const WeightTable &table,
                                                const Checkpoint &checkpoint,
                                                const LoadOptions &options) {
-  return WeightLoader(table, checkpoint, options).run();
+  return loadWeights(
+      table, {checkpoint.tensors(), checkpoint.path(), checkpoint.mappings()},
+      options);
+}
+
+StatusOr<LoadedWeights> clade::rt::loadWeights(const WeightTable &table,
+                                               const WeightSources &sources,
+                                               const LoadOptions &options) {
+  return WeightLoader(table, sources, options).run();
 }

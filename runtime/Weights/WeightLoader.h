@@ -18,6 +18,7 @@
 
 #include <atomic>
 #include <functional>
+#include <span>
 
 namespace clade::rt {
 
@@ -64,6 +65,14 @@ private:
   std::vector<std::shared_ptr<const MappedFile>> mappings;
 };
 
+/// Tensors that weights are made from.
+struct WeightSources {
+  std::span<const StoredTensor> tensors; ///< Sorted by name.
+  std::string place;                     ///< Where they are, for messages.
+  /// What the loaded weights keep alive if they point into `tensors`.
+  std::vector<std::shared_ptr<const MappedFile>> mappings;
+};
+
 /// Makes every slot of `table` from `checkpoint`. Slots of one entry that come
 /// from the same layer, or from a program without layers, share one weight.
 /// Errors name parameter and
@@ -72,6 +81,12 @@ private:
 /// Cancelled.
 StatusOr<LoadedWeights> loadWeights(const WeightTable &table,
                                     const Checkpoint &checkpoint,
+                                    const LoadOptions &options = {});
+
+/// The same from tensors that need not be a checkpoint's. Without mappings that
+/// hold them the bytes outlive the loaded weights.
+StatusOr<LoadedWeights> loadWeights(const WeightTable &table,
+                                    const WeightSources &sources,
                                     const LoadOptions &options = {});
 
 } // namespace clade::rt

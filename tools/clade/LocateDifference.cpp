@@ -10,7 +10,7 @@
 #include "tools/clade/Compare.h"
 
 #include "dialect/Clade/CladeDialect.h"
-#include "lib/Import/WeightResolver.h"
+#include "dialect/WMap/WMapDialect.h"
 #include "lib/Pipelines/Pipelines.h"
 #include "mlir/Pass/PassManager.h"
 #include "runtime/Formats/DType.h"
@@ -54,11 +54,11 @@ static Values decode(const std::vector<std::byte> &bytes, size_t count) {
 static std::string weightsOf(mlir::Operation *kernel, int64_t layer) {
   std::string names;
   kernel->walk([&](ParamOp param) {
-    names += (names.empty() ? " of '" : ", '") +
-             import::withLayer(param.getName(),
-                               layer < 0 ? std::nullopt
-                                         : std::optional<int64_t>(layer)) +
-             "'";
+    names +=
+        (names.empty() ? " of '" : ", '") +
+        withLayer(param.getName(),
+                  layer < 0 ? std::nullopt : std::optional<int64_t>(layer)) +
+        "'";
   });
   return names;
 }

@@ -11,7 +11,7 @@
 #include "tools/clade/Progress.h"
 
 #include "dialect/Clade/CladeDialect.h"
-#include "lib/Import/WeightResolver.h"
+#include "dialect/WMap/WMapDialect.h"
 
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SmallVector.h"
@@ -136,10 +136,10 @@ void driver::locateAgainstPublished(const PublishedRun &published,
   Observer observer = [&](const reference::Event &event) {
     for (const std::string &name : names.of(event.op))
       if (!found)
-        compareWith(event, import::withLayer(name, event.layer < 0
-                                                       ? std::nullopt
-                                                       : std::optional<int64_t>(
-                                                             event.layer)));
+        compareWith(event,
+                    withLayer(name, event.layer < 0
+                                        ? std::nullopt
+                                        : std::optional<int64_t>(event.layer)));
   };
   if (failed(interpret(module, checkpoint, vocab, {text.prompt, text.forced},
                        observer)))

@@ -5,10 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Level 3 of the validation: the logits of the whole model, prefill and decode,
-// on fixed random tokens. On a difference it looks for where it begins: by
-// running the interpreter before and after the fusions, and, against the
-// published implementation, linear map by linear map.
+// Level 1 of the validation: weights to the compiled form and back. Level 3:
+// the logits of the whole model, prefill and decode, on fixed random tokens. On
+// a difference it looks for where it begins: by running the interpreter before
+// and after the fusions, and, against the published implementation, value by
+// value.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,6 +17,7 @@
 #include "tools/clade/LocateDifference.h"
 #include "tools/clade/LocatePublished.h"
 #include "tools/clade/Progress.h"
+#include "tools/clade/VerifyWeights.h"
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
@@ -33,7 +35,8 @@ struct VerifyOptions {
   SpecOptions specs;
   ModelChoice choice;
   std::string checkpoint, artifact, against = "interpreter";
-  int level = 3, tokens = 48;
+  std::vector<int> levels = {3};
+  int tokens = 48;
   bool asJson = false;
 };
 
@@ -231,6 +234,62 @@ static int verifyAgainstPublished(Environment &environment,
   return status;
 }
 
+//===----------------------------------------------------------------------===//
+// Weights
+//===----------------------------------------------------------------------===//
+
+static void print(llvm::StringRef title, llvm::ArrayRef<std::string> names) {
+  if (names.empty())
+    return;
+  llvm::outs() << title << ":";
+  constexpr size_t most = 8;
+  for (const std::string &name : names.take_front(most))
+    llvm::outs() << " '" << name << "'";
+  if (names.size() > most)
+    llvm::outs() << " … and " << names.size() - most << " more";
+  llvm::outs() << "\n";
+}
+
+static int verifyWeights(Environment &environment,
+                         const rt::Checkpoint &checkpoint,
+                         const VerifyOptions &options) {
+  auto trip = roundTripWeights(environment, checkpoint, options.choice);
+  if (failed(trip))
+    return Failed;
+  if (options.asJson) {
+    json losses = json::object();
+    for (const WeightLoss &loss : trip->losses)
+      losses[loss.tensor] = loss.reason;
+    json object = {{"level", 1},
+                   {"restored", trip->restored.size()},
+                   {"changed", trip->changed},
+                   {"not_restored", losses},
+                   {"unread", trip->unread},
+                   {"passed", trip->ok()}};
+    llvm::outs() << object.dump(2, ' ', false, json::error_handler_t::replace)
+                 << "\n";
+    return trip->ok() ? Done : Failed;
+  }
+  llvm::outs() << "weights: " << trip->restored.size() << " of "
+               << checkpoint.tensors().size()
+               << " tensors come back from the compiled form bit for bit\n";
+  print("came back with other bits", trip->changed);
+  print("not read", trip->unread);
+  for (const WeightLoss &loss : trip->losses)
+    llvm::outs() << "not restored: '" << loss.tensor << "': " << loss.reason
+                 << "\n";
+  return trip->ok() ? Done : Failed;
+}
+
+static int runLevel(Environment &environment, const rt::Checkpoint &checkpoint,
+                    const VerifyOptions &options, int level) {
+  if (level == 1)
+    return verifyWeights(environment, checkpoint, options);
+  return options.against == "transformers"
+             ? verifyAgainstPublished(environment, checkpoint, options)
+             : verifyAgainstInterpreter(environment, checkpoint, options);
+}
+
 static int run(const VerifyOptions &options) {
   Environment environment(options.specs);
   if (!environment.ok())
@@ -239,27 +298,34 @@ static int run(const VerifyOptions &options) {
       environment.openCheckpoint(options.checkpoint);
   if (!checkpoint)
     return Failed;
-  return options.against == "transformers"
-             ? verifyAgainstPublished(environment, *checkpoint, options)
-             : verifyAgainstInterpreter(environment, *checkpoint, options);
+  int status = Done;
+  for (int level : options.levels)
+    status =
+        std::max(status, runLevel(environment, *checkpoint, options, level));
+  return status;
 }
 
 void driver::addVerifyCommand(CLI::App &app, int &status) {
   auto *command = app.add_subcommand(
-      "verify",
-      "Compare the model's logits with a reference, prefill and decode");
-  command->footer("In f32 the largest difference is below 1e-5 of the largest "
-                  "logit and 1 - cosine below 1e-8. In bf16 the\n"
-                  "error against an f32 run is at most 1.10 times that of the "
-                  "reference's own bf16 run ('ratio').\n"
-                  "  --against interpreter   compiled code against Clade's "
-                  "reference interpreter (the default)\n"
-                  "  --against transformers  both against the published "
-                  "implementation in Python; needs torch and\n"
-                  "                          transformers: $CLADE_PYTHON, or "
-                  "what tools/dev/python-env.sh makes\n"
-                  "Status 1 if anything is out of bounds; then it says where "
-                  "the difference begins.");
+      "verify", "Check a checkpoint's weights and logits, level by level");
+  command->footer(
+      "Level 1: the published tensors go to the compiled form and "
+      "come back bit for bit, but for steps that\n"
+      "are named (a cast that rounds, blocks that are "
+      "dequantised).\n"
+      "Level 3: the model's logits beside a reference's, prefill "
+      "and decode. In f32 the largest difference is below 1e-5 of the largest "
+      "logit and 1 - cosine below 1e-8. In bf16 the\n"
+      "error against an f32 run is at most 1.10 times that of the "
+      "reference's own bf16 run ('ratio').\n"
+      "  --against interpreter   compiled code against Clade's "
+      "reference interpreter (the default)\n"
+      "  --against transformers  both against the published "
+      "implementation in Python; needs torch and\n"
+      "                          transformers: $CLADE_PYTHON, or "
+      "what tools/dev/python-env.sh makes\n"
+      "Status 1 if anything is out of bounds; then it says where "
+      "the difference begins.");
   auto options = std::make_shared<VerifyOptions>();
   command
       ->add_option("checkpoint", options->checkpoint,
@@ -267,8 +333,11 @@ void driver::addVerifyCommand(CLI::App &app, int &status) {
       ->required();
   command->add_option("--against", options->against, "The reference")
       ->check(CLI::IsMember({"interpreter", "transformers"}));
-  command->add_option("--level", options->level, "3: the whole model")
-      ->check(CLI::IsMember({3}));
+  command
+      ->add_option("--level", options->levels,
+                   "1: weights, 3: the whole model; 1,3 for both (default: 3)")
+      ->delimiter(',')
+      ->check(CLI::IsMember({1, 3}));
   command
       ->add_option("--tokens", options->tokens,
                    "Tokens to run, a quarter of them one by one")

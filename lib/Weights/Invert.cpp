@@ -1,0 +1,247 @@
+//===- Invert.cpp - From compiled weights back to published tensors -------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Weights that are made in the same layers are looked at together: their
+// functions become one graph in which equal ops are one op, so that the slices
+// of a tensor meet at that tensor even if several weights take them. Then each
+// source is recovered from what uses it, down to the weights.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Weights/Invert.h"
+
+#include "lib/Weights/InvertOps.h"
+
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/OperationSupport.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+using namespace clade;
+
+namespace {
+/// Ops are equal if they compute the same from the same operands.
+struct EqualOps : llvm::DenseMapInfo<Operation *> {
+  static unsigned getHashValue(const Operation *op) {
+    return OperationEquivalence::computeHash(
+        const_cast<Operation *>(op), OperationEquivalence::directHashValue,
+        OperationEquivalence::ignoreHashValue,
+        OperationEquivalence::IgnoreLocations);
+  }
+  static bool isEqual(const Operation *a, const Operation *b) {
+    if (a == b || a == getEmptyKey() || a == getTombstoneKey() ||
+        b == getEmptyKey() || b == getTombstoneKey())
+      return a == b;
+    return OperationEquivalence::isEquivalentTo(
+        const_cast<Operation *>(a), const_cast<Operation *>(b),
+        OperationEquivalence::IgnoreLocations);
+  }
+};
+
+/// All weights that are made in the same layers, as one graph.
+class WeightGraph {
+public:
+  explicit WeightGraph(Location loc) {
+    OpBuilder builder(loc.getContext());
+    function =
+        wmap::FuncOp::create(builder, loc, "graph",
+                             RankedTensorType::get({1}, builder.getF32Type()));
+    function->getBody().emplaceBlock();
+  }
+
+  void add(const WeightUse &use) {
+    Block &body = function->getBody().front();
+    OpBuilder builder(function->getContext());
+    builder.setInsertionPointToEnd(&body);
+    IRMapping mapping;
+    Block &from = use.function->getRegion(0).front();
+    for (Operation &op : from.without_terminator()) {
+      Operation *copy = builder.clone(op, mapping);
+      auto [known, isNew] = ops.insert(copy);
+      if (isNew)
+        continue;
+      mapping.map(op.getResults(), (*known)->getResults());
+      copy->erase();
+    }
+    auto ret = cast<wmap::ReturnOp>(from.getTerminator());
+    weights.try_emplace(mapping.lookup(ret.getValue()), compiledName(use));
+  }
+
+  auto sources() { return function->getBody().getOps<wmap::SourceOp>(); }
+
+  /// The compiled weight that is this value, or nothing.
+  std::optional<StringRef> weightOf(Value value) const {
+    auto it = weights.find(value);
+    return it == weights.end() ? std::nullopt
+                               : std::optional<StringRef>(it->second);
+  }
+
+private:
+  OwningOpRef<wmap::FuncOp> function;
+  llvm::DenseSet<Operation *, EqualOps> ops;
+  llvm::DenseMap<Value, std::string> weights;
+};
+
+/// Recovers values of a graph inside one function of the way back.
+class Recovery {
+public:
+  Recovery(const WeightGraph &graph, OpBuilder &builder)
+      : graph(graph), builder(builder) {}
+
+  /// The value, made from compiled weights; null if some step loses it. Then
+  /// `getReason` tells which.
+  Value recover(Value value);
+  StringRef getReason() const { return reason; }
+
+private:
+  Value compute(Value value);
+  Value fromSlices(Value value);
+  void lose(const Twine &why) {
+    if (reason.empty())
+      reason = why.str();
+  }
+
+  const WeightGraph &graph;
+  OpBuilder &builder;
+  llvm::DenseMap<Value, Value> known;
+  std::string reason;
+};
+} // namespace
+
+Value Recovery::recover(Value value) {
+  if (auto it = known.find(value); it != known.end())
+    return it->second;
+  Value recovered = compute(value);
+  known[value] = recovered;
+  return recovered;
+}
+
+Value Recovery::compute(Value value) {
+  if (std::optional<StringRef> weight = graph.weightOf(value))
+    return wmap::SourceOp::create(builder, value.getLoc(), value.getType(),
+                                  *weight, /*encoding=*/StringAttr());
+  for (OpOperand &use : value.getUses()) {
+    if (isa<wmap::SliceOp>(use.getOwner()))
+      continue;
+    if (std::optional<std::string> why = lossOf(use.getOwner())) {
+      lose(*why);
+      continue;
+    }
+    if (Value result = recover(use.getOwner()->getResult(0)))
+      return invertOp(builder, use, result);
+  }
+  return fromSlices(value);
+}
+
+/// Puts slices that cover an axis one behind the other.
+Value Recovery::fromSlices(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  for (int64_t axis = 0; axis < type.getRank(); ++axis) {
+    llvm::SmallVector<wmap::SliceOp> slices;
+    for (Operation *user : value.getUsers())
+      if (auto slice = dyn_cast<wmap::SliceOp>(user);
+          slice && static_cast<int64_t>(slice.getAxis()) == axis)
+        slices.push_back(slice);
+    llvm::stable_sort(slices, [](wmap::SliceOp a, wmap::SliceOp b) {
+      return a.getBegin() < b.getBegin();
+    });
+    SmallVector<Value> parts;
+    int64_t end = 0;
+    for (wmap::SliceOp slice : slices) {
+      if (static_cast<int64_t>(slice.getBegin()) != end)
+        continue; // It covers what is covered, or leaves a gap behind.
+      Value part = recover(slice.getResult());
+      if (!part)
+        continue;
+      parts.push_back(part);
+      end += cast<RankedTensorType>(part.getType()).getDimSize(axis);
+    }
+    if (end == type.getDimSize(axis))
+      return parts.size() == 1
+                 ? parts.front()
+                 : wmap::ConcatOp::create(builder, value.getLoc(), type, parts,
+                                          builder.getI64IntegerAttr(axis))
+                       .getResult();
+    if (!slices.empty())
+      lose("the weights hold " + Twine(end) + " of " +
+           Twine(type.getDimSize(axis)) + " along axis " + Twine(axis));
+  }
+  return {};
+}
+
+std::string clade::compiledName(const WeightUse &use) {
+  std::string name = wmap::FuncOp(use.function).getSymName().str();
+  if (use.isInLayers() && !StringRef(name).contains(layerPlaceholder))
+    name += "@{layer}";
+  return name;
+}
+
+/// Adds the functions of the sources of one graph.
+static void invertGraph(WeightGraph &graph, ArrayRef<int64_t> layers,
+                        InverseWeights &inverse) {
+  for (wmap::SourceOp source : graph.sources()) {
+    StringRef name = source.getName();
+    WeightUse use;
+    // A tensor that is not one of each layer comes back once, from the first.
+    for (int64_t layer :
+         name.contains(layerPlaceholder) ? layers : layers.take_front()) {
+      std::string tensor = withLayer(
+          name, layer < 0 ? std::nullopt : std::optional<int64_t>(layer));
+      if (llvm::is_contained(inverse.tensors, tensor))
+        continue; // Another weight gave it already.
+      use.slots.push_back(inverse.tensors.size());
+      use.layers.push_back(layer);
+      inverse.tensors.push_back(tensor);
+    }
+    if (use.slots.empty())
+      continue;
+    OpBuilder builder(source.getContext());
+    builder.setInsertionPointToEnd(inverse.module->getBody());
+    auto type = source.getResult().getType();
+    std::string symbol = name.str();
+    for (int copy = 1; inverse.module->lookupSymbol(symbol); ++copy)
+      symbol = (name + "~" + Twine(copy)).str();
+    use.function = wmap::FuncOp::create(builder, source.getLoc(), symbol, type);
+    builder.setInsertionPointToEnd(&use.function.getBody().emplaceBlock());
+    Recovery recovery(graph, builder);
+    Value value;
+    std::string reason;
+    if (source.getEncoding()) {
+      reason =
+          ("blocks of " + *source.getEncoding() + " are dequantised").str();
+    } else {
+      value = recovery.recover(source.getResult());
+      reason = recovery.getReason();
+    }
+    if (value) {
+      wmap::ReturnOp::create(builder, source.getLoc(), value);
+      inverse.uses.push_back(std::move(use));
+      continue;
+    }
+    use.function.erase();
+    inverse.tensors.resize(inverse.tensors.size() - use.slots.size());
+    WeightLoss loss{name.str(), reason};
+    if (!llvm::is_contained(inverse.losses, loss))
+      inverse.losses.push_back(std::move(loss));
+  }
+}
+
+InverseWeights clade::invertWeights(ModuleOp module, const SlotTable &slots) {
+  InverseWeights inverse;
+  inverse.module = ModuleOp::create(module.getLoc());
+  llvm::MapVector<SmallVector<int64_t>, SmallVector<WeightUse>> groups;
+  for (WeightUse &use : collectUses(module, slots))
+    groups[use.layers].push_back(use);
+  for (auto &[layers, uses] : groups) {
+    WeightGraph graph(module.getLoc());
+    for (const WeightUse &use : uses)
+      graph.add(use);
+    invertGraph(graph, layers, inverse);
+  }
+  return inverse;
+}

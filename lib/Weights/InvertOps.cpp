@@ -1,0 +1,132 @@
+//===- InvertOps.cpp - The inverse of each wmap op ------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Weights/InvertOps.h"
+
+#include "mlir/IR/TypeUtilities.h"
+
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace clade;
+
+static RankedTensorType withShape(Value like, ArrayRef<int64_t> shape) {
+  return RankedTensorType::get(
+      shape, cast<RankedTensorType>(like.getType()).getElementType());
+}
+
+static Value reshape(OpBuilder &builder, Location loc, Value value,
+                     ArrayRef<int64_t> shape) {
+  return wmap::ReshapeOp::create(builder, loc, withShape(value, shape), value);
+}
+
+static Value transpose(OpBuilder &builder, Location loc, Value value,
+                       ArrayRef<int64_t> permutation) {
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(value.getType()).getShape();
+  return wmap::TransposeOp::create(
+      builder, loc, withShape(value, applyPermutation(shape, permutation)),
+      value, builder.getDenseI64ArrayAttr(permutation));
+}
+
+static Value slice(OpBuilder &builder, Location loc, Value value, int64_t axis,
+                   int64_t begin, int64_t size) {
+  auto type = cast<RankedTensorType>(value.getType());
+  if (type.getDimSize(axis) == size)
+    return value;
+  SmallVector<int64_t> shape(type.getShape());
+  shape[axis] = size;
+  return wmap::SliceOp::create(builder, loc, withShape(value, shape), value,
+                               builder.getI64IntegerAttr(axis),
+                               builder.getI64IntegerAttr(begin));
+}
+
+//===----------------------------------------------------------------------===//
+// One function an op
+//===----------------------------------------------------------------------===//
+
+static Value invert(OpBuilder &builder, wmap::ConcatOp op, OpOperand &use,
+                    Value result) {
+  int64_t axis = op.getAxis(), begin = 0;
+  for (Value before : op.getInputs().take_front(use.getOperandNumber()))
+    begin += cast<RankedTensorType>(before.getType()).getDimSize(axis);
+  int64_t size = cast<RankedTensorType>(use.get().getType()).getDimSize(axis);
+  return slice(builder, op.getLoc(), result, axis, begin, size);
+}
+
+static Value invert(OpBuilder &builder, wmap::TransposeOp op, OpOperand &,
+                    Value result) {
+  return transpose(builder, op.getLoc(), result,
+                   invertPermutationVector(op.getPermutation()));
+}
+
+static Value invert(OpBuilder &builder, wmap::ReshapeOp op, OpOperand &use,
+                    Value result) {
+  return wmap::ReshapeOp::create(builder, op.getLoc(), use.get().getType(),
+                                 result);
+}
+
+static Value invert(OpBuilder &builder, wmap::CastOp op, OpOperand &use,
+                    Value result) {
+  return wmap::CastOp::create(builder, op.getLoc(), use.get().getType(),
+                              result);
+}
+
+/// Halves back to pairs: [heads, 2, size/2, …] to [heads, size/2, 2, …].
+static Value invert(OpBuilder &builder, wmap::RopeUnpermuteOp op, OpOperand &,
+                    Value result) {
+  Location loc = op.getLoc();
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(result.getType()).getShape();
+  int64_t heads = op.getHeads(), half = shape[0] / heads / 2;
+  int64_t columns = ShapedType::getNumElements(shape.drop_front());
+  Value halves = reshape(builder, loc, result, {heads, 2, half, columns});
+  Value pairs = transpose(builder, loc, halves, {0, 2, 1, 3});
+  return reshape(builder, loc, pairs, shape);
+}
+
+/// [N/rows, K/inner, rows, inner] back to [N, K], without the padding.
+static Value invert(OpBuilder &builder, wmap::PackOp op, OpOperand &use,
+                    Value result) {
+  Location loc = op.getLoc();
+  ArrayRef<int64_t> panels =
+      cast<RankedTensorType>(result.getType()).getShape();
+  ArrayRef<int64_t> shape =
+      cast<RankedTensorType>(use.get().getType()).getShape();
+  Value rows = transpose(builder, loc, result, {0, 2, 1, 3});
+  Value padded = reshape(builder, loc, rows,
+                         {panels[0] * panels[2], panels[1] * panels[3]});
+  Value cut = slice(builder, loc, padded, 0, 0, shape[0]);
+  return slice(builder, loc, cut, 1, 0, shape[1]);
+}
+
+std::optional<std::string> clade::lossOf(Operation *op) {
+  return llvm::TypeSwitch<Operation *, std::optional<std::string>>(op)
+      .Case<wmap::ConcatOp, wmap::TransposeOp, wmap::ReshapeOp,
+            wmap::RopeUnpermuteOp, wmap::PackOp>(
+          [](Operation *) { return std::nullopt; })
+      .Case([](wmap::CastOp cast) -> std::optional<std::string> {
+        if (!cast.isLossy())
+          return std::nullopt;
+        std::string text;
+        llvm::raw_string_ostream(text)
+            << "cast from " << getElementTypeOrSelf(cast.getInput().getType())
+            << " to " << getElementTypeOrSelf(cast.getResult().getType());
+        return text;
+      })
+      .Default([](Operation *op) {
+        return ("'" + op->getName().getStringRef() + "' has no exact inverse")
+            .str();
+      });
+}
+
+Value clade::invertOp(OpBuilder &builder, OpOperand &use, Value result) {
+  return llvm::TypeSwitch<Operation *, Value>(use.getOwner())
+      .Case<wmap::ConcatOp, wmap::TransposeOp, wmap::ReshapeOp, wmap::CastOp,
+            wmap::RopeUnpermuteOp, wmap::PackOp>(
+          [&](auto op) { return invert(builder, op, use, result); })
+      .Default([](Operation *) { return Value(); });
+}

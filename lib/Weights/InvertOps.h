@@ -1,0 +1,29 @@
+//===- InvertOps.h - The inverse of each wmap op ----------------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_LIB_WEIGHTS_INVERTOPS_H
+#define CLADE_LIB_WEIGHTS_INVERTOPS_H
+
+#include "dialect/WMap/WMapDialect.h"
+#include "mlir/IR/Builders.h"
+
+#include <optional>
+#include <string>
+
+namespace clade {
+
+/// Why the operands of a `wmap` op cannot be told from its result, or nothing
+/// if they can.
+std::optional<std::string> lossOf(mlir::Operation *op);
+
+/// The operand `use` of an op without loss, given the value of its result.
+mlir::Value invertOp(mlir::OpBuilder &builder, mlir::OpOperand &use,
+                     mlir::Value result);
+
+} // namespace clade
+
+#endif // CLADE_LIB_WEIGHTS_INVERTOPS_H
