@@ -17,6 +17,8 @@ void clade::buildFusePipeline(OpPassManager &passes) {
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
   passes.addPass(createSinkSelectPass());
+  // Maps of one value select it once each.
+  passes.addPass(createCSEPass());
   passes.addPass(createFuseParallelLinearsPass());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());

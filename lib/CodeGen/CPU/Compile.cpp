@@ -64,6 +64,11 @@ void buildLowerToLLVMPipeline(OpPassManager &passes, const Target &target) {
   arith::ArithExpandOpsPassOptions expand;
   expand.includeBf16 = !target.hasBF16;
   passes.addPass(arith::createArithExpandOpsPass(expand));
+  // Without instructions for bf16 the values are 16-bit integers. One that is
+  // bf16 from one block to another would be converted on the way, by calls of
+  // functions that nobody provides: casts to bf16 and back have to go.
+  if (!target.hasBF16)
+    passes.addPass(createCanonicalizerPass());
   // Transfers are unrolled: a loop over one would put its buffer on the stack
   // again in each iteration of the loops around it.
   passes.addPass(createConvertVectorToSCFPass(

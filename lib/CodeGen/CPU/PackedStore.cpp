@@ -48,8 +48,12 @@ static void storeLanes(OpBuilder &builder, Location loc, Value values,
   }
   Type element = type.getElementType();
   if (pack > 1) {
-    Type group = builder.getIntegerType(element.getIntOrFloatBitWidth() * pack);
-    auto groups = VectorType::get(type.getNumElements() / pack, group);
+    // By way of integers: see buildLowerToLLVMPipeline on bf16.
+    int64_t bits = element.getIntOrFloatBitWidth();
+    values = arith::BitcastOp::create(
+        builder, loc, type.clone(builder.getIntegerType(bits)), values);
+    auto groups = VectorType::get(type.getNumElements() / pack,
+                                  builder.getIntegerType(bits * pack));
     values = vector::BitCastOp::create(builder, loc, groups, values);
   }
   for (int64_t lane = 0; lane < count; lane += pack) {
