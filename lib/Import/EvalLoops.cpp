@@ -255,8 +255,8 @@ FailureOr<SpecValue> Evaluator::evalLayers(const spec::ForExpr *expr,
           continue;
         }
         rows[layer] = kind;
-        for (const WeightTree &tree : trees)
-          weights->markUsed(tree, layer);
+        for (auto [tree, request] : llvm::zip_equal(trees, built->requests))
+          weights->markUsed(tree, layer, request.loc);
       }
       pending = std::move(others);
     }

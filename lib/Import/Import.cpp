@@ -77,9 +77,8 @@ static FailureOr<Type> chooseDType(MLIRContext *context, StringRef asked,
 
 /// Tensors that the family takes from elsewhere must hold the same bits.
 static LogicalResult checkDuplicates(const WeightResolver &weights,
-                                     ArrayRef<rt::StoredTensor> tensors,
-                                     Location loc) {
-  for (const auto &[held, source] : weights.getDuplicates()) {
+                                     ArrayRef<rt::StoredTensor> tensors) {
+  for (const auto &[held, source, loc] : weights.getDuplicates()) {
     const rt::StoredTensor *a = rt::findTensor(tensors, held),
                            *b = rt::findTensor(tensors, source);
     bool same = a && b && a->dtype == b->dtype && a->shape == b->shape &&
@@ -114,7 +113,7 @@ static LogicalResult buildModule(const Family &family, const Config &config,
   weights.setEvaluator(&evaluator);
   return success(succeeded(evaluator.checkRequirements()) &&
                  succeeded(evaluator.buildEntry("forward")) &&
-                 succeeded(weights.checkAllUsed(config.locationOf(""))) &&
+                 succeeded(weights.checkAllUsed()) &&
                  succeeded(verify(*model.module)));
 }
 
@@ -143,7 +142,7 @@ import::importFamily(SpecLibrary &library, const spec::FamilyDecl *decl,
     weights.inventTensors(rt::DType::F32);
   if (failed(buildModule(family, *model.config, weights, ImportOptions{*type},
                          model)) ||
-      failed(checkDuplicates(weights, published, model.config->locationOf(""))))
+      failed(checkDuplicates(weights, published)))
     return failure();
   return model;
 }
@@ -194,8 +193,7 @@ import::importCheckpoint(SpecLibrary &library, const rt::Checkpoint &checkpoint,
   WeightResolver weights(family, checkpoint.tensors(), {&names.getFamily()});
   weights.setContainerEvaluators({&names.getEvaluator()});
   if (failed(buildModule(family, *model.config, weights, options, model)) ||
-      failed(checkDuplicates(weights, checkpoint.tensors(),
-                             model.config->locationOf(""))))
+      failed(checkDuplicates(weights, checkpoint.tensors())))
     return failure();
   return model;
 }

@@ -299,26 +299,27 @@ FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical,
   if (!*tree)
     return emitError(loc) << "no tensor for weight '" << name
                           << "' in the checkpoint" << missingHint(name);
-  markUsed(**tree, layer);
+  markUsed(**tree, layer, loc);
   // A weight that an equation takes from elsewhere may also be in the file:
   // then the bits must agree.
   bool elsewhere =
       (*tree)->kind == WeightTree::Kind::Source && (*tree)->name != logical;
-  if (elsewhere && rt::findTensor(published, name) && used.insert(name).second)
-    duplicates.emplace_back(name, withLayer((*tree)->name, layer));
+  if (elsewhere && rt::findTensor(published, name) &&
+      used.try_emplace(name, loc).second)
+    duplicates.push_back({name, withLayer((*tree)->name, layer), loc});
   requests.push_back({logical, **tree, loc});
   return **tree;
 }
 
 void WeightResolver::markUsed(const WeightTree &tree,
-                              std::optional<int64_t> layer) {
+                              std::optional<int64_t> layer, Location loc) {
   if (tree.kind == WeightTree::Kind::Source) {
-    used.insert(withLayer(tree.name, layer));
+    used.try_emplace(withLayer(tree.name, layer), loc);
     if (inventedType)
       invented.try_emplace(withLayer(tree.name, layer), tree.shape);
   }
   for (const WeightTree &input : tree.inputs)
-    markUsed(input, layer);
+    markUsed(input, layer, loc);
 }
 
 //===----------------------------------------------------------------------===//
@@ -364,10 +365,13 @@ FailureOr<bool> WeightResolver::isDropped(const std::string &name) {
   return false;
 }
 
-LogicalResult WeightResolver::checkAllUsed(Location loc) {
+LogicalResult WeightResolver::checkAllUsed() {
   constexpr int most = 8;
   int unused = 0;
-  std::vector<std::string> usedNames(used.begin(), used.end());
+  Location place = family.getChain().front()->getLoc();
+  std::vector<std::string> usedNames;
+  for (const auto &[name, loc] : used)
+    usedNames.push_back(name);
   for (const rt::StoredTensor &tensor : published) {
     if (used.count(tensor.name))
       continue;
@@ -377,17 +381,21 @@ LogicalResult WeightResolver::checkAllUsed(Location loc) {
     if (*dropped || ++unused > most)
       continue;
     InFlightDiagnostic diagnostic =
-        emitError(loc) << "tensor '" << tensor.name << "' "
-                       << rt::shapeText(tensor.shape)
-                       << " of the checkpoint is not used by family '"
-                       << family.getName() << "'"
-                       << SpecLibrary::hint(tensor.name, usedNames);
-    diagnostic.attachNote(family.getChain().front()->getLoc())
+        emitError(place) << "tensor '" << tensor.name << "' "
+                         << rt::shapeText(tensor.shape)
+                         << " of the checkpoint is not used by family '"
+                         << family.getName() << "'"
+                         << SpecLibrary::hint(tensor.name, usedNames);
+    if (std::optional<std::string> near =
+            SpecLibrary::nearest(tensor.name, usedNames))
+      diagnostic.attachNote(used.find(*near)->second)
+          << "'" << *near << "' is used here";
+    diagnostic.attachNote(place)
         << "if it means nothing to the computation, say 'drop " << tensor.name
         << "' in the family's weights";
   }
   if (unused > most)
-    emitError(loc) << "… and " << unused - most
-                   << " other tensors of the checkpoint are not used";
+    emitError(place) << "… and " << unused - most
+                     << " other tensors of the checkpoint are not used";
   return success(unused == 0);
 }

@@ -80,21 +80,24 @@ public:
   /// The same without messages or marks: nothing if there is no such weight.
   mlir::FailureOr<std::optional<WeightTree>>
   lookup(const std::string &logical, std::optional<int64_t> layer);
-  /// Marks the tensors of a tree as used for this layer.
-  void markUsed(const WeightTree &tree, std::optional<int64_t> layer);
+  /// Marks the tensors of a tree as used for this layer by the call at `loc`.
+  void markUsed(const WeightTree &tree, std::optional<int64_t> layer,
+                mlir::Location loc);
 
   /// The ops that compute a tree, at the builder's place.
   static mlir::FailureOr<mlir::Value>
   emit(const WeightTree &tree, mlir::OpBuilder &builder, mlir::Location loc);
 
-  /// Reports every tensor that nothing used or dropped.
-  mlir::LogicalResult checkAllUsed(mlir::Location loc);
-  /// Tensors that a plain equation replaced although the file holds them, with
-  /// the tensor that must have the same bits: (held, source).
-  const std::vector<std::pair<std::string, std::string>> &
-  getDuplicates() const {
-    return duplicates;
-  }
+  /// Reports every tensor that nothing used or dropped, at the family, with the
+  /// call that uses one of a similar name.
+  mlir::LogicalResult checkAllUsed();
+  /// A tensor that a plain equation replaced although the file holds it.
+  struct Duplicate {
+    std::string held;
+    std::string source; ///< Must have the same bits.
+    mlir::Location loc; ///< Of the call that uses it.
+  };
+  const std::vector<Duplicate> &getDuplicates() const { return duplicates; }
 
   /// Requests since the last call to this: logical name and tree.
   struct Request {
@@ -160,8 +163,8 @@ private:
   std::vector<const Family *> containers;
   Evaluator *evaluator = nullptr;
   std::vector<Evaluator *> containerEvaluators;
-  std::set<std::string, std::less<>> used;
-  std::vector<std::pair<std::string, std::string>> duplicates;
+  std::map<std::string, mlir::Location, std::less<>> used; ///< First by whom.
+  std::vector<Duplicate> duplicates;
   std::vector<Request> requests;
   int formDepth = 0;
   int64_t formSteps = 0;        ///< Of the lookup at hand.
