@@ -22,8 +22,13 @@ def Clade_AttendOp : Clade_Op<"attend", [MemoryEffects<[MemRead, MemWrite]>]> {
     h reads key/value head h / (query heads / key heads). Earlier steps' keys and values
     come from state number `state` of the layer, to which this step's are added.
 
-    Where the element type is narrower than f32, scores, scaled scores, probabilities
-    and the result round to it.
+    `slopes` m add m_h·(j − p) to the score of query head h (ALiBi, arXiv:2108.12409).
+    A `sink` is one more score of each query head, which takes its share of the softmax
+    and has no value (gpt-oss, arXiv:2508.10925; arXiv:2309.17453).
+
+    Where the element type is narrower than f32, scores, scaled scores, biased scores,
+    probabilities and the result round to it; with `model_softmax` the distances of
+    scores to the largest one do, too.
 
     **Constraints:**
     * (C1) q, k, v are [token, heads, size], q and k with one size
@@ -31,6 +36,8 @@ def Clade_AttendOp : Clade_Op<"attend", [MemoryEffects<[MemRead, MemWrite]>]> {
     * (C3) the result is [token, heads of q, size of v]
     * (C4) a window is positive
     * (C5) `state` is at least 0
+    * (C6) the sink has one element for each head of q, and no other axis
+    * (C7) there is a slope for each head of q
 
     ```mlir
     func.func @attention(%q: !clade.tensor<[token, q_heads = 4, head = 8], bf16>, %k: !clade.tensor<[token, kv_heads = 2, head = 8], bf16>,
@@ -44,11 +51,12 @@ def Clade_AttendOp : Clade_Op<"attend", [MemoryEffects<[MemRead, MemWrite]>]> {
     ```
   }];
   let arguments = (ins Clade_Tensor:$query, Clade_Tensor:$key, Clade_Tensor:$value, Clade_BatchType:$batch,
-                       Clade_StateAttr:$state, F64Attr:$scale, OptionalAttr<Clade_PositiveAttr>:$window,
-                       OptionalAttr<F64Attr>:$softcap);
+                       Optional<Clade_Tensor>:$sink, Clade_StateAttr:$state, F64Attr:$scale,
+                       OptionalAttr<Clade_PositiveAttr>:$window, OptionalAttr<F64Attr>:$softcap,
+                       OptionalAttr<DenseF32ArrayAttr>:$slopes, UnitAttr:$model_softmax);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = [{
-    $query `,` $key `,` $value `,` $batch `state` $state `scale` $scale attr-dict
+    $query `,` $key `,` $value `,` $batch (`sink` $sink^ `:` type($sink))? `state` $state `scale` $scale attr-dict
     `:` `(` type($query) `,` type($key) `,` type($value) `)` `->` type($result)
   }];
   let hasVerifier = 1;
@@ -89,6 +97,8 @@ def Clade_AttendCachedOp : Clade_Op<"attend_cached", [MemoryEffects<[MemRead]>]>
     * (C2) kv_heads divides the heads of q
     * (C3) a window is positive
     * (C4) `state` is at least 0
+    * (C5) the sink has one element for each head of q, and no other axis
+    * (C6) there is a slope for each head of q
 
     ```mlir
     func.func @attention(%q: !clade.tensor<[token, q_heads = 4, head = 8], bf16>, %batch: !clade.batch)
@@ -99,11 +109,13 @@ def Clade_AttendCachedOp : Clade_Op<"attend_cached", [MemoryEffects<[MemRead]>]>
     }
     ```
   }];
-  let arguments = (ins Clade_Tensor:$query, Clade_BatchType:$batch, Clade_StateAttr:$state, Clade_PositiveAttr:$kv_heads,
-                       F64Attr:$scale, OptionalAttr<Clade_PositiveAttr>:$window, OptionalAttr<F64Attr>:$softcap);
+  let arguments = (ins Clade_Tensor:$query, Clade_BatchType:$batch, Optional<Clade_Tensor>:$sink,
+                       Clade_StateAttr:$state, Clade_PositiveAttr:$kv_heads, F64Attr:$scale,
+                       OptionalAttr<Clade_PositiveAttr>:$window, OptionalAttr<F64Attr>:$softcap,
+                       OptionalAttr<DenseF32ArrayAttr>:$slopes, UnitAttr:$model_softmax);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = [{
-    $query `,` $batch `state` $state `kv_heads` $kv_heads `scale` $scale
+    $query `,` $batch (`sink` $sink^ `:` type($sink))? `state` $state `kv_heads` $kv_heads `scale` $scale
     attr-dict `:` type($query) `->` type($result)
   }];
   let hasVerifier = 1;

@@ -13,6 +13,7 @@ include "dialect/Clade/ElementwiseOps.td"
 include "dialect/Clade/PositionOps.td"
 include "dialect/Clade/ProductOps.td"
 include "dialect/Clade/ReductionOps.td"
+include "dialect/Clade/SelectionOps.td"
 include "dialect/Clade/ShapeOps.td"
 include "dialect/Clade/StructureOps.td"
 

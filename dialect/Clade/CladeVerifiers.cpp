@@ -10,7 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialect/Clade/CladeDialect.h"
+#include "dialect/Clade/Verification.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -36,8 +36,7 @@ static bool hasTokens(NamedTensorType type) {
   return type.getRank() > 0 && type.getNames()[0] == tokenAxis;
 }
 
-/// Ops that find axes by name need names that differ.
-static LogicalResult expectDistinctAxes(Operation *op,
+LogicalResult clade::expectDistinctAxes(Operation *op,
                                         ArrayRef<NamedTensorType> types) {
   for (NamedTensorType type : types) {
     llvm::SmallDenseSet<StringAttr> seen;
@@ -49,8 +48,7 @@ static LogicalResult expectDistinctAxes(Operation *op,
   return success();
 }
 
-/// Whether two sizes are known to differ.
-static bool differ(int64_t a, int64_t b) {
+bool clade::differ(int64_t a, int64_t b) {
   return !ShapedType::isDynamic(a) && !ShapedType::isDynamic(b) && a != b;
 }
 
@@ -183,8 +181,7 @@ LogicalResult CastOp::verify() {
   return expectSameAxes(*this, getInput().getType(), getResult().getType());
 }
 
-/// Whether every axis of `part` is one of `whole`, of the same size.
-static bool containsAxes(NamedTensorType whole, NamedTensorType part) {
+bool clade::containsAxes(NamedTensorType whole, NamedTensorType part) {
   return llvm::all_of(
       llvm::zip_equal(part.getNames(), part.getShape()), [&](auto axis) {
         int64_t place = whole.find(std::get<0>(axis).getValue());
@@ -423,17 +420,30 @@ static bool isHeads(NamedTensorType type) {
 }
 
 /// The checks that both forms of attention share.
-static LogicalResult verifyAttention(Operation *op, NamedTensorType query,
-                                     NamedTensorType result, int64_t kvHeads) {
+template <typename Op>
+static LogicalResult verifyAttention(Op op, int64_t kvHeads) {
+  NamedTensorType query = op.getQuery().getType(),
+                  result = op.getResult().getType();
   if (!isHeads(query) || !isHeads(result) ||
       differ(query.getShape()[1], result.getShape()[1]))
-    return op->emitOpError() << "expected query and result to be [token, "
+    return op.emitOpError() << "expected query and result to be [token, "
                                 "heads, size] with as many heads, got "
                              << query << " and " << result;
   int64_t heads = query.getShape()[1];
   if (kvHeads < 1 || (!ShapedType::isDynamic(heads) && heads % kvHeads != 0))
-    return op->emitOpError() << "expected the number of key heads to divide "
-                             << heads << ", got " << kvHeads;
+    return op.emitOpError() << "expected the number of key heads to divide "
+                            << heads << ", got " << kvHeads;
+  // attend_c6, attend_cached_c5
+  if (op.getSink() && (op.getSink().getType().getRank() != 1 ||
+                       op.getSink().getType().hasSequence() ||
+                       differ(op.getSink().getType().getShape()[0], heads)))
+    return op.emitOpError() << "expected a sink for each of " << heads
+                            << " heads, got " << op.getSink().getType();
+  // attend_c7, attend_cached_c6
+  if (op.getSlopes() &&
+      differ(static_cast<int64_t>(op.getSlopes()->size()), heads))
+    return op.emitOpError() << "expected a slope for each of " << heads
+                            << " heads, got " << op.getSlopes()->size();
   return success();
 }
 
@@ -457,7 +467,7 @@ LogicalResult AttendOp::verify() {
     return emitOpError()
            << "expected the result to have the size of the values, got "
            << result << " and " << value;
-  return verifyAttention(*this, query, result, kvHeads);
+  return verifyAttention(*this, kvHeads);
 }
 
 LogicalResult CacheWriteOp::verify() {
@@ -473,6 +483,5 @@ LogicalResult CacheWriteOp::verify() {
 
 // attend_cached_c1, attend_cached_c2
 LogicalResult AttendCachedOp::verify() {
-  return verifyAttention(*this, getQuery().getType(), getResult().getType(),
-                         getKvHeads());
+  return verifyAttention(*this, getKvHeads());
 }

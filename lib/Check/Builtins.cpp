@@ -17,6 +17,7 @@ ArrayRef<Builtin> check::builtins() {
   using Kind = Builtin::Kind;
   static const std::vector<Builtin> all = [] {
     std::vector<Builtin> list = {
+        {"alibi", Kind::Special, {"heads"}},
         {"apply", Kind::Special, {"act", "x"}},
         {"attend",
          Kind::Special,

@@ -54,6 +54,7 @@ std::optional<Type> FamilyChecker::callBuiltin(StringRef name,
 Type FamilyChecker::special(StringRef name, const BuiltinArgs &args) {
   using Rule = Type (FamilyChecker::*)(const BuiltinArgs &);
   static const llvm::StringMap<Rule> rules = {
+      {"alibi", &FamilyChecker::alibi},
       {"apply", &FamilyChecker::apply},
       {"attend", &FamilyChecker::attend},
       {"axes", &FamilyChecker::axesOf},

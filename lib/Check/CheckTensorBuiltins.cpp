@@ -106,9 +106,13 @@ Type FamilyChecker::attend(const BuiltinArgs &args) {
   args.number("scale");
   args.number("softcap");
   args.word("softmax", {"f32", "model"});
-  for (StringRef parameter : {"sink", "bias"})
-    if (!args.get(parameter).mayBe(Type::Kind::None))
-      args.tensor(parameter);
+  if (!args.get("sink").mayBe(Type::Kind::None))
+    args.tensor("sink");
+  Type bias = args.get("bias");
+  if (!bias.mayBe(Type::Kind::None) && !bias.mayBe(Type::Kind::List))
+    args.error("expected a slope for each query head, such as "
+               "'alibi(q_heads)', as 'bias' of 'attend', got " +
+               bias.describe());
   if (layers == Layers::No)
     args.error("expected 'attend' inside 'for layer in …'");
   for (const Type *x : {&q, &k, &v})
@@ -118,6 +122,12 @@ Type FamilyChecker::attend(const BuiltinArgs &args) {
   if (!q.axes || !v.axes)
     return Type::tensor();
   return tensorOf({(*q.axes)[0], (*q.axes)[1], v.axes->back()}, args.getLoc());
+}
+
+/// A slope for each head.
+Type FamilyChecker::alibi(const BuiltinArgs &args) {
+  args.number("heads");
+  return Type::listOf(Type::ofNumber());
 }
 
 /// Tokens as the sources that attention sees.

@@ -172,6 +172,7 @@ private:
   Type special(StringRef name, const BuiltinArgs &args);
   Type elementwise(const Builtin &builtin, const BuiltinArgs &args);
   Type reduction(StringRef name, const BuiltinArgs &args);
+  Type alibi(const BuiltinArgs &args);
   Type apply(const BuiltinArgs &args);
   Type outer(const BuiltinArgs &args);
   Type where(const BuiltinArgs &args);

@@ -206,6 +206,31 @@ static bool contains(const Shape &whole, const Shape &part) {
   });
 }
 
+FailureOr<Shape> Evaluator::containing(const Shape &a, const Shape &b,
+                                       Location loc, bool outer) {
+  for (const Dim &x : a)
+    for (const Dim &y : b)
+      if (x.name == y.name && x.size != y.size)
+        return error(loc) << "axis '" << x.name << "' has size " << x.size
+                          << " on the left and " << y.size << " on the right";
+  if (contains(b, a) && !contains(a, b))
+    return b;
+  if (contains(a, b))
+    return a;
+  if (!outer)
+    return error(loc) << "expected the axes of one side to contain those of "
+                         "the other, got "
+                      << toString(a) << " and " << toString(b)
+                      << " (say outer(a, b), or spread one of them)";
+  Shape axes = a;
+  llvm::copy_if(b, std::back_inserter(axes),
+                [&](const Dim &dim) { return !contains(a, {dim}); });
+  std::stable_partition(axes.begin(), axes.end(), [](const Dim &dim) {
+    return dim.name == tokenAxis;
+  });
+  return axes;
+}
+
 FailureOr<SpecValue> Evaluator::tensorArithmetic(BinaryKind kind,
                                                  const SpecValue &lhs,
                                                  const SpecValue &rhs,
@@ -228,30 +253,10 @@ FailureOr<SpecValue> Evaluator::tensorArithmetic(BinaryKind kind,
     return side.is(SpecValue::Kind::Tensor) ? side.tensor.axes : Shape();
   };
   Shape a = axesOf(lhs), b = axesOf(rhs);
-  for (const Dim &x : a)
-    for (const Dim &y : b)
-      if (x.name == y.name && x.size != y.size)
-        return error(loc) << "axis '" << x.name << "' has size " << x.size
-                          << " on the left and " << y.size << " on the right";
-  Shape axes;
-  if (contains(b, a) && !contains(a, b)) {
-    axes = b;
-  } else if (contains(a, b)) {
-    axes = a;
-  } else if (outer) {
-    axes = a;
-    llvm::copy_if(b, std::back_inserter(axes),
-                  [&](const Dim &dim) { return !contains(a, {dim}); });
-    std::stable_partition(axes.begin(), axes.end(),
-                          [](const Dim &dim) { return dim.name == tokenAxis; });
-  } else {
-    return error(loc) << "expected the axes of one side to contain those of "
-                         "the other, got "
-                      << toString(a) << " and " << toString(b)
-                      << " (say outer(a, b), or spread one of them)";
-  }
-  if (failed(checkAxes(axes, loc)))
+  FailureOr<Shape> both = containing(a, b, loc, outer);
+  if (failed(both) || failed(checkAxes(*both, loc)))
     return failure();
+  const Shape &axes = *both;
   auto elementType = [&](const SpecValue &side) -> Type {
     return side.is(SpecValue::Kind::Tensor)
                ? side.tensor.getType().getElementType()

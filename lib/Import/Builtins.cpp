@@ -15,6 +15,7 @@
 #include "runtime/Formats/DType.h"
 
 #include "llvm/ADT/StringSwitch.h"
+#include "llvm/ADT/bit.h"
 
 #include <cmath>
 
@@ -71,7 +72,8 @@ Evaluator::callBuiltin(StringRef name, const CallArgs &args,
         Mask{false, *n ? std::optional<int64_t>(**n) : std::nullopt});
   }
   for (auto call : {&Evaluator::callConfigBuiltin, &Evaluator::callElementwise,
-                    &Evaluator::callReduction, &Evaluator::callShape})
+                    &Evaluator::callReduction, &Evaluator::callShape,
+                    &Evaluator::callSelection})
     if (std::optional<FailureOr<SpecValue>> result =
             (this->*call)(name, args, loc))
       return result;
@@ -81,6 +83,19 @@ Evaluator::callBuiltin(StringRef name, const CallArgs &args,
 //===----------------------------------------------------------------------===//
 // Functions of configuration values
 //===----------------------------------------------------------------------===//
+
+/// The slopes of ALiBi (arXiv:2108.12409) as its authors publish them: for n
+/// heads, n a power of two, 2^(−8i/n) for i from 1 to n; for another n those of
+/// the power of two below it, then every second one of the power above.
+static SpecValue alibiSlopes(int64_t heads) {
+  int64_t below = llvm::bit_floor(static_cast<uint64_t>(heads));
+  std::vector<SpecValue> slopes;
+  for (int64_t i = 1; i <= below; ++i)
+    slopes.push_back(SpecValue::of(std::exp2(-8.0 * i / below)));
+  for (int64_t i = 1; i <= heads - below; ++i)
+    slopes.push_back(SpecValue::of(std::exp2(-8.0 * (2 * i - 1) / (2 * below))));
+  return SpecValue::list(std::move(slopes));
+}
 
 std::optional<FailureOr<SpecValue>>
 Evaluator::callConfigBuiltin(StringRef name, const CallArgs &args,
@@ -138,6 +153,21 @@ Evaluator::callConfigBuiltin(StringRef name, const CallArgs &args,
     }
     madeRecords.push_back(std::move(object));
     return SpecValue::of(Record{madeRecords.back().get(), "record."});
+  }
+  if (name == "alibi") {
+    ArgReader reader(name, args, {"heads"}, loc);
+    if (!reader.ok())
+      return failure();
+    FailureOr<std::optional<double>> heads = reader.number("heads");
+    if (failed(heads))
+      return failure();
+    constexpr double mostHeads = 65536;
+    if (!*heads || !(**heads >= 1 && **heads <= mostHeads &&
+                     **heads == std::floor(**heads)))
+      return error(loc) << "expected a whole number from 1 to " << mostHeads
+                        << " as 'heads' of 'alibi', got "
+                        << reader.get("heads")->describe();
+    return alibiSlopes(static_cast<int64_t>(**heads));
   }
   if (name == "yarn_mscale") {
     // 0.1 m log(s) + 1 (YaRN, arXiv:2309.00071).
@@ -321,7 +351,11 @@ Evaluator::callReduction(StringRef name, const CallArgs &args, Location loc) {
   FailureOr<TensorValue> x = reader.tensor("x");
   if (failed(x))
     return failure();
-  FailureOr<Shape> over = shapeOf(*reader.get("over"), loc);
+  // 'over: 2' is the axis that 'top_k(x, 2)' made.
+  SpecValue overValue = *reader.get("over");
+  if (overValue.is(SpecValue::Kind::Int) && overValue.dim.name.empty())
+    overValue.dim.name = std::to_string(overValue.dim.size);
+  FailureOr<Shape> over = shapeOf(overValue, loc);
   if (failed(over))
     return failure();
   Shape kept = x->axes;

@@ -283,15 +283,10 @@ FailureOr<SpecValue> Evaluator::buildAttend(const CallArgs &args,
                          v = reader.tensor("v");
   FailureOr<std::optional<double>> scale = reader.number("scale"),
                                    softcap = reader.number("softcap");
-  FailureOr<std::string> softmax = reader.word("softmax", "f32", {"f32"});
+  FailureOr<std::string> softmax = reader.word("softmax", "f32", {"f32", "model"});
   if (failed(q) || failed(k) || failed(v) || failed(scale) || failed(softcap) ||
       failed(softmax))
     return failure();
-  for (StringRef missing : {"sink", "bias"})
-    if (const SpecValue *value = reader.get(missing);
-        value && !value->is(SpecValue::Kind::None))
-      return error(loc) << "'" << missing
-                        << "' of 'attend' has no compiled form yet";
   const SpecValue *mask = reader.get("mask");
   if (!mask->is(SpecValue::Kind::Mask))
     return error(loc)
@@ -326,6 +321,37 @@ FailureOr<SpecValue> Evaluator::buildAttend(const CallArgs &args,
   Shape axes{q->axes[0], heads, v->axes[2]};
   if (failed(checkAxes(axes, loc)))
     return failure();
+  mlir::Value sink;
+  if (const SpecValue *value = reader.get("sink");
+      value && !value->is(SpecValue::Kind::None)) {
+    FailureOr<TensorValue> given = reader.tensor("sink");
+    if (failed(given))
+      return failure();
+    if (given->axes.size() != 1 || given->hasSequence() ||
+        given->axes[0].size != heads.size ||
+        !given->value.getDefiningOp<ParamOp>())
+      return error(loc) << "expected a weight with a number for each of the "
+                        << heads.size
+                        << " query heads as 'sink' of 'attend', got "
+                        << value->describe();
+    sink = given->value;
+  }
+  DenseF32ArrayAttr slopes;
+  if (const SpecValue *value = reader.get("bias");
+      value && !value->is(SpecValue::Kind::None)) {
+    std::vector<float> numbers;
+    if (value->is(SpecValue::Kind::List))
+      for (const SpecValue &slope : value->elements)
+        if (slope.isNumber() && std::isfinite(slope.asDouble()))
+          numbers.push_back(static_cast<float>(slope.asDouble()));
+    if (static_cast<int64_t>(numbers.size()) != heads.size ||
+        value->elements.size() != numbers.size())
+      return error(loc) << "expected a slope for each of the " << heads.size
+                        << " query heads, such as 'alibi(" << heads.name
+                        << ")', as 'bias' of 'attend', got "
+                        << value->describe();
+    slopes = builder.getDenseF32ArrayAttr(numbers);
+  }
   double factor =
       scale->value_or(1 / std::sqrt(static_cast<double>(q->axes[2].size)));
   auto optionalInteger = [&](std::optional<int64_t> value) {
@@ -333,9 +359,10 @@ FailureOr<SpecValue> Evaluator::buildAttend(const CallArgs &args,
   };
   mlir::Value result = AttendOp::create(
       builder, named(loc), typeFor(axes, v->getType().getElementType()),
-      q->value, k->value, v->value, batch(),
+      q->value, k->value, v->value, batch(), sink,
       builder.getI64IntegerAttr(layerScope->nextState++),
       builder.getF64FloatAttr(factor), optionalInteger(mask->mask.window),
-      *softcap ? builder.getF64FloatAttr(**softcap) : FloatAttr());
+      *softcap ? builder.getF64FloatAttr(**softcap) : FloatAttr(), slopes,
+      *softmax == "model" ? builder.getUnitAttr() : UnitAttr());
   return SpecValue::of(tensor(result, axes));
 }

@@ -200,18 +200,20 @@ FailureOr<std::string> Evaluator::address(const spec::Path *path, Frame &frame,
 
 /// Built-ins that make tensors, or weights, which a configuration has not.
 static bool takesTensors(StringRef name) {
-  return llvm::is_contained({"linear", "weight", "embed", "attend", "rope"},
+  return llvm::is_contained({"linear", "weight", "embed", "attend", "rope",
+                             "top_k", "member", "where"},
                             name);
 }
 
 static std::vector<std::string> builtinNames() {
-  return {"abs",    "apply",  "attend",     "axes",  "clamp",   "count",
+  return {"abs",    "alibi",  "apply",  "attend",     "axes",  "clamp",   "count",
           "embed",  "exp",    "f32",        "floor", "gelu",    "int",
           "join",   "linear", "log",        "max",   "mean",    "min",
           "near",   "outer",  "relu",       "rope",  "round",   "rope_table",
           "rsqrt",  "silu",   "round_up",   "sqrt",  "sigmoid", "softmax",
           "spread", "sum",    "softplus",   "tanh",  "view",    "weight",
-          "record", "slice",  "yarn_mscale"};
+          "record", "slice",  "yarn_mscale", "top_k", "member",
+          "where"};
 }
 
 static std::string unknownBlockHint(const Family &family, StringRef owner,

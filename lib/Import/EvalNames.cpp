@@ -115,6 +115,11 @@ FailureOr<SpecValue> Evaluator::evalAttr(const spec::AttrExpr *expr,
     return toValue((*base->rope->record)[name.str()],
                    base->rope->recordPath + name.str());
   }
+  case SpecValue::Kind::Tensor:
+    if (base->tensor.choice && name == "values")
+      return SpecValue::of(tensor(localize(base->tensor.choice->values),
+                                  base->tensor.axes));
+    [[fallthrough]];
   default:
     return error(expr->getLoc()) << "expected an object with a key '" << name
                                  << "', got " << base->describe();

@@ -163,6 +163,10 @@ private:
                                   const SpecValue &rhs, Location loc);
   FailureOr<SpecValue> scalarArithmetic(spec::BinaryOp op, const SpecValue &lhs,
                                         const SpecValue &rhs, Location loc);
+  /// The axes of the side that contains those of the other; with `outer` those
+  /// of both.
+  FailureOr<Shape> containing(const Shape &a, const Shape &b, Location loc,
+                              bool outer = false);
   FailureOr<SpecValue> tensorArithmetic(BinaryKind kind, const SpecValue &lhs,
                                         const SpecValue &rhs, bool outer,
                                         Location loc);
@@ -180,6 +184,14 @@ private:
   callReduction(llvm::StringRef name, const CallArgs &args, Location loc);
   std::optional<FailureOr<SpecValue>>
   callShape(llvm::StringRef name, const CallArgs &args, Location loc);
+  std::optional<FailureOr<SpecValue>>
+  callSelection(llvm::StringRef name, const CallArgs &args, Location loc);
+  FailureOr<SpecValue> buildTopK(const CallArgs &args, Location loc);
+  FailureOr<SpecValue> buildMember(const CallArgs &args, Location loc);
+  FailureOr<SpecValue> buildWhere(const CallArgs &args, Location loc);
+  /// 'x[chosen]': the values of x at the places that top_k chose.
+  FailureOr<SpecValue> gather(const TensorValue &x, const TensorValue &chosen,
+                              Location loc);
   FailureOr<SpecValue> buildLinear(const CallArgs &args,
                                    const std::string &prefix, Location loc);
   FailureOr<SpecValue> buildWeight(const CallArgs &args,

@@ -183,7 +183,7 @@ std::string SpecValue::describe() const {
   case Kind::Range:
     return "a range";
   case Kind::Tensor:
-    return "a tensor " + toString(tensor.axes);
+    return (tensor.choice ? "indices " : "a tensor ") + toString(tensor.axes);
   case Kind::Mask:
     return "a mask";
   case Kind::Rope:

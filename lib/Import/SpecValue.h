@@ -56,11 +56,20 @@ std::string toString(double number);
 /// '[q_heads = 4, head = 64]', for messages.
 std::string toString(llvm::ArrayRef<Dim> shape);
 
+/// What top_k chose from: the axis whose places the indices are, and the values
+/// at these places.
+struct Choice {
+  Dim from;
+  mlir::Value values;
+};
+
 /// A tensor of the module. The axes are those of its type, with the parts of
 /// sums, which types do not keep.
 struct TensorValue {
   mlir::Value value;
   Shape axes;
+  /// Only of indices.
+  std::shared_ptr<const Choice> choice = nullptr;
 
   NamedTensorType getType() const {
     return mlir::cast<NamedTensorType>(value.getType());

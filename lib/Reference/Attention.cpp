@@ -27,12 +27,20 @@ struct ScoreOptions {
   float scale;
   std::optional<int64_t> window;
   std::optional<float> softcap;
+  std::optional<ArrayRef<float>> slopes; ///< Of each head.
+  const Tensor *sink;                    ///< Of each head; may be null.
+  bool modelSoftmax;
 };
 } // namespace
 
-template <typename Op> static ScoreOptions scoreOptions(Op op) {
+template <typename Op>
+static ScoreOptions scoreOptions(Op op, const Tensor *sink) {
   ScoreOptions options{static_cast<float>(op.getScale().convertToDouble()),
-                       std::nullopt, std::nullopt};
+                       std::nullopt,
+                       std::nullopt,
+                       op.getSlopes(),
+                       sink,
+                       op.getModelSoftmax()};
   if (op.getWindow())
     options.window = *op.getWindow();
   if (op.getSoftcap())
@@ -88,21 +96,30 @@ static float scoreOf(double product, const ScoreOptions &options,
   return roundTo(element, score * cap);
 }
 
-/// Softmax of `scores` in f32, rounded to `element`.
-static void softmax(MutableArrayRef<float> scores, Element element) {
+/// Softmax of `scores`, and of a sink beside them, rounded to `element`; the
+/// distances to the largest score are in f32, or round to `element`, too.
+static void softmax(MutableArrayRef<float> scores, std::optional<float> sink,
+                    bool roundsDistance, Element element) {
   float largest = *llvm::max_element(scores);
-  double sum = 0;
+  if (sink)
+    largest = std::max(largest, *sink);
+  auto power = [&](float score) {
+    float distance = score - largest;
+    if (roundsDistance)
+      distance = roundTo(element, distance);
+    return std::exp(static_cast<double>(distance));
+  };
+  double sum = sink ? power(*sink) : 0;
   for (float score : scores)
-    sum += std::exp(static_cast<double>(score - largest));
-  for (float &score : scores) {
-    double share = std::exp(static_cast<double>(score - largest)) / sum;
-    score = roundTo(element, static_cast<float>(share));
-  }
+    sum += power(score);
+  for (float &score : scores)
+    score = roundTo(element, static_cast<float>(power(score) / sum));
 }
 
-/// Attention of one head of one token at `position`, to result[0, valueSize).
-static void attendHead(ArrayRef<float> query, int64_t position, int64_t kvHead,
-                       const KeyValueState &state, const ScoreOptions &options,
+/// Attention of query head `head` of one token at `position`, to
+/// result[0, valueSize).
+static void attendHead(ArrayRef<float> query, int64_t position, int64_t head,
+                       int64_t kvHead, const KeyValueState &state, const ScoreOptions &options,
                        Element inner, Element outer,
                        MutableArrayRef<float> result) {
   int64_t begin = 0, end = position + 1;
@@ -114,10 +131,17 @@ static void attendHead(ArrayRef<float> query, int64_t position, int64_t kvHead,
     const float *row =
         state.keys.data() + (j * state.heads + kvHead) * state.keySize;
     std::copy(row, row + state.keySize, k.begin());
-    scores[j - begin] =
-        scoreOf(dot(q.data(), k.data(), state.keySize), options, inner);
+    float &score = scores[j - begin];
+    score = scoreOf(dot(q.data(), k.data(), state.keySize), options, inner);
+    if (options.slopes) {
+      float bias = (*options.slopes)[head] * static_cast<float>(j - position);
+      score = roundTo(inner, score + bias);
+    }
   }
-  softmax(scores, inner);
+  std::optional<float> sink;
+  if (options.sink)
+    sink = options.sink->data()[head];
+  softmax(scores, sink, options.modelSoftmax, inner);
   std::vector<double> sums(state.valueSize, 0);
   for (int64_t j = begin; j < end; ++j) {
     const float *row =
@@ -158,7 +182,7 @@ static FailureOr<Tensor> attend(Operation *op, const Tensor &query,
   llvm::parallelFor(0, batch.numTokens() * heads, [&](size_t task) {
     int64_t token = task / heads, head = task % heads;
     attendHead(query.data().slice(task * keySize, keySize),
-               batch.positions[token], head / (heads / kvHeads),
+               batch.positions[token], head, head / (heads / kvHeads),
                *states[batch.sequenceOf[token]], options, query.element,
                result->element,
                result->data().slice(task * valueSize, valueSize));
@@ -179,12 +203,13 @@ static LogicalResult appendAll(Operation *op, const Tensor &key,
 
 FailureOr<Tensor> reference::evaluate(AttendOp op, const Tensor &query,
                                       const Tensor &key, const Tensor &value,
+                                      const Tensor *sink,
                                       ArrayRef<KeyValueState *> states,
                                       const Batch &batch) {
   if (failed(appendAll(op, key, value, states, batch)))
     return failure();
   return attend(op, query, op.getResult().getType(), key.shape[1],
-                scoreOptions(op), states, batch);
+                scoreOptions(op, sink), states, batch);
 }
 
 LogicalResult reference::evaluate(CacheWriteOp op, const Tensor &key,
@@ -195,8 +220,9 @@ LogicalResult reference::evaluate(CacheWriteOp op, const Tensor &key,
 }
 
 FailureOr<Tensor> reference::evaluate(AttendCachedOp op, const Tensor &query,
+                                      const Tensor *sink,
                                       ArrayRef<KeyValueState *> states,
                                       const Batch &batch) {
   return attend(op, query, op.getResult().getType(), op.getKvHeads(),
-                scoreOptions(op), states, batch);
+                scoreOptions(op, sink), states, batch);
 }

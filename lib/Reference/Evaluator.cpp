@@ -41,6 +41,9 @@ static void widen(rt::ByteSpan bytes, Element element,
       value =
           static_cast<int32_t>(llvm::support::endian::read32le(data + 4 * i));
       break;
+    case Element::I1:
+      value = data[i] != 0;
+      break;
     }
   }
 }
@@ -57,7 +60,9 @@ FailureOr<Tensor> WeightValues::get(ParamOp op, int64_t slot,
   std::shared_ptr<std::vector<float>> &values = widened[slot];
   if (!values) {
     rt::ByteSpan bytes = weights.slot(slot);
-    int64_t width = isNarrow(result->element) ? 2 : 4;
+    int64_t width = isNarrow(result->element)        ? 2
+                    : result->element == Element::I1 ? 1
+                                                     : 4;
     if (static_cast<int64_t>(bytes.size()) != result->size() * width)
       return op.emitError() << "expected a weight of " << result->size() * width
                             << " bytes, got " << bytes.size();
@@ -87,7 +92,9 @@ public:
 private:
   LogicalResult runOp(Operation &op, Values &values);
   template <typename Op> FailureOr<Tensor> runPure(Op op, Values &values);
-  LogicalResult runRotaryTable(RotaryTableOp op, Values &values);
+  LogicalResult runTwoResults(Operation &op,
+                              FailureOr<std::pair<Tensor, Tensor>> results,
+                              Values &values);
   LogicalResult runLayers(LayersOp op, Values &values);
   LogicalResult runKernel(KernelOp op, Values &values);
   FailureOr<Tensor> runParam(ParamOp op);
@@ -206,12 +213,13 @@ LogicalResult Evaluator::runLayers(LayersOp op, Values &values) {
   return defineAll(*op, std::move(inputs), values);
 }
 
-LogicalResult Evaluator::runRotaryTable(RotaryTableOp op, Values &values) {
-  FailureOr<std::pair<Tensor, Tensor>> tables =
-      evaluate(op, valueOf(op.getPositions(), values), context.batch);
-  if (failed(tables))
+LogicalResult
+Evaluator::runTwoResults(Operation &op,
+                         FailureOr<std::pair<Tensor, Tensor>> results,
+                         Values &values) {
+  if (failed(results))
     return failure();
-  return defineAll(*op, SmallVector<Tensor>{tables->first, tables->second},
+  return defineAll(op, SmallVector<Tensor>{results->first, results->second},
                    values);
 }
 
@@ -229,6 +237,13 @@ FailureOr<Tensor> Evaluator::runPure(Op op, Values &values) {
     return evaluate(op, at(op.getLhs()), at(op.getRhs()), batch);
   else if constexpr (std::is_same_v<Op, EmbedOp>)
     return evaluate(op, at(op.getIds()), at(op.getTable()), batch);
+  else if constexpr (std::is_same_v<Op, GatherOp>)
+    return evaluate(op, at(op.getInput()), at(op.getIndices()), batch);
+  else if constexpr (std::is_same_v<Op, MemberOp>)
+    return evaluate(op, at(op.getIndices()), batch);
+  else if constexpr (std::is_same_v<Op, WhereOp>)
+    return evaluate(op, at(op.getCondition()), at(op.getOnTrue()),
+                    at(op.getOnFalse()), batch);
   else if constexpr (std::is_same_v<Op, RopeOp>)
     return evaluate(op, at(op.getInput()), at(op.getCos()), at(op.getSin()),
                     batch);
@@ -246,7 +261,8 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
   };
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<UnaryOp, BinaryOp, CastOp, ConstantOp, ReduceOp, SoftmaxOp, ViewOp,
-            SliceOp, SpreadOp, SelectOp, PositionsOp, RopeOp, EmbedOp>(
+            SliceOp, SpreadOp, SelectOp, PositionsOp, RopeOp, EmbedOp, GatherOp,
+            MemberOp, WhereOp>(
           [&](auto op) { return defineResult(op, runPure(op, values)); })
       .Case([&](ParamOp op) { return defineResult(op, runParam(op)); })
       .Case([&](JoinOp op) {
@@ -258,12 +274,20 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
         return defineResult(op, evaluate(op, at(op.getInput()),
                                          at(op.getWeight()), bias, batch));
       })
-      .Case([&](RotaryTableOp op) { return runRotaryTable(op, values); })
+      .Case([&](RotaryTableOp op) {
+        return runTwoResults(
+            *op, evaluate(op, at(op.getPositions()), batch), values);
+      })
+      .Case([&](TopKOp op) {
+        return runTwoResults(*op, evaluate(op, at(op.getInput()), batch),
+                             values);
+      })
       .Case([&](LayersOp op) { return runLayers(op, values); })
       .Case([&](KernelOp op) { return runKernel(op, values); })
       .Case([&](AttendOp op) {
+        const Tensor *sink = op.getSink() ? &at(op.getSink()) : nullptr;
         return defineResult(op, evaluate(op, at(op.getQuery()), at(op.getKey()),
-                                         at(op.getValue()),
+                                         at(op.getValue()), sink,
                                          states(op.getState()), batch));
       })
       .Case([&](CacheWriteOp op) {
@@ -271,8 +295,9 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
                         states(op.getState()), batch);
       })
       .Case([&](AttendCachedOp op) {
-        return defineResult(
-            op, evaluate(op, at(op.getQuery()), states(op.getState()), batch));
+        const Tensor *sink = op.getSink() ? &at(op.getSink()) : nullptr;
+        return defineResult(op, evaluate(op, at(op.getQuery()), sink,
+                                         states(op.getState()), batch));
       })
       .Default([](Operation *op) {
         return op->emitError()

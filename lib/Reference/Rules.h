@@ -45,6 +45,18 @@ mlir::FailureOr<Tensor> evaluate(ReduceOp op, const Tensor &input,
 mlir::FailureOr<Tensor> evaluate(SoftmaxOp op, const Tensor &input,
                                  const Batch &batch);
 
+// Selection.cpp
+/// Values, then indices.
+mlir::FailureOr<std::pair<Tensor, Tensor>>
+evaluate(TopKOp op, const Tensor &input, const Batch &batch);
+mlir::FailureOr<Tensor> evaluate(GatherOp op, const Tensor &input,
+                                 const Tensor &indices, const Batch &batch);
+mlir::FailureOr<Tensor> evaluate(MemberOp op, const Tensor &indices,
+                                 const Batch &batch);
+mlir::FailureOr<Tensor> evaluate(WhereOp op, const Tensor &condition,
+                                 const Tensor &onTrue, const Tensor &onFalse,
+                                 const Batch &batch);
+
 // Shape.cpp
 mlir::FailureOr<Tensor> evaluate(ViewOp op, const Tensor &input,
                                  const Batch &batch);
@@ -74,9 +86,11 @@ mlir::FailureOr<Tensor> evaluate(LinearOp op, const Tensor &input,
 mlir::FailureOr<Tensor> evaluate(EmbedOp op, const Tensor &ids,
                                  const Tensor &table, const Batch &batch);
 
-// Attention.cpp. `states[s]` is the state of sequence s of the batch.
+// Attention.cpp. `states[s]` is the state of sequence s of the batch; `sink` may
+// be null.
 mlir::FailureOr<Tensor> evaluate(AttendOp op, const Tensor &query,
                                  const Tensor &key, const Tensor &value,
+                                 const Tensor *sink,
                                  llvm::ArrayRef<KeyValueState *> states,
                                  const Batch &batch);
 mlir::LogicalResult evaluate(CacheWriteOp op, const Tensor &key,
@@ -84,6 +98,7 @@ mlir::LogicalResult evaluate(CacheWriteOp op, const Tensor &key,
                              llvm::ArrayRef<KeyValueState *> states,
                              const Batch &batch);
 mlir::FailureOr<Tensor> evaluate(AttendCachedOp op, const Tensor &query,
+                                 const Tensor *sink,
                                  llvm::ArrayRef<KeyValueState *> states,
                                  const Batch &batch);
 

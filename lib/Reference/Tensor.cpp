@@ -28,7 +28,10 @@ FailureOr<Element> reference::elementOf(Operation *op, Type type) {
     return Element::F16;
   if (type.isInteger(32))
     return Element::I32;
-  return op->emitError() << "expected element type f32, bf16, f16 or i32, got "
+  if (type.isInteger(1))
+    return Element::I1;
+  return op->emitError()
+         << "expected element type f32, bf16, f16, i32 or i1, got "
                          << type;
 }
 
@@ -55,6 +58,8 @@ float reference::roundTo(Element element, double value) {
     return rt::f16ToF32(rt::f32ToF16(roundToOdd(value)));
   case Element::I32:
     return static_cast<float>(std::trunc(value));
+  case Element::I1:
+    return value != 0;
   }
   llvm_unreachable("all element types are listed");
 }

@@ -22,13 +22,13 @@
 namespace clade::reference {
 
 /// The element types that rules know.
-enum class Element { F32, F16, BF16, I32 };
+enum class Element { F32, F16, BF16, I32, I1 };
 
 /// The element type `type`, or a diagnostic at `op`.
 mlir::FailureOr<Element> elementOf(mlir::Operation *op, mlir::Type type);
 
 /// `value` rounded once to `element`, to nearest and ties to even; for I32
-/// toward zero, as float to integer conversions do.
+/// toward zero, as float to integer conversions do; for I1 to 1 unless it is 0.
 float roundTo(Element element, double value);
 
 /// Whether `element` holds fewer values than f32, so that rounding matters.

@@ -175,7 +175,8 @@ private:
       if (!candidate)
         continue;
       SmallVector<Operation *> users;
-      realUsers(op->getResult(0), users);
+      for (Value result : op->getResults())
+        realUsers(result, users);
       // Only what the input needs; an epilogue reads its operands from memory.
       if (!users.empty() && llvm::all_of(users, [&](Operation *user) {
             return inside.count(user);

@@ -29,9 +29,11 @@ struct MakeStateExplicitPass
       int64_t kvHeads = attend.getKey().getType().getShape()[1];
       Value result = AttendCachedOp::create(
           builder, attend.getLoc(), attend.getResult().getType(),
-          attend.getQuery(), attend.getBatch(), attend.getStateAttr(),
+          attend.getQuery(), attend.getBatch(), attend.getSink(),
+          attend.getStateAttr(),
           builder.getI64IntegerAttr(kvHeads), attend.getScaleAttr(),
-          attend.getWindowAttr(), attend.getSoftcapAttr());
+          attend.getWindowAttr(), attend.getSoftcapAttr(),
+          attend.getSlopesAttr(), attend.getModelSoftmaxAttr());
       attend.replaceAllUsesWith(result);
       attend.erase();
     }

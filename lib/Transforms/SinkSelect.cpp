@@ -49,7 +49,7 @@ struct SinkSelectPass : impl::SinkSelectPassBase<SinkSelectPass> {
     Operation *producer = select.getInput().getDefiningOp();
     if (!producer ||
         !(isTokenwiseCompute(producer) || isa<LinearOp>(producer)) ||
-        !producer->hasOneUse())
+        producer->getNumResults() != 1 || !producer->hasOneUse())
       return;
     OpBuilder builder(select);
     IRMapping mapping;

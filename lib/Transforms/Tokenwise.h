@@ -13,10 +13,12 @@
 namespace clade {
 
 /// Ops of one operand place that has the sequence axis, whose result for a
-/// token depends on that token alone and that need no state.
+/// token depends on that token alone and that need no state. Some have several
+/// results.
 inline bool isTokenwiseCompute(mlir::Operation *op) {
   return mlir::isa<UnaryOp, BinaryOp, CastOp, ReduceOp, SoftmaxOp, ViewOp,
-                   SliceOp, JoinOp, SpreadOp>(op);
+                   SliceOp, JoinOp, SpreadOp, TopKOp, GatherOp, MemberOp, WhereOp>(
+      op);
 }
 
 /// Ops that only look at the same elements in another way.

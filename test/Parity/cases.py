@@ -43,6 +43,12 @@ GEMMA2 = {**LLAMA, "head_dim": 48, "query_pre_attn_scalar": 36, "sliding_window"
 GEMMA3 = {**LLAMA, "num_hidden_layers": 7, "head_dim": 48, "query_pre_attn_scalar": 36, "sliding_window": 16,
           "layer_types": ["sliding_attention", "sliding_attention", "full_attention"] * 2 + ["sliding_attention"]}
 
+# Latent attention with four dense layers: keys and values of two sizes, a rotated part that all heads share.
+DEEPSEEK = dict(vocab_size=512, hidden_size=256, intermediate_size=384, moe_intermediate_size=96, num_hidden_layers=4,
+                num_attention_heads=8, num_key_value_heads=8, q_lora_rank=96, kv_lora_rank=64, qk_nope_head_dim=32,
+                qk_rope_head_dim=16, v_head_dim=24, n_routed_experts=16, n_group=4, topk_group=2, num_experts_per_tok=4,
+                first_k_dense_replace=4, max_position_embeddings=2048)
+
 
 def llama(name, **options):
     return case(f"llama-{name}", "Llama", LLAMA, **options)
@@ -66,6 +72,10 @@ def gemma2(name, **options):
 
 def gemma3(name, **options):
     return case(f"gemma3-{name}", "Gemma3", GEMMA3, **options)
+
+
+def deepseek(name, **options):
+    return case(f"deepseek-{name}", "DeepseekV3", DEEPSEEK, **options)
 
 
 def rope(kind, theta=10000.0, **parameters):
@@ -170,6 +180,16 @@ FAMILIES = [
            omit=("layer_types", "_sliding_window_pattern")),
 ]
 
+LATENT = [
+    deepseek("latent"),
+    deepseek("latent-no-q-rank", q_lora_rank=None, attention_bias=True),
+    deepseek("latent-halves", rope_interleave=False, v_head_dim=48),
+    deepseek("latent-yarn", rope_parameters=rope("yarn", **YARN, mscale=1.0, mscale_all_dim=0.8)),
+    deepseek("latent-yarn-old", rope_parameters=rope("yarn", **YARN, mscale=0.707, mscale_all_dim=0.707),
+             old={"rope_theta": 10000.0, "rope_scaling": {"type": "yarn", **YARN, "mscale": 0.707,
+                  "mscale_all_dim": 0.707}}),
+]
+
 # Windows and angles past position 8,192, where f64 angles would differ by 1e-4.
 LONG_SIZE = dict(vocab_size=256, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2,
                  num_key_value_heads=1, max_position_embeddings=16384)
@@ -197,7 +217,7 @@ GGUF = [
         "full_attention": rope("linear", 1e6, factor=8.0), "sliding_attention": rope("default", 10000.0)}),
 ]
 
-CASES = SHAPES + ROPE + FAMILIES + LONG + GGUF
+CASES = SHAPES + ROPE + FAMILIES + LATENT + LONG + GGUF
 
 
 def select(patterns, group):

@@ -40,7 +40,7 @@ protected:
 
 TEST_F(ErrorTest, UnknownElementType) {
   expectOpError("  %0 = clade.constant 1.0 : !clade.tensor<[], f64>",
-                "expected element type f32, bf16, f16 or i32, got 'f64'");
+                "expected element type f32, bf16, f16, i32 or i1, got 'f64'");
 }
 
 TEST_F(ErrorTest, UnknownSize) {

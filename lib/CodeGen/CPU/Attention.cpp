@@ -84,7 +84,9 @@ ScratchLayout::ScratchLayout(const Target &target,
   sums = queries + 4 * rows * llvm::alignTo(shape.keySize, maxChunk);
   positions = sums + 4 * rows * llvm::alignTo(shape.valueSize, maxChunk);
   inverses = positions + 4 * rows;
-  scores = inverses + 4 * rows;
+  sinks = inverses + 4 * rows;
+  slopes = sinks + 4 * rows;
+  scores = slopes + 4 * rows;
 }
 
 /// Positions are 32 bits wide: a wider window is none.
@@ -267,7 +269,7 @@ void AttentionEmitter::emitTasks(Tile tile, Value firstTask, Value numThreads) {
 void emitAttention(OpBuilder &builder, Location loc, const Target &target,
                    const AttentionShape &shape, Value step, Value state,
                    Value queries, Value output, Value thread, Value numThreads,
-                   Value scratch) {
+                   Value scratch, Value sinks) {
   KVStateView view(builder, loc, state);
   AttentionValues call;
   call.state = state;
@@ -277,6 +279,9 @@ void emitAttention(OpBuilder &builder, Location loc, const Target &target,
   call.queries = queries;
   call.output = output;
   call.scratch = scratch;
+  call.sinks = sinks;
+  if (!shape.slopes.empty())
+    call.slopes = emitConstantArray(builder, loc, shape.slopes);
   AttentionEmitter(builder, loc, target, shape, step, call)
       .emit(thread, numThreads);
 }

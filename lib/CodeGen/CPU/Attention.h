@@ -33,11 +33,19 @@ struct AttentionShape {
   std::optional<int64_t> window; ///< >= 1
   float scale;                   ///< scores are (q . k) * scale
   std::optional<float> softcap;  ///< c: scores become c * tanh(scores / c)
+  /// Of each query head m, or none: scores become scores + m * (j - p).
+  llvm::ArrayRef<float> slopes = {};
+  /// Of the sinks, one more score of each query head that has no value; null if
+  /// there are none. bf16 or f32.
+  mlir::Type sinkType = {};
   /// Only for bf16: rounds where a reference that runs operation by operation
   /// in bf16 does, that is q . k, its product with `scale`, the three steps of
-  /// the soft cap, and the probabilities after a softmax in f32. Otherwise
-  /// everything between loads and the final store is f32.
+  /// the soft cap, the sum with the bias, and the probabilities after a softmax
+  /// in f32. Otherwise everything between loads and the final store is f32.
   bool referenceRounding = false;
+  /// With `referenceRounding`, the distance of a score to the largest one rounds,
+  /// too.
+  bool roundsDistance = false;
 };
 
 /// How much scratch memory a thread needs: `fixedBytes` and `bytesPerToken` for
@@ -60,14 +68,16 @@ int64_t attentionScratchBytes(const Target &target, const AttentionShape &shape,
 /// Emits this thread's share of the attention of the CladeStep at `step` over
 /// the CladeKVState at `state`. `queries` points to [token][qHeads][keySize],
 /// `output` to [token][qHeads][valueSize]; `thread` and `numThreads` are of
-/// type index; `scratch` points to this thread's scratch memory. The bits of
+/// type index; `scratch` points to this thread's scratch memory; `sinks` points
+/// to [qHeads] if the shape has a type of sinks. The bits of
 /// the output do not depend on `numThreads`. The caller needs a barrier before
 /// it reads the output of other threads.
 void emitAttention(mlir::OpBuilder &builder, mlir::Location loc,
                    const Target &target, const AttentionShape &shape,
                    mlir::Value step, mlir::Value state, mlir::Value queries,
                    mlir::Value output, mlir::Value thread,
-                   mlir::Value numThreads, mlir::Value scratch);
+                   mlir::Value numThreads, mlir::Value scratch,
+                   mlir::Value sinks = {});
 
 } // namespace clade::cpu
 

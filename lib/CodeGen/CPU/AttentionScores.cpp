@@ -54,7 +54,10 @@ Values TileEmitter::emitScores() {
       Values next(carried);
       for (auto [i, sum] : llvm::enumerate(blockScores(rows))) {
         int64_t flat = i * target.width;
-        Value score = maskScore(transform(sum), key, flat);
+        Value score = transform(sum);
+        if (!rowSlopes.empty())
+          score = biasScore(score, key, flat);
+        score = maskScore(score, key, flat);
         emitStore(builder, loc, score, scores, add(place, flat));
         Value &maximum = next[i % rowVectors()];
         maximum = emitLarger(builder, loc, score, maximum);
@@ -251,18 +254,35 @@ Value TileEmitter::transform(Value score) {
   return step(arith::MulFOp::create(builder, loc, score, cap));
 }
 
-/// Minus infinity where a row does not attend a key. The vector begins with
-/// score `flat` of the block of keys that `firstKey` begins.
-Value TileEmitter::maskScore(Value score, Value firstKey, int64_t flat) {
+/// The position of each lane's key (i32). The vector begins with score `flat`
+/// of the block of keys that `firstKey` begins.
+Value TileEmitter::keysOf(Value firstKey, int64_t flat) {
   SmallVector<int32_t> offsets;
   for (int64_t lane = 0; lane < target.width; ++lane)
     offsets.push_back((flat + lane) / plan.rows);
   Value offset = arith::ConstantOp::create(
       builder, loc, i32Vector,
       DenseElementsAttr::get(i32Vector, ArrayRef<int32_t>(offsets)));
-  Value key = arith::AddIOp::create(
+  return arith::AddIOp::create(
       builder, loc, emitSplat(builder, loc, toI32(firstKey), target.width),
       offset);
+}
+
+/// Adds the slope of each row's head times the distance of the key.
+Value TileEmitter::biasScore(Value score, Value firstKey, int64_t flat) {
+  int64_t v = (flat / target.width) % rowVectors();
+  Value distance = arith::SubIOp::create(builder, loc, keysOf(firstKey, flat),
+                                         lastPositions[v]);
+  Value bias = arith::MulFOp::create(
+      builder, loc, rowSlopes[v],
+      arith::SIToFPOp::create(builder, loc, f32Vector, distance));
+  score = arith::AddFOp::create(builder, loc, score, bias);
+  return rounds() ? round(score) : score;
+}
+
+/// Minus infinity where a row does not attend a key.
+Value TileEmitter::maskScore(Value score, Value firstKey, int64_t flat) {
+  Value key = keysOf(firstKey, flat);
   int64_t v = (flat / target.width) % rowVectors();
   Value attended = arith::CmpIOp::create(
       builder, loc, arith::CmpIPredicate::sle, key, lastPositions[v]);
@@ -317,13 +337,21 @@ Values TileEmitter::overScores(
 }
 
 /// Scores become exp(score - maximum). Returns the inverses of their sums, and
-/// leaves them in scratch memory.
-Values TileEmitter::emitExponentials(ValueRange maxima) {
+/// leaves them in scratch memory. A sink is a score, too.
+Values TileEmitter::emitExponentials(ValueRange ofScores) {
+  Values maxima(ofScores);
+  for (auto [maximum, sink] : llvm::zip(maxima, rowSinks))
+    maximum = emitLarger(builder, loc, sink, maximum);
+  auto powerOf = [&](Value score, Value maximum) -> Value {
+    Value distance = arith::SubFOp::create(builder, loc, score, maximum);
+    if (rounds() && shape.roundsDistance)
+      distance = round(distance);
+    return math::ExpOp::create(builder, loc, distance);
+  };
   Values zeros(rowVectors(), splatF32(0));
   Values totals =
       overScores(zeros, [&](Value score, int64_t v, Value &total) -> Value {
-        Value distance = arith::SubFOp::create(builder, loc, score, maxima[v]);
-        Value power = math::ExpOp::create(builder, loc, distance);
+        Value power = powerOf(score, maxima[v]);
         total = arith::AddFOp::create(builder, loc, total, power);
         return power;
       });
@@ -331,6 +359,9 @@ Values TileEmitter::emitExponentials(ValueRange maxima) {
     return arith::AddFOp::create(builder, loc, a, b);
   });
   for (auto [v, total] : llvm::enumerate(totals)) {
+    if (!rowSinks.empty())
+      total = arith::AddFOp::create(builder, loc, total,
+                                    powerOf(rowSinks[v], maxima[v]));
     total = arith::DivFOp::create(builder, loc, splatF32(1), total);
     emitStore(builder, loc, total, inverses, index(v * target.width));
   }

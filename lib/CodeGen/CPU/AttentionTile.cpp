@@ -50,6 +50,10 @@ void TileEmitter::emit() {
   pageTable = emitPageTable(builder, loc, call.state, tile.sequence);
 
   emitPositions();
+  if (shape.sinkType)
+    rowSinks = valuesOfHeads(call.sinks, shape.sinkType, part(layout.sinks));
+  if (call.slopes)
+    rowSlopes = valuesOfHeads(call.slopes, f32, part(layout.slopes));
   emitKeyRange();
   packQueries();
   Values maxima = emitScores();
@@ -88,6 +92,28 @@ void TileEmitter::emitPositions() {
     beforePositions.push_back(
         arith::SubIOp::create(builder, loc, position, window));
   }
+}
+
+/// The number of each row's head, of type `type` in `numbers`, by way of the
+/// memory at `rows`.
+Values TileEmitter::valuesOfHeads(Value numbers, Type type, Value rows) {
+  int64_t lanes = std::max(plan.rows, target.width);
+  Value lastHead = sub(tile.heads, index(1));
+  loop(index(0), index(lanes), 1, {}, [&](Value lane, ValueRange) -> Values {
+    Value row = arith::RemUIOp::create(builder, loc, lane, index(plan.rows));
+    Value head = arith::RemUIOp::create(builder, loc, row, index(plan.heads));
+    head = add(tile.firstQueryHead, minimum(head, lastHead));
+    Value number = emitLoad(builder, loc, type, numbers, head);
+    if (type.isBF16())
+      number = emitWiden(builder, loc, number);
+    emitStore(builder, loc, number, rows, lane);
+    return {};
+  });
+  Values vectors;
+  for (int64_t v = 0; v < rowVectors(); ++v)
+    vectors.push_back(
+        emitLoad(builder, loc, f32Vector, rows, index(v * target.width)));
+  return vectors;
 }
 
 /// Positions rise within a tile: its first token bounds the window and its last

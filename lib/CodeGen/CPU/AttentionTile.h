@@ -60,6 +60,8 @@ struct ScratchLayout {
   int64_t sums;
   int64_t positions;
   int64_t inverses;
+  int64_t sinks;
+  int64_t slopes;
   int64_t scores;
 
   ScratchLayout(const Target &target, const AttentionShape &shape);
@@ -84,6 +86,8 @@ struct AttentionValues {
   mlir::Value queries;   ///< !llvm.ptr
   mlir::Value output;    ///< !llvm.ptr
   mlir::Value scratch;   ///< !llvm.ptr
+  mlir::Value sinks;     ///< !llvm.ptr, null if there are none
+  mlir::Value slopes;    ///< !llvm.ptr, null if there are none
 };
 
 using Values = llvm::SmallVector<mlir::Value>;
@@ -125,6 +129,7 @@ private:
   // AttentionTile.cpp
   void emitPositions();
   void emitKeyRange();
+  Values valuesOfHeads(mlir::Value numbers, mlir::Type type, mlir::Value rows);
   void packQueries();
   void packRow(mlir::Value row, mlir::Value source);
   void transposeRow(mlir::Value row, mlir::Value source);
@@ -147,6 +152,8 @@ private:
                  mlir::ValueRange sums);
   Values dotScores(mlir::Value keyRows);
   mlir::Value transform(mlir::Value score);
+  mlir::Value keysOf(mlir::Value firstKey, int64_t flat);
+  mlir::Value biasScore(mlir::Value score, mlir::Value firstKey, int64_t flat);
   mlir::Value maskScore(mlir::Value score, mlir::Value firstKey, int64_t flat);
   Values
   foldLanes(mlir::ValueRange vectors,
@@ -214,6 +221,8 @@ private:
   mlir::Value pageTable;
   /// The last position that each row attends, and the one before its first.
   Values lastPositions, beforePositions;
+  /// The sink and the slope of each row's head; empty if there are none.
+  Values rowSinks, rowSlopes;
 };
 
 } // namespace clade::cpu

@@ -454,11 +454,22 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
                        queryType.getElementType(),
                        attend.getWindow(),
                        static_cast<float>(attend.getScale().convertToDouble()),
-                       std::nullopt,
-                       referenceRounding &&
-                           queryType.getElementType().isBF16()};
+                       std::nullopt};
   if (attend.getSoftcap())
     shape.softcap = attend.getSoftcap()->convertToDouble();
+  shape.referenceRounding =
+      referenceRounding && queryType.getElementType().isBF16();
+  shape.roundsDistance = attend.getModelSoftmax();
+  if (attend.getSlopes())
+    shape.slopes = *attend.getSlopes();
+  Value sinks;
+  if (attend.getSink()) {
+    auto param = attend.getSink().getDefiningOp<ParamOp>();
+    if (!param)
+      return attend.emitError() << "expected a parameter as the sink";
+    sinks = context.paramPointer(param, builder);
+    shape.sinkType = param.getResult().getType().getElementType();
+  }
   AttentionScratch need = attentionScratch(target, shape);
   scratch.fixedBytes = std::max(scratch.fixedBytes, need.fixedBytes);
   scratch.bytesPerContextToken =
@@ -466,6 +477,7 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
   emitAttention(builder, loc, target, shape, context.step,
                 context.stateAddress(attend.getState(), builder, loc), query,
                 context.results[0], context.thread, context.numThreads,
-                StepView(builder, loc, context.step).scratchOf(context.thread));
+                StepView(builder, loc, context.step).scratchOf(context.thread),
+                sinks);
   return success();
 }

@@ -7,6 +7,7 @@
 
 #include "lib/CodeGen/CPU/RowEmitter.h"
 
+#include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -178,16 +179,35 @@ Value RowEmitter::applyBinary(OpBuilder &builder, Location loc, BinaryKind kind,
 // Loads, stores, rounding
 //===----------------------------------------------------------------------===//
 
+/// How elements lie in memory. bf16 is loaded as integers: vectors of bf16 are
+/// slow where the CPU has none. A truth is a byte.
+static Type storedType(OpBuilder &builder, Type elementType) {
+  if (elementType.isBF16())
+    return builder.getIntegerType(16);
+  return elementType.isInteger(1) ? builder.getI8Type() : elementType;
+}
+
+/// Integers (scalar or vector) as f32: i32, or bytes that are 0 or 1.
+static Value integerToFloat(OpBuilder &builder, Location loc, Value value) {
+  auto vector = dyn_cast<VectorType>(value.getType());
+  Type wide = builder.getF32Type();
+  if (vector)
+    wide = VectorType::get(vector.getShape(), wide);
+  if (getElementTypeOrSelf(value.getType()).isInteger(8))
+    return arith::UIToFPOp::create(builder, loc, wide, value);
+  return arith::SIToFPOp::create(builder, loc, wide, value);
+}
+
 Value RowEmitter::loadVector(OpBuilder &builder, Location loc, int64_t width,
                              Type elementType, Value base, Value index,
                              Value mask) {
-  // bf16 is loaded as integers: vectors of bf16 are slow where the CPU has
-  // none.
-  Type stored = elementType.isBF16() ? builder.getIntegerType(16) : elementType;
+  Type stored = storedType(builder, elementType);
   Value value = emitMaskedLoad(builder, loc, VectorType::get({width}, stored),
                                base, index, mask);
   if (elementType.isF32())
     return value;
+  if (elementType.isInteger())
+    return integerToFloat(builder, loc, value);
   auto wide = VectorType::get({width}, builder.getF32Type());
   if (elementType.isBF16()) {
     auto bits = VectorType::get({width}, builder.getI32Type());
@@ -205,6 +225,12 @@ void RowEmitter::storeVector(OpBuilder &builder, Location loc, Value vector,
                              Value mask) {
   if (elementType.isBF16())
     vector = emitRoundToBF16(builder, loc, vector);
+  else if (elementType.isInteger())
+    vector = arith::FPToSIOp::create(
+        builder, loc,
+        VectorType::get(cast<VectorType>(vector.getType()).getShape(),
+                        storedType(builder, elementType)),
+        vector);
   else if (!elementType.isF32())
     vector = arith::TruncFOp::create(
         builder, loc,
@@ -236,13 +262,21 @@ Value RowEmitter::flatIndex(const RowLayout &layout, const RowIndex &index,
 
 Value RowEmitter::load(const RowMemory &memory, const RowIndex &index,
                        Location loc) {
-  Value flat = flatIndex(memory.layout, index, memory.offset, loc);
   if (!index.vectorAxis.empty() && memory.layout.find(index.vectorAxis) >= 0)
     return loadVector(builder, loc, target.width, memory.elementType,
-                      memory.base, flat, index.mask);
-  Type stored = memory.elementType.isBF16() ? Type(builder.getIntegerType(16))
-                                            : memory.elementType;
-  Value scalar = emitLoad(builder, loc, stored, memory.base, flat);
+                      memory.base,
+                      flatIndex(memory.layout, index, memory.offset, loc),
+                      index.mask);
+  return emitSplat(builder, loc, loadScalar(memory, index, loc), target.width);
+}
+
+Value RowEmitter::loadScalar(const RowMemory &memory, const RowIndex &index,
+                             Location loc) {
+  Value flat = flatIndex(memory.layout, index, memory.offset, loc);
+  Value scalar = emitLoad(builder, loc, storedType(builder, memory.elementType),
+                          memory.base, flat);
+  if (memory.elementType.isInteger())
+    return integerToFloat(builder, loc, scalar);
   if (memory.elementType.isBF16()) {
     scalar = arith::ExtUIOp::create(builder, loc, builder.getI32Type(), scalar);
     scalar = arith::ShLIOp::create(
@@ -253,7 +287,13 @@ Value RowEmitter::load(const RowMemory &memory, const RowIndex &index,
   } else if (memory.elementType.isF16()) {
     scalar = arith::ExtFOp::create(builder, loc, builder.getF32Type(), scalar);
   }
-  return emitSplat(builder, loc, scalar, target.width);
+  return scalar;
+}
+
+void RowEmitter::storeScalar(Value scalar, const RowMemory &memory,
+                             const RowIndex &index, Location loc) {
+  emitStore(builder, loc, scalar, memory.base,
+            flatIndex(memory.layout, index, memory.offset, loc));
 }
 
 //===----------------------------------------------------------------------===//
@@ -301,6 +341,59 @@ void RowEmitter::forEachIndex(const RowLayout &layout, Location loc,
                               llvm::function_ref<void(const RowIndex &)> body) {
   RowIndex index;
   forEachIndex(layout, 0, index, loc, body);
+}
+
+void RowEmitter::forEachPlace(const RowLayout &layout, int64_t rank,
+                              Location loc,
+                              llvm::function_ref<void(const RowIndex &)> body) {
+  std::function<void(int64_t, const RowIndex &)> run =
+      [&](int64_t axis, const RowIndex &index) {
+        if (axis == rank)
+          return body(index);
+        auto loop = scf::ForOp::create(
+            builder, loc, emitIndex(builder, loc, 0),
+            emitIndex(builder, loc, layout.sizes[axis]),
+            emitIndex(builder, loc, 1));
+        OpBuilder::InsertionGuard guard(builder);
+        builder.setInsertionPointToStart(loop.getBody());
+        RowIndex inner = index;
+        inner.axes.emplace_back(layout.names[axis], loop.getInductionVar());
+        run(axis + 1, inner);
+      };
+  run(0, RowIndex());
+}
+
+Value RowEmitter::along(
+    const RowLayout &layout, int64_t axis, const RowIndex &outer, Value carried,
+    Location loc, llvm::function_ref<Value(const RowIndex &, Value)> body) {
+  bool isVector = axis == layout.rank() - 1;
+  int64_t size = layout.sizes[axis], stepSize = isVector ? target.width : 1,
+          whole = size / stepSize * stepSize;
+  auto run = [&](Value at, Value mask, Value before) {
+    RowIndex inner = outer;
+    inner.axes.emplace_back(layout.names[axis], at);
+    if (isVector) {
+      inner.vectorAxis = layout.names[axis];
+      inner.mask = mask;
+    }
+    return body(inner, before);
+  };
+  if (whole > 0) {
+    auto loop = scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0),
+                                   emitIndex(builder, loc, whole),
+                                   emitIndex(builder, loc, stepSize),
+                                   ValueRange{carried});
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    Value next = run(loop.getInductionVar(), {}, loop.getRegionIterArg(0));
+    scf::YieldOp::create(builder, loc, next);
+    carried = loop.getResult(0);
+  }
+  if (whole < size)
+    carried = run(emitIndex(builder, loc, whole),
+                  emitConstantMask(builder, loc, target.width, size - whole),
+                  carried);
+  return carried;
 }
 
 void RowEmitter::forEachVector(Value value, Store store) {
@@ -395,6 +488,20 @@ Value RowEmitter::get(Value value, const RowIndex &index) {
   else if (auto binary = dyn_cast<BinaryOp>(op)) {
     Value lhs = get(binary.getLhs(), index), rhs = get(binary.getRhs(), index);
     result = applyBinary(builder, loc, binary.getKind(), lhs, rhs);
+  } else if (auto where = dyn_cast<WhereOp>(op)) {
+    Value condition = get(where.getCondition(), index),
+          onTrue = get(where.getOnTrue(), index),
+          onFalse = get(where.getOnFalse(), index);
+    Value isTrue = arith::CmpFOp::create(
+        builder, loc, arith::CmpFPredicate::UNE, condition,
+        constantLike(builder, loc, condition.getType(), 0));
+    result = arith::SelectOp::create(builder, loc, isTrue, onTrue, onFalse);
+  } else if (isa<PositionsOp>(op)) {
+    Value position = arith::IndexCastOp::create(
+        builder, loc, builder.getI32Type(),
+        StepView(builder, loc, step).positionAt(row));
+    return emitSplat(builder, loc, integerToFloat(builder, loc, position),
+                     target.width);
   } else {
     // Casts and spreads: evaluate() keeps no other op as an expression.
     result = get(op->getOperand(0), index);
@@ -413,13 +520,23 @@ bool RowEmitter::mustBeInMemory(Operation *op) {
 }
 
 LogicalResult RowEmitter::evaluate(Operation *op) {
-  if (isa<UnaryOp, BinaryOp, CastOp, SpreadOp, ConstantOp>(op)) {
+  if (isa<UnaryOp, BinaryOp, CastOp, SpreadOp, ConstantOp, WhereOp>(op)) {
     if (mustBeInMemory(op))
       inMemory(op->getResult(0));
     return success();
   }
   if (auto reduce = dyn_cast<ReduceOp>(op))
     return evaluateReduce(reduce);
+  if (auto softmax = dyn_cast<SoftmaxOp>(op))
+    return evaluateSoftmax(softmax);
+  if (auto topK = dyn_cast<TopKOp>(op))
+    return evaluateTopK(topK);
+  if (auto gather = dyn_cast<GatherOp>(op))
+    return evaluateGather(gather);
+  if (auto member = dyn_cast<MemberOp>(op))
+    return evaluateMember(member);
+  if (auto join = dyn_cast<JoinOp>(op))
+    return evaluateJoin(join);
   if (auto view = dyn_cast<ViewOp>(op))
     return evaluateView(view);
   if (auto slice = dyn_cast<SliceOp>(op))

@@ -7,9 +7,10 @@
 //
 // Emits the code that computes token-wise ops for one token. A value is either
 // in memory, with a stride for each axis, or an expression that is evaluated
-// where a vector of it is needed. Everything is f32 between memory and memory;
-// where the reference's rounding is asked for, each op's result rounds to its
-// own type.
+// where a vector of it is needed. Everything is f32 between memory and memory,
+// i32 and i1 too, which buffers between kernels hold as integers of 32 and of 8
+// bits; where the reference's rounding is asked for, each op's result rounds to
+// its own type.
 //
 //===----------------------------------------------------------------------===//
 
@@ -92,7 +93,7 @@ public:
                                 UnaryKind kind, mlir::Value x);
   static mlir::Value applyBinary(mlir::OpBuilder &builder, mlir::Location loc,
                                  BinaryKind kind, mlir::Value a, mlir::Value b);
-  /// Stores f32 lanes as `elementType`.
+  /// Stores f32 lanes as `elementType`: a float, i32, or i1 as one byte.
   static void storeVector(mlir::OpBuilder &builder, mlir::Location loc,
                           mlir::Value vector, mlir::Type elementType,
                           mlir::Value base, mlir::Value index,
@@ -120,7 +121,27 @@ private:
                         int64_t offset, mlir::Location loc);
   bool mustBeInMemory(mlir::Operation *op);
 
+  /// The same over the first `rank` axes, one place at a time.
+  void forEachPlace(const RowLayout &layout, int64_t rank, mlir::Location loc,
+                    llvm::function_ref<void(const RowIndex &)> body);
+  /// The value at a place of memory, all of whose axes `index` gives.
+  mlir::Value loadScalar(const RowMemory &memory, const RowIndex &index,
+                         mlir::Location loc);
+  void storeScalar(mlir::Value scalar, const RowMemory &memory,
+                   const RowIndex &index, mlir::Location loc);
+  /// Runs over one axis beside what `outer` gives, `carried` from step to step;
+  /// the last axis of a layout in vectors.
+  mlir::Value
+  along(const RowLayout &layout, int64_t axis, const RowIndex &outer,
+        mlir::Value carried, mlir::Location loc,
+        llvm::function_ref<mlir::Value(const RowIndex &, mlir::Value)> body);
+
   mlir::LogicalResult evaluateReduce(ReduceOp op);
+  mlir::LogicalResult evaluateSoftmax(SoftmaxOp op);
+  mlir::LogicalResult evaluateJoin(JoinOp op);
+  mlir::LogicalResult evaluateTopK(TopKOp op);
+  mlir::LogicalResult evaluateGather(GatherOp op);
+  mlir::LogicalResult evaluateMember(MemberOp op);
   mlir::LogicalResult evaluateView(ViewOp op);
   mlir::LogicalResult evaluateSlice(SliceOp op);
   mlir::LogicalResult evaluateRope(RopeOp op);

@@ -326,29 +326,6 @@ LogicalResult RowEmitter::evaluateRope(RopeOp op) {
   return success();
 }
 
-/// A constant array in the module, found again by its content.
-static Value constantArray(OpBuilder &builder, Location loc,
-                           ArrayRef<float> values) {
-  auto module =
-      builder.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
-  std::string name = "clade_constant_" +
-                     std::to_string(llvm::hash_combine_range(
-                         reinterpret_cast<const uint32_t *>(values.begin()),
-                         reinterpret_cast<const uint32_t *>(values.end())));
-  auto global = module.lookupSymbol<LLVM::GlobalOp>(name);
-  if (!global) {
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(module.getBody());
-    auto type = LLVM::LLVMArrayType::get(builder.getF32Type(), values.size());
-    auto tensor = RankedTensorType::get({static_cast<int64_t>(values.size())},
-                                        builder.getF32Type());
-    global = LLVM::GlobalOp::create(builder, loc, type, /*isConstant=*/true,
-                                    LLVM::Linkage::Internal, name,
-                                    DenseElementsAttr::get(tensor, values));
-  }
-  return LLVM::AddressOfOp::create(builder, loc, global);
-}
-
 LogicalResult RowEmitter::evaluateRotaryTable(RotaryTableOp op) {
   Location loc = op.getLoc();
   RowMemory cos = newRow(op.getCos().getType()),
@@ -365,7 +342,7 @@ LogicalResult RowEmitter::evaluateRotaryTable(RotaryTableOp op) {
     return arith::SIToFPOp::create(builder, loc, type, integer);
   };
   Value position = toFloat(view.positionAt(row), f32);
-  Value frequencies = constantArray(builder, loc, op.getFrequencies());
+  Value frequencies = emitConstantArray(builder, loc, op.getFrequencies());
   Value length;
   if (op.getLongFrequencies() || op.getDynamicFactor())
     length = view.scaledLengthAt(view.sequenceAt(row));
@@ -375,7 +352,7 @@ LogicalResult RowEmitter::evaluateRotaryTable(RotaryTableOp op) {
                               emitIndex(builder, loc, *op.getOriginalLength()));
     frequencies = arith::SelectOp::create(
         builder, loc, isLong,
-        constantArray(builder, loc, *op.getLongFrequencies()), frequencies);
+        emitConstantArray(builder, loc, *op.getLongFrequencies()), frequencies);
   }
   int64_t pairs = op.getFrequencies().size();
   Value base;

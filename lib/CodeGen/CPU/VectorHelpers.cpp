@@ -16,7 +16,9 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/ADT/Hashing.h"
 
 using namespace mlir;
 
@@ -145,6 +147,28 @@ Value emitWiden(OpBuilder &builder, Location loc, Value value) {
 Value emitRoundToBF16(OpBuilder &builder, Location loc, Value value) {
   Type type = withElement(value.getType(), builder.getBF16Type());
   return arith::TruncFOp::create(builder, loc, type, value);
+}
+
+Value emitConstantArray(OpBuilder &builder, Location loc,
+                        ArrayRef<float> values) {
+  auto module =
+      builder.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  std::string name = "clade_constant_" +
+                     std::to_string(llvm::hash_combine_range(
+                         reinterpret_cast<const uint32_t *>(values.begin()),
+                         reinterpret_cast<const uint32_t *>(values.end())));
+  auto global = module.lookupSymbol<LLVM::GlobalOp>(name);
+  if (!global) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(module.getBody());
+    auto type = LLVM::LLVMArrayType::get(builder.getF32Type(), values.size());
+    auto tensor = RankedTensorType::get({static_cast<int64_t>(values.size())},
+                                        builder.getF32Type());
+    global = LLVM::GlobalOp::create(builder, loc, type, /*isConstant=*/true,
+                                    LLVM::Linkage::Internal, name,
+                                    DenseElementsAttr::get(tensor, values));
+  }
+  return LLVM::AddressOfOp::create(builder, loc, global);
 }
 
 Value emitStackBuffer(OpBuilder &builder, Location loc, int64_t bytes) {

@@ -77,6 +77,10 @@ mlir::Value emitWiden(mlir::OpBuilder &builder, mlir::Location loc,
 mlir::Value emitRoundToBF16(mlir::OpBuilder &builder, mlir::Location loc,
                             mlir::Value value);
 
+/// The address of a constant array of the module, found again by its content.
+mlir::Value emitConstantArray(mlir::OpBuilder &builder, mlir::Location loc,
+                              llvm::ArrayRef<float> values);
+
 /// A buffer of `bytes` bytes on the stack of the enclosing function, allocated
 /// once in its entry block and aligned to 64 bytes.
 mlir::Value emitStackBuffer(mlir::OpBuilder &builder, mlir::Location loc,

@@ -1,0 +1,26 @@
+//===- Verification.h - What verifiers share --------------------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_DIALECT_VERIFICATION_H
+#define CLADE_DIALECT_VERIFICATION_H
+
+#include "dialect/Clade/CladeDialect.h"
+
+namespace clade {
+
+/// Whether two sizes are known to differ.
+bool differ(int64_t a, int64_t b);
+/// Whether every axis of `part` is one of `whole`, of the same size.
+bool containsAxes(NamedTensorType whole, NamedTensorType part);
+/// Reports a type with two axes of one name: ops that find axes by name need
+/// names that differ.
+mlir::LogicalResult expectDistinctAxes(mlir::Operation *op,
+                                       llvm::ArrayRef<NamedTensorType> types);
+
+} // namespace clade
+
+#endif // CLADE_DIALECT_VERIFICATION_H
