@@ -427,8 +427,8 @@ static LogicalResult verifyAttention(Op op, int64_t kvHeads) {
   if (!isHeads(query) || !isHeads(result) ||
       differ(query.getShape()[1], result.getShape()[1]))
     return op.emitOpError() << "expected query and result to be [token, "
-                                "heads, size] with as many heads, got "
-                             << query << " and " << result;
+                               "heads, size] with as many heads, got "
+                            << query << " and " << result;
   int64_t heads = query.getShape()[1];
   if (kvHeads < 1 || (!ShapedType::isDynamic(heads) && heads % kvHeads != 0))
     return op.emitOpError() << "expected the number of key heads to divide "

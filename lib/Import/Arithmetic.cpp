@@ -225,9 +225,8 @@ FailureOr<Shape> Evaluator::containing(const Shape &a, const Shape &b,
   Shape axes = a;
   llvm::copy_if(b, std::back_inserter(axes),
                 [&](const Dim &dim) { return !contains(a, {dim}); });
-  std::stable_partition(axes.begin(), axes.end(), [](const Dim &dim) {
-    return dim.name == tokenAxis;
-  });
+  std::stable_partition(axes.begin(), axes.end(),
+                        [](const Dim &dim) { return dim.name == tokenAxis; });
   return axes;
 }
 

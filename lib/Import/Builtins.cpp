@@ -93,7 +93,8 @@ static SpecValue alibiSlopes(int64_t heads) {
   for (int64_t i = 1; i <= below; ++i)
     slopes.push_back(SpecValue::of(std::exp2(-8.0 * i / below)));
   for (int64_t i = 1; i <= heads - below; ++i)
-    slopes.push_back(SpecValue::of(std::exp2(-8.0 * (2 * i - 1) / (2 * below))));
+    slopes.push_back(
+        SpecValue::of(std::exp2(-8.0 * (2 * i - 1) / (2 * below))));
   return SpecValue::list(std::move(slopes));
 }
 
@@ -161,7 +162,7 @@ Evaluator::callConfigBuiltin(StringRef name, const CallArgs &args,
     FailureOr<std::optional<double>> heads = reader.number("heads");
     if (failed(heads))
       return failure();
-    constexpr double mostHeads = 65536;
+    constexpr int64_t mostHeads = 65536;
     if (!*heads || !(**heads >= 1 && **heads <= mostHeads &&
                      **heads == std::floor(**heads)))
       return error(loc) << "expected a whole number from 1 to " << mostHeads

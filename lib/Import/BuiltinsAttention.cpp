@@ -283,7 +283,8 @@ FailureOr<SpecValue> Evaluator::buildAttend(const CallArgs &args,
                          v = reader.tensor("v");
   FailureOr<std::optional<double>> scale = reader.number("scale"),
                                    softcap = reader.number("softcap");
-  FailureOr<std::string> softmax = reader.word("softmax", "f32", {"f32", "model"});
+  FailureOr<std::string> softmax =
+      reader.word("softmax", "f32", {"f32", "model"});
   if (failed(q) || failed(k) || failed(v) || failed(scale) || failed(softcap) ||
       failed(softmax))
     return failure();

@@ -48,12 +48,11 @@ FailureOr<SpecValue> Evaluator::buildTopK(const CallArgs &args, Location loc) {
   if (failed(checkAxes(axes, loc)))
     return failure();
   auto values = typeFor(axes, x->getType().getElementType());
-  auto op = TopKOp::create(builder, named(loc), values,
-                           values.withElementType(builder.getI32Type()),
-                           x->value);
+  auto op =
+      TopKOp::create(builder, named(loc), values,
+                     values.withElementType(builder.getI32Type()), x->value);
   TensorValue indices = tensor(op.getIndices(), axes);
-  indices.choice =
-      std::make_shared<const Choice>(Choice{from, op.getValues()});
+  indices.choice = std::make_shared<const Choice>(Choice{from, op.getValues()});
   return SpecValue::of(indices);
 }
 
@@ -144,9 +143,8 @@ FailureOr<SpecValue> Evaluator::buildWhere(const CallArgs &args, Location loc) {
                              : value->tensor.value;
   };
   mlir::Value onTrue = operand("a"), onFalse = operand("b");
-  mlir::Value result =
-      WhereOp::create(builder, named(loc),
-                      typeFor(axes, type ? type : options.modelType),
-                      c->tensor.value, onTrue, onFalse);
+  mlir::Value result = WhereOp::create(
+      builder, named(loc), typeFor(axes, type ? type : options.modelType),
+      c->tensor.value, onTrue, onFalse);
   return SpecValue::of(tensor(result, axes));
 }

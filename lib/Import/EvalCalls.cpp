@@ -206,13 +206,13 @@ static bool takesTensors(StringRef name) {
 }
 
 static std::vector<std::string> builtinNames() {
-  return {"abs",    "alibi",  "apply",  "attend",     "axes",  "clamp",   "count",
-          "embed",  "exp",    "f32",        "floor", "gelu",    "int",
-          "join",   "linear", "log",        "max",   "mean",    "min",
-          "near",   "outer",  "relu",       "rope",  "round",   "rope_table",
-          "rsqrt",  "silu",   "round_up",   "sqrt",  "sigmoid", "softmax",
-          "spread", "sum",    "softplus",   "tanh",  "view",    "weight",
-          "record", "slice",  "yarn_mscale", "top_k", "member",
+  return {"abs",        "alibi",  "apply",  "attend",      "axes",  "clamp",
+          "count",      "embed",  "exp",    "f32",         "floor", "gelu",
+          "int",        "join",   "linear", "log",         "max",   "mean",
+          "min",        "near",   "outer",  "relu",        "rope",  "round",
+          "rope_table", "rsqrt",  "silu",   "round_up",    "sqrt",  "sigmoid",
+          "softmax",    "spread", "sum",    "softplus",    "tanh",  "view",
+          "weight",     "record", "slice",  "yarn_mscale", "top_k", "member",
           "where"};
 }
 

@@ -180,9 +180,8 @@ FailureOr<SpecValue> Evaluator::evalIndex(const spec::IndexExpr *expr,
       return SpecValue::absent(object.path + index->text);
     return toValue((*object.object)[index->text], object.path + index->text);
   }
-  if (base->is(SpecValue::Kind::Tensor) &&
-      index->is(SpecValue::Kind::Tensor) && index->tensor.choice &&
-      !expr->args[0].name)
+  if (base->is(SpecValue::Kind::Tensor) && index->is(SpecValue::Kind::Tensor) &&
+      index->tensor.choice && !expr->args[0].name)
     return gather(base->tensor, index->tensor, expr->getLoc());
   if (base->is(SpecValue::Kind::Tensor))
     return callBuiltin("slice", CallArgs{{*base, *index}, {}},

@@ -117,8 +117,8 @@ FailureOr<SpecValue> Evaluator::evalAttr(const spec::AttrExpr *expr,
   }
   case SpecValue::Kind::Tensor:
     if (base->tensor.choice && name == "values")
-      return SpecValue::of(tensor(localize(base->tensor.choice->values),
-                                  base->tensor.axes));
+      return SpecValue::of(
+          tensor(localize(base->tensor.choice->values), base->tensor.axes));
     [[fallthrough]];
   default:
     return error(expr->getLoc()) << "expected an object with a key '" << name

@@ -119,9 +119,9 @@ static void softmax(MutableArrayRef<float> scores, std::optional<float> sink,
 /// Attention of query head `head` of one token at `position`, to
 /// result[0, valueSize).
 static void attendHead(ArrayRef<float> query, int64_t position, int64_t head,
-                       int64_t kvHead, const KeyValueState &state, const ScoreOptions &options,
-                       Element inner, Element outer,
-                       MutableArrayRef<float> result) {
+                       int64_t kvHead, const KeyValueState &state,
+                       const ScoreOptions &options, Element inner,
+                       Element outer, MutableArrayRef<float> result) {
   int64_t begin = 0, end = position + 1;
   if (options.window)
     begin = std::max<int64_t>(0, end - *options.window);

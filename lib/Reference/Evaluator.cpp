@@ -275,8 +275,8 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
                                          at(op.getWeight()), bias, batch));
       })
       .Case([&](RotaryTableOp op) {
-        return runTwoResults(
-            *op, evaluate(op, at(op.getPositions()), batch), values);
+        return runTwoResults(*op, evaluate(op, at(op.getPositions()), batch),
+                             values);
       })
       .Case([&](TopKOp op) {
         return runTwoResults(*op, evaluate(op, at(op.getInput()), batch),

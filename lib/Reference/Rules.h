@@ -86,8 +86,8 @@ mlir::FailureOr<Tensor> evaluate(LinearOp op, const Tensor &input,
 mlir::FailureOr<Tensor> evaluate(EmbedOp op, const Tensor &ids,
                                  const Tensor &table, const Batch &batch);
 
-// Attention.cpp. `states[s]` is the state of sequence s of the batch; `sink` may
-// be null.
+// Attention.cpp. `states[s]` is the state of sequence s of the batch; `sink`
+// may be null.
 mlir::FailureOr<Tensor> evaluate(AttendOp op, const Tensor &query,
                                  const Tensor &key, const Tensor &value,
                                  const Tensor *sink,

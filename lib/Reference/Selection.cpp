@@ -38,9 +38,8 @@ reference::evaluate(TopKOp op, const Tensor &input, const Batch &batch) {
     ArrayRef<float> x = input.data().slice(row * size, size);
     std::vector<int64_t> order(size);
     std::iota(order.begin(), order.end(), 0);
-    llvm::stable_sort(order, [&](int64_t a, int64_t b) {
-      return rank(x[a]) > rank(x[b]);
-    });
+    llvm::stable_sort(
+        order, [&](int64_t a, int64_t b) { return rank(x[a]) > rank(x[b]); });
     for (int64_t i = 0; i < count; ++i) {
       values->data()[row * count + i] = x[order[i]];
       indices->data()[row * count + i] = static_cast<float>(order[i]);
@@ -64,15 +63,14 @@ FailureOr<Tensor> reference::evaluate(GatherOp op, const Tensor &input,
   if (int64_t own = result->type.find(op.getAxis()); own >= 0)
     strides[own] = 0;
   std::optional<int64_t> outside;
-  forEachElement(result->shape, {strides},
-                 [&](int64_t place, ArrayRef<int64_t> offsets) {
-                   auto index = static_cast<int64_t>(indices.data()[place]);
-                   if (index < 0 || index >= size)
-                     outside = index;
-                   else
-                     result->data()[place] =
-                         input.data()[offsets[0] + index * stride];
-                 });
+  forEachElement(
+      result->shape, {strides}, [&](int64_t place, ArrayRef<int64_t> offsets) {
+        auto index = static_cast<int64_t>(indices.data()[place]);
+        if (index < 0 || index >= size)
+          outside = index;
+        else
+          result->data()[place] = input.data()[offsets[0] + index * stride];
+      });
   if (outside)
     return op.emitError() << "expected indices from 0 to " << size - 1
                           << ", got " << *outside;
@@ -100,15 +98,15 @@ FailureOr<Tensor> reference::evaluate(WhereOp op, const Tensor &condition,
   FailureOr<Tensor> result = makeTensor(op, op.getResult().getType(), batch);
   if (failed(result))
     return failure();
-  forEachElement(
-      result->shape,
-      {stridesAlong(condition, *result), stridesAlong(onTrue, *result),
-       stridesAlong(onFalse, *result)},
-      [&](int64_t place, ArrayRef<int64_t> offsets) {
-        float value = condition.data()[offsets[0]] != 0
-                          ? onTrue.data()[offsets[1]]
-                          : onFalse.data()[offsets[2]];
-        result->data()[place] = roundTo(result->element, value);
-      });
+  forEachElement(result->shape,
+                 {stridesAlong(condition, *result),
+                  stridesAlong(onTrue, *result),
+                  stridesAlong(onFalse, *result)},
+                 [&](int64_t place, ArrayRef<int64_t> offsets) {
+                   float value = condition.data()[offsets[0]] != 0
+                                     ? onTrue.data()[offsets[1]]
+                                     : onFalse.data()[offsets[2]];
+                   result->data()[place] = roundTo(result->element, value);
+                 });
   return result;
 }

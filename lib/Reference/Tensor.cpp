@@ -31,8 +31,7 @@ FailureOr<Element> reference::elementOf(Operation *op, Type type) {
   if (type.isInteger(1))
     return Element::I1;
   return op->emitError()
-         << "expected element type f32, bf16, f16, i32 or i1, got "
-                         << type;
+         << "expected element type f32, bf16, f16, i32 or i1, got " << type;
 }
 
 /// One of the two f32 around `value`: itself if it is one, else that whose last

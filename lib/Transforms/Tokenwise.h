@@ -17,8 +17,8 @@ namespace clade {
 /// results.
 inline bool isTokenwiseCompute(mlir::Operation *op) {
   return mlir::isa<UnaryOp, BinaryOp, CastOp, ReduceOp, SoftmaxOp, ViewOp,
-                   SliceOp, JoinOp, SpreadOp, TopKOp, GatherOp, MemberOp, WhereOp>(
-      op);
+                   SliceOp, JoinOp, SpreadOp, TopKOp, GatherOp, MemberOp,
+                   WhereOp>(op);
 }
 
 /// Ops that only look at the same elements in another way.

@@ -78,6 +78,10 @@ def deepseek(name, **options):
     return case(f"deepseek-{name}", "DeepseekV3", DEEPSEEK, **options)
 
 
+def mistral4(name, **options):
+    return case(f"mistral4-{name}", "Mistral4", MISTRAL4, **options)
+
+
 def rope(kind, theta=10000.0, **parameters):
     return {"rope_type": kind, "rope_theta": theta, **parameters}
 
@@ -189,6 +193,13 @@ LATENT = [
              old={"rope_theta": 10000.0, "rope_scaling": {"type": "yarn", **YARN, "mscale": 0.707,
                   "mscale_all_dim": 0.707}}),
 ]
+
+# Queries that grow with their position, four times within a prompt.
+MISTRAL4 = {**DEEPSEEK, "qk_nope_head_dim": 16, "v_head_dim": 32, "n_group": 4, "topk_group": 2,
+            "rope_parameters": rope("yarn", **{**YARN, "original_max_position_embeddings": 16}, mscale=1.0,
+                                    mscale_all_dim=1.0, llama_4_scaling_beta=0.1, max_position_embeddings=2048,
+                                    beta_fast=32.0, beta_slow=1.0)}
+LATENT += [mistral4("latent"), mistral4("latent-no-q-rank", q_lora_rank=None)]
 
 # Windows and angles past position 8,192, where f64 angles would differ by 1e-4.
 LONG_SIZE = dict(vocab_size=256, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2,

@@ -8,6 +8,7 @@
 #include "ReferenceTest.h"
 
 #include <cmath>
+#include <limits>
 
 using namespace clade::reference;
 
@@ -22,13 +23,21 @@ struct Vectors {
 class AttentionTest : public ReferenceTest {
 protected:
   /// Loads a module whose layers attend with the vectors of each token.
-  /// `options` is what follows `scale`; `outputType` that of v and the result.
+  /// `options` is what follows `scale`; `outputType` that of v and the result;
+  /// `sink` has a number for each head of q, or none.
   void loadAttention(const Vectors &q, const Vectors &k, const Vectors &v,
                      const std::string &options,
                      const std::string &type = "f32",
-                     const std::string &outputType = "f32",
-                     bool cached = false) {
-    std::string aliases, body;
+                     const std::string &outputType = "f32", bool cached = false,
+                     std::vector<float> sink = {}) {
+    std::string aliases, body, sinkText;
+    if (!sink.empty()) {
+      std::string axis = "qh = " + std::to_string(sink.size());
+      addWeight("sink", {static_cast<int64_t>(sink.size())}, std::move(sink));
+      aliases = "!sink = !clade.tensor<[" + axis + "], f32>\n";
+      body = "  %sink = clade.param @sink : !sink\n";
+      sinkText = " sink %sink : !sink";
+    }
     int64_t vocab = q.values.size() / (q.heads * q.size);
     auto define = [&](const std::string &name, const Vectors &vectors,
                       const std::string &element) {
@@ -52,11 +61,11 @@ protected:
                ", vs = " + std::to_string(v.size) + "], " + outputType + ">\n";
     std::string attend =
         cached ? "  clade.cache_write %k, %v, %batch state 0 : !k, !v\n"
-                 "  %a = clade.attend_cached %q, %batch state 0 kv_heads " +
-                     std::to_string(k.heads) + " scale " + options +
-                     " : !q -> !y\n"
-               : "  %a = clade.attend %q, %k, %v, %batch state 0 scale " +
-                     options + " : (!q, !k, !v) -> !y\n";
+                 "  %a = clade.attend_cached %q, %batch" +
+                     sinkText + " state 0 kv_heads " + std::to_string(k.heads) +
+                     " scale " + options + " : !q -> !y\n"
+               : "  %a = clade.attend %q, %k, %v, %batch" + sinkText +
+                     " state 0 scale " + options + " : (!q, !k, !v) -> !y\n";
     std::string kind =
         aliases +
         "func.func @kind(%ids: !clade.tensor<[token], i32>, %batch: "
@@ -130,6 +139,51 @@ TEST_F(AttentionTest, SoftcapBendsScores) {
   double a = std::exp(2 * std::tanh(1.0)), b = std::exp(2 * std::tanh(2.0));
   expectNear(attendAll(2), {1, static_cast<float>((a + 2 * b) / (a + b))},
              2 * epsF32);
+}
+
+TEST_F(AttentionTest, SinkTakesItsShareAndGivesNothing) {
+  // Scores of 0 and a sink of 0: token t gives the sum of its t + 1 values over
+  // t + 2.
+  loadAttention(zeros, numbers, numbers, "1.0", "f32", "f32", /*cached=*/false,
+                {0});
+  expectNear(attendAll(4), {0.5f, 1, 1.5f, 2}, 4 * epsF32);
+}
+
+TEST_F(AttentionTest, EachQueryHeadHasItsSink) {
+  Vectors q{2, 1, {0, 0}}, k{1, 1, {1}}, v{1, 1, {1}};
+  float infinity = std::numeric_limits<float>::infinity();
+  loadAttention(q, k, v, "1.0", "f32", "f32", /*cached=*/true,
+                {-infinity, std::log(3.0f)});
+  int sequence = interpreter->addSequence(1);
+  ASSERT_TRUE(step({{sequence, {0}, {}}})) << diagnostics;
+  expectNear(last("clade.attend_cached"), {1, 0.25f}, epsF32);
+}
+
+TEST_F(AttentionTest, LargestSinkDoesNotOverflow) {
+  loadAttention(zeros, numbers, numbers, "1.0", "f32", "f32", /*cached=*/false,
+                {1000});
+  EXPECT_EQ(attendAll(2), (std::vector<float>{0, 0}));
+}
+
+TEST_F(AttentionTest, SlopesGrowWithTheDistance) {
+  // Scores −s and 0 of token 1, for slopes of 1 and 2.
+  Vectors q{2, 1, {0, 0, 0, 0}}, k{1, 1, {1, 1}}, v{1, 1, {1, 2}};
+  loadAttention(q, k, v, "1.0 {slopes = array<f32: 1.0, 2.0>}");
+  auto share = [](double s) {
+    return static_cast<float>((std::exp(-s) + 2) / (std::exp(-s) + 1));
+  };
+  expectNear(attendAll(2), {1, 1, share(1), share(2)}, 2 * epsF32);
+}
+
+TEST_F(AttentionTest, DistancesRoundInTheModelsSoftmax) {
+  // 1.0078125 − 4 rounds to −3. The share of e⁻³ rounds to 194·2⁻¹²; without
+  // the rounding it would be 196·2⁻¹².
+  Vectors q{1, 1, {0, 1}}, k{1, 1, {1.0078125f, 4}}, v{1, 1, {1, 0}};
+  loadAttention(q, k, v, "1.0 {model_softmax}", "bf16", "f32");
+  EXPECT_EQ(attendAll(2), (std::vector<float>{1, 0.04736328125f}));
+  reset();
+  loadAttention(q, k, v, "1.0", "bf16", "f32");
+  EXPECT_EQ(attendAll(2), (std::vector<float>{1, 0.0478515625f}));
 }
 
 TEST_F(AttentionTest, NeighbouringQueryHeadsShareAKeyHead) {

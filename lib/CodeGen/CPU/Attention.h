@@ -43,8 +43,8 @@ struct AttentionShape {
   /// the soft cap, the sum with the bias, and the probabilities after a softmax
   /// in f32. Otherwise everything between loads and the final store is f32.
   bool referenceRounding = false;
-  /// With `referenceRounding`, the distance of a score to the largest one rounds,
-  /// too.
+  /// With `referenceRounding`, the distance of a score to the largest one
+  /// rounds, too.
   bool roundsDistance = false;
 };
 

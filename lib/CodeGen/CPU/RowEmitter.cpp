@@ -263,10 +263,9 @@ Value RowEmitter::flatIndex(const RowLayout &layout, const RowIndex &index,
 Value RowEmitter::load(const RowMemory &memory, const RowIndex &index,
                        Location loc) {
   if (!index.vectorAxis.empty() && memory.layout.find(index.vectorAxis) >= 0)
-    return loadVector(builder, loc, target.width, memory.elementType,
-                      memory.base,
-                      flatIndex(memory.layout, index, memory.offset, loc),
-                      index.mask);
+    return loadVector(
+        builder, loc, target.width, memory.elementType, memory.base,
+        flatIndex(memory.layout, index, memory.offset, loc), index.mask);
   return emitSplat(builder, loc, loadScalar(memory, index, loc), target.width);
 }
 
@@ -350,10 +349,10 @@ void RowEmitter::forEachPlace(const RowLayout &layout, int64_t rank,
       [&](int64_t axis, const RowIndex &index) {
         if (axis == rank)
           return body(index);
-        auto loop = scf::ForOp::create(
-            builder, loc, emitIndex(builder, loc, 0),
-            emitIndex(builder, loc, layout.sizes[axis]),
-            emitIndex(builder, loc, 1));
+        auto loop =
+            scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0),
+                               emitIndex(builder, loc, layout.sizes[axis]),
+                               emitIndex(builder, loc, 1));
         OpBuilder::InsertionGuard guard(builder);
         builder.setInsertionPointToStart(loop.getBody());
         RowIndex inner = index;

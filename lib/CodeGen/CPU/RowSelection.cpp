@@ -81,22 +81,22 @@ LogicalResult RowEmitter::evaluateSoftmax(SoftmaxOp op) {
                 return arith::MaximumFOp::create(builder, loc, before, x);
               });
     largest = overLanes(vector::CombiningKind::MAXIMUMF, largest);
-    Value sum = along(
-        layout, axis, outer, zero, loc,
-        [&](const RowIndex &index, Value before) -> Value {
-          Value power = math::ExpOp::create(
-              builder, loc,
-              arith::SubFOp::create(builder, loc, load(input, index, loc),
-                                    largest));
-          store(index, power);
-          return arith::AddFOp::create(builder, loc, before,
-                                       masked(index, power, zero));
-        });
+    Value sum =
+        along(layout, axis, outer, zero, loc,
+              [&](const RowIndex &index, Value before) -> Value {
+                Value power = math::ExpOp::create(
+                    builder, loc,
+                    arith::SubFOp::create(builder, loc, load(input, index, loc),
+                                          largest));
+                store(index, power);
+                return arith::AddFOp::create(builder, loc, before,
+                                             masked(index, power, zero));
+              });
     sum = overLanes(vector::CombiningKind::ADD, sum);
     along(layout, axis, outer, zero, loc,
           [&](const RowIndex &index, Value before) -> Value {
-            Value share = arith::DivFOp::create(
-                builder, loc, load(output, index, loc), sum);
+            Value share = arith::DivFOp::create(builder, loc,
+                                                load(output, index, loc), sum);
             store(index, roundTo(share, type, loc));
             return before;
           });
@@ -177,13 +177,14 @@ LogicalResult RowEmitter::evaluateTopK(TopKOp op) {
         builder, loc, emitSplat(builder, loc, start, width), lanes);
     Value isBehind = arith::CmpIOp::create(
         builder, loc, arith::CmpIPredicate::sgt, places, place);
-    Value isNext = either(
-        compare(arith::CmpFPredicate::OLT, x, value),
-        both(compare(arith::CmpFPredicate::OEQ, x, value), isBehind));
+    Value isNext =
+        either(compare(arith::CmpFPredicate::OLT, x, value),
+               both(compare(arith::CmpFPredicate::OEQ, x, value), isBehind));
     Value isFirst = arith::CmpIOp::create(
         builder, loc, arith::CmpIPredicate::eq, best[1], none);
-    Value takes = both(
-        isNext, either(isFirst, compare(arith::CmpFPredicate::OGT, x, best[0])));
+    Value takes =
+        both(isNext,
+             either(isFirst, compare(arith::CmpFPredicate::OGT, x, best[0])));
     if (mask)
       takes = both(takes, mask);
     return {arith::SelectOp::create(builder, loc, takes, x, best[0]),
@@ -192,23 +193,22 @@ LogicalResult RowEmitter::evaluateTopK(TopKOp op) {
   forEachPlace(input.layout, last, loc, [&](const RowIndex &outer) {
     Value first = arith::ConstantOp::create(builder, loc,
                                             builder.getF32FloatAttr(infinity));
-    Value before = arith::ConstantOp::create(builder, loc,
-                                             builder.getI32IntegerAttr(-1));
+    Value before =
+        arith::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(-1));
     auto choices = scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0),
                                       emitIndex(builder, loc, count),
                                       emitIndex(builder, loc, 1),
                                       ValueRange{first, before});
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(choices.getBody());
-    Value value =
-              emitSplat(builder, loc, choices.getRegionIterArg(0), width),
+    Value value = emitSplat(builder, loc, choices.getRegionIterArg(0), width),
           place = emitSplat(builder, loc, choices.getRegionIterArg(1), width);
     int64_t size = input.layout.sizes[last], whole = size / width * width;
     Carried best{lowest, none};
     if (whole > 0) {
-      auto loop = scf::ForOp::create(
-          builder, loc, emitIndex(builder, loc, 0),
-          emitIndex(builder, loc, whole), emitIndex(builder, loc, width), best);
+      auto loop = scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0),
+                                     emitIndex(builder, loc, whole),
+                                     emitIndex(builder, loc, width), best);
       OpBuilder::InsertionGuard inner(builder);
       builder.setInsertionPointToStart(loop.getBody());
       scf::YieldOp::create(builder, loc,
@@ -229,10 +229,9 @@ LogicalResult RowEmitter::evaluateTopK(TopKOp op) {
         arith::SelectOp::create(builder, loc, isLargest, best[1], none));
     // The value itself: it may be none that compares.
     RowIndex from = outer, to = outer;
-    from.axes.emplace_back(
-        input.layout.names[last],
-        arith::IndexCastOp::create(builder, loc, builder.getIndexType(),
-                                   chosen));
+    from.axes.emplace_back(input.layout.names[last],
+                           arith::IndexCastOp::create(
+                               builder, loc, builder.getIndexType(), chosen));
     to.axes.emplace_back(values.layout.names[last], choices.getInductionVar());
     storeScalar(loadScalar(input, from, loc), values, to, loc);
     storeScalar(arith::SIToFPOp::create(builder, loc, f32, chosen), indices, to,
@@ -252,9 +251,9 @@ LogicalResult RowEmitter::evaluateGather(GatherOp op) {
   int64_t size = input.layout.sizes[input.layout.find(op.getAxis())];
   forEachPlace(
       output.layout, output.layout.rank(), loc, [&](const RowIndex &index) {
-        Value place = arith::FPToSIOp::create(builder, loc,
-                                              builder.getI64Type(),
-                                              loadScalar(indices, index, loc));
+        Value place =
+            arith::FPToSIOp::create(builder, loc, builder.getI64Type(),
+                                    loadScalar(indices, index, loc));
         place = arith::IndexCastOp::create(builder, loc, builder.getIndexType(),
                                            place);
         place = arith::MaxSIOp::create(builder, loc, place,
@@ -286,9 +285,9 @@ LogicalResult RowEmitter::evaluateMember(MemberOp op) {
       arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(1));
   forEachPlace(
       indices.layout, indices.layout.rank(), loc, [&](const RowIndex &index) {
-        Value place = arith::FPToSIOp::create(builder, loc,
-                                              builder.getI64Type(),
-                                              loadScalar(indices, index, loc));
+        Value place =
+            arith::FPToSIOp::create(builder, loc, builder.getI64Type(),
+                                    loadScalar(indices, index, loc));
         place = arith::IndexCastOp::create(builder, loc, builder.getIndexType(),
                                            place);
         // Below zero is above every size.

@@ -141,3 +141,51 @@ func.func @attend_cached_c4_state(%q: !clade.tensor<[token, q_heads = 4, head = 
   %0 = clade.attend_cached %q, %batch state -1 kv_heads 2 scale 1.0 : !clade.tensor<[token, q_heads = 4, head = 8], f32> -> !clade.tensor<[token, q_heads = 4, head = 8], f32>
   return
 }
+
+// -----
+
+func.func @attend_c6_sink_of_other_heads(%q: !clade.tensor<[token, q_heads = 4, head = 8], f32>, %k: !clade.tensor<[token, kv_heads = 2, head = 8], f32>, %batch: !clade.batch, %s: !clade.tensor<[kv_heads = 2], f32>) {
+  // expected-error@+1 {{expected a sink for each of 4 heads, got '!clade.tensor<[kv_heads = 2], f32>'}}
+  %0 = clade.attend %q, %k, %k, %batch sink %s : !clade.tensor<[kv_heads = 2], f32> state 0 scale 1.0 : (!clade.tensor<[token, q_heads = 4, head = 8], f32>, !clade.tensor<[token, kv_heads = 2, head = 8], f32>, !clade.tensor<[token, kv_heads = 2, head = 8], f32>) -> !clade.tensor<[token, q_heads = 4, head = 8], f32>
+  return
+}
+
+// -----
+
+func.func @attend_cached_c5_sink_of_other_heads(%q: !clade.tensor<[token, q_heads = 4, head = 8], f32>, %k: !clade.tensor<[token, kv_heads = 2, head = 8], f32>, %batch: !clade.batch, %s: !clade.tensor<[kv_heads = 2], f32>) {
+  // expected-error@+1 {{expected a sink for each of 4 heads, got '!clade.tensor<[kv_heads = 2], f32>'}}
+  %0 = clade.attend_cached %q, %batch sink %s : !clade.tensor<[kv_heads = 2], f32> state 0 kv_heads 2 scale 1.0 : !clade.tensor<[token, q_heads = 4, head = 8], f32> -> !clade.tensor<[token, q_heads = 4, head = 8], f32>
+  return
+}
+
+// -----
+
+func.func @attend_c6_sink_of_tokens(%q: !clade.tensor<[token, q_heads = 4, head = 8], f32>, %k: !clade.tensor<[token, kv_heads = 2, head = 8], f32>, %batch: !clade.batch, %s: !clade.tensor<[token, q_heads = 4], f32>) {
+  // expected-error@+1 {{expected a sink for each of 4 heads, got '!clade.tensor<[token, q_heads = 4], f32>'}}
+  %0 = clade.attend %q, %k, %k, %batch sink %s : !clade.tensor<[token, q_heads = 4], f32> state 0 scale 1.0 : (!clade.tensor<[token, q_heads = 4, head = 8], f32>, !clade.tensor<[token, kv_heads = 2, head = 8], f32>, !clade.tensor<[token, kv_heads = 2, head = 8], f32>) -> !clade.tensor<[token, q_heads = 4, head = 8], f32>
+  return
+}
+
+// -----
+
+func.func @attend_cached_c5_sink_of_tokens(%q: !clade.tensor<[token, q_heads = 4, head = 8], f32>, %k: !clade.tensor<[token, kv_heads = 2, head = 8], f32>, %batch: !clade.batch, %s: !clade.tensor<[token, q_heads = 4], f32>) {
+  // expected-error@+1 {{expected a sink for each of 4 heads, got '!clade.tensor<[token, q_heads = 4], f32>'}}
+  %0 = clade.attend_cached %q, %batch sink %s : !clade.tensor<[token, q_heads = 4], f32> state 0 kv_heads 2 scale 1.0 : !clade.tensor<[token, q_heads = 4, head = 8], f32> -> !clade.tensor<[token, q_heads = 4, head = 8], f32>
+  return
+}
+
+// -----
+
+func.func @attend_c7_slopes(%q: !clade.tensor<[token, q_heads = 4, head = 8], f32>, %k: !clade.tensor<[token, kv_heads = 2, head = 8], f32>, %batch: !clade.batch) {
+  // expected-error@+1 {{expected a slope for each of 4 heads, got 2}}
+  %0 = clade.attend %q, %k, %k, %batch state 0 scale 1.0 {slopes = array<f32: 0.5, 0.25>} : (!clade.tensor<[token, q_heads = 4, head = 8], f32>, !clade.tensor<[token, kv_heads = 2, head = 8], f32>, !clade.tensor<[token, kv_heads = 2, head = 8], f32>) -> !clade.tensor<[token, q_heads = 4, head = 8], f32>
+  return
+}
+
+// -----
+
+func.func @attend_cached_c6_slopes(%q: !clade.tensor<[token, q_heads = 4, head = 8], f32>, %k: !clade.tensor<[token, kv_heads = 2, head = 8], f32>, %batch: !clade.batch) {
+  // expected-error@+1 {{expected a slope for each of 4 heads, got 2}}
+  %0 = clade.attend_cached %q, %batch state 0 kv_heads 2 scale 1.0 {slopes = array<f32: 0.5, 0.25>} : !clade.tensor<[token, q_heads = 4, head = 8], f32> -> !clade.tensor<[token, q_heads = 4, head = 8], f32>
+  return
+}

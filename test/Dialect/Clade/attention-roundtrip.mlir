@@ -22,3 +22,13 @@ func.func @cached(%q: !q, %k: !k, %v: !v, %batch: !clade.batch) {
   %0 = clade.attend_cached %q, %batch state 0 kv_heads 2 scale 0.5 {window = 512 : i64, softcap = 30.0 : f64} : !q -> !y
   return
 }
+
+// CHECK-LABEL: @sink_and_slopes
+func.func @sink_and_slopes(%q: !clade.tensor<[token, q_heads = 4, head = 8], f32>, %k: !clade.tensor<[token, kv_heads = 2, head = 8], f32>, %s: !clade.tensor<[q_heads = 4], bf16>, %batch: !clade.batch) {
+  // CHECK: clade.attend %{{.*}} sink %{{.*}} : !clade.tensor<[q_heads = 4], bf16> state 0 scale 1.000000e+00 {model_softmax, slopes = array<f32: 5.000000e-01, 2.500000e-01, 1.250000e-01, 6.250000e-02>}
+  %0 = clade.attend %q, %k, %k, %batch sink %s : !clade.tensor<[q_heads = 4], bf16> state 0 scale 1.0
+      {model_softmax, slopes = array<f32: 0.5, 0.25, 0.125, 0.0625>} : (!clade.tensor<[token, q_heads = 4, head = 8], f32>, !clade.tensor<[token, kv_heads = 2, head = 8], f32>, !clade.tensor<[token, kv_heads = 2, head = 8], f32>) -> !clade.tensor<[token, q_heads = 4, head = 8], f32>
+  // CHECK: clade.attend_cached %{{.*}} sink %{{.*}} : !clade.tensor<[q_heads = 4], bf16> state 0 kv_heads 2
+  %1 = clade.attend_cached %q, %batch sink %s : !clade.tensor<[q_heads = 4], bf16> state 0 kv_heads 2 scale 1.0 : !clade.tensor<[token, q_heads = 4, head = 8], f32> -> !clade.tensor<[token, q_heads = 4, head = 8], f32>
+  return
+}
