@@ -116,10 +116,19 @@ private:
     return group;
   }
 
+  /// Whether an op is a view that attention reads as queries: they lie in
+  /// memory by themselves, whatever else the product gave.
+  static bool isQueryView(Operation *op) {
+    return isViewLike(op) && llvm::any_of(op->getUsers(), [&](Operation *user) {
+             auto attend = dyn_cast<AttendCachedOp>(user);
+             return attend && attend.getQuery() == op->getResult(0);
+           });
+  }
+
   void makeGroups() {
     std::map<std::pair<int64_t, bool>, Group *> tokenwise;
     for (Operation &op : block.without_terminator()) {
-      if (isCloned(&op))
+      if (isCloned(&op) && !isQueryView(&op))
         continue;
       Group *group;
       if (isa<LinearOp>(op)) {

@@ -90,10 +90,11 @@ namespace {
 struct FuseParallelLinearsPass
     : impl::FuseParallelLinearsPassBase<FuseParallelLinearsPass> {
   void runOnOperation() override {
-    getOperation().walk([&](func::FuncOp function) {
+    // Fusing erases weights' functions, which may come next in the module.
+    for (func::FuncOp function :
+         llvm::to_vector(getOperation().getOps<func::FuncOp>()))
       for (Block &block : function.getBody())
         runOnBlock(block);
-    });
   }
 
   void runOnBlock(Block &block) {

@@ -120,7 +120,7 @@ const std::vector<AddedGroup> addedGroups = {
       {"ab_", {0, 1}},
       {"ab<", {7, 3}}}},
     // Found in the text as it is, or as it is after normalization.
-    {R"([{"id": 7, "content": "E", "normalized": true, "special": true}, {"id": 8, "content": "x", "special": true}])",
+    {R"([{"id": 6, "content": "E", "normalized": true, "special": true}, {"id": 5, "content": "x", "special": true}])",
      R"({"type": "Lowercase"})",
      {{"Ex", {6, 5}}, {"eX", {6, 5}}, {"xe", {5, 6}}}},
 };

@@ -112,7 +112,7 @@ const std::vector<Group> groups = {
     {R"({"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true})",
      {{"Héllo\tWÖRLD", "hello world"},
       {"漢字kanji", " 漢  字 kanji"},
-      {"a\x00�b", "ab"},
+      {"a\x01�b", "ab"},
       {"Ǆ", "ǆ"},
       {"ｈ", "ｈ"},
       {"İstanbul", "istanbul"}}},

@@ -63,6 +63,27 @@ func.func @state(%q: !h, %k: !h, %v: !h, %batch: !clade.batch) -> !h {
   return %1 : !h
 }
 
+// Queries that are a part of a product, without a rotation, are copied from it.
+// CHECK-LABEL: func.func @queries
+// CHECK:      %[[QK:.*]] = clade.kernel product
+// CHECK:      %[[Q:.*]] = clade.kernel tokenwise(%[[QK]], %arg2)
+// CHECK-DAG:    clade.slice {{.*}} "both" from 0
+// CHECK-DAG:    clade.cache_write
+// CHECK:        clade.yield %{{.*}} : !clade.tensor<[token, heads = 2, head = 4], f32>
+// CHECK:      clade.kernel attention(%[[Q]], %arg2)
+// CHECK-NEXT: ^bb0
+// CHECK-NEXT:   clade.attend_cached
+func.func @queries(%x: !x, %w: !clade.tensor<[both = 16, d = 8], f32>, %batch: !clade.batch) -> !h {
+  %0 = clade.linear %x, %w : !x, !clade.tensor<[both = 16, d = 8], f32> -> !clade.tensor<[token, both = 16], f32>
+  %1 = clade.slice %0 "both" from 0 : !clade.tensor<[token, both = 16], f32> -> !clade.tensor<[token, q = 8], f32>
+  %2 = clade.view %1 : !clade.tensor<[token, q = 8], f32> -> !h
+  %3 = clade.slice %0 "both" from 8 : !clade.tensor<[token, both = 16], f32> -> !clade.tensor<[token, k = 8], f32>
+  %4 = clade.view %3 : !clade.tensor<[token, k = 8], f32> -> !h
+  clade.cache_write %4, %4, %batch state 0 : !h, !h
+  %5 = clade.attend_cached %2, %batch state 0 kv_heads 2 scale 0.5 : !h -> !h
+  return %5 : !h
+}
+
 // A view is no kernel; one that is returned is copied.
 // CHECK-LABEL: func.func @views
 // CHECK:      %[[V:.*]] = clade.kernel tokenwise(%arg0)

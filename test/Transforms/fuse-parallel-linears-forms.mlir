@@ -202,3 +202,31 @@ func.func @second(%x: !x) -> !y {
   %0 = clade.linear %x, %w : !x, !w -> !y
   return %0 : !y
 }
+
+// -----
+
+// The weights' functions may stand behind the computation.
+
+!x = !clade.tensor<[token, d = 4], f32>
+!w = !clade.tensor<[o = 2, d = 4], f32>
+!y = !clade.tensor<[token, o = 2], f32>
+
+// CHECK-LABEL: func.func @before_its_weights
+// CHECK: clade.linear {{.*}} -> <[token, "o+o" = 4], f32>
+func.func @before_its_weights(%x: !x) -> (!y, !y) {
+  %w = clade.param @a : !w
+  %0 = clade.linear %x, %w : !x, !w -> !y
+  %v = clade.param @b : !w
+  %1 = clade.linear %x, %v : !x, !w -> !y
+  return %0, %1 : !y, !y
+}
+// CHECK: wmap.func @"a+b" -> tensor<4x4xf32>
+// CHECK-NOT: wmap.func
+wmap.func @a -> tensor<2x4xf32> {
+  %0 = wmap.source "a" : tensor<2x4xf32>
+  wmap.return %0 : tensor<2x4xf32>
+}
+wmap.func @b -> tensor<2x4xf32> {
+  %0 = wmap.source "b" : tensor<2x4xf32>
+  wmap.return %0 : tensor<2x4xf32>
+}

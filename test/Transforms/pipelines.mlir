@@ -37,9 +37,9 @@ wmap.func @"l.{layer}.o" -> tensor<4x4xf32> {
 // KERNELS: wmap.func @"l.{layer}.o.packed"
 // KERNELS-LABEL: func.func @layer
 // KERNELS:      %[[QKV:.*]] = clade.kernel product(%arg0)
-// KERNELS:      clade.kernel tokenwise
+// KERNELS:      %[[Q:.*]] = clade.kernel tokenwise(%[[QKV]], %arg1)
 // KERNELS:        clade.cache_write
-// KERNELS:      %[[Y:.*]] = clade.kernel attention(%[[QKV]], %arg1)
+// KERNELS:      %[[Y:.*]] = clade.kernel attention(%[[Q]], %arg1)
 // KERNELS:      clade.kernel product(%[[Y]], %arg0)
 // KERNELS:        clade.linear
 // KERNELS:        clade.binary add

@@ -1,0 +1,71 @@
+#===- moe_cases.py - Tiny checkpoints with routed experts -------------------===#
+#
+# Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+#===------------------------------------------------------------------------===#
+#
+# The cases of the group `moe`: every way of routing, dense layers in front and
+# in between, shared experts, few and many active ones, groups that lose. The
+# prompts are longer and decode more steps than those of dense models, so that
+# every expert is chosen, and some by one token only.
+#
+#===------------------------------------------------------------------------===#
+from cases import LLAMA, YARN, case, rope
+
+LAYOUT = dict(group="moe", lengths=(96, 41, 1), steps=48, chunks=(1, 7, 96))
+EXPERTS = {**LLAMA, "moe_intermediate_size": 64, "num_experts_per_tok": 2}
+QWEN3_MOE = {**EXPERTS, "head_dim": 48, "num_experts": 8, "rope_parameters": rope("default", 1e6)}
+LATENT = {**EXPERTS, "num_key_value_heads": 8, "q_lora_rank": 96, "kv_lora_rank": 64, "qk_nope_head_dim": 32,
+          "qk_rope_head_dim": 16, "v_head_dim": 24, "n_routed_experts": 16, "n_group": 4, "topk_group": 2,
+          "num_experts_per_tok": 3, "first_k_dense_replace": 1, "n_shared_experts": 1}
+GLM4_MOE = {**EXPERTS, "head_dim": 48, "n_routed_experts": 12, "n_group": 1, "topk_group": 1, "num_experts_per_tok": 3,
+            "first_k_dense_replace": 1, "n_shared_experts": 1, "routed_scaling_factor": 1.5}
+GPT_OSS = {**EXPERTS, "head_dim": 32, "intermediate_size": 96, "num_local_experts": 8, "sliding_window": 20,
+           "layer_types": ["sliding_attention", "full_attention"] * 2, "rope_parameters": rope("default", 150000.0)}
+MISTRAL4 = {**LATENT, "first_k_dense_replace": 0, "rope_parameters": rope(
+    "yarn", 10000.0, factor=4.0, original_max_position_embeddings=32, beta_fast=32.0, beta_slow=1.0, mscale=1.0,
+    mscale_all_dim=1.0, llama_4_scaling_beta=0.1)}
+
+
+def qwen3_moe(name, **options):
+    return case(f"qwen3-moe-{name}", "Qwen3Moe", QWEN3_MOE, **{**LAYOUT, **options})
+
+
+def deepseek_v3(name, **options):
+    return case(f"deepseek-v3-{name}", "DeepseekV3", LATENT, **{**LAYOUT, **options})
+
+
+def glm4_moe(name, **options):
+    return case(f"glm4-moe-{name}", "Glm4Moe", GLM4_MOE, **{**LAYOUT, **options})
+
+
+def gpt_oss(name, **options):
+    return case(f"gpt-oss-{name}", "GptOss", GPT_OSS, **{**LAYOUT, **options})
+
+
+def mistral4(name, **options):
+    return case(f"mistral4-{name}", "Mistral4", MISTRAL4, **{**LAYOUT, **options})
+
+
+CASES = [
+    qwen3_moe("plain"),
+    qwen3_moe("renormalised", norm_topk_prob=True),
+    qwen3_moe("one-active", num_experts_per_tok=1),
+    qwen3_moe("all-active", num_experts=4, num_experts_per_tok=4),
+    qwen3_moe("some-dense", num_hidden_layers=5, decoder_sparse_step=2, mlp_only_layers=[3]),
+    deepseek_v3("plain"),
+    deepseek_v3("no-q-rank", q_lora_rank=None),
+    deepseek_v3("one-group", n_group=1, topk_group=1, norm_topk_prob=False, routed_scaling_factor=1.0),
+    deepseek_v3("two-shared", n_shared_experts=2, first_k_dense_replace=2),
+    deepseek_v3("yarn", rope_parameters=rope("yarn", **YARN, mscale=1.0, mscale_all_dim=0.7)),
+    glm4_moe("plain"),
+    glm4_moe("qk-norm", use_qk_norm=True, attention_bias=True),
+    glm4_moe("groups", n_group=4, topk_group=2),
+    gpt_oss("plain"),
+    gpt_oss("yarn", rope_parameters=rope("yarn", 150000.0, factor=4.0, original_max_position_embeddings=32,
+                                         beta_fast=32.0, beta_slow=1.0, truncate=False)),
+    gpt_oss("one-active", num_experts_per_tok=1),
+    mistral4("plain"),
+    mistral4("groups", num_experts_per_tok=4, topk_group=3),
+]
