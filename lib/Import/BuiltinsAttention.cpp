@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/Import/ArgReader.h"
+#include "lib/Import/Reach.h"
 #include "lib/Import/RotaryFrequencies.h"
 
 #include <nlohmann/json.hpp>
@@ -174,6 +175,11 @@ FailureOr<SpecValue> Evaluator::buildRopeTable(const CallArgs &args,
       for (const spec::IgnoreDecl *ignore : decl->config->ignores)
         for (const spec::IgnoredKey &key : ignore->keys)
           ignored.push_back(key.name.str());
+  // What the family itself reads of a table, as in 'rot.factor'.
+  Reach reach(family);
+  reach.walkFamily();
+  for (const std::string &key : reach.getFieldKeys())
+    ignored.push_back(table.pathOf(key));
   if (failed(checkRopeRecord(table, ignored, locationOf)))
     return failure();
   SpecValue value = SpecValue::none();

@@ -78,6 +78,8 @@ void Reach::walkAttr(const spec::AttrExpr *attr, bool inConfig,
     addKey(root->name == "config" ? dotted : (root->name + "." + dotted).str());
     return;
   }
+  if (root && family.findField(root->name))
+    fieldKeys.insert(dotted);
   walk(base, inConfig, ownField);
 }
 

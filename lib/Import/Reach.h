@@ -54,6 +54,8 @@ public:
     return wholeKeys.count(key.str());
   }
   const std::set<std::string> &getKeys() const { return keys; }
+  /// The keys that are read of records in fields, as 'factor' in 'rot.factor'.
+  const std::set<std::string> &getFieldKeys() const { return fieldKeys; }
   /// Whether the text uses the number of the layer as a value, not only in
   /// addresses and fields.
   bool usesLayerNumber() const { return layerNumber; }
@@ -84,7 +86,7 @@ private:
   void walkItems(llvm::ArrayRef<const spec::WeightItem *> items);
 
   const Family &family;
-  std::set<std::string> fields, keys, wholeKeys;
+  std::set<std::string> fields, keys, wholeKeys, fieldKeys;
   std::set<const spec::BlockDecl *> blocks;
   /// Found, but not walked: a chain of calls may be longer than the stack.
   std::vector<const spec::FieldDecl *> pendingFields;

@@ -48,6 +48,10 @@ DEEPSEEK = dict(vocab_size=512, hidden_size=256, intermediate_size=384, moe_inte
                 num_attention_heads=8, num_key_value_heads=8, q_lora_rank=96, kv_lora_rank=64, qk_nope_head_dim=32,
                 qk_rope_head_dim=16, v_head_dim=24, n_routed_experts=16, n_group=4, topk_group=2, num_experts_per_tok=4,
                 first_k_dense_replace=4, max_position_embeddings=2048)
+# Six heads: the slopes of a number that is no power of two.
+BLOOM = dict(vocab_size=512, hidden_size=192, n_layer=4, n_head=6)
+BAICHUAN = dict(vocab_size=512, hidden_size=256, intermediate_size=384, num_hidden_layers=4, num_attention_heads=8,
+                max_position_embeddings=2048)
 
 
 def llama(name, **options):
@@ -76,6 +80,14 @@ def gemma3(name, **options):
 
 def deepseek(name, **options):
     return case(f"deepseek-{name}", "DeepseekV3", DEEPSEEK, **options)
+
+
+def bloom(name, **options):
+    return case(f"bloom-{name}", "Bloom", BLOOM, **options)
+
+
+def baichuan(name, **options):
+    return case(f"baichuan-{name}", "Baichuan", BAICHUAN, **options)
 
 
 def mistral4(name, **options):
@@ -201,6 +213,14 @@ MISTRAL4 = {**DEEPSEEK, "qk_nope_head_dim": 16, "v_head_dim": 32, "n_group": 4, 
                                     beta_fast=32.0, beta_slow=1.0)}
 LATENT += [mistral4("latent"), mistral4("latent-no-q-rank", q_lora_rank=None)]
 
+SLOPES = [
+    bloom("slopes"),
+    bloom("slopes-power-of-two", n_head=8, tie_word_embeddings=False),
+]
+
+# Needs NeMo AutoModel beside transformers; its cache is its own, so that a sequence is one call.
+AUTOMODEL = [baichuan("7b", group="automodel", one_call=True)]
+
 # Windows and angles past position 8,192, where f64 angles would differ by 1e-4.
 LONG_SIZE = dict(vocab_size=256, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2,
                  num_key_value_heads=1, max_position_embeddings=16384)
@@ -228,7 +248,7 @@ GGUF = [
         "full_attention": rope("linear", 1e6, factor=8.0), "sliding_attention": rope("default", 10000.0)}),
 ]
 
-CASES = SHAPES + ROPE + FAMILIES + LATENT + LONG + GGUF
+CASES = SHAPES + ROPE + FAMILIES + LATENT + SLOPES + AUTOMODEL + LONG + GGUF
 
 
 def select(patterns, group):

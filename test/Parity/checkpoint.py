@@ -14,12 +14,15 @@
 import contextlib
 import dataclasses
 import hashlib
+import importlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 
+import safetensors.torch
 import torch
 import transformers
 
@@ -27,6 +30,14 @@ CACHE = pathlib.Path(os.environ.get("CLADE_CACHE", pathlib.Path.home() / ".cache
 ALIGNMENT = 0.75  # cosine of a row of the head and the embedding whose token it predicts
 ZERO_CENTRED = ("gemma2", "gemma3_text")
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
+# Models whose published implementation is in another library than transformers.
+LIBRARIES = {"Baichuan": "nemo_automodel.components.models.baichuan.model"}
+
+
+def class_of(name):
+    """A class of the published implementation, such as LlamaConfig or LlamaForCausalLM."""
+    model = name.removesuffix("Config").removesuffix("ForCausalLM")
+    return getattr(importlib.import_module(LIBRARIES.get(model, "transformers")), name)
 
 
 def digest(*files, text=""):
@@ -64,12 +75,13 @@ def embedding_scale(model):
 
 def centre(name, model):
     """Of a norm's gain (Gemma stores gain - 1). The last one gives tied logits the scale of the others."""
-    if "norm" not in name:
+    if not re.search(r"norm|ln_f", name) or name.endswith(".bias"):
         return 0.0
     config = model.config
     if config.model_type in ZERO_CENTRED:
         return 0.0
-    return 2.0 * config.hidden_size**-0.5 if name == "model.norm.weight" and config.tie_word_embeddings else 1.0
+    last = name in ("model.norm.weight", "transformer.ln_f.weight")
+    return 2.0 * config.hidden_size**-0.5 if last and config.tie_word_embeddings else 1.0
 
 
 def fill(model, seed):
@@ -80,16 +92,17 @@ def fill(model, seed):
     """
     generator = torch.Generator().manual_seed(seed)
     weights = dict(model.named_parameters())
+    embedding = model.get_input_embeddings().weight
     for name, weight in sorted(weights.items()):
         noise = torch.randn(weight.shape, generator=generator)
-        if name == "model.embed_tokens.weight":
+        if weight is embedding:
             noise *= embedding_scale(model)
         elif weight.dim() == 1:
             noise *= 0.2 * (centre(name, model) or 1.0)
         else:
             noise *= weight.shape[1] ** -0.5
         weight.data.copy_(centre(name, model) + noise)
-    head, embedding = weights.get("lm_head.weight"), weights["model.embed_tokens.weight"]
+    head = weights.get("lm_head.weight")
     if head is not None:
         successor = torch.randperm(len(embedding), generator=generator)
         aligned = embedding / embedding.norm(dim=1, keepdim=True)
@@ -108,18 +121,29 @@ def publish(case, path):
     (path / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
+def save(model, path, options):
+    if isinstance(model, transformers.PreTrainedModel) and type(model).__module__.startswith("transformers."):
+        model.save_pretrained(path, **options)
+        return
+    # Other libraries save in ways of their own: a checkpoint is its tensors and config.json.
+    model.config.architectures = [type(model).__name__]
+    model.config.save_pretrained(path)
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    safetensors.torch.save_file(tensors, path / "model.safetensors")
+
+
 def write(case):
     """Makes the checkpoints of a case unless they exist, and returns their directory."""
     path = directory(case)
     if path.exists():
         return path
     config_class = "Gemma3TextConfig" if case.model == "Gemma3" else f"{case.model}Config"
-    config = getattr(transformers, config_class)(**json.loads(json.dumps(case.config)))
-    model = getattr(transformers, f"{case.model}ForCausalLM")(config)
+    config = class_of(config_class)(**json.loads(json.dumps(case.config)))
+    model = class_of(f"{case.model}ForCausalLM")(config)
     fill(model, int.from_bytes(hashlib.sha256(case.name.encode()).digest()[:4], "big"))
     options = {"max_shard_size": case.shard} if case.shard else {}
     with written_whole(path) as work:
         for name, dtype in DTYPES.items():
-            model.to(dtype).save_pretrained(work / name, **options)
+            save(model.to(dtype), work / name, options)
             publish(case, work / name)
     return path

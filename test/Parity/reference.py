@@ -40,7 +40,13 @@ warnings.filterwarnings("ignore", module="transformers")
 
 
 def load(path, dtype, attention="eager"):
-    model = transformers.AutoModelForCausalLM.from_pretrained(path, dtype=dtype, attn_implementation=attention)
+    # By the class that config.json names: the automatic classes do not know those that are parts of others.
+    config = json.loads((path / "config.json").read_text())
+    cls = checkpoint.class_of(config["architectures"][0])
+    if cls.__module__.startswith("transformers."):
+        return cls.from_pretrained(path, dtype=dtype, attn_implementation=attention).eval()
+    model = cls(cls.config_class(**config)).to(dtype)
+    model.load_state_dict(load_file(path / "model.safetensors"))
     return model.eval()
 
 

@@ -27,7 +27,7 @@ import compare
 import reference
 
 DTYPES = ["f32", "bf16"]
-ENGINES = {"tiny": ["compiled", "interpret"], "long": ["compiled"]}
+ENGINES = {"tiny": ["compiled", "interpret"], "automodel": ["compiled", "interpret"], "long": ["compiled"]}
 
 
 class Report:
@@ -101,7 +101,7 @@ def main(arguments=None, group="tiny"):
 
     tool = clade.Clade(options)
     chosen = cases.select(options.pattern, group)
-    if group == "tiny":
+    if group != "long":
         torch.set_num_threads(1)
     report = Report(options.show)
     for case in chosen:
