@@ -24,6 +24,9 @@ config.substitutions.append(("%python", config.python_executable))
 
 if config.clade_sanitize:
     config.available_features.add("sanitizer")
+    # LLVM's allocators tell a sanitizer what is in use, but those in LLVM's own libraries, which share memory with
+    # ours, were built without.
+    config.environment.setdefault("ASAN_OPTIONS", "allow_user_poisoning=0")
 
 llvm_config.add_tool_substitutions(
     [ToolSubst(tool, unresolved="ignore") for tool in ("clade-opt", "clade-translate", "clade")],

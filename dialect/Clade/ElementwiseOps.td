@@ -30,7 +30,7 @@ def Clade_UnaryOp : Clade_PureOp<"unary"> {
   }];
   let arguments = (ins Clade_UnaryKindAttr:$kind, Clade_Tensor:$input);
   let results = (outs Clade_Tensor:$result);
-  let assemblyFormat = "$kind $input attr-dict `:` type($input) `->` type($result)";
+  let assemblyFormat = "`` $kind $input attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
 }
 
@@ -57,7 +57,7 @@ def Clade_BinaryOp : Clade_PureOp<"binary"> {
   let arguments = (ins Clade_BinaryKindAttr:$kind, Clade_Tensor:$lhs, Clade_Tensor:$rhs);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = [{
-    $kind $lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)
+    `` $kind $lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)
   }];
   let hasVerifier = 1;
   let hasFolder = 1;

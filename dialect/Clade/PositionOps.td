@@ -99,7 +99,7 @@ def Clade_RopeOp : Clade_PureOp<"rope", [AllTypesMatch<["cos", "sin"]>, AllTypes
   let arguments = (ins Clade_RotaryPairsAttr:$pairs, Clade_Tensor:$input, Clade_Tensor:$cos, Clade_Tensor:$sin);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = [{
-    $pairs $input `,` $cos `,` $sin attr-dict `:`
+    `` $pairs $input `,` $cos `,` $sin attr-dict `:`
     type($input) `,` type($cos)
   }];
   let hasVerifier = 1;

@@ -31,7 +31,7 @@ def Clade_ReduceOp : Clade_PureOp<"reduce"> {
   let arguments = (ins Clade_ReduceKindAttr:$kind, Clade_Tensor:$input, StrArrayAttr:$over);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = [{
-    $kind $input `over` $over attr-dict `:` type($input) `->` type($result)
+    `` $kind $input `over` $over attr-dict `:` type($input) `->` type($result)
   }];
   let hasVerifier = 1;
 }

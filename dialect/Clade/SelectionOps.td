@@ -19,6 +19,8 @@ def Clade_TopKOp : Clade_PureOp<"top_k"> {
     the last one has size k.
 
     Used by routers: the experts of a token (Switch Transformers, arXiv:2101.03961).
+    Those that are `routed` choose the experts of a layer: a run may note or replace
+    what they choose, and the values are then those at the new places.
 
     **Constraints:**
     * (C1) the last axis of x is a feature axis and has a size
@@ -35,10 +37,10 @@ def Clade_TopKOp : Clade_PureOp<"top_k"> {
     }
     ```
   }];
-  let arguments = (ins Clade_Tensor:$input);
+  let arguments = (ins Clade_Tensor:$input, UnitAttr:$routed);
   let results = (outs Clade_Tensor:$values, Clade_Tensor:$indices);
   let assemblyFormat = [{
-    $input attr-dict `:` type($input) `->` type($values) `,` type($indices)
+    $input (`routed` $routed^)? attr-dict `:` type($input) `->` type($values) `,` type($indices)
   }];
   let hasVerifier = 1;
 }

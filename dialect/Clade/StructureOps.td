@@ -144,7 +144,7 @@ def Clade_KernelOp : Clade_Op<"kernel", [IsolatedFromAbove, SingleBlock,
   let results = (outs Variadic<Clade_Tensor>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    $kind `(` $inputs `)` attr-dict `:` functional-type($inputs, $results) $body
+    `` $kind `(` $inputs `)` attr-dict `:` functional-type($inputs, $results) $body
   }];
   let hasVerifier = 1;
 }

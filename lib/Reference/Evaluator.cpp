@@ -98,6 +98,9 @@ private:
   LogicalResult runLayers(LayersOp op, Values &values);
   LogicalResult runKernel(KernelOp op, Values &values);
   FailureOr<Tensor> runParam(ParamOp op);
+  /// Shows the experts of each token and takes those that come back.
+  LogicalResult route(TopKOp op, const Tensor &input,
+                      std::pair<Tensor, Tensor> &chosen);
   /// Of each sequence of the step, state `state` of the layer that runs.
   SmallVector<KeyValueState *> states(int64_t state);
 
@@ -223,6 +226,30 @@ Evaluator::runTwoResults(Operation &op,
                    values);
 }
 
+LogicalResult Evaluator::route(TopKOp op, const Tensor &input,
+                               std::pair<Tensor, Tensor> &chosen) {
+  int64_t size = input.shape.back(), count = chosen.first.shape.back();
+  MutableArrayRef<float> values = chosen.first.data(),
+                         indices = chosen.second.data();
+  std::vector<int32_t> experts(count);
+  for (int64_t token = 0; token < input.size() / size; ++token) {
+    MutableArrayRef<float> places = indices.slice(token * count, count);
+    llvm::copy(places, experts.begin());
+    context.router(context.batch.sequenceOf[token],
+                   {static_cast<int32_t>(layer->layer),
+                    context.batch.positions[token], experts,
+                    static_cast<int32_t>(size)});
+    for (auto [i, expert] : llvm::enumerate(experts)) {
+      if (expert < 0 || expert >= size)
+        return op.emitError() << "expected an expert from 0 to " << size - 1
+                              << ", got " << expert;
+      places[i] = static_cast<float>(expert);
+      values[token * count + i] = input.data()[token * size + expert];
+    }
+  }
+  return success();
+}
+
 /// An op whose rule takes its operands one by one.
 template <typename Op>
 FailureOr<Tensor> Evaluator::runPure(Op op, Values &values) {
@@ -279,8 +306,11 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
                              values);
       })
       .Case([&](TopKOp op) {
-        return runTwoResults(*op, evaluate(op, at(op.getInput()), batch),
-                             values);
+        auto results = evaluate(op, at(op.getInput()), batch);
+        if (succeeded(results) && op.getRouted() && layer && context.router)
+          if (failed(route(op, at(op.getInput()), *results)))
+            return LogicalResult(failure());
+        return runTwoResults(*op, std::move(results), values);
       })
       .Case([&](LayersOp op) { return runLayers(op, values); })
       .Case([&](KernelOp op) { return runKernel(op, values); })

@@ -16,6 +16,7 @@
 #include "lib/Reference/Interpreter.h"
 #include "lib/Reference/Rules.h"
 #include "lib/Weights/Slots.h"
+#include "runtime/Engine/Route.h"
 
 namespace clade::reference {
 
@@ -45,6 +46,8 @@ struct StepContext {
   /// Of each sequence of the batch.
   llvm::ArrayRef<SequenceStates *> sequences;
   const std::function<void(const Event &)> &observer;
+  /// May change the experts of a token: by its sequence in the batch.
+  const std::function<void(int64_t sequence, const rt::Route &)> &router;
 };
 
 /// Runs `entry` on the tokens of the batch and returns its result.

@@ -40,6 +40,7 @@ public:
   WeightValues weights;
   std::vector<Sequence> sequences;
   std::function<void(const Event &)> observer;
+  std::function<void(int sequence, const rt::Route &)> router;
 
   LogicalResult checkChunks(ArrayRef<SequenceChunk> chunks);
   Batch makeBatch(ArrayRef<SequenceChunk> chunks) const;
@@ -138,6 +139,11 @@ void Interpreter::setObserver(std::function<void(const Event &)> observer) {
   impl->observer = std::move(observer);
 }
 
+void Interpreter::setRouter(
+    std::function<void(int sequence, const rt::Route &route)> router) {
+  impl->router = std::move(router);
+}
+
 LogicalResult Interpreter::Impl::checkChunks(ArrayRef<SequenceChunk> chunks) {
   llvm::DenseSet<int> seen;
   if (chunks.empty())
@@ -195,8 +201,13 @@ FailureOr<Tensor> Interpreter::Impl::run(ArrayRef<SequenceChunk> chunks,
   SmallVector<SequenceStates *> states;
   for (const SequenceChunk &chunk : chunks)
     states.push_back(&sequences[chunk.sequence].states);
-  FailureOr<Tensor> result =
-      evaluateEntry(entry, {module, slots, weights, batch, states, observer});
+  std::function<void(int64_t, const rt::Route &)> route;
+  if (router)
+    route = [&](int64_t row, const rt::Route &made) {
+      router(chunks[row].sequence, made);
+    };
+  FailureOr<Tensor> result = evaluateEntry(
+      entry, {module, slots, weights, batch, states, observer, route});
   for (const SequenceChunk &chunk : chunks) {
     Sequence &sequence = sequences[chunk.sequence];
     if (succeeded(result))

@@ -18,6 +18,8 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "runtime/Weights/WeightLoader.h"
 
+#include "runtime/Engine/Route.h"
+
 #include <functional>
 
 namespace clade::reference {
@@ -72,6 +74,11 @@ public:
 
   /// Calls `observer` after each op of each later step; null for none.
   void setObserver(std::function<void(const Event &)> observer);
+
+  /// Calls `router` for each token in each layer with routed experts of each
+  /// later step; it may change them. Null for none.
+  void
+  setRouter(std::function<void(int sequence, const rt::Route &route)> router);
 
 private:
   class Impl;

@@ -47,6 +47,11 @@ public:
 
   Status run();
   Generation take() { return std::move(generation); }
+  /// The request that a sequence of the running step belongs to.
+  size_t requestOf(SequenceId sequence) const {
+    auto it = std::ranges::find(active, sequence, &Active::sequence);
+    return it == active.end() ? 0 : it->index;
+  }
 
 private:
   Status check(const GenerateRequest &request) const;
@@ -286,6 +291,13 @@ StatusOr<Generation>
 clade::rt::generate(Session &session, std::span<const GenerateRequest> requests,
                     const GenerateOptions &options) {
   Generator generator(session, requests, options);
-  CLADE_RETURN_IF_ERROR(generator.run());
+  if (options.onRoute)
+    session.setRouter([&](SequenceId sequence, const Route &route) {
+      options.onRoute(generator.requestOf(sequence), route);
+    });
+  Status status = generator.run();
+  if (options.onRoute)
+    session.setRouter(nullptr);
+  CLADE_RETURN_IF_ERROR(std::move(status));
   return generator.take();
 }

@@ -62,11 +62,18 @@ using LogitsCallback = std::function<void(size_t request, int64_t position,
 /// Receives each token; false ends its request. Must not throw.
 using TokenCallback = std::function<bool(const GeneratedToken &token)>;
 
+/// The experts of a token of a request.
+using RequestRouteCallback =
+    std::function<void(size_t request, const Route &route)>;
+
 struct GenerateOptions {
   TokenCallback onToken = nullptr;
   /// If set, logits of every prompt and generated token are computed, also
   /// after the last one, and handed out in order for each request.
   LogitsCallback onLogits = nullptr;
+  /// If set, gets each choice of experts for a token of a request and may
+  /// change it; several at once, from any thread. Must not throw.
+  RequestRouteCallback onRoute = nullptr;
   /// Requests that run at once; 0 for all. Others wait for their turn.
   size_t maxSequences = 0;
 };

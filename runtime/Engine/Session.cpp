@@ -271,12 +271,27 @@ Status Session::runPiece() {
     };
     step.trace_state = &trace;
   }
+  if (router) {
+    step.route = [](void *session, int32_t layer, int32_t token,
+                    int32_t *experts, int32_t count, int32_t numExperts) {
+      static_cast<const Session *>(session)->route(
+          layer, token, {experts, static_cast<size_t>(count)}, numExperts);
+    };
+    step.route_state = this;
+  }
   CladeStepFunction forward = model().artifact().forward();
   pool->run([&step, forward](int thread) { forward(&step, thread); });
   cache->advance(growths);
   if (!onePiece)
     scatterRows();
   return {};
+}
+
+void Session::route(int32_t layer, int32_t token, std::span<int32_t> experts,
+                    int32_t numExperts) const {
+  auto i = static_cast<size_t>(token);
+  SequenceId sequence = growths[static_cast<size_t>(sequenceOf[i])].id;
+  router(sequence, {layer, positions[i], experts, numExperts});
 }
 
 void Session::scatterRows() {

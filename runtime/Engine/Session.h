@@ -16,12 +16,14 @@
 
 #include "runtime/Engine/CompiledModel.h"
 #include "runtime/Engine/KVCache.h"
+#include "runtime/Engine/Route.h"
 #include "runtime/Engine/ThreadPool.h"
 
 #include <functional>
 
 namespace clade::rt {
 
+using RouteFunction = std::function<void(SequenceId, const Route &)>;
 using TraceFunction = std::function<void(const void *values, int64_t bytes)>;
 
 struct SessionOptions {
@@ -83,6 +85,11 @@ public:
   /// sequences keep the pieces that were done: see length().
   StatusOr<Logits> step(std::span<const BatchItem> batch);
 
+  /// Calls `router` for each token in each layer with routed experts of each
+  /// later step, from any of the threads, several at once; it may change them.
+  /// Null for none.
+  void setRouter(RouteFunction function) { router = std::move(function); }
+
   /// Makes the running step end with Cancelled at the next piece, and every
   /// step after it, until clearCancel(). Callable from any thread.
   void cancel() { cancelled.store(true, std::memory_order_relaxed); }
@@ -112,10 +119,13 @@ private:
   Status runPiece();
   Status reserveMemory();
   void scatterRows();
+  void route(int32_t layer, int32_t token, std::span<int32_t> experts,
+             int32_t numExperts) const;
 
   std::shared_ptr<const CompiledModel> sharedModel;
   const int32_t chunk;
   TraceFunction trace;
+  RouteFunction router;
   int64_t contextLimit;
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<KVCache> cache;

@@ -115,7 +115,7 @@ INSTANTIATE_TEST_SUITE_P(
                     "expected 'version' 1, got 2; compile the model again",
                     unsupported},
         BadManifest{"/abi_version", 7,
-                    "expected 'abi_version' 2, got 7; compile the model again",
+                    "expected 'abi_version' 3, got 7; compile the model again",
                     unsupported},
         BadManifest{"/extra", 1, "manifest: unknown member 'extra'"},
         BadManifest{"/model", nullptr, "manifest: member 'model' is missing"},

@@ -78,11 +78,14 @@ class Clade:
     def compile(self, checkpoint, artifact, dtype=None):
         self.call("compile", checkpoint, "-o", artifact, *self.compile_options, *(["--dtype", dtype] if dtype else []))
 
-    def logits(self, model, batch, chunk=None, interpret=False, dtype=None):
-        """Logits [token, vocab] of each sequence of a batch, a list of {tokens, force, max_tokens}."""
+    def logits(self, model, batch, chunk=None, interpret=False, dtype=None, replay=None, record=None):
+        """Logits [token, vocab] of each sequence of a batch, a list of {tokens, force, max_tokens}. `replay` is a file
+        of experts to choose, `record` one to write those to that the model would choose."""
         options = [*self.run_options, *(["--interpret"] if interpret else [])]
         options += ["--chunk", chunk] if chunk else []
         options += ["--dtype", dtype] if dtype else []
+        options += ["--replay-experts", replay] if replay else []
+        options += ["--record-experts", record] if record else []
         with tempfile.TemporaryDirectory(prefix="clade-parity-") as work:
             request, answer = pathlib.Path(work, "batch.json"), pathlib.Path(work, "logits.safetensors")
             request.write_text(json.dumps(batch))

@@ -23,6 +23,7 @@ import re
 from dataclasses import dataclass, field
 
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 import checkpoint
@@ -39,11 +40,14 @@ class Choices:
     """What one layer's router did, a row a token in the order of the calls."""
     chosen: list = field(default_factory=list)  # i32 [token, active]
     scores: list = field(default_factory=list)  # f32 [token, expert], what the choice was made by
+    groups: list = field(default_factory=list)  # f32 [token], by how much a choice of groups was won; half a sum of two
     given: torch.Tensor | None = None  # choices to make instead
     fed: int = 0
 
     def table(self):
-        return torch.cat(self.chosen), torch.cat(self.scores)
+        chosen, scores = torch.cat(self.chosen), torch.cat(self.scores)
+        groups = torch.cat(self.groups) if self.groups else torch.full((len(chosen),), torch.inf)
+        return chosen, scores, groups
 
 
 def routers(model):
@@ -61,9 +65,11 @@ def watched(module, choices):
 
     def choose(scores, k, *arguments, **options):
         answer = topk(scores, k, *arguments, **options)
+        rows = scores.detach().reshape(-1, scores.shape[-1])
         if scores.shape[-1] != experts:
+            # Groups, by the sum of their two best scores, whose errors add up.
+            choices.groups.append(margins(rows.float(), answer[1].reshape(-1, k)) / 2)
             return answer
-        rows = scores.detach().reshape(-1, experts)
         choices.chosen.append(answer[1].reshape(-1, k).to(torch.int32))
         choices.scores.append(rows.float())
         if choices.given is None:
@@ -113,9 +119,17 @@ def name_of(layer, sequence=None):
     return f"layers.{layer}" if sequence is None else f"layers.{layer}.{sequence}"
 
 
+def load(path, dtype):
+    """By the name of its class: not every one is known to AutoModelForCausalLM."""
+    architecture = json.loads((path / "config.json").read_text())["architectures"][0]
+    model = getattr(transformers, architecture).from_pretrained(path, dtype=dtype, attn_implementation="eager",
+                                                                 experts_implementation="eager")
+    return model.eval()
+
+
 def run(case, path, dtype, batch=None, replay=None):
     """reference.run with the choices made: logits, batch, and for each sequence Choices by layer."""
-    model = reference.load(path, dtype)
+    model = load(path, dtype)
     logits, ran, choices = [], [], []
     for i, (tokens, force) in enumerate(reference.prompts(case)):
         force = batch[i]["force"] if batch else force
@@ -129,7 +143,7 @@ def run(case, path, dtype, batch=None, replay=None):
 
 def save_choices(path, choices):
     save_file({name_of(layer, i): chosen.contiguous() for i, made in enumerate(choices)
-               for layer, (chosen, _) in made.items()}, path)
+               for layer, (chosen, *_) in made.items()}, path)
 
 
 def read_choices(path):
@@ -144,8 +158,8 @@ def read_choices(path):
 def save_margins(path, choices, bounds):
     tensors = {}
     for i, made in enumerate(choices):
-        for layer, (chosen, scores) in made.items():
-            tensors[f"{name_of(layer, i)}.margin"] = margins(scores, chosen).contiguous()
+        for layer, (chosen, scores, groups) in made.items():
+            tensors[f"{name_of(layer, i)}.margin"] = margins(scores, chosen).minimum(groups).contiguous()
             tensors[f"{name_of(layer, i)}.bound"] = torch.tensor(bounds[layer])
     save_file(tensors, path)
 

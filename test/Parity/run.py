@@ -27,7 +27,8 @@ import compare
 import reference
 
 DTYPES = ["f32", "bf16"]
-ENGINES = {"tiny": ["compiled", "interpret"], "automodel": ["compiled", "interpret"], "long": ["compiled"]}
+BOTH = ["compiled", "interpret"]
+ENGINES = {"tiny": BOTH, "moe": BOTH, "automodel": BOTH, "long": ["compiled"]}
 
 
 class Report:
@@ -84,7 +85,8 @@ def names(text):
     return text.split(",")
 
 
-def main(arguments=None, group="tiny"):
+def parse(arguments, group):
+    """The options that all parity runs have."""
     parser = argparse.ArgumentParser(description="compare clade with transformers on tiny random checkpoints")
     parser.add_argument("pattern", nargs="*", help="only cases whose names contain one of these")
     parser.add_argument("--dtype", type=names, default=DTYPES, help="f32,bf16 (default: both)")
@@ -98,7 +100,11 @@ def main(arguments=None, group="tiny"):
         for name in given:
             if name not in known:
                 parser.error(f"unknown '{name}', expected one of {', '.join(known)}")
+    return options
 
+
+def main(arguments=None, group="tiny"):
+    options = parse(arguments, group)
     tool = clade.Clade(options)
     chosen = cases.select(options.pattern, group)
     if group != "long":

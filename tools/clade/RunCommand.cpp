@@ -7,6 +7,7 @@
 
 #include "tools/clade/CompileModel.h"
 #include "tools/clade/Environment.h"
+#include "tools/clade/ExpertChoices.h"
 #include "tools/clade/Progress.h"
 #include "tools/clade/Requests.h"
 #include "tools/clade/RunInterpreted.h"
@@ -31,7 +32,7 @@ struct RunOptions {
   SpecOptions specs;
   RequestOptions requests;
   ModelChoice choice;
-  std::string model, logitsFile;
+  std::string model, logitsFile, replayFile, recordFile;
   int threads = 0;
   int64_t chunk = 0, maxContext = 0;
   bool interpret = false, asJson = false;
@@ -116,7 +117,7 @@ struct RunOutcome {
   double loadSeconds = 0, compileSeconds = 0;
 };
 
-static int printJson(const RunOutcome &outcome,
+static int printJson(const RunOutcome &outcome, const ExpertChoices &choices,
                      const rt::Tokenizer *tokenizer) {
   json object;
   json tokens = json::array(), texts = json::array();
@@ -141,6 +142,9 @@ static int printJson(const RunOutcome &outcome,
   uint64_t resident =
       stats.residentBytes ? stats.residentBytes : rt::residentMemory();
   object["rss_mb"] = resident / 1e6;
+  if (choices.isReplayed())
+    object["experts"] = {{"choices", choices.numChoices()},
+                         {"differing", choices.numDiffering()}};
   llvm::outs() << object.dump(-1, ' ', false, json::error_handler_t::replace)
                << "\n";
   return Done;
@@ -243,6 +247,15 @@ static int run(const RunOptions &options) {
   };
   if (!options.logitsFile.empty())
     generateOptions.onLogits = recorder.callback();
+  ExpertChoices choices(!options.requests.batchFile.empty(),
+                        !options.recordFile.empty());
+  if (!options.replayFile.empty())
+    if (rt::Status status = choices.replay(options.replayFile); !status.ok())
+      return fail(status);
+  if (choices.isReplayed() || !options.recordFile.empty())
+    generateOptions.onRoute = [&](size_t request, const rt::Route &route) {
+      choices.route(request, route);
+    };
 
   std::optional<RunOutcome> outcome;
   if (options.interpret) {
@@ -277,11 +290,16 @@ static int run(const RunOptions &options) {
   if (!outcome)
     return Failed;
   printer.finish();
+  if (!choices.status().ok())
+    return fail(choices.status());
+  if (!options.recordFile.empty())
+    if (rt::Status status = choices.write(options.recordFile); !status.ok())
+      return fail(status);
   if (!options.logitsFile.empty())
     if (rt::Status status = recorder.write(options.logitsFile); !status.ok())
       return fail(status);
   if (options.asJson)
-    return printJson(*outcome, tokenizer.get());
+    return printJson(*outcome, choices, tokenizer.get());
   if (requests->size() > 1)
     for (const rt::GenerateResult &result : outcome->generation.results) {
       Printer one(tokenizer.get(), /*quiet=*/false);
@@ -316,6 +334,15 @@ void driver::addRunCommand(CLI::App &app, int &status) {
   command->add_option(
       "--logits", options->logitsFile,
       "Write the logits of every token to this safetensors file");
+  command
+      ->add_option("--replay-experts", options->replayFile,
+                   "Choose the experts that this safetensors file tells: I32 "
+                   "[token, active] 'layers.LAYER', of a batch "
+                   "'layers.LAYER.REQUEST'")
+      ->check(CLI::ExistingFile);
+  command->add_option("--record-experts", options->recordFile,
+                      "Write the experts that the model itself chooses to such "
+                      "a file");
   command->add_flag("--interpret", options->interpret,
                     "Use the reference interpreter instead of compiled code");
   command->add_flag("--json", options->asJson, "Print one JSON object");

@@ -9,6 +9,8 @@
 
 #include "tools/clade/Environment.h"
 
+#include "llvm/ADT/ScopeExit.h"
+
 #include <chrono>
 
 using namespace clade;
@@ -78,6 +80,13 @@ driver::generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
     active.back().done = request.maxTokens == 0 && !options.onLogits;
   }
   bool wantsAll = static_cast<bool>(options.onLogits);
+  if (options.onRoute)
+    interpreter.setRouter([&](int sequence, const rt::Route &route) {
+      auto owner = llvm::find_if(
+          active, [&](const Active &one) { return one.sequence == sequence; });
+      options.onRoute(owner - active.begin(), route);
+    });
+  auto forget = llvm::make_scope_exit([&] { interpreter.setRouter(nullptr); });
   for (;;) {
     // One piece of every request that has tokens to run.
     std::vector<reference::SequenceChunk> chunks;

@@ -8,11 +8,15 @@
 #
 # What `clade verify --against transformers` runs. Writes f32 tensors: `logits`
 # [token, vocab] of the prompt (in one piece) and of the forced tokens (one by
-# one), and for the prompt, under the module's name, the result of every norm and
-# linear map; under the name and '.input' what a linear map is given.
+# one), and for the prompt, under the module's name, the result of every norm,
+# linear map and set of routed experts; under the name and '.input' what a linear
+# map is given; under that of experts and '.chosen', '.share' their numbers for
+# each token, ascending, and the shares of those.
 #
 #===------------------------------------------------------------------------===#
 import argparse
+import json
+import os
 import warnings
 
 import torch
@@ -32,8 +36,11 @@ transformers.logging.disable_progress_bar()
 warnings.filterwarnings("ignore", module="transformers")
 
 dtype = torch.float32 if options.dtype == "f32" else torch.bfloat16
-model = transformers.AutoModelForCausalLM.from_pretrained(
-    options.checkpoint, dtype=dtype, attn_implementation="eager").eval()
+# By the name of the class: not every one is known to AutoModelForCausalLM.
+with open(os.path.join(options.checkpoint, "config.json"), encoding="utf-8") as file:
+    architecture = json.load(file)["architectures"][0]
+model = getattr(transformers, architecture).from_pretrained(
+    options.checkpoint, dtype=dtype, attn_implementation="eager", experts_implementation="eager").eval()
 
 results = {}
 
@@ -55,6 +62,21 @@ def hook_of(name, module):
     return hook
 
 
+def experts_hook_of(name):
+    """Keeps what experts make, and what their router gave them: numbers and shares, f32 [token, active]."""
+    def hook(_, inputs, output):
+        _, chosen, share = inputs
+        order = chosen.argsort(dim=1)
+        results[name] = output.reshape(len(options.tokens), -1).float().contiguous().clone()
+        results[name + ".chosen"] = chosen.gather(1, order).float().contiguous()
+        results[name + ".share"] = share.gather(1, order).float().contiguous()
+    return hook
+
+
+def is_experts(module):
+    return type(module).__name__.endswith("Experts")
+
+
 def is_compared(name, module):
     """Linear maps and norms, but not the head, whose result is the logits."""
     weight = getattr(module, "weight", None)
@@ -64,6 +86,8 @@ def is_compared(name, module):
 
 hooks = [module.register_forward_hook(hook_of(name, module))
          for name, module in model.named_modules() if is_compared(name, module)]
+hooks += [module.register_forward_hook(experts_hook_of(name))
+          for name, module in model.named_modules() if is_experts(module)]
 
 with torch.no_grad():
     cache = transformers.DynamicCache(config=model.config)

@@ -68,6 +68,8 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
 
+    # See test/lit.cfg.py.
+    os.environ.setdefault("ASAN_OPTIONS", "allow_user_poisoning=0")
     count = Count()
     with tempfile.TemporaryDirectory() as folder:
         if args.lit:

@@ -216,6 +216,9 @@ LogicalResult KernelEmitter::emitTokenwise(Context &context) {
   emitter.stateAddress = [&](int64_t state) {
     return context.stateAddress(state, builder, loc);
   };
+  emitter.publishedLayer = [&] {
+    return LayerView(builder, loc, context.layerRow).layer();
+  };
   bindRow(emitter, builder, context.body(), context.step, row, context.buffers,
           [&](ParamOp param) { return context.paramPointer(param, builder); });
   for (Operation &op : context.body().without_terminator())

@@ -140,6 +140,8 @@ private:
   mlir::LogicalResult evaluateSoftmax(SoftmaxOp op);
   mlir::LogicalResult evaluateJoin(JoinOp op);
   mlir::LogicalResult evaluateTopK(TopKOp op);
+  void emitRouting(TopKOp op, const RowMemory &input, const RowMemory &values,
+                   const RowMemory &indices);
   mlir::LogicalResult evaluateGather(GatherOp op);
   mlir::LogicalResult evaluateMember(MemberOp op);
   mlir::LogicalResult evaluateView(ViewOp op);
@@ -161,6 +163,8 @@ private:
 public:
   /// The address of a state of the layer, given by the kernel.
   std::function<mlir::Value(int64_t state)> stateAddress;
+  /// The published number of the layer (i32), given by the kernel.
+  std::function<mlir::Value()> publishedLayer;
 };
 
 } // namespace clade::cpu

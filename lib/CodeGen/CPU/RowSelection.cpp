@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/CodeGen/CPU/RowEmitter.h"
+#include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -238,9 +239,44 @@ LogicalResult RowEmitter::evaluateTopK(TopKOp op) {
                 loc);
     scf::YieldOp::create(builder, loc, ValueRange{largest, chosen});
   });
+  if (op.getRouted() && publishedLayer && indices.layout.rank() == 1)
+    emitRouting(op, input, values, indices);
   memories[op.getValues()] = values;
   memories[op.getIndices()] = indices;
   return success();
+}
+
+/// Shows the experts of the token and takes those that come back.
+void RowEmitter::emitRouting(TopKOp op, const RowMemory &input,
+                             const RowMemory &values,
+                             const RowMemory &indices) {
+  Location loc = op.getLoc();
+  int64_t count = values.layout.sizes.back(), size = input.layout.sizes.back();
+  Type i32 = builder.getI32Type();
+  Value shown = emitStackBuffer(builder, loc, count * sizeof(int32_t));
+  StringRef axis = values.layout.names.back(), from = input.layout.names.back();
+  forEachPlace(indices.layout, 1, loc, [&](const RowIndex &index) {
+    Value place = arith::FPToSIOp::create(builder, loc, i32,
+                                          loadScalar(indices, index, loc));
+    emitStore(builder, loc, place, shown, index.find(axis));
+  });
+  emitRoute(builder, loc, step, publishedLayer, row, shown, count, size);
+  forEachPlace(indices.layout, 1, loc, [&](const RowIndex &index) {
+    // Whoever changes them is outside of this code: stay in the row.
+    Value place = emitToIndex(
+        builder, loc, emitLoad(builder, loc, i32, shown, index.find(axis)));
+    place =
+        arith::MaxSIOp::create(builder, loc, place, emitIndex(builder, loc, 0));
+    place = arith::MinSIOp::create(builder, loc, place,
+                                   emitIndex(builder, loc, size - 1));
+    RowIndex at;
+    at.axes.emplace_back(from, place);
+    storeScalar(loadScalar(input, at, loc), values, index, loc);
+    Value number = arith::IndexCastOp::create(builder, loc, i32, place);
+    storeScalar(
+        arith::SIToFPOp::create(builder, loc, builder.getF32Type(), number),
+        indices, index, loc);
+  });
 }
 
 LogicalResult RowEmitter::evaluateGather(GatherOp op) {

@@ -77,6 +77,8 @@ CLADE_ABI_MEMBER(StepView, barrier, CladeStep, barrier)
 CLADE_ABI_MEMBER(StepView, barrierState, CladeStep, barrier_state)
 CLADE_ABI_MEMBER(StepView, trace, CladeStep, trace)
 CLADE_ABI_MEMBER(StepView, traceState, CladeStep, trace_state)
+CLADE_ABI_MEMBER(StepView, route, CladeStep, route)
+CLADE_ABI_MEMBER(StepView, routeState, CladeStep, route_state)
 
 CLADE_ABI_MEMBER(LayerView, kind, CladeLayer, kind)
 CLADE_ABI_MEMBER(LayerView, layer, CladeLayer, layer)
@@ -165,6 +167,33 @@ void emitTrace(OpBuilder &builder, Location loc, Value step, Value values,
       arith::IndexCastOp::create(builder, loc, builder.getI64Type(), bytes);
   LLVM::CallOp::create(builder, loc, type,
                        ValueRange{function, view.traceState(), values, count});
+}
+
+void emitRoute(OpBuilder &builder, Location loc, Value step,
+               llvm::function_ref<Value()> layer, Value token, Value experts,
+               int64_t count, int64_t numExperts) {
+  StepView view(builder, loc, step);
+  Type pointer = LLVM::LLVMPointerType::get(builder.getContext()),
+       i32 = builder.getI32Type();
+  Value function = view.route(),
+        none = LLVM::ZeroOp::create(builder, loc, pointer);
+  Value isWanted = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne,
+                                        function, none);
+  auto branch = scf::IfOp::create(builder, loc, isWanted);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  auto type =
+      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(builder.getContext()),
+                                  {pointer, i32, i32, pointer, i32, i32});
+  auto number = [&](int64_t value) -> Value {
+    return arith::ConstantOp::create(
+        builder, loc, builder.getI32IntegerAttr(static_cast<int32_t>(value)));
+  };
+  LLVM::CallOp::create(
+      builder, loc, type,
+      ValueRange{function, view.routeState(), layer(),
+                 arith::IndexCastOp::create(builder, loc, i32, token), experts,
+                 number(count), number(numExperts)});
 }
 
 } // namespace clade::cpu

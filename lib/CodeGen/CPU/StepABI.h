@@ -73,6 +73,8 @@ public:
   mlir::Value barrierState() const;
   mlir::Value trace() const;
   mlir::Value traceState() const;
+  mlir::Value route() const;
+  mlir::Value routeState() const;
 
   /// `tokens[token]`, and so on for the other arrays of numbers.
   mlir::Value tokenAt(mlir::Value token) const;
@@ -123,6 +125,14 @@ void emitBarrier(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value step,
 /// `bytes` is an index.
 void emitTrace(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value step,
                mlir::Value values, mlir::Value bytes);
+
+/// `step->route(step->route_state, layer, token, experts, count, numExperts)`
+/// unless `route` is null. `layer` makes an i32, and is not asked for
+/// otherwise; `token` is an index, `experts` a pointer to `count` numbers of
+/// type i32.
+void emitRoute(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value step,
+               llvm::function_ref<mlir::Value()> layer, mlir::Value token,
+               mlir::Value experts, int64_t count, int64_t numExperts);
 
 } // namespace clade::cpu
 

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define CLADE_ABI_VERSION 2
+#define CLADE_ABI_VERSION 3
 
 /** Tokens in one page of a paged key/value state. */
 #define CLADE_PAGE_TOKENS 32
@@ -87,6 +87,12 @@ typedef struct CladeStep {
    *  kernel in f32. */
   void (*trace)(void *trace_state, const void *values, int64_t bytes);
   void *trace_state;
+  /** Unless null, called for each token in each layer with routed experts, by
+   *  any thread: `token` chose `count` of `num_experts` experts. It may write
+   *  others, in [0, num_experts), which then count. */
+  void (*route)(void *route_state, int32_t layer, int32_t token,
+                int32_t *experts, int32_t count, int32_t num_experts);
+  void *route_state;
 } CladeStep;
 
 /** A compiled entry: every one of num_threads threads calls it with its own

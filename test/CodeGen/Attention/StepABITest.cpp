@@ -97,12 +97,13 @@ TEST(StepABITest, members) {
         step.layers(),       step.weights(),      step.states(),
         step.output(),       step.workspace(),    step.scratch(),
         step.scratchBytes(), step.barrier(),      step.barrierState(),
-        step.trace(),        step.traceState()};
+        step.trace(),        step.traceState(),   step.route(),
+        step.routeState()};
   });
   ASSERT_TRUE(reader.ok());
 
   CladeStep step;
-  char memory[16];
+  char memory[17];
   step.struct_size = 101;
   step.abi_version = 102;
   step.num_threads = 103;
@@ -128,6 +129,9 @@ TEST(StepABITest, members) {
   step.trace =
       reinterpret_cast<void (*)(void *, const void *, int64_t)>(memory + 13);
   step.trace_state = memory + 14;
+  step.route = reinterpret_cast<void (*)(void *, int32_t, int32_t, int32_t *,
+                                         int32_t, int32_t)>(memory + 15);
+  step.route_state = memory + 16;
 
   std::vector<int64_t> expected = {101, 102, 103, 104, 105, 106, 107};
   for (int i = 0; i <= 10; ++i)
@@ -137,6 +141,8 @@ TEST(StepABITest, members) {
   expected.push_back(number(memory + 12));
   expected.push_back(number(memory + 13));
   expected.push_back(number(memory + 14));
+  expected.push_back(number(memory + 15));
+  expected.push_back(number(memory + 16));
   expected.resize(32, -1);
   EXPECT_EQ(reader.read(&step, 0), expected);
 }
@@ -262,6 +268,40 @@ TEST(StepABITest, traceIsCalledUnlessNull) {
   ASSERT_EQ(calls.size(), 1u);
   EXPECT_EQ(calls[0],
             std::make_pair(static_cast<const void *>(&step), int64_t(8)));
+}
+
+TEST(StepABITest, routeIsCalledUnlessNull) {
+  // The number of the layer is only asked for where it is called.
+  Reader reader([](OpBuilder &builder, Location loc, Value pointer, Value i) {
+    emitRoute(
+        builder, loc, pointer,
+        [&]() -> Value { return StepView(builder, loc, pointer).numLayers(); },
+        i, pointer, 2, 8);
+    return std::vector<Value>{};
+  });
+  ASSERT_TRUE(reader.ok());
+  CladeStep step = {};
+  step.num_layers = 17;
+  reader.read(&step, 5);
+  struct Call {
+    int32_t layer, token;
+    int32_t *experts;
+    int32_t count, numExperts;
+  };
+  std::vector<Call> calls;
+  step.route = [](void *state, int32_t layer, int32_t token, int32_t *experts,
+                  int32_t count, int32_t numExperts) {
+    static_cast<std::vector<Call> *>(state)->push_back(
+        {layer, token, experts, count, numExperts});
+  };
+  step.route_state = &calls;
+  reader.read(&step, 5);
+  ASSERT_EQ(calls.size(), 1u);
+  EXPECT_EQ(calls[0].layer, 17);
+  EXPECT_EQ(calls[0].token, 5);
+  EXPECT_EQ(static_cast<void *>(calls[0].experts), &step);
+  EXPECT_EQ(calls[0].count, 2);
+  EXPECT_EQ(calls[0].numExperts, 8);
 }
 
 } // namespace
