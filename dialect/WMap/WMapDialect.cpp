@@ -139,15 +139,18 @@ LogicalResult CastOp::verify() {
   RankedTensorType input = typeOf(getInput()), result = typeOf(getResult());
   // cast_c1
   if (input.getShape() != result.getShape() ||
-      !isa<FloatType>(input.getElementType()) ||
+      !isa<FloatType, IntegerType>(input.getElementType()) ||
       !isa<FloatType>(result.getElementType()))
-    return emitOpError() << "expected float types of the same sizes, got "
-                         << input << " and " << result;
+    return emitOpError()
+           << "expected numbers and floats of the same sizes, got " << input
+           << " and " << result;
   return success();
 }
 
 bool CastOp::isLossy() {
-  auto from = cast<FloatType>(typeOf(getInput()).getElementType());
+  auto from = dyn_cast<FloatType>(typeOf(getInput()).getElementType());
+  if (!from)
+    return true; // There is no cast back to integers.
   auto to = cast<FloatType>(typeOf(getResult()).getElementType());
   return !llvm::APFloat::isRepresentableBy(from.getFloatSemantics(),
                                            to.getFloatSemantics());

@@ -178,7 +178,8 @@ def WMap_CastOp : WMap_Transform<"cast"> {
     rounded to nearest, ties to even: then the mapping is lossy and says so.
 
     **Constraints:**
-    * (C1) operand and result have the same sizes and float element types
+    * (C1) operand and result have the same sizes; the operand's elements are floats or
+      integers, the result's floats
 
     ```mlir
     wmap.func @w -> tensor<8xf32> {
@@ -287,5 +288,7 @@ def WMap_PackOp : WMap_Transform<"pack"> {
   let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$input `rows` $rows `inner` $inner attr-dict `:` type($input) `->` type($result)";
 }
+
+include "dialect/WMap/WMapQuantOps.td"
 
 #endif // DIALECT_WMAP_WMAP_OPS_TD

@@ -76,6 +76,12 @@ static Value invert(OpBuilder &builder, wmap::CastOp op, OpOperand &use,
                               result);
 }
 
+static Value invert(OpBuilder &builder, wmap::BitcastOp op, OpOperand &use,
+                    Value result) {
+  return wmap::BitcastOp::create(builder, op.getLoc(), use.get().getType(),
+                                 result, /*high_first=*/false);
+}
+
 /// Halves back to pairs: [heads, 2, size/2, …] to [heads, size/2, 2, …].
 static Value invert(OpBuilder &builder, wmap::RopeUnpermuteOp op, OpOperand &,
                     Value result) {
@@ -117,6 +123,14 @@ std::optional<std::string> clade::lossOf(Operation *op) {
             << " to " << getElementTypeOrSelf(cast.getResult().getType());
         return text;
       })
+      .Case([](wmap::BitcastOp op) -> std::optional<std::string> {
+        if (op.keepsWidth())
+          return std::nullopt;
+        return "'wmap.bitcast' takes its elements apart";
+      })
+      .Case<wmap::ScaleOp, wmap::SubtractOp, wmap::GatherOp>([](Operation *op) {
+        return ("'" + op->getName().getStringRef() + "' dequantises it").str();
+      })
       .Default([](Operation *op) {
         return ("'" + op->getName().getStringRef() + "' has no exact inverse")
             .str();
@@ -126,7 +140,7 @@ std::optional<std::string> clade::lossOf(Operation *op) {
 Value clade::invertOp(OpBuilder &builder, OpOperand &use, Value result) {
   return llvm::TypeSwitch<Operation *, Value>(use.getOwner())
       .Case<wmap::ConcatOp, wmap::TransposeOp, wmap::ReshapeOp, wmap::CastOp,
-            wmap::RopeUnpermuteOp, wmap::PackOp>(
+            wmap::RopeUnpermuteOp, wmap::PackOp, wmap::BitcastOp>(
           [&](auto op) { return invert(builder, op, use, result); })
       .Default([](Operation *) { return Value(); });
 }

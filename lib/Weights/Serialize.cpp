@@ -15,6 +15,8 @@
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/JSON.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace clade;
 
@@ -43,8 +45,14 @@ private:
   LogicalResult writeOp(wmap::UnitRowsOp op, int64_t depth);
   LogicalResult writeOp(wmap::RopeUnpermuteOp op, int64_t depth);
   LogicalResult writeOp(wmap::PackOp op, int64_t depth);
+  LogicalResult writeOp(wmap::ConstantOp op, int64_t depth);
+  LogicalResult writeOp(wmap::BitcastOp op, int64_t depth);
+  LogicalResult writeOp(wmap::ScaleOp op, int64_t depth);
+  LogicalResult writeOp(wmap::SubtractOp op, int64_t depth);
+  LogicalResult writeOp(wmap::GatherOp op, int64_t depth);
 
   LogicalResult writeInput(Value value, int64_t depth);
+  LogicalResult writeInputs(OperandRange values, int64_t depth);
   LogicalResult writeElementType(Operation *op, Value value);
   void writeIntegers(StringRef key, ArrayRef<int64_t> values);
 
@@ -63,9 +71,13 @@ static std::optional<StringRef> elementTypeName(Type type) {
       .Case([](BFloat16Type) { return "bf16"; })
       .Case([](Float8E4M3FNType) { return "f8_e4m3"; })
       .Case([](Float8E5M2Type) { return "f8_e5m2"; })
+      .Case([](Float8E8M0FNUType) { return "f8_e8m0"; })
+      .Case([](Float4E2M1FNType) { return "f4"; })
       .Case([](IntegerType integer) -> std::optional<StringRef> {
         bool isUnsigned = integer.isUnsigned();
         switch (integer.getWidth()) {
+        case 4:
+          return isUnsigned ? std::optional<StringRef>("u4") : std::nullopt;
         case 8:
           return isUnsigned ? "u8" : "i8";
         case 16:
@@ -133,16 +145,20 @@ LogicalResult ProgramWriter::writeOp(wmap::SourceOp op, int64_t depth) {
   return written;
 }
 
-LogicalResult ProgramWriter::writeOp(wmap::ConcatOp op, int64_t depth) {
-  json.attribute("op", "concat");
-  json.attribute("axis", static_cast<int64_t>(op.getAxis()));
+LogicalResult ProgramWriter::writeInputs(OperandRange values, int64_t depth) {
   LogicalResult written = success();
   json.attributeArray("inputs", [&] {
-    for (Value input : op.getInputs())
+    for (Value input : values)
       if (succeeded(written))
         written = write(input, depth + 1);
   });
   return written;
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::ConcatOp op, int64_t depth) {
+  json.attribute("op", "concat");
+  json.attribute("axis", static_cast<int64_t>(op.getAxis()));
+  return writeInputs(op.getInputs(), depth);
 }
 
 LogicalResult ProgramWriter::writeOp(wmap::SliceOp op, int64_t depth) {
@@ -200,6 +216,47 @@ LogicalResult ProgramWriter::writeOp(wmap::PackOp op, int64_t depth) {
   return writeInput(op.getInput(), depth);
 }
 
+LogicalResult ProgramWriter::writeOp(wmap::ConstantOp op, int64_t) {
+  json.attribute("op", "constant");
+  writeIntegers("shape", op.getResult().getType().getShape());
+  json.attributeArray("values", [&] {
+    for (float value : op.getValues()) {
+      // The writer gives the zero below 0 no point, and readers no sign.
+      if (value == 0 && std::signbit(value))
+        json.rawValue("-0.0");
+      else
+        json.value(static_cast<double>(value));
+    }
+  });
+  return success();
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::BitcastOp op, int64_t depth) {
+  json.attribute("op", "bitcast");
+  if (op.getHighFirst())
+    json.attribute("dtype", "u4_high");
+  else if (failed(writeElementType(op, op.getResult())))
+    return failure();
+  return writeInput(op.getInput(), depth);
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::ScaleOp op, int64_t depth) {
+  json.attribute("op", "scale");
+  writeIntegers("block", op.getBlock());
+  return writeInputs(op->getOperands(), depth);
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::SubtractOp op, int64_t depth) {
+  json.attribute("op", "subtract");
+  writeIntegers("block", op.getBlock());
+  return writeInputs(op->getOperands(), depth);
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::GatherOp op, int64_t depth) {
+  json.attribute("op", "gather");
+  return writeInputs(op->getOperands(), depth);
+}
+
 LogicalResult ProgramWriter::write(Value value, int64_t depth) {
   Operation *op = value.getDefiningOp();
   LogicalResult written = failure();
@@ -211,15 +268,17 @@ LogicalResult ProgramWriter::write(Value value, int64_t depth) {
     op->emitOpError() << "expected at most " << maxNodes
                       << " ops in a weight, each counted once for each use";
   else
-    written =
-        llvm::TypeSwitch<Operation *, LogicalResult>(op)
-            .Case<wmap::SourceOp, wmap::ConcatOp, wmap::SliceOp,
-                  wmap::TransposeOp, wmap::ReshapeOp, wmap::CastOp,
-                  wmap::ShiftOp, wmap::UnitRowsOp, wmap::RopeUnpermuteOp,
-                  wmap::PackOp>([&](auto op) { return writeOp(op, depth); })
-            .Default([](Operation *op) {
-              return op->emitOpError() << "expected a wmap op in a wmap.func";
-            });
+    written = llvm::TypeSwitch<Operation *, LogicalResult>(op)
+                  .Case<wmap::SourceOp, wmap::ConcatOp, wmap::SliceOp,
+                        wmap::TransposeOp, wmap::ReshapeOp, wmap::CastOp,
+                        wmap::ShiftOp, wmap::UnitRowsOp, wmap::RopeUnpermuteOp,
+                        wmap::PackOp, wmap::ConstantOp, wmap::BitcastOp,
+                        wmap::ScaleOp, wmap::SubtractOp, wmap::GatherOp>(
+                      [&](auto op) { return writeOp(op, depth); })
+                  .Default([](Operation *op) {
+                    return op->emitOpError()
+                           << "expected a wmap op in a wmap.func";
+                  });
   json.objectEnd();
   return written;
 }

@@ -133,6 +133,10 @@ struct BlockQ5_1 {
   }
 };
 
+/// The values that the nibbles of IQ4_NL and IQ4_XS stand for.
+inline constexpr float tableIQ4[16] = {
+    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
 /// f16 d, 16 bytes of two nibbles that index a table of values: d * table[q].
 struct BlockIQ4_NL {
   static constexpr int length = 32, bytes = 18;
@@ -141,12 +145,52 @@ struct BlockIQ4_NL {
   }
   ALWAYS_INLINE static void scale(const uint8_t *block, const uint8_t *q,
                                   float *__restrict out) {
-    static constexpr float table[16] = {-127, -104, -83, -65, -49, -35,
-                                        -22,  -10,  1,   13,  25,  38,
-                                        53,   69,   89,  113};
     float d = loadF16(block);
     for (int i = 0; i < 32; ++i)
-      out[i] = d * table[q[i]];
+      out[i] = d * tableIQ4[q[i]];
+  }
+};
+
+/// Twice the values of E2M1. Blocks that use it have half the scale; as ggml
+/// has it, code 8 is 0, not -0.
+inline constexpr float tableE2M1[16] = {0, 1,  2,  3,  4,  6,  8,  12,
+                                        0, -1, -2, -3, -4, -6, -8, -12};
+
+/// e8m0 e, 16 bytes of two nibbles that index E2M1: 2^(e - 128) * 2 E2M1[q].
+struct BlockMXFP4 {
+  static constexpr int length = 32, bytes = 17;
+  ALWAYS_INLINE static void unpack(const uint8_t *block, uint8_t *q) {
+    unpackNibbles(block + 1, q);
+  }
+  ALWAYS_INLINE static void scale(const uint8_t *block, const uint8_t *q,
+                                  float *__restrict out) {
+    // Half of 2^(e - 127), also where that is subnormal.
+    uint32_t e = block[0];
+    float d = std::bit_cast<float>(e < 2 ? 0x00200000u << e : (e - 1) << 23);
+    for (int i = 0; i < 32; ++i)
+      out[i] = d * tableE2M1[q[i]];
+  }
+};
+
+/// f16 d, 16 bits of eight 2-bit tops, 4 bytes of eight low nibbles of scales,
+/// 128 bytes of two nibbles: for each 32 elements d * (scale - 32) * table[q].
+struct BlockIQ4_XS {
+  static constexpr int length = 256, bytes = 136;
+  ALWAYS_INLINE static void decode(const uint8_t *block,
+                                   float *__restrict out) {
+    float d = loadF16(block);
+    int tops = load<uint16_t>(block + 2);
+    for (int group = 0; group < 8; ++group) {
+      int low = (block[4 + group / 2] >> (group % 2 * 4)) & 15;
+      int high = (tops >> (group * 2)) & 3;
+      float scale = d * static_cast<float>((low | high << 4) - 32);
+      const uint8_t *q = block + 8 + group * 16;
+      float *to = out + group * 32;
+      for (int i = 0; i < 16; ++i) {
+        to[i] = scale * tableIQ4[q[i] & 15];
+        to[16 + i] = scale * tableIQ4[q[i] >> 4];
+      }
+    }
   }
 };
 

@@ -28,15 +28,17 @@ struct TypeRow {
 
 /// In the order of DType.
 constexpr TypeRow typeTable[] = {
-    {"F64", 1, 8},      {"F32", 1, 4},      {"F16", 1, 2},
-    {"BF16", 1, 2},     {"F8_E4M3", 1, 1},  {"F8_E5M2", 1, 1},
-    {"I64", 1, 8},      {"I32", 1, 4},      {"I16", 1, 2},
-    {"I8", 1, 1},       {"U8", 1, 1},       {"U16", 1, 2},
-    {"U32", 1, 4},      {"U64", 1, 8},      {"BOOL", 1, 1},
-    {"Q8_0", 32, 34},   {"Q4_0", 32, 18},   {"Q4_1", 32, 20},
-    {"Q5_0", 32, 22},   {"Q5_1", 32, 24},   {"Q2_K", 256, 84},
-    {"Q3_K", 256, 110}, {"Q4_K", 256, 144}, {"Q5_K", 256, 176},
-    {"Q6_K", 256, 210}, {"IQ4_NL", 32, 18},
+    {"F64", 1, 8},        {"F32", 1, 4},      {"F16", 1, 2},
+    {"BF16", 1, 2},       {"F8_E4M3", 1, 1},  {"F8_E5M2", 1, 1},
+    {"F8_E8M0", 1, 1},    {"I64", 1, 8},      {"I32", 1, 4},
+    {"I16", 1, 2},        {"I8", 1, 1},       {"U8", 1, 1},
+    {"U16", 1, 2},        {"U32", 1, 4},      {"U64", 1, 8},
+    {"BOOL", 1, 1},       {"Q8_0", 32, 34},   {"Q4_0", 32, 18},
+    {"Q4_1", 32, 20},     {"Q5_0", 32, 22},   {"Q5_1", 32, 24},
+    {"Q2_K", 256, 84},    {"Q3_K", 256, 110}, {"Q4_K", 256, 144},
+    {"Q5_K", 256, 176},   {"Q6_K", 256, 210}, {"IQ4_NL", 32, 18},
+    {"IQ4_XS", 256, 136}, {"MXFP4", 32, 17},  {"F4", 2, 1},
+    {"U4", 2, 1},         {"U4_HIGH", 2, 1},
 };
 static_assert(std::size(typeTable) == numDTypes);
 
@@ -71,6 +73,10 @@ int64_t clade::rt::blockLength(DType type) { return row(type).blockLength; }
 int64_t clade::rt::bytesPerBlock(DType type) { return row(type).bytesPerBlock; }
 
 bool clade::rt::isBlockType(DType type) { return blockLength(type) > 1; }
+
+bool clade::rt::isInteger(DType type) {
+  return type >= DType::I64 && type <= DType::BOOL;
+}
 
 bool clade::rt::isComputeFloat(DType type) {
   return type == DType::F32 || type == DType::F16 || type == DType::BF16;
@@ -126,4 +132,10 @@ float clade::rt::f8E4M3ToF32(uint8_t bits) {
 float clade::rt::f8E5M2ToF32(uint8_t bits) {
   // The upper half of an f16.
   return f16ToF32(static_cast<uint16_t>(bits << 8));
+}
+
+float clade::rt::f8E8M0ToF32(uint8_t bits) {
+  if (bits == 0xff)
+    return std::numeric_limits<float>::quiet_NaN();
+  return std::ldexp(1.0f, bits - 127);
 }

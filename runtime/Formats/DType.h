@@ -32,6 +32,7 @@ enum class DType : uint8_t {
   BF16,
   F8_E4M3, ///< The "fn" form: no infinities, one NaN per sign.
   F8_E5M2,
+  F8_E8M0, ///< A power of two, 2^(code - 127); 255 is NaN.
   I64,
   I32,
   I16,
@@ -53,8 +54,14 @@ enum class DType : uint8_t {
   Q5_K,
   Q6_K,
   IQ4_NL,
+  IQ4_XS,
+  MXFP4,
+  // Two codes of four bits a byte, the low one first: "blocks" of two.
+  F4,      ///< E2M1: 0, 0.5, 1, 1.5, 2, 3, 4, 6, then these negative.
+  U4,      ///< 0 … 15.
+  U4_HIGH, ///< 0 … 15, the high code of a byte first.
 };
-inline constexpr int numDTypes = static_cast<int>(DType::IQ4_NL) + 1;
+inline constexpr int numDTypes = static_cast<int>(DType::U4_HIGH) + 1;
 
 /// The name that files use: "BF16", "F8_E4M3", "Q4_K".
 std::string_view dtypeName(DType type);
@@ -62,13 +69,17 @@ std::string_view dtypeName(DType type);
 /// The type of that name, in upper or lower case ("bf16"), or nothing.
 std::optional<DType> parseDType(std::string_view name);
 
-/// Elements in one block: 1 for plain types, 32 or 256 for block types.
+/// Elements in one block: 1 for plain types; 32 or 256 for block types of GGUF
+/// files, 2 for codes of four bits.
 int64_t blockLength(DType type);
 
 /// Bytes of one block; for a plain type, of one element.
 int64_t bytesPerBlock(DType type);
 
 bool isBlockType(DType type);
+
+/// I8 … U64 and BOOL.
+bool isInteger(DType type);
 
 /// F32, F16 or BF16: the types that weights are computed in.
 bool isComputeFloat(DType type);
@@ -110,6 +121,7 @@ inline float f16ToF32(uint16_t bits) {
 uint16_t f32ToF16(float value);
 float f8E4M3ToF32(uint8_t bits);
 float f8E5M2ToF32(uint8_t bits);
+float f8E8M0ToF32(uint8_t bits);
 
 } // namespace clade::rt
 

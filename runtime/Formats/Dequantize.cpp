@@ -41,6 +41,35 @@ const ByteTable &f8E5M2Table() {
   return table;
 }
 
+const ByteTable &f8E8M0Table() {
+  static const ByteTable table = makeTable(f8E8M0ToF32);
+  return table;
+}
+
+/// What the two codes of a byte stand for, in their order.
+using PairTable = std::array<std::array<float, 2>, 256>;
+
+template <typename Convert>
+PairTable makePairs(Convert convert, bool highFirst = false) {
+  PairTable table;
+  for (size_t i = 0; i < 256; ++i) {
+    float low = convert(i & 15), high = convert(i >> 4);
+    table[i] = {highFirst ? high : low, highFirst ? low : high};
+  }
+  return table;
+}
+
+const PairTable &pairsOf(DType type) {
+  static const PairTable f4 = makePairs([](size_t code) {
+    constexpr float values[8] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+    return code & 8 ? -values[code & 7] : values[code];
+  });
+  auto number = [](size_t code) { return static_cast<float>(code); };
+  static const PairTable u4 = makePairs(number);
+  static const PairTable u4High = makePairs(number, /*highFirst=*/true);
+  return type == DType::F4 ? f4 : type == DType::U4 ? u4 : u4High;
+}
+
 template <typename Block>
 ALWAYS_INLINE inline void decodeBlocks(const uint8_t *data, int64_t count,
                                        float *out) {
@@ -80,6 +109,13 @@ ALWAYS_INLINE inline void decodeTable(const ByteTable &table,
     out[i] = table[data[i]];
 }
 
+ALWAYS_INLINE inline void decodePairs(const PairTable &table,
+                                      const uint8_t *data, int64_t count,
+                                      float *out) {
+  for (int64_t i = 0; i < count / 2; ++i)
+    std::memcpy(out + 2 * i, table[data[i]].data(), 2 * sizeof(float));
+}
+
 template <typename T>
 ALWAYS_INLINE inline void decodeNumbers(const uint8_t *data, int64_t count,
                                         float *out) {
@@ -104,6 +140,8 @@ ALWAYS_INLINE inline void decode(DType type, const std::byte *bytes,
     return decodeTable(f8E4M3Table(), data, count, out);
   case DType::F8_E5M2:
     return decodeTable(f8E5M2Table(), data, count, out);
+  case DType::F8_E8M0:
+    return decodeTable(f8E8M0Table(), data, count, out);
   case DType::I64:
     return decodeNumbers<int64_t>(data, count, out);
   case DType::I32:
@@ -145,6 +183,14 @@ ALWAYS_INLINE inline void decode(DType type, const std::byte *bytes,
     return decodeBlocks<BlockQ6_K>(data, count, out);
   case DType::IQ4_NL:
     return decodeUnpacked<BlockIQ4_NL>(data, count, out);
+  case DType::IQ4_XS:
+    return decodeBlocks<BlockIQ4_XS>(data, count, out);
+  case DType::MXFP4:
+    return decodeUnpacked<BlockMXFP4>(data, count, out);
+  case DType::F4:
+  case DType::U4:
+  case DType::U4_HIGH:
+    return decodePairs(pairsOf(type), data, count, out);
   }
 }
 

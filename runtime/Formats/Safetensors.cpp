@@ -91,8 +91,9 @@ StatusOr<DType> readDType(const json &value) {
                               ", expected a string");
   const std::string &name = value.get_ref<const std::string &>();
   std::optional<DType> type = parseDType(name);
-  // Names are upper case in files, and the block types are GGUF's.
-  if (!type || isBlockType(*type) || dtypeName(*type) != name)
+  // Names are upper case in files, and the other block types are GGUF's.
+  bool isForeign = type && isBlockType(*type) && *type != DType::F4;
+  if (!type || isForeign || dtypeName(*type) != name)
     return Status::unsupported("has unknown dtype " + quoteName(name));
   return *type;
 }

@@ -29,7 +29,7 @@ constexpr uint64_t dataAlignment = 64;
 Status checkTensor(const StoredTensor &tensor) {
   if (tensor.name == "__metadata__")
     return Status::invalidArgument("a tensor cannot be named '__metadata__'");
-  if (isBlockType(tensor.dtype))
+  if (isBlockType(tensor.dtype) && tensor.dtype != DType::F4)
     return Status::invalidArgument("tensor " + quoteName(tensor.name) +
                                    " has block type " +
                                    std::string(dtypeName(tensor.dtype)) +

@@ -234,6 +234,15 @@ StatusOr<Input> bindOperation(const WeightNode &node,
     return makeUnitRows(node, std::move(inputs[0]));
   case WeightOp::Pack:
     return makePack(node, std::move(inputs[0]));
+  case WeightOp::Constant:
+    return makeConstant(node);
+  case WeightOp::Bitcast:
+    return makeBitcast(node, std::move(inputs[0]));
+  case WeightOp::Scale:
+  case WeightOp::Subtract:
+    return makeBlockwise(node, std::move(inputs));
+  case WeightOp::Gather:
+    return makeGather(node, std::move(inputs));
   }
   return Status::invalidArgument("unknown weight operation");
 }

@@ -73,7 +73,8 @@ private:
 /// Finds the data of a source node: exactly its size, at any alignment.
 using SourceResolver = std::function<StatusOr<ByteSpan>(const WeightNode &)>;
 
-/// Binds a checked program. The only errors are the resolver's.
+/// Binds a checked program. Errors are the resolver's, and InvalidArgument for
+/// an index of a gather that lies outside of its table.
 StatusOr<std::unique_ptr<Evaluator>> bindProgram(const WeightNode &node,
                                                  const SourceResolver &resolve);
 
@@ -88,6 +89,17 @@ std::unique_ptr<Evaluator> makeShift(const WeightNode &node,
                                      std::unique_ptr<Evaluator> input);
 std::unique_ptr<Evaluator> makeUnitRows(const WeightNode &node,
                                         std::unique_ptr<Evaluator> input);
+std::unique_ptr<Evaluator> makeConstant(const WeightNode &node);
+std::unique_ptr<Evaluator> makeBitcast(const WeightNode &node,
+                                       std::unique_ptr<Evaluator> input);
+std::unique_ptr<Evaluator>
+makeBlockwise(const WeightNode &node,
+              std::vector<std::unique_ptr<Evaluator>> inputs);
+/// Reads the whole index, or the whole table of codes: InvalidArgument for an
+/// index outside of its table.
+StatusOr<std::unique_ptr<Evaluator>>
+makeGather(const WeightNode &node,
+           std::vector<std::unique_ptr<Evaluator>> inputs);
 
 } // namespace clade::rt
 

@@ -27,10 +27,13 @@ constexpr size_t maxRank = 8;
 constexpr int64_t maxDim = int64_t(1) << 48;
 constexpr size_t maxConcatInputs = 1 << 20;
 constexpr int64_t maxPackFactor = 1 << 16;
+constexpr size_t maxConstants = 256;
 
 constexpr std::string_view opNames[] = {
-    "source", "concat",         "slice",        "transpose", "reshape", "cast",
-    "shift",  "rope_unpermute", "rope_permute", "unit_rows", "pack",
+    "source",       "concat",    "slice",    "transpose",
+    "reshape",      "cast",      "shift",    "rope_unpermute",
+    "rope_permute", "unit_rows", "pack",     "constant",
+    "bitcast",      "scale",     "subtract", "gather",
 };
 
 Status invalid(std::string message) {
@@ -47,9 +50,10 @@ Status checkShape(const WeightNode &node) {
   if (std::find(node.shape.begin(), node.shape.end(), 0) != node.shape.end())
     return invalid("shape " + shapeText(node.shape) +
                    " has a zero, expected positive dimensions");
+  int64_t row = node.shape.empty() ? 1 : node.shape.back();
   if (!tensorBytes(node.dtype, node.shape))
     return invalid("no tensor can be " + typeText(node) +
-                   (isBlockType(node.dtype)
+                   (row % blockLength(node.dtype) != 0
                         ? ": rows must be whole blocks of " +
                               std::to_string(blockLength(node.dtype))
                         : ": its size does not fit in 63 bits"));
@@ -109,16 +113,31 @@ Status readSource(const json &value, int, WeightNode &node) {
   return {};
 }
 
-Status readConcat(const json &value, int depth, WeightNode &node) {
-  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "axis", "inputs"}));
+/// Reads the member "inputs", at most `maxCount` programs, into `node`.
+Status readInputs(const json &value, int depth, size_t maxCount,
+                  WeightNode &node) {
   auto inputs = value.find("inputs");
   if (inputs == value.end() || !inputs->is_array() || inputs->empty() ||
-      inputs->size() > maxConcatInputs)
+      inputs->size() > maxCount)
     return invalid("expected 'inputs', an array of programs");
   for (const json &input : *inputs) {
     CLADE_ASSIGN_OR_RETURN(WeightNode read, readNode(input, depth + 1));
     node.inputs.push_back(std::move(read));
   }
+  return {};
+}
+
+/// The same for an operation of two inputs.
+Status readTwoInputs(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(readInputs(value, depth, /*maxCount=*/2, node));
+  if (node.inputs.size() != 2)
+    return invalid("expected two 'inputs', got one");
+  return {};
+}
+
+Status readConcat(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "axis", "inputs"}));
+  CLADE_RETURN_IF_ERROR(readInputs(value, depth, maxConcatInputs, node));
   const WeightNode &first = node.inputs.front();
   CLADE_RETURN_IF_ERROR(readAxis(value, first, node));
   node.dtype = first.dtype;
@@ -281,11 +300,129 @@ Status readPack(const json &value, int depth, WeightNode &node) {
   return {};
 }
 
+/// The first source of a program, for messages.
+std::string sourceOf(const WeightNode &node) {
+  const WeightNode *at = &node;
+  while (at->op != WeightOp::Source && !at->inputs.empty())
+    at = &at->inputs.front();
+  return at->op == WeightOp::Source ? quoteName(at->name)
+                                    : std::string("the constant");
+}
+
+Status readConstant(const json &value, int, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "shape", "values"}));
+  CLADE_ASSIGN_OR_RETURN(node.shape, readShape(value));
+  node.dtype = DType::F32;
+  auto values = value.find("values");
+  if (values == value.end() || !values->is_array() ||
+      values->size() > maxConstants)
+    return invalid("expected 'values', an array of at most " +
+                   std::to_string(maxConstants) + " numbers");
+  for (const json &element : *values) {
+    if (!element.is_number())
+      return invalid("expected numbers in 'values', got " +
+                     quoteName(element.dump()));
+    node.values.push_back(static_cast<float>(element.get<double>()));
+    if (!std::isfinite(node.values.back()))
+      return invalid("a number in 'values' does not fit in f32");
+  }
+  if (elementCount(node.shape) != static_cast<int64_t>(node.values.size()))
+    return invalid("shape " + shapeText(node.shape) + " does not have " +
+                   std::to_string(node.values.size()) + " elements");
+  return {};
+}
+
+Status readBitcast(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "dtype", "input"}));
+  CLADE_RETURN_IF_ERROR(readInput(value, depth, node));
+  const WeightNode &input = node.inputs.front();
+  CLADE_ASSIGN_OR_RETURN(node.dtype, readDType(value));
+  int64_t from = bytesPerBlock(input.dtype), to = bytesPerBlock(node.dtype);
+  if (isBlockType(input.dtype) || from % to != 0)
+    return invalid("the input is " + typeText(input) +
+                   ", whose elements do not divide into those of " +
+                   std::string(dtypeName(node.dtype)));
+  int64_t parts = from / to * blockLength(node.dtype);
+  node.shape = input.shape;
+  if (parts == 1)
+    return {};
+  if (input.shape.empty())
+    return invalid("the input is " + typeText(input) +
+                   ", expected an axis that its elements divide along");
+  std::optional<int64_t> last = checkedMul(input.shape.back(), parts);
+  if (!last)
+    return invalid("the last axis of the result does not fit in 63 bits");
+  node.shape.back() = *last;
+  return {};
+}
+
+/// Scale and Subtract: an f32 result of the first input's shape; the second has
+/// an element for each block.
+Status readBlockwise(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "block", "inputs"}));
+  CLADE_RETURN_IF_ERROR(readTwoInputs(value, depth, node));
+  CLADE_ASSIGN_OR_RETURN(node.block,
+                         readIntegers(value, "block", maxDim, maxRank));
+  const WeightNode &input = node.inputs[0], &factors = node.inputs[1];
+  for (const WeightNode &each : node.inputs)
+    if (isBlockType(each.dtype))
+      return invalid("an input is " + typeText(each) +
+                     ", expected a plain dtype; cast it first");
+  if (node.block.size() != input.shape.size() || input.shape.empty())
+    return invalid("'block' is " + shapeText(node.block) +
+                   ", expected a size for each axis of " + typeText(input));
+  std::vector<int64_t> expected;
+  for (size_t i = 0; i < node.block.size(); ++i) {
+    if (node.block[i] == 0)
+      return invalid("'block' is " + shapeText(node.block) +
+                     ", expected positive sizes");
+    expected.push_back(ceilDiv(input.shape[i], node.block[i]));
+  }
+  if (factors.shape != expected)
+    return invalid("tensor " + sourceOf(factors) + " gives " +
+                   typeText(factors) + " for blocks of " +
+                   shapeText(node.block) + " of " + typeText(input) +
+                   ", expected " + shapeText(expected));
+  node.dtype = DType::F32;
+  node.shape = input.shape;
+  return {};
+}
+
+/// Gather: rows of a table by an index, or values of a small table by codes.
+Status readGather(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "inputs"}));
+  CLADE_RETURN_IF_ERROR(readTwoInputs(value, depth, node));
+  const WeightNode &table = node.inputs[0], &index = node.inputs[1];
+  if (table.shape.empty() || isBlockType(table.dtype))
+    return invalid("the table is " + typeText(table) +
+                   ", expected an axis and a plain dtype");
+  node.dtype = table.dtype;
+  if (index.dtype == DType::I32 || index.dtype == DType::I64) {
+    if (index.shape.size() != 1)
+      return invalid("the index is " + typeText(index) + ", expected one axis");
+    node.shape = withAxis(table.shape, 0, index.shape[0]);
+    return {};
+  }
+  int64_t codes = index.dtype == DType::U8 ? 256 : 16;
+  if (index.dtype != DType::U8 && index.dtype != DType::U4 &&
+      index.dtype != DType::U4_HIGH)
+    return invalid("the index is " + typeText(index) +
+                   ", expected dtype i32, i64, u8, u4 or u4_high");
+  if (table.dtype != DType::F32 || table.shape != std::vector<int64_t>{codes})
+    return invalid("the table is " + typeText(table) + " for codes of " +
+                   std::string(dtypeName(index.dtype)) + ", expected F32 [" +
+                   std::to_string(codes) + "]");
+  node.shape = index.shape;
+  return {};
+}
+
 using Reader = Status (*)(const json &, int, WeightNode &);
 /// In the order of WeightOp.
 constexpr Reader readers[] = {
-    readSource, readConcat, readSlice, readTranspose, readReshape, readCast,
-    readShift,  readRope,   readRope,  readUnitRows,  readPack,
+    readSource,  readConcat,    readSlice,     readTranspose,
+    readReshape, readCast,      readShift,     readRope,
+    readRope,    readUnitRows,  readPack,      readConstant,
+    readBitcast, readBlockwise, readBlockwise, readGather,
 };
 static_assert(std::size(readers) == std::size(opNames));
 

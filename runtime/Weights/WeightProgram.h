@@ -32,6 +32,11 @@ enum class WeightOp {
   RopePermute,
   UnitRows,
   Pack,
+  Constant,
+  Bitcast,
+  Scale,
+  Subtract,
+  Gather,
 };
 
 /// "source", "concat", … as in the JSON.
@@ -56,6 +61,8 @@ struct WeightNode {
   int64_t heads = 0; ///< RopeUnpermute, RopePermute.
   int64_t rows = 0;  ///< Pack.
   int64_t inner = 0; ///< Pack.
+  std::vector<float> values;  ///< Constant.
+  std::vector<int64_t> block; ///< Scale, Subtract: sizes of a block, by axis.
 };
 
 /// Reads one program, {"op": …}. InvalidArgument names the operation at fault.

@@ -41,6 +41,8 @@ TEST(DType, TensorBytes) {
   EXPECT_EQ(tensorBytes(DType::Q4_K, Shape{2, 512}), 4 * 144);
   EXPECT_EQ(tensorBytes(DType::Q4_K, Shape{512, 2}), std::nullopt);
   EXPECT_EQ(tensorBytes(DType::Q8_0, Shape{}), std::nullopt);
+  EXPECT_EQ(tensorBytes(DType::F4, Shape{3, 6}), 9);
+  EXPECT_EQ(tensorBytes(DType::F4, Shape{3, 5}), std::nullopt);
   EXPECT_EQ(tensorBytes(DType::F32, Shape{-1}), std::nullopt);
   EXPECT_EQ(tensorBytes(DType::U8, Shape{INT64_MAX}), INT64_MAX);
   EXPECT_EQ(tensorBytes(DType::U16, Shape{INT64_MAX}), std::nullopt);

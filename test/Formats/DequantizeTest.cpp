@@ -14,6 +14,8 @@
 #include "runtime/Formats/GGUF.h"
 #include "test/Formats/TestFiles.h"
 
+#include <cmath>
+
 using namespace clade::rt;
 using namespace clade::rt::test;
 
@@ -44,7 +46,8 @@ INSTANTIATE_TEST_SUITE_P(
     AllTypes, DequantizeBlocks,
     ::testing::Values(DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0,
                       DType::Q5_1, DType::IQ4_NL, DType::Q2_K, DType::Q3_K,
-                      DType::Q4_K, DType::Q5_K, DType::Q6_K),
+                      DType::Q4_K, DType::Q5_K, DType::Q6_K, DType::IQ4_XS,
+                      DType::MXFP4),
     [](const auto &info) { return std::string(dtypeName(info.param)); });
 
 template <typename T>
@@ -77,6 +80,28 @@ TEST(Dequantize, PlainTypes) {
   expectDecoded<uint32_t>(DType::U32, {4294967295u}, {0x1p32f});
   expectDecoded<uint64_t>(DType::U64, {UINT64_MAX}, {0x1p64f});
   expectDecoded<uint8_t>(DType::BOOL, {0, 1, 7}, {0.0f, 1.0f, 1.0f});
+}
+
+TEST(Dequantize, Exponents) {
+  expectDecoded<uint8_t>(DType::F8_E8M0, {127, 0, 1, 254},
+                         {1.0f, 0x1p-127f, 0x1p-126f, 0x1p127f});
+  EXPECT_TRUE(std::isnan(f8E8M0ToF32(255)));
+}
+
+TEST(Dequantize, CodesOfFourBits) {
+  auto decode = [](DType type, std::vector<uint8_t> stored) {
+    std::vector<float> values(2 * stored.size());
+    decodeToF32(type, bytesOf(stored).data(),
+                static_cast<int64_t>(values.size()), values.data());
+    return values;
+  };
+  // The low code is the first element, but for the last type.
+  EXPECT_EQ(decode(DType::U4, {0x10, 0xf7}), (std::vector<float>{0, 1, 7, 15}));
+  EXPECT_EQ(decode(DType::U4_HIGH, {0x10, 0xf7}),
+            (std::vector<float>{1, 0, 15, 7}));
+  EXPECT_EQ(decode(DType::F4, {0x10, 0x32, 0x54, 0x76, 0xf9}),
+            (std::vector<float>{0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.5f, -6}));
+  EXPECT_TRUE(std::signbit(decode(DType::F4, {0x08})[0]));
 }
 
 TEST(Dequantize, Encode) {

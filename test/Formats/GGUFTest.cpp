@@ -152,7 +152,7 @@ TEST(GGUF, BrokenTensors) {
                  StatusCode::Unsupported,
                  "tensor 't' has ggml type 16, expected one of F32, F16, Q4_0, "
                  "Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, "
-                 "IQ4_NL, I8, I16, I32, I64, F64, BF16");
+                 "IQ4_NL, IQ4_XS, I8, I16, I32, I64, F64, BF16, MXFP4");
   GGUFImage twice;
   twice.info("t", {1}, 0, 0).info("t", {1}, 0, 32);
   twice.data = std::string(64, 'x');

@@ -49,6 +49,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
           auto bytes = tensorBytes(source.dtype, source.shape);
           return ByteSpan(zeros).first(static_cast<size_t>(*bytes));
         });
+    if (!bound.ok())
+      continue;
     Scratch scratch;
     const Evaluator &evaluator = **bound;
     std::vector<std::byte> out(

@@ -107,6 +107,56 @@ void pack(const WeightNode &node, NaiveTensor &input, NaiveTensor &result) {
   }
 }
 
+/// What code `bits` stands for, from the definitions of the formats.
+float valueOf(DType dtype, int bits) {
+  if (dtype == DType::U8 || dtype == DType::U4 || dtype == DType::U4_HIGH)
+    return static_cast<float>(bits);
+  if (dtype == DType::F8_E8M0)
+    return std::ldexp(1.0f, bits - 127);
+  // E2M1 and E4M3: sign, exponent, mantissa.
+  bool isF4 = dtype == DType::F4;
+  int mantissaBits = isF4 ? 1 : 3, bias = isF4 ? 1 : 7, sign = isF4 ? 8 : 128;
+  int exponent = (bits & (sign - 1)) >> mantissaBits;
+  int mantissa = bits & ((1 << mantissaBits) - 1);
+  int whole = exponent == 0 ? mantissa : mantissa + (1 << mantissaBits);
+  float value = std::ldexp(static_cast<float>(whole),
+                           std::max(exponent, 1) - bias - mantissaBits);
+  return bits & sign ? -value : value;
+}
+
+/// Elements of the result in the order of the input's bytes.
+void bitcast(const NaiveTensor &input, NaiveTensor &result) {
+  bool isPair = blockLength(result.dtype) == 2;
+  for (size_t i = 0; i < result.values.size(); ++i) {
+    int byte = static_cast<int>(input.stored[isPair ? i / 2 : i]);
+    bool isHigh = (i % 2 == 1) != (result.dtype == DType::U4_HIGH);
+    int bits = !isPair ? byte : isHigh ? byte >> 4 : byte & 15;
+    result.values[i] = valueOf(result.dtype, bits);
+  }
+}
+
+void blockwise(const WeightNode &node, NaiveTensor &input, NaiveTensor &numbers,
+               NaiveTensor &result) {
+  for (int64_t i = 0; i < countOf(node.shape); ++i) {
+    Index index = indexAt(i, node.shape);
+    float value = at(input, index);
+    for (size_t axis = 0; axis < index.size(); ++axis)
+      index[axis] /= node.block[axis];
+    float number = at(numbers, index);
+    result.values[static_cast<size_t>(i)] =
+        node.op == WeightOp::Scale ? value * number : value - number;
+  }
+}
+
+void gather(NaiveTensor &table, const NaiveTensor &index, NaiveTensor &result) {
+  int64_t rows = table.shape[0], row = countOf(table.shape) / rows;
+  for (size_t i = 0; i < index.values.size(); ++i)
+    for (int64_t j = 0; j < row; ++j)
+      result.values[i * static_cast<size_t>(row) + static_cast<size_t>(j)] =
+          table.values[static_cast<size_t>(
+              static_cast<int64_t>(index.values[i]) * row + j)];
+}
+
 } // namespace
 
 NaiveTensor
@@ -117,7 +167,7 @@ clade::rt::test::evaluate(const WeightNode &node,
   std::vector<NaiveTensor> inputs;
   for (const WeightNode &input : node.inputs)
     inputs.push_back(evaluate(input, sources));
-  NaiveTensor result = {node.dtype, node.shape, {}};
+  NaiveTensor result = {node.dtype, node.shape, {}, {}};
   result.values.assign(static_cast<size_t>(countOf(node.shape)), 0.0f);
 
   switch (node.op) {
@@ -134,6 +184,19 @@ clade::rt::test::evaluate(const WeightNode &node,
     break;
   case WeightOp::Pack:
     pack(node, inputs[0], result);
+    break;
+  case WeightOp::Constant:
+    result.values = node.values;
+    break;
+  case WeightOp::Bitcast:
+    bitcast(inputs[0], result);
+    break;
+  case WeightOp::Scale:
+  case WeightOp::Subtract:
+    blockwise(node, inputs[0], inputs[1], result);
+    break;
+  case WeightOp::Gather:
+    gather(inputs[0], inputs[1], result);
     break;
   default:
     result.values = inputs[0].values;

@@ -24,10 +24,11 @@ struct NaiveTensor {
   DType dtype = DType::F32;
   std::vector<int64_t> shape;
   std::vector<float> values;
+  std::vector<std::byte> stored; ///< Of sources.
 };
 
 /// The value of `node`, its sources taken from `sources`. Sources may be of any
-/// type; they come decoded.
+/// type; they come decoded. A bitcast is of a source.
 NaiveTensor evaluate(const WeightNode &node,
                      const std::map<std::string, NaiveTensor> &sources);
 

@@ -24,20 +24,42 @@ namespace clade::rt::test {
 
 class Sources {
 public:
-  /// Adds "t0", "t1", … of any float or block type; returns its JSON.
+  /// Adds "t0", "t1", … of any float or block type, or of codes; returns its
+  /// JSON.
   std::string add(DType dtype, const std::vector<int64_t> &shape) {
     std::string name = "t" + std::to_string(decoded.size());
     size_t size = static_cast<size_t>(*tensorBytes(dtype, shape));
     std::vector<std::byte> &bytes = stored[name];
     bytes.resize(size);
     NaiveTensor &tensor = decoded[name];
-    tensor = {dtype, shape, {}};
+    tensor = {dtype, shape, {}, {}};
     int64_t count = 1;
     for (int64_t dim : shape)
       count *= dim;
     tensor.values.resize(static_cast<size_t>(count));
     fill(dtype, bytes, tensor);
     decodeToF32(dtype, bytes.data(), count, tensor.values.data());
+    tensor.stored = bytes;
+    return json(name, dtype, shape);
+  }
+
+  /// Adds an index of i32 or i64 with the given numbers.
+  std::string addIndex(DType dtype, const std::vector<int64_t> &index) {
+    std::string name = "t" + std::to_string(decoded.size());
+    std::vector<std::byte> &bytes = stored[name];
+    NaiveTensor &tensor = decoded[name];
+    tensor = {dtype, {static_cast<int64_t>(index.size())}, {}, {}};
+    for (int64_t number : index) {
+      const auto *from = reinterpret_cast<const std::byte *>(&number);
+      bytes.insert(bytes.end(), from, from + bytesPerBlock(dtype));
+      tensor.values.push_back(static_cast<float>(number));
+    }
+    tensor.stored = bytes;
+    return json(name, dtype, tensor.shape);
+  }
+
+  static std::string json(const std::string &name, DType dtype,
+                          const std::vector<int64_t> &shape) {
     return R"({"op":"source","name":")" + name + R"(","dtype":")" +
            std::string(dtypeName(dtype)) + R"(","shape":)" + shapeText(shape) +
            "}";
@@ -69,9 +91,15 @@ private:
       bytes = encode(tensor);
       return;
     }
-    // Blocks of Q8_0, Q4_K or Q6_K: random, but for their f16 scales.
+    // Random, but for the f16 scales of Q8_0, Q4_K and Q6_K, and what would be
+    // no number or too large a one.
     for (std::byte &byte : bytes)
       byte = static_cast<std::byte>(random() & 0xff);
+    if (dtype == DType::F8_E4M3 || dtype == DType::F8_E8M0)
+      for (std::byte &byte : bytes)
+        byte &= static_cast<std::byte>(dtype == DType::F8_E4M3 ? 0xbe : 0x8f);
+    if (!isBlockType(dtype) || blockLength(dtype) == 2)
+      return;
     size_t block = static_cast<size_t>(bytesPerBlock(dtype));
     size_t scale = dtype == DType::Q6_K ? 208 : 0;
     for (size_t at = scale; at < bytes.size(); at += block) {

@@ -182,7 +182,7 @@ TEST_F(WeightLoaderTest, BlocksFromGGUF) {
   auto loaded = loadWeights(weights, *gguf);
   ASSERT_OK(loaded);
   const StoredTensor *decoded = gguf->find("Q4_K.decoded");
-  NaiveTensor tensor = {DType::F32, {2, 512}, std::vector<float>(1024)};
+  NaiveTensor tensor = {DType::F32, {2, 512}, std::vector<float>(1024), {}};
   std::memcpy(tensor.values.data(), decoded->bytes.data(), 4096);
   sources.decoded["Q4_K.stored"] = tensor;
   expectSlot(*loaded, 0, weights.entries[0].program);

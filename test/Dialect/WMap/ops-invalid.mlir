@@ -176,7 +176,7 @@ wmap.func @reshape_c1_element_type -> tensor<32xbf16> {
 
 wmap.func @cast_c1_sizes -> tensor<4x8xbf16> {
   %0 = wmap.source "w" : tensor<8x4xf32>
-  // expected-error@+1 {{expected float types of the same sizes, got 'tensor<8x4xf32>' and 'tensor<4x8xbf16>'}}
+  // expected-error@+1 {{expected numbers and floats of the same sizes, got 'tensor<8x4xf32>' and 'tensor<4x8xbf16>'}}
   %1 = wmap.cast %0 : tensor<8x4xf32> -> tensor<4x8xbf16>
   wmap.return %1 : tensor<4x8xbf16>
 }
@@ -185,7 +185,7 @@ wmap.func @cast_c1_sizes -> tensor<4x8xbf16> {
 
 wmap.func @cast_c1_integers -> tensor<8x4xi32> {
   %0 = wmap.source "w" : tensor<8x4xf32>
-  // expected-error@+1 {{expected float types of the same sizes}}
+  // expected-error@+1 {{expected numbers and floats of the same sizes}}
   %1 = wmap.cast %0 : tensor<8x4xf32> -> tensor<8x4xi32>
   wmap.return %1 : tensor<8x4xi32>
 }

@@ -15,7 +15,7 @@ from gguf import GGMLQuantizationType as Q
 SCALES = {
     Q.Q8_0: [0], Q.Q4_0: [0], Q.Q4_1: [0, 2], Q.Q5_0: [0], Q.Q5_1: [0, 2],
     Q.IQ4_NL: [0], Q.Q2_K: [80, 82], Q.Q3_K: [108], Q.Q4_K: [0, 2],
-    Q.Q5_K: [0, 2], Q.Q6_K: [208],
+    Q.Q5_K: [0, 2], Q.Q6_K: [208], Q.IQ4_XS: [0], Q.MXFP4: [],
 }
 ROWS = 2
 
@@ -28,6 +28,8 @@ def random_blocks(random, kind, scales):
         scale = random.normal(0, 0.02, (ROWS, blocks)).astype(np.float16)
         scale[0, 0] = np.float16(3e-7)  # a subnormal
         data[:, :, at:at + 2] = scale[..., None].view(np.uint8)
+    if kind == Q.MXFP4:  # exponents: subnormal scales too, but no infinite values
+        data[:, :, 0] = np.arange(ROWS * blocks).reshape(ROWS, blocks) * 7 % 251
     return data.reshape(ROWS, -1)
 
 
