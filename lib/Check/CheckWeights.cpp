@@ -6,24 +6,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/Check/FamilyChecker.h"
+#include "lib/Import/WeightFunctions.h"
 
 using namespace clade;
 using namespace clade::check;
 using import::SpecLibrary;
-
-namespace {
-/// A function of weights, and what its arguments are.
-struct WeightFunction {
-  StringRef name;
-  size_t numTensors;
-  bool takesNumber; ///< Behind the tensors.
-};
-} // namespace
-
-static constexpr WeightFunction weightFunctions[] = {
-    {"transpose", 1, false},     {"unit_rows", 1, false}, {"shift", 1, true},
-    {"rope_unpermute", 1, true}, {"fp8_block", 2, false}, {"mxfp4", 2, false},
-};
+using import::WeightArg;
 
 void FamilyChecker::checkWeights(const spec::WeightsDecl *weights) {
   checkItems(weights->items, {});
@@ -189,9 +177,11 @@ void FamilyChecker::checkForm(const spec::WeightExpr *expr,
   error(expr->getLoc(), "expected a tensor, got a number");
 }
 
-/// The number behind the tensors of a weight function: a literal, or a field.
-void FamilyChecker::checkWeightNumber(const spec::WeightExpr *expr,
-                                      StringRef function) {
+/// A number or value behind the tensors of a weight function: a literal, or a
+/// field.
+void FamilyChecker::checkWeightValue(const spec::WeightExpr *expr,
+                                     const import::WeightFunction &function,
+                                     bool isNumber) {
   if (isa<spec::WeightNumber>(expr))
     return;
   auto *ref = dyn_cast<spec::WeightRef>(expr);
@@ -200,8 +190,8 @@ void FamilyChecker::checkWeightNumber(const spec::WeightExpr *expr,
                 ref->path->segments[0].size() == 1 &&
                 ref->path->segments[0][0].isText();
   if (!isName) {
-    error(expr->getLoc(),
-          "weight function '" + function + "' expects a tensor and a number");
+    error(expr->getLoc(), "weight function '" + function.name + "' expects " +
+                              function.expected());
     return;
   }
   StringRef name = ref->path->segments[0][0].text;
@@ -213,34 +203,29 @@ void FamilyChecker::checkWeightNumber(const spec::WeightExpr *expr,
   Layers saved = std::exchange(layers, Layers::Maybe);
   Type type = field(name, expr->getLoc());
   layers = saved;
-  if (!type.mayBe(Type::Kind::Number))
+  if (isNumber && !type.mayBe(Type::Kind::Number))
     error(expr->getLoc(), "expected a number, got " + type.describe());
 }
 
 void FamilyChecker::checkWeightCall(const spec::WeightCall *call,
                                     const Bound &bound) {
   StringRef name = call->name.name;
-  auto *function = llvm::find_if(
-      weightFunctions, [&](const WeightFunction &f) { return f.name == name; });
-  if (function == std::end(weightFunctions)) {
-    std::vector<std::string> names;
-    for (const WeightFunction &known : weightFunctions)
-      names.push_back(known.name.str());
-    error(call->name.loc, "unknown weight function '" + name + "'" +
-                              SpecLibrary::hint(name, names));
+  const import::WeightFunction *function = import::findWeightFunction(name);
+  if (!function) {
+    error(call->name.loc,
+          "unknown weight function '" + name + "'" +
+              SpecLibrary::hint(name, import::weightFunctionNames()));
     return;
   }
-  size_t count = function->numTensors + function->takesNumber;
-  if (call->args.size() != count) {
-    error(call->getLoc(), "weight function '" + name + "' expects " +
-                              (function->takesNumber ? "a tensor and a number"
-                               : count == 1          ? "one tensor"
-                                                     : "two tensors"));
+  const std::vector<WeightArg> *kinds = function->formOf(call->args.size());
+  if (!kinds) {
+    error(call->getLoc(),
+          "weight function '" + name + "' expects " + function->expected());
     return;
   }
-  for (auto [index, arg] : llvm::enumerate(call->args)) {
-    if (function->takesNumber && index + 1 == count)
-      checkWeightNumber(arg, name);
+  for (auto [kind, arg] : llvm::zip_equal(*kinds, call->args)) {
+    if (kind == WeightArg::Number || kind == WeightArg::Value)
+      checkWeightValue(arg, *function, kind == WeightArg::Number);
     else
       checkForm(arg, bound);
   }

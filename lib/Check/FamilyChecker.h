@@ -21,6 +21,7 @@
 #include "lib/Check/TypeChecker.h"
 #include "lib/Check/Types.h"
 #include "lib/Import/Family.h"
+#include "lib/Import/WeightFunctions.h"
 
 namespace clade::check {
 
@@ -207,7 +208,8 @@ private:
   void checkEquation(const spec::WeightEquation *equation, const Vars &outer);
   void checkForm(const spec::WeightExpr *expr, const Bound &bound);
   void checkWeightCall(const spec::WeightCall *call, const Bound &bound);
-  void checkWeightNumber(const spec::WeightExpr *expr, StringRef function);
+  void checkWeightValue(const spec::WeightExpr *expr,
+                        const import::WeightFunction &function, bool isNumber);
   void bindPath(const spec::Path *path, Bound &bound);
   void checkPath(const spec::Path *path, const Bound &bound);
   void checkBound(const spec::Expr *expr, const Bound &bound);

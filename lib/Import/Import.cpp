@@ -10,6 +10,7 @@
 #include "dialect/WMap/WMapDialect.h"
 #include "lib/Import/Evaluator.h"
 #include "lib/Import/GGUFConfig.h"
+#include "lib/Import/Quantisation.h"
 #include "lib/Import/Reach.h"
 #include "mlir/IR/Verifier.h"
 
@@ -136,13 +137,27 @@ import::importFamily(SpecLibrary &library, const spec::FamilyDecl *decl,
       chooseDType(library.getContext(), dtype, *model.config, published);
   if (failed(type))
     return failure();
+  ImportOptions options{*type};
   Family family(library, decl);
-  WeightResolver weights(family, published, {});
+  // Without tensors a family is computed with plain ones.
+  std::unique_ptr<Quantisation> form;
+  if (tensors) {
+    auto named = Quantisation::read(library, *model.config, options);
+    if (failed(named))
+      return failure();
+    form = std::move(*named);
+  }
+  std::vector<const Family *> containers;
+  if (form)
+    containers.push_back(&form->getFamily());
+  WeightResolver weights(family, published, containers);
+  if (form)
+    weights.setContainerEvaluators({&form->getEvaluator()});
   if (!tensors)
     weights.inventTensors(rt::DType::F32);
-  if (failed(buildModule(family, *model.config, weights, ImportOptions{*type},
-                         model)) ||
-      failed(checkDuplicates(weights, published)))
+  if (failed(buildModule(family, *model.config, weights, options, model)) ||
+      failed(checkDuplicates(weights, published)) ||
+      (form && failed(form->checkUsed(*model.module))))
     return failure();
   return model;
 }

@@ -360,8 +360,9 @@ namespace {
 /// Reports what nothing reads of a configuration.
 class UnreadKeys {
 public:
-  UnreadKeys(const Family &family, const Config &config)
-      : family(family), config(config), reach(family) {
+  UnreadKeys(const Family &family, const Config &config, StringRef object)
+      : family(family), config(config), reach(family),
+        prefix(object.empty() ? "" : (object + ".").str()) {
     reach.walkFamily();
     known.assign(reach.getKeys().begin(), reach.getKeys().end());
     for (const spec::ConfigDecl *decl : family.getLibrary().getPreludeConfigs())
@@ -398,9 +399,9 @@ private:
 
   void report(const std::string &key) {
     InFlightDiagnostic diagnostic =
-        emitError(config.locationOf(key))
-        << "key '" << key << "' is not read by family '" << family.getName()
-        << "'" << SpecLibrary::hint(key, known);
+        emitError(config.locationOf(prefix + key))
+        << "key '" << prefix << key << "' is not read by family '"
+        << family.getName() << "'" << SpecLibrary::hint(key, known);
     diagnostic.attachNote(family.getChain().front()->getLoc())
         << "if it means nothing to the computation, say 'ignore " << key
         << "' in the family's config";
@@ -409,12 +410,15 @@ private:
   const Family &family;
   const Config &config;
   Reach reach;
+  std::string prefix; ///< Of the keys of the object, in messages.
   std::set<std::string> ignored;
   std::vector<std::string> known;
 };
 } // namespace
 
 LogicalResult import::checkAllKeysRead(const Family &family,
-                                       const Config &config) {
-  return success(UnreadKeys(family, config).check(config.json(), ""));
+                                       const Config &config, StringRef object) {
+  const nlohmann::json &keys =
+      object.empty() ? config.json() : config.json()[object.str()];
+  return success(UnreadKeys(family, config, object).check(keys, ""));
 }

@@ -94,10 +94,11 @@ private:
   bool layerNumber = false;
 };
 
-/// Reports every key of the configuration that nothing reads and nobody
-/// ignores, each with the nearest name that is read.
-mlir::LogicalResult checkAllKeysRead(const Family &family,
-                                     const Config &config);
+/// Reports every key of the configuration, or of the object under its key
+/// `object`, that nothing reads and nobody ignores, each with the nearest name
+/// that is read.
+mlir::LogicalResult checkAllKeysRead(const Family &family, const Config &config,
+                                     llvm::StringRef object = "");
 
 } // namespace clade::import
 

@@ -9,6 +9,7 @@
 
 #include "dialect/WMap/WMapDialect.h"
 #include "lib/Import/Evaluator.h"
+#include "lib/Import/WeightFunctions.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace clade;
@@ -26,6 +27,10 @@ std::string WeightTree::key() const {
     os << begin << ".." << end << ' ';
   for (const WeightTree &input : inputs)
     os << input.key();
+  if (kind == Kind::Value)
+    os << value.key();
+  if (contents)
+    os << contents->size() << ':' << *contents;
   os << ']';
   return text;
 }
@@ -55,6 +60,27 @@ std::optional<WeightTree> WeightResolver::source(const std::string &name,
   tree.shape = stored->shape;
   tree.dtype = stored->dtype;
   return tree;
+}
+
+/// A shape, or a description in JSON.
+static constexpr size_t maxContents = 1 << 16;
+
+LogicalResult WeightResolver::readContents(WeightTree &tree,
+                                           std::optional<int64_t> layer,
+                                           Location loc) {
+  const rt::StoredTensor *stored =
+      tree.kind == WeightTree::Kind::Source && !inventedType
+          ? rt::findTensor(published, withLayer(tree.name, layer))
+          : nullptr;
+  tree.contents = "";
+  if (inventedType)
+    return success();
+  if (!stored || stored->bytes.size() > maxContents)
+    return emitError(loc) << "expected a tensor of at most " << maxContents
+                          << " bytes that the file holds as it stands";
+  tree.contents->assign(reinterpret_cast<const char *>(stored->bytes.data()),
+                        stored->bytes.size());
+  return success();
 }
 
 /// Equations and functions within each other, and tried for one weight: far
@@ -98,17 +124,28 @@ WeightResolver::formOf(const spec::WeightExpr *expr, const Match &match,
   if (auto *call = dyn_cast<spec::WeightCall>(expr)) {
     tree.kind = WeightTree::Kind::Call;
     tree.name = call->name.name.str();
+    const WeightFunction *function = findWeightFunction(tree.name);
+    const std::vector<WeightArg> *kinds =
+        function ? function->formOf(call->args.size()) : nullptr;
     for (auto [index, argument] : llvm::enumerate(call->args)) {
       FailureOr<std::optional<WeightTree>> input =
           form(argument, match, scope, prefixes, first && index == 0, skip);
       if (failed(input) || !*input)
         return input;
+      WeightArg kind = kinds ? (*kinds)[index] : WeightArg::Number;
+      if (kind == WeightArg::Number &&
+          (*input)->kind == WeightTree::Kind::Value)
+        return emitError(argument->getLoc())
+               << "expected a number, got " << (*input)->value.describe();
+      if (kind == WeightArg::Contents &&
+          failed(readContents(**input, scope.layer, argument->getLoc())))
+        return failure();
       tree.inputs.push_back(std::move(**input));
     }
     return std::optional(tree);
   }
   auto *ref = cast<spec::WeightRef>(expr);
-  // A lone name that is a field or variable is a number: rope_unpermute(w,
+  // A lone name that is a field or variable is its value: rope_unpermute(w,
   // q_heads).
   if (!first && ref->path->segments.size() == 1 &&
       ref->path->segments[0].size() == 1 &&
@@ -118,11 +155,12 @@ WeightResolver::formOf(const spec::WeightExpr *expr, const Match &match,
         ref->path->segments[0][0].text, scope.layer, ref->getLoc());
     if (failed(value))
       return failure();
-    if (!value->isNumber())
-      return emitError(ref->getLoc())
-             << "expected a number, got " << value->describe();
-    tree.kind = WeightTree::Kind::Number;
-    tree.number = value->asDouble();
+    bool isNumber = value->isNumber();
+    tree.kind = isNumber ? WeightTree::Kind::Number : WeightTree::Kind::Value;
+    if (isNumber)
+      tree.number = value->asDouble();
+    else
+      tree.value = std::move(*value);
     return std::optional(tree);
   }
   size_t set = 0;

@@ -29,7 +29,7 @@ class Evaluator;
 
 /// How one weight is made of published tensors.
 struct WeightTree {
-  enum class Kind { Source, Slice, Call, Number };
+  enum class Kind { Source, Slice, Call, Number, Value };
   Kind kind = Kind::Source;
   std::string name;                 ///< Source: template name. Call: function.
   std::vector<int64_t> shape;       ///< Source, as published.
@@ -38,7 +38,14 @@ struct WeightTree {
   std::vector<std::pair<int64_t, int64_t>>
       ranges; ///< Slice: begin, end by axis; end -1: an index.
   std::vector<WeightTree> inputs;
+  SpecValue value; ///< Value: of the configuration, and no number.
+  /// Source: the bytes of a tensor that is read now.
+  std::optional<std::string> contents;
 
+  /// Of a number or value.
+  SpecValue asValue() const {
+    return kind == Kind::Number ? SpecValue::of(number) : value;
+  }
   /// Equal texts are equal trees.
   std::string key() const;
 };
@@ -87,6 +94,10 @@ public:
   /// The ops that compute a tree, at the builder's place.
   static mlir::FailureOr<mlir::Value>
   emit(const WeightTree &tree, mlir::OpBuilder &builder, mlir::Location loc);
+  /// The same of a part, whose elements need not be floats.
+  static mlir::FailureOr<mlir::Value> emitTree(const WeightTree &tree,
+                                               mlir::OpBuilder &builder,
+                                               mlir::Location loc);
 
   /// Reports every tensor that nothing used or dropped, at the family, with the
   /// call that uses one of a similar name.
@@ -153,6 +164,10 @@ private:
   mlir::FailureOr<std::string> text(const spec::Expr *expr, Scope scope,
                                     const Bindings &bindings);
   mlir::FailureOr<bool> isDropped(const std::string &name);
+  /// Reads the tensor that an argument of a function is.
+  mlir::LogicalResult readContents(WeightTree &tree,
+                                   std::optional<int64_t> layer,
+                                   mlir::Location loc);
   std::optional<WeightTree> source(const std::string &name,
                                    std::optional<int64_t> layer);
   /// The other names that were looked for, and a near one that there is.

@@ -1,0 +1,492 @@
+#===- quantised.py - Published quantised forms against their decoders -------===#
+#
+# Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+#===------------------------------------------------------------------------===#
+#
+# Usage: $(tools/dev/python-env.sh) test/Parity/quantised.py [options] [PATTERN …]
+#
+# For each published form writes a tiny Llama in it, with the library that
+# publishes it where that installs without a GPU, and compares
+#   weights  what Clade makes of each tensor, bit for bit with the library's
+#            decoder (weights-dump of the build tells);
+#   logits   f32 logits of the compiled model with those of transformers on the
+#            dequantised weights, by the f32 rule of compare.py.
+# GPTQ and AWQ are decoded by the formulas of AutoGPTQ's QuantLinear and AutoAWQ's
+# dequantize_gemm. Then files whose configuration contradicts their tensors: each
+# must end in one error that says so.
+#
+# The packages of tools/dev/requirements-quantised.txt are installed, once, into
+# a folder of $CLADE_CACHE.
+#
+#===------------------------------------------------------------------------===#
+import argparse
+import hashlib
+import json
+import math
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import torch
+from safetensors.torch import load_file, save_file
+
+import cases
+import checkpoint
+import clade
+import compare
+import reference
+
+TREE = pathlib.Path(__file__).parents[2]
+E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
+
+
+def add_packages():
+    """The decoders, from a folder of their own: they are no part of the reference environment."""
+    requirements = TREE / "tools/dev/requirements-quantised.txt"
+    name = "quantised-" + hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:10]
+    folder = checkpoint.CACHE / name
+    if not folder.exists():
+        with checkpoint.written_whole(folder) as work:
+            subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+                            "--no-deps", "--target", work, "-r", requirements], check=True)
+    sys.path.append(str(folder))
+
+
+class Form:
+    """A published form: what is stored for a weight, and what its decoder makes of that."""
+
+    def __init__(self, name, config, encode, size=384, short=False):
+        self.name, self.config, self.encode, self.size, self.short = name, config, encode, size, short
+
+
+#===------------------------------------------------------------------------===#
+# FP8 and FP4 as transformers reads them
+#===------------------------------------------------------------------------===#
+
+
+def grid(weight, block):
+    """The largest magnitude of each block, blocks at the ends being cut off."""
+    rows, columns = (math.ceil(n / b) for n, b in zip(weight.shape, block))
+    padded = torch.zeros(rows * block[0], columns * block[1])
+    padded[:weight.shape[0], :weight.shape[1]] = weight.abs()
+    return padded.reshape(rows, block[0], columns, block[1]).amax((1, 3)).clamp_min(1e-8)
+
+
+def spread(scale, block, shape):
+    return scale.repeat_interleave(block[0], 0).repeat_interleave(block[1], 1)[:shape[0], :shape[1]]
+
+
+def exponents(values):
+    """Rounded up to a power of two, as E8M0 bytes."""
+    return (torch.ceil(torch.log2(values)) + 127).clamp(0, 254).to(torch.uint8)
+
+
+def by_transformers(weight, scale):
+    from transformers.integrations.finegrained_fp8 import Fp8Dequantize
+    return Fp8Dequantize(None)._dequantize_one(weight, scale, torch.float32)
+
+
+def fp8(block, kind="f32", key="weight_scale_inv", ragged=False):
+    def encode(name, weight):
+        size = block or weight.shape
+        scale = grid(weight, size) / 448
+        codes = exponents(scale)
+        wide = torch.exp2(codes.float() - 127) if kind in ("e8m0", "u8") else scale
+        stored = (weight / spread(wide, size, weight.shape)).clamp(-448, 448).to(torch.float8_e4m3fn)
+        scale = {"f32": scale, "bf16": scale.bfloat16(), "u8": codes, "e8m0": codes.view(torch.float8_e8m0fnu)}[kind]
+        if block is None:
+            scale = scale.reshape(())
+        # transformers wants whole blocks; ragged ones are DeepSeek's weight_dequant.
+        decoded = (stored.float() * spread(scale.float(), size, weight.shape) if ragged
+                   else by_transformers(stored, scale))
+        return {name: stored, name.removesuffix("weight") + key: scale}, decoded
+    return encode
+
+
+def fp4(name, weight):
+    codes = exponents(grid(weight, (1, 32)) / 6)
+    scaled = weight / torch.exp2(codes.float() - 127).repeat_interleave(32, 1)
+    nibbles = (scaled[..., None] - E2M1).abs().argmin(-1).to(torch.uint8)
+    stored = (nibbles[:, ::2] | nibbles[:, 1::2] << 4).view(torch.int8)
+    scale = codes.view(torch.float8_e8m0fnu)
+    return {name: stored, name + "_scale_inv": scale}, by_transformers(stored, scale)
+
+
+#===------------------------------------------------------------------------===#
+# compressed-tensors
+#===------------------------------------------------------------------------===#
+
+
+def ct_scheme(weights):
+    from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
+    return QuantizationScheme(targets=["Linear"], weights=QuantizationArgs(**weights))
+
+
+def ct_blocks(weight, weights):
+    strategy = weights["strategy"]
+    if strategy == "block":
+        return weights["block_structure"]
+    if strategy == "group":
+        return (1, weights["group_size"])
+    return (1, weight.shape[1]) if strategy == "channel" else tuple(weight.shape)
+
+
+def ct(form, weights, dtype=torch.bfloat16):
+    """The library's own compressor and decompressor, on scales that are made here."""
+    def encode(name, weight):
+        from compressed_tensors.compressors import BaseCompressor
+        weight = weight.to(dtype)
+        block = ct_blocks(weight, weights)
+        largest = {("int", 4): 7, ("int", 8): 127, ("float", 8): 448, ("float", 4): 6}[weights["type"], weights["num_bits"]]
+        scale = grid(weight.float(), block) / largest
+        if "mx" in form:
+            scale = torch.exp2(torch.ceil(torch.log2(scale)))
+        if weights["strategy"] == "tensor":
+            scale = scale.reshape(1)
+        state = {"weight": weight, "weight_scale": scale.to(dtype)}
+        if not weights.get("symmetric", True):
+            generator = torch.Generator().manual_seed(len(name))
+            state["weight_zero_point"] = torch.randint(-8, 8, scale.shape, generator=generator).to(torch.int8)
+        scheme = ct_scheme(weights)
+        compressor = BaseCompressor.get_value_from_registry(form)
+        state = compressor.compress(state, scheme)
+        decoded = compressor.decompress(state, scheme)["weight"]
+        base = name.removesuffix("weight")
+        return {base + key: value.contiguous() for key, value in state.items()}, decoded
+    config = {"quant_method": "compressed-tensors", "format": form, "quantization_status": "compressed",
+              "ignore": ["lm_head"], "global_compression_ratio": None, "kv_cache_scheme": None,
+              "config_groups": {"group_0": {"targets": ["Linear"], "weights": weights, "input_activations": None,
+                                            "output_activations": None}}}
+    return config, encode
+
+
+#===------------------------------------------------------------------------===#
+# GPTQ, AWQ, bitsandbytes
+#===------------------------------------------------------------------------===#
+
+
+def words(codes, bits, order=None):
+    """Codes [rows, columns] packed along the columns into int32, element order[j] of a word at its bits j."""
+    parts = 32 // bits
+    grouped = codes.reshape(codes.shape[0], -1, parts).to(torch.int64)
+    if order:
+        grouped = grouped[:, :, order]
+    packed = sum(grouped[:, :, j] << bits * j for j in range(parts))
+    return torch.where(packed >= 2**31, packed - 2**32, packed).to(torch.int32)
+
+
+def grouped_codes(weight, bits, group, index=None):
+    """Codes [K, N], zero points [G, N] and f16 scales [G, N] of the transpose of a weight."""
+    matrix = weight.T.contiguous()
+    index = torch.arange(len(matrix)) // group if index is None else index
+    groups = int(index.max()) + 1
+    low = torch.stack([matrix[index == g].amin(0) for g in range(groups)]).clamp_max(0)
+    high = torch.stack([matrix[index == g].amax(0) for g in range(groups)]).clamp_min(0)
+    most = 2**bits - 1
+    scale = ((high - low) / most).half()
+    zeros = torch.round(-low / scale.float()).clamp(1, most)
+    codes = torch.round(matrix / scale.float()[index] + zeros[index]).clamp(0, most)
+    return codes.to(torch.int32), zeros.to(torch.int32), scale, index
+
+
+def gptq(bits, group, order=False, stored_index=True, version=1):
+    def encode(name, weight):
+        columns = weight.shape[1]
+        index = None
+        if order:
+            permutation = torch.randperm(columns, generator=torch.Generator().manual_seed(columns))
+            index = permutation // group
+        size = columns if group < 0 else group
+        codes, zeros, scale, index = grouped_codes(weight, bits, size, index)
+        decoded = (scale[index] * (codes - zeros[index])).T  # QuantLinear: f16, as the scales
+        assert decoded.dtype == torch.float16
+        stored = {"qweight": words(codes.T, bits).T.contiguous(), "scales": scale,
+                  "qzeros": words(zeros - int(version == 1), bits)}
+        if stored_index:
+            stored["g_idx"] = index.to(torch.int32)
+        base = name.removesuffix("weight")
+        return {base + key: value for key, value in stored.items()}, decoded
+    config = {"quant_method": "gptq", "bits": bits, "group_size": group, "desc_act": order, "sym": False,
+              "checkpoint_format": "gptq" if version == 1 else "gptq_v2"}
+    return config, encode
+
+
+def awq(name, weight, group=64):
+    codes, zeros, scale, index = grouped_codes(weight, 4, group)
+    decoded = ((codes - zeros[index]) * scale[index]).T  # dequantize_gemm
+    order = [0, 2, 4, 6, 1, 3, 5, 7]
+    base = name.removesuffix("weight")
+    return {base + "qweight": words(codes, 4, order), base + "qzeros": words(zeros, 4, order),
+            base + "scales": scale}, decoded
+
+
+def bnb(kind, nested, dtype=torch.bfloat16):
+    def encode(name, weight):
+        from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+        stored, state = quantize_4bit(weight.to(dtype), quant_type=kind, compress_statistics=nested)
+        parts = {f"{name}.{key}": value for key, value in state.as_dict(packed=True).items()}
+        return {name: stored, **parts}, dequantize_4bit(stored, state)
+    config = {"quant_method": "bitsandbytes", "load_in_4bit": True, "load_in_8bit": False, "bnb_4bit_quant_type": kind,
+              "bnb_4bit_use_double_quant": nested, "bnb_4bit_compute_dtype": "bfloat16", "llm_int8_threshold": 6.0,
+              "bnb_4bit_quant_storage": "uint8", "llm_int8_skip_modules": ["lm_head"]}
+    return config, encode
+
+
+def forms():
+    def fp8_config(block):
+        return {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": block,
+                "modules_to_not_convert": ["lm_head"]}
+
+    def ct_form(name, form, short=False, size=384, **weights):
+        return Form(name, *ct(form, weights), size=size, short=short)
+
+    int4 = {"num_bits": 4, "type": "int", "symmetric": True}
+    int8 = {**int4, "num_bits": 8}
+    e4m3 = {"num_bits": 8, "type": "float", "symmetric": True}
+    return [
+        Form("fp8-block", fp8_config([128, 128]), fp8((128, 128)), short=True),
+        Form("fp8-ragged", fp8_config([128, 128]), fp8((128, 128), ragged=True), size=328, short=True),
+        Form("fp8-other-block", fp8_config([64, 32]), fp8((64, 32))),
+        Form("fp8-bf16-scales", fp8_config([128, 128]), fp8((128, 128), "bf16")),
+        Form("fp8-e8m0", fp8_config([128, 128]), fp8((128, 128), "e8m0")),
+        Form("fp8-mxfp8", fp8_config([1, 32]), fp8((1, 32), "u8"), short=True),
+        Form("fp8-tensor", fp8_config(None), fp8(None)),
+        Form("fp8-tensor-scale", fp8_config(None), fp8(None, key="weight_scale")),
+        Form("fp8-rows", {"quant_method": "fbgemm_fp8", "activation_scale_ub": 1200.0, "modules_to_not_convert": []},
+             fp8((1, 1 << 20), key="weight_scale", ragged=True)),
+        Form("fp8-fp4", fp8_config([128, 128]), fp4),
+        ct_form("ct-int4-group", "pack-quantized", short=True, **int4, strategy="group", group_size=32),
+        ct_form("ct-int4-zeros", "pack-quantized", short=True, **{**int4, "symmetric": False}, strategy="group",
+                group_size=64),
+        ct_form("ct-int4-channel-ragged", "pack-quantized", size=332, **int4, strategy="channel"),
+        ct_form("ct-int8-channel", "pack-quantized", **int8, strategy="channel"),
+        ct_form("ct-int8-zeros", "pack-quantized", **{**int8, "symmetric": False}, strategy="channel"),
+        ct_form("ct-fp8-channel", "float-quantized", **e4m3, strategy="channel"),
+        ct_form("ct-fp8-tensor", "float-quantized", **e4m3, strategy="tensor"),
+        ct_form("ct-fp8-block", "float-quantized", **e4m3, strategy="block", block_structure=[128, 128]),
+        ct_form("ct-int8-plain", "int-quantized", **int8, strategy="channel"),
+        ct_form("ct-naive-zeros", "naive-quantized", **{**int8, "symmetric": False}, strategy="channel"),
+        ct_form("ct-mxfp4", "mxfp4-pack-quantized", short=True, **{**e4m3, "num_bits": 4}, strategy="group",
+                group_size=32),
+        ct_form("ct-mxfp8", "mxfp8-quantized", **e4m3, strategy="group", group_size=32),
+        Form("gptq-4", *gptq(4, 128), short=True),
+        Form("gptq-4-order", *gptq(4, 64, order=True)),
+        Form("gptq-4-whole", *gptq(4, -1, stored_index=False)),
+        Form("gptq-8", *gptq(8, 128)),
+        Form("gptq-4-v2", *gptq(4, 128, version=2)),
+        Form("awq-4", {"quant_method": "awq", "bits": 4, "group_size": 64, "zero_point": True, "version": "gemm",
+                       "modules_to_not_convert": None}, awq, short=True),
+        Form("bnb-nf4", *bnb("nf4", False)),
+        Form("bnb-nf4-nested", *bnb("nf4", True), short=True),
+        Form("bnb-fp4", *bnb("fp4", False)),
+    ]
+
+
+#===------------------------------------------------------------------------===#
+# Checkpoints
+#===------------------------------------------------------------------------===#
+
+
+def is_linear(name):
+    return name.endswith("_proj.weight")
+
+
+def base_checkpoint(size):
+    options = {**cases.LLAMA, "num_hidden_layers": 2, "intermediate_size": size}
+    return checkpoint.write(cases.case(f"llama-quantised-{size}", "Llama", options)) / "f32"
+
+
+def write(form, work):
+    """A checkpoint in the form, and one of the weights that its decoder gives. Returns both folders."""
+    base = base_checkpoint(form.size)
+    config = json.loads((base / "config.json").read_text())
+    stored, decoded = {}, {}
+    for name, weight in load_file(base / "model.safetensors").items():
+        if is_linear(name):
+            parts, decoded[name] = form.encode(name, weight)
+            stored.update(parts)
+        else:
+            stored[name] = decoded[name] = weight
+    decoded = {name: weight.float().contiguous() for name, weight in decoded.items()}
+    folders = work / "stored", work / "decoded"
+    for folder, tensors, extra in zip(folders, (stored, decoded), ({"quantization_config": form.config}, {})):
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps({**config, **extra}))
+        save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    return folders
+
+
+def check_weights(dump, stored, decoded, work):
+    """What is wrong with the weights that Clade makes, or None."""
+    out = work / "weights.safetensors"
+    done = subprocess.run([dump, TREE / "specs", stored, out], capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        return f"weights-dump: {done.stderr.strip()}"
+    got, wanted = load_file(out), load_file(decoded / "model.safetensors")
+    for name in filter(is_linear, wanted):
+        if name not in got:
+            return f"no weight '{name}'"
+        differ = got[name].view(torch.int32) != wanted[name].view(torch.int32)
+        if got[name].shape != wanted[name].shape or differ.any():
+            first = differ.nonzero()[0].tolist()
+            return (f"{name}: {int(differ.sum())} of {differ.numel()} elements differ, the first at {first}: "
+                    f"{got[name][tuple(first)]} and {wanted[name][tuple(first)]}")
+    return None
+
+
+def check_logits(tool, stored, decoded, work):
+    generator = torch.Generator().manual_seed(5)
+    tokens = torch.randint(cases.LLAMA["vocab_size"], (40,), generator=generator).tolist()
+    model = reference.load(decoded, torch.float32)
+    rows, force = reference.decode(model, tokens, 8)
+    tool.compile(stored, work / "artifact", "f32")
+    got = tool.logits(work / "artifact", [{"tokens": tokens, "force": force, "max_tokens": len(force)}], 64)
+    return compare.compare_f32(got, [rows.numpy()])
+
+
+#===------------------------------------------------------------------------===#
+# Errors
+#===------------------------------------------------------------------------===#
+
+
+def configure(**changes):
+    def edit(folder):
+        config = json.loads((folder / "config.json").read_text())
+        for path, value in changes.items():
+            *objects, key = path.split("__")
+            target = config["quantization_config"]
+            for name in objects:
+                target = target[name]
+            target[key] = value
+        (folder / "config.json").write_text(json.dumps(config))
+    return edit
+
+
+def without_config(folder):
+    config = json.loads((folder / "config.json").read_text())
+    del config["quantization_config"]
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def without(suffix):
+    def edit(folder):
+        tensors = load_file(folder / "model.safetensors")
+        save_file({n: t for n, t in tensors.items() if not n.endswith(suffix)}, folder / "model.safetensors")
+    return edit
+
+
+def plain(folder):
+    config = (folder / "config.json").read_text()
+    for file in (folder.parent / "decoded").iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    (folder / "config.json").write_text(config)
+
+
+def changed(suffix, change):
+    def edit(folder):
+        tensors = load_file(folder / "model.safetensors")
+        for name in tensors:
+            if name.endswith(suffix):
+                tensors[name] = change(tensors[name]).contiguous()
+        save_file(tensors, folder / "model.safetensors")
+    return edit
+
+
+# What is done to the checkpoint of a form, and the error it must end in.
+ERRORS = [
+    ("other block", "fp8-block", configure(weight_block_size=[64, 128]),
+     r"'model.layers.{layer}.self_attn.q_proj.weight_scale_inv' \[2, 2\] should be \[4, 2\], a scale for each block of "
+     r"\[64, 128\] of \[256, 256\], as the configuration says"),
+    ("block of zero", "fp8-block", configure(weight_block_size=[0, 128]), "expected positive sizes of a block"),
+    ("no block", "fp8-ragged", configure(weight_block_size=None), "does not divide a tensor of .* into blocks"),
+    ("unknown key", "fp8-block", configure(weight_blocksize=[1, 2]),
+     "key 'quantization_config.weight_blocksize' is not read by family 'quantised_fp8' .did you mean "
+     "'weight_block_size'"),
+    ("unknown method", "fp8-block", configure(quant_method="quip"),
+     "no family 'quantised_quip' says how weights of the method 'quip' are stored; there are .*'quantised_fp8'"),
+    ("no method", "fp8-block", configure(quant_method=None), "to be an object with a 'quant_method'"),
+    ("plain weights", "fp8-block", plain, 'weights are stored as "fp8", but the checkpoint has no tensors of that form'),
+    ("no configuration", "fp8-block", without_config,
+     "has type F8_E4M3, expected F32, BF16, F16 or a GGUF block type; does 'quantization_config' name its form"),
+    ("no scale", "fp8-block", without("q_proj.weight_scale_inv"), "has type F8_E4M3, expected F32"),
+    ("scale of integers", "fp8-block", changed("weight_scale_inv", lambda t: t.to(torch.int32)),
+     "expected F32, BF16, F16, F8_E8M0 or U8 elements of tensor"),
+    ("other group", "ct-int4-group", configure(config_groups__group_0__weights__group_size=64),
+     r"no group of quantization_config fits tensors .*'group_0' has 4-bit integers, one scale a group of \[1, 64\]"),
+    ("other bits", "ct-int4-group", configure(config_groups__group_0__weights__num_bits=8),
+     "no group of quantization_config fits tensors"),
+    ("no zero points", "ct-int4-zeros", without("weight_zero_point"), "no group of quantization_config fits tensors"),
+    ("unknown key of a group", "ct-int4-group", configure(config_groups__group_0__weights__numbits=8),
+     "key 'quantization_config.config_groups.group_0.weights.numbits' has no meaning here .did you mean 'num_bits'"),
+    ("other shape", "ct-int4-group", changed("weight_shape", lambda t: t * 2), "to hold the shape of a matrix"),
+    ("scaled cache", "ct-int4-group", configure(kv_cache_scheme={"num_bits": 8}), "requirement"),
+    ("other bits", "gptq-4", configure(bits=8), "should be .* for .* rows of 8 bits in groups of 128"),
+    ("bits that no word holds", "gptq-4", configure(bits=3), "expected 4 or 8 bits"),
+    ("other group", "gptq-4", configure(group_size=32), "should be .* for .* in groups of 32"),
+    ("other packing", "gptq-4", configure(checkpoint_format="marlin"), "requirement"),
+    ("index outside", "gptq-4-order", changed("g_idx", lambda t: t + 1), "element .* of the index .*g_idx.* expected 0 to 3"),
+    ("other group", "awq-4", configure(group_size=32), "should be .* for .* rows in groups of 32"),
+    ("other version", "awq-4", configure(version="gemv"), "requirement"),
+    ("other table", "bnb-nf4-nested", configure(bnb_4bit_quant_type="fp4"), "is not used by family|has type U8, expected F32"),
+    ("other type", "bnb-nf4-nested", configure(load_in_8bit=True), "requirement"),
+]
+
+
+def check_error(tool, form, edit, expected):
+    with tempfile.TemporaryDirectory(prefix="clade-quantised-") as folder:
+        stored, _ = write(form, pathlib.Path(folder))
+        edit(stored)
+        said = tool.failure("run", stored, "--tokens", "1,2", "--max-tokens", 1, "--dtype", "f32")
+    found = [line for line in said.splitlines() if "error:" in line]
+    return None if found and re.search(expected, said, re.S) else f"expected an error like '{expected}', got {said!r}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="compare published quantised forms with their decoders")
+    parser.add_argument("pattern", nargs="*", help="only forms and errors whose names contain one of these")
+    parser.add_argument("--short", action="store_true", help="one form of each kind, and their errors")
+    parser.add_argument("--dump", help="the program weights-dump (default: of the build that holds clade)")
+    clade.add_options(parser)
+    options = parser.parse_args()
+    tool = clade.Clade(options)
+    dump = options.dump or pathlib.Path(tool.binary).parents[1] / "test/Weights/weights-dump"
+    torch.set_num_threads(1)
+    add_packages()
+    passed = failed = 0
+
+    def report(name, problem, note=""):
+        nonlocal passed, failed
+        print(f"{name:36s} {'FAIL' if problem else 'ok':4s} {note}" + (f"\n    {problem}" if problem else ""), flush=True)
+        passed += not problem
+        failed += bool(problem)
+
+    def wanted(*names):
+        return not options.pattern or any(p in name for p in options.pattern for name in names)
+
+    chosen = [form for form in forms() if form.short or not options.short]
+    for form in chosen:
+        if not wanted(form.name):
+            continue
+        with tempfile.TemporaryDirectory(prefix="clade-quantised-") as folder:
+            work = pathlib.Path(folder)
+            stored, decoded = write(form, work)
+            report(f"{form.name} weights", check_weights(dump, stored, decoded, work))
+            try:
+                verdict = check_logits(tool, stored, decoded, work)
+                report(f"{form.name} logits", "; ".join(verdict.failures), verdict.columns())
+            except clade.CladeError as error:
+                report(f"{form.name} logits", str(error))
+    by_name = {form.name: form for form in chosen}
+    for name, form, edit, expected in ERRORS:
+        if form in by_name and wanted(name, form):
+            report(f"{form}: {name}", check_error(tool, by_name[form], edit, expected))
+    print(f"{passed} passed, {failed} failed")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
