@@ -229,7 +229,8 @@ def bnb(kind, nested, dtype=torch.bfloat16):
         from bitsandbytes.functional import dequantize_4bit, quantize_4bit
         stored, state = quantize_4bit(weight.to(dtype), quant_type=kind, compress_statistics=nested)
         parts = {f"{name}.{key}": value for key, value in state.as_dict(packed=True).items()}
-        return {name: stored, **parts}, dequantize_4bit(stored, state)
+        # The CPU kernel has -0 for a code of fp4 for which the stored table, and the library's other decoders, have 0.
+        return {name: stored, **parts}, dequantize_4bit(stored, state) + 0
     config = {"quant_method": "bitsandbytes", "load_in_4bit": True, "load_in_8bit": False, "bnb_4bit_quant_type": kind,
               "bnb_4bit_use_double_quant": nested, "bnb_4bit_compute_dtype": "bfloat16", "llm_int8_threshold": 6.0,
               "bnb_4bit_quant_storage": "uint8", "llm_int8_skip_modules": ["lm_head"]}
@@ -396,6 +397,14 @@ def changed(suffix, change):
     return edit
 
 
+def state(**changes):
+    """Changes what the JSON of bitsandbytes says."""
+    def edit(tensor):
+        said = {**json.loads(bytes(tensor.tolist())), **changes}
+        return torch.tensor(list(json.dumps({k: v for k, v in said.items() if v is not None}).encode()), dtype=torch.uint8)
+    return changed("bitsandbytes__nf4", edit)
+
+
 # What is done to the checkpoint of a form, and the error it must end in.
 ERRORS = [
     ("other block", "fp8-block", configure(weight_block_size=[64, 128]),
@@ -432,6 +441,12 @@ ERRORS = [
     ("other group", "awq-4", configure(group_size=32), "should be .* for .* rows in groups of 32"),
     ("other version", "awq-4", configure(version="gemv"), "requirement"),
     ("other table", "bnb-nf4-nested", configure(bnb_4bit_quant_type="fp4"), "is not used by family|has type U8, expected F32"),
+    ("other state", "bnb-nf4-nested", state(quant_type="fp4"), "says quant_type 'fp4', the configuration the string .nf4"),
+    ("no dtype", "bnb-nf4-nested", state(dtype=None), "to hold a shape, a blocksize and a dtype, got"),
+    ("no offset", "bnb-nf4-nested", state(nested_offset=None), "to hold a nested_blocksize and a nested_offset"),
+    ("other shape", "bnb-nf4-nested", state(shape=[256, 8]), "to hold a code for each element of .256, 8"),
+    ("other blocks", "bnb-nf4-nested", state(blocksize=32), "a scale for each 32 of"),
+    ("other nested blocks", "bnb-nf4-nested", state(nested_blocksize=64), "a scale for each 64 scales"),
     ("other type", "bnb-nf4-nested", configure(load_in_8bit=True), "requirement"),
 ]
 

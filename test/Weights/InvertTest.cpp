@@ -309,6 +309,47 @@ wmap.func @wide -> tensor<4xf32> {
   EXPECT_EQ(roundTrip(), Names{"w"});
 }
 
+TEST_F(InvertTest, ABitcastThatKeepsTheWidth) {
+  ASSERT_TRUE(build(R"(
+wmap.func @w -> tensor<4xbf16> {
+  %0 = wmap.source "w" : tensor<4xf16>
+  %1 = wmap.bitcast %0 : tensor<4xf16> -> tensor<4xbf16>
+  wmap.return %1 : tensor<4xbf16>
+})"));
+  EXPECT_EQ(roundTrip(), Names{"w"});
+}
+
+TEST_F(InvertTest, QuantisedSourcesAreNamed) {
+  ASSERT_TRUE(build(R"(
+wmap.func @w -> tensor<4x16xf32> {
+  %0 = wmap.source "scaled" : tensor<4x16xf8E4M3FN>
+  %1 = wmap.source "scales" : tensor<2x1xf32>
+  %2 = wmap.scale %0 by %1 blocks [2, 16] : (tensor<4x16xf8E4M3FN>, tensor<2x1xf32>) -> tensor<4x16xf32>
+  wmap.return %2 : tensor<4x16xf32>
+}
+wmap.func @v -> tensor<4x16xf32> {
+  %0 = wmap.source "packed" : tensor<4x2xsi32>
+  %1 = wmap.bitcast %0 : tensor<4x2xsi32> -> tensor<4x16xui4>
+  %2 = wmap.cast %1 : tensor<4x16xui4> -> tensor<4x16xf32>
+  wmap.return %2 : tensor<4x16xf32>
+}
+wmap.func @u -> tensor<4x16xf32> {
+  %0 = wmap.source "codes" : tensor<4x16xui8>
+  %1 = wmap.cast %0 : tensor<4x16xui8> -> tensor<4x16xf32>
+  wmap.return %1 : tensor<4x16xf32>
+})"));
+  auto slots = assignSlots(*module);
+  ASSERT_TRUE(succeeded(slots));
+  inverse = invertWeights(*module, *slots);
+  EXPECT_TRUE(inverse.tensors.empty());
+  EXPECT_EQ(inverse.losses,
+            (std::vector<WeightLoss>{
+                {"scaled", "'wmap.scale' dequantises it"},
+                {"scales", "'wmap.scale' dequantises it"},
+                {"packed", "'wmap.bitcast' takes its elements apart"},
+                {"codes", "cast from ui8 to f32"}}));
+}
+
 TEST_F(InvertTest, QuantisedBlocksAreNamed) {
   ASSERT_TRUE(build(R"(
 wmap.func @w -> tensor<4x32xf32> {

@@ -14,6 +14,8 @@
 #include "ModuleFixture.h"
 #include "runtime/Weights/WeightProgram.h"
 
+#include <cmath>
+
 using namespace clade;
 
 namespace {
@@ -189,13 +191,49 @@ TEST_F(SerializeTest, QuantisedSourceIsCastFromItsBlocks) {
   EXPECT_EQ(program.inputs[0].shape, (Shape{8, 32}));
 }
 
+TEST_F(SerializeTest, OperationsOfQuantisedSources) {
+  auto read = table(
+      function(
+          "w",
+          "  %w = wmap.source \"w\" : tensor<8x4xui8>\n"
+          "  %c = wmap.bitcast %w {high_first} : tensor<8x4xui8> -> "
+          "tensor<8x8xui4>\n"
+          "  %t = wmap.constant [-0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, "
+          "9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 0.1] : tensor<16xf32>\n"
+          "  %g = wmap.gather %t by %c : (tensor<16xf32>, tensor<8x8xui4>) -> "
+          "tensor<8x8xf32>\n"
+          "  %z = wmap.source \"z\" : tensor<8x2xf16>\n"
+          "  %0 = wmap.subtract %g minus %z blocks [1, 4] : (tensor<8x8xf32>, "
+          "tensor<8x2xf16>) -> tensor<8x8xf32>\n"
+          "  %b = wmap.source \"s\" : tensor<2x1xui8>\n"
+          "  %s = wmap.bitcast %b : tensor<2x1xui8> -> tensor<2x1xf8E8M0FNU>\n"
+          "  %y = wmap.scale %0 by %s blocks [5, 8] : (tensor<8x8xf32>, "
+          "tensor<2x1xf8E8M0FNU>) -> tensor<8x8xf32>",
+          "tensor<8x8xf32>"),
+      {"w"}, {}, "[o = 8, i = 8], f32");
+  ASSERT_TRUE(read) << diagnostics;
+  using enum rt::WeightOp;
+  const rt::WeightNode &scale = read->entries[0].program;
+  EXPECT_EQ(scale.op, Scale);
+  EXPECT_EQ(scale.block, (Shape{5, 8}));
+  EXPECT_EQ(scale.inputs[1].op, Bitcast);
+  EXPECT_EQ(scale.inputs[1].dtype, rt::DType::F8_E8M0);
+  const rt::WeightNode &subtract = scale.inputs[0];
+  EXPECT_EQ(subtract.op, Subtract);
+  EXPECT_EQ(subtract.block, (Shape{1, 4}));
+  const rt::WeightNode &gather = subtract.inputs[0];
+  EXPECT_EQ(gather.op, Gather);
+  EXPECT_EQ(gather.inputs[0].values.size(), 16u);
+  EXPECT_TRUE(std::signbit(gather.inputs[0].values[0]));
+  EXPECT_EQ(gather.inputs[0].values[15], 0.1f);
+  EXPECT_EQ(gather.inputs[1].dtype, rt::DType::U4_HIGH);
+}
+
 TEST_F(SerializeTest, ElementTypesOfSources) {
   const std::pair<const char *, rt::DType> types[] = {
-      {"f64", rt::DType::F64},
-      {"f16", rt::DType::F16},
-      {"bf16", rt::DType::BF16},
-      {"f8E4M3FN", rt::DType::F8_E4M3},
-      {"f8E5M2", rt::DType::F8_E5M2}};
+      {"f64", rt::DType::F64},        {"f16", rt::DType::F16},
+      {"bf16", rt::DType::BF16},      {"f8E4M3FN", rt::DType::F8_E4M3},
+      {"f8E5M2", rt::DType::F8_E5M2}, {"f8E8M0FNU", rt::DType::F8_E8M0}};
   for (auto [name, dtype] : types) {
     auto read = table(function("w", "  %0 = wmap.source \"w\" : tensor<8x" +
                                         std::string(name) +
