@@ -311,10 +311,10 @@ wmap.func @wide -> tensor<4xf32> {
 
 TEST_F(InvertTest, ABitcastThatKeepsTheWidth) {
   ASSERT_TRUE(build(R"(
-wmap.func @w -> tensor<4xbf16> {
-  %0 = wmap.source "w" : tensor<4xf16>
-  %1 = wmap.bitcast %0 : tensor<4xf16> -> tensor<4xbf16>
-  wmap.return %1 : tensor<4xbf16>
+wmap.func @w -> tensor<4xf16> {
+  %0 = wmap.source "w" : tensor<4xbf16>
+  %1 = wmap.bitcast %0 : tensor<4xbf16> -> tensor<4xf16>
+  wmap.return %1 : tensor<4xf16>
 })"));
   EXPECT_EQ(roundTrip(), Names{"w"});
 }
