@@ -21,7 +21,7 @@ LATENT = {**EXPERTS, "num_key_value_heads": 8, "q_lora_rank": 96, "kv_lora_rank"
           "num_experts_per_tok": 3, "first_k_dense_replace": 1, "n_shared_experts": 1}
 GLM4_MOE = {**EXPERTS, "head_dim": 48, "n_routed_experts": 12, "n_group": 1, "topk_group": 1, "num_experts_per_tok": 3,
             "first_k_dense_replace": 1, "n_shared_experts": 1, "routed_scaling_factor": 1.5}
-GPT_OSS = {**EXPERTS, "head_dim": 32, "intermediate_size": 96, "num_local_experts": 8, "sliding_window": 20,
+GPT_OSS = {**LLAMA, "num_experts_per_tok": 2, "head_dim": 32, "intermediate_size": 96, "num_local_experts": 8, "sliding_window": 20,
            "layer_types": ["sliding_attention", "full_attention"] * 2, "rope_parameters": rope("default", 150000.0)}
 MISTRAL4 = {**LATENT, "first_k_dense_replace": 0, "rope_parameters": rope(
     "yarn", 10000.0, factor=4.0, original_max_position_embeddings=32, beta_fast=32.0, beta_slow=1.0, mscale=1.0,
