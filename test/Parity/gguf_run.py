@@ -42,7 +42,7 @@ ALL_KINDS = ["llama-plain", "llama-tied", "qwen2-plain", "qwen3-plain", "gemma2-
 F32_ONLY = ["llama-mha", "llama-head-dim", "llama-attention-bias", "llama-all-bias-tied", "llama-odd-sizes",
             "llama-linear", "llama-llama3", "llama-gguf-yarn", "mistral-full", "qwen2-tied", "qwen2-yarn-old",
             "qwen3-attention-bias", "qwen3-tied-gqa4", "gemma2-gguf-default-caps", "gemma3-gguf-linear"]
-SHORT = {"llama-plain": ["F32", "Q4_K"], "llama-tied": ["Q8_0"], "qwen3-plain": ["Q6_K"], "gemma2-gguf": ["F16"],
+SHORT = {"llama-plain": ["F32", "Q4_K"], "llama-tied": ["Q8_0"], "qwen3-plain": ["Q6_K", "Q5_1", "MXFP4"], "gemma2-gguf": ["F16"],
          "gemma3-gguf-linear": ["BF16"], "qwen2-yarn-old": ["F32"], "llama-all-bias-tied": ["F32"],
          "llama-llama3": ["F32"]}
 CHUNK = 64

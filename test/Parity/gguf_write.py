@@ -32,7 +32,7 @@ ARCHITECTURES = {"llama": gguf.MODEL_ARCH.LLAMA, "mistral": gguf.MODEL_ARCH.LLAM
                  "gemma3_text": gguf.MODEL_ARCH.GEMMA3}
 # llama.cpp takes the second type where a row is no multiple of 256.
 FALLBACKS = {Type.Q4_K: Type.Q5_0, Type.Q6_K: Type.Q8_0}
-KINDS = ["F32", "F16", "BF16", "Q8_0", "Q4_K", "Q6_K"]
+KINDS = ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "MXFP4", "Q4_K", "Q6_K"]
 
 
 @dataclass
