@@ -37,4 +37,9 @@ class NamedTensorType;
 #define GET_OP_CLASSES
 #include "dialect/Clade/CladeOps.h.inc"
 
+namespace clade {
+/// The type of what a tensor holds for one token: without the sequence axis.
+NamedTensorType tokenRow(NamedTensorType type);
+} // namespace clade
+
 #endif // CLADE_DIALECT_CLADE_CLADEDIALECT_H

@@ -209,6 +209,7 @@ def Clade_KernelKind : Clade_Enum<"KernelKind", "how a kernel is scheduled", [
   I32EnumAttrCase<"Tokenwise", 0, "tokenwise">,
   I32EnumAttrCase<"Product", 1, "product">,
   I32EnumAttrCase<"Attention", 2, "attention">,
+  I32EnumAttrCase<"Recurrent", 3, "recurrent">,
 ]>;
 def Clade_KernelKindAttr : Clade_EnumAttr<Clade_KernelKind, "kernel_kind">;
 

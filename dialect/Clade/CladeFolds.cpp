@@ -11,6 +11,8 @@
 
 #include "dialect/Clade/CladeDialect.h"
 
+#include "mlir/IR/PatternMatch.h"
+
 using namespace mlir;
 using namespace clade;
 
@@ -62,4 +64,35 @@ OpFoldResult BinaryOp::fold(FoldAdaptor) {
   if ((scales && value == 1.0) || (adds && value == 0.0))
     return getLhs();
   return {};
+}
+
+/// join(x[0 .. a], x[a .. b], …) is x[0 .. b]: what a family takes apart and
+/// puts together again without a change is never copied.
+LogicalResult JoinOp::canonicalize(JoinOp op, PatternRewriter &rewriter) {
+  NamedTensorType type = op.getResult().getType();
+  if (type.getRank() != type.getNumSequenceAxes() + 1)
+    return failure();
+  SliceOp first;
+  int64_t end = 0;
+  for (Value input : op.getInputs()) {
+    while (auto view = input.getDefiningOp<ViewOp>())
+      input = view.getInput();
+    auto slice = input.getDefiningOp<SliceOp>();
+    if (!slice)
+      return failure();
+    int64_t begin = slice.getBegin();
+    if (!first) {
+      // Of a tensor with one feature axis: parts that follow one another.
+      NamedTensorType whole = slice.getInput().getType();
+      if (whole.getRank() != whole.getNumSequenceAxes() + 1)
+        return failure();
+      first = slice;
+    } else if (slice.getInput() != first.getInput() || begin != end) {
+      return failure();
+    }
+    end = begin + slice.getResult().getType().getShape().back();
+  }
+  rewriter.replaceOpWithNewOp<SliceOp>(op, type, first.getInput(),
+                                       first.getAxis(), first.getBegin());
+  return success();
 }

@@ -107,6 +107,16 @@ LogicalResult KernelOp::verify() {
                          << " clade.attend_cached in a kernel of kind '"
                          << stringifyKernelKind(getKind()) << "', got "
                          << attends;
+  // kernel_c5
+  int64_t recurrences = llvm::range_size(block.getOps<CausalConvOp>()) +
+                        llvm::range_size(block.getOps<ScanOp>());
+  wanted = getKind() == KernelKind::Recurrent;
+  if (recurrences != wanted)
+    return emitOpError() << "expected " << wanted
+                         << " clade.causal_conv or clade.scan in a kernel of "
+                            "kind '"
+                         << stringifyKernelKind(getKind()) << "', got "
+                         << recurrences;
   return success();
 }
 

@@ -80,6 +80,7 @@ def Clade_JoinOp : Clade_PureOp<"join"> {
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = "$inputs attr-dict `:` functional-type($inputs, $result)";
   let hasVerifier = 1;
+  let hasCanonicalizeMethod = 1;
 }
 
 def Clade_SpreadOp : Clade_PureOp<"spread"> {
@@ -103,6 +104,39 @@ def Clade_SpreadOp : Clade_PureOp<"spread"> {
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
+}
+
+def Clade_RepeatOp : Clade_PureOp<"repeat"> {
+  let summary = "each index of an axis several times";
+  let description = [{
+    y[…, i, …] = x[…, i / n, …] along the feature axis `axis`, n being how often its size
+    goes into that of the result, which may give the axis another name: groups become
+    heads, `torch.repeat_interleave`.
+
+    **Constraints:**
+    * (C1) `axis` is a feature axis of the operand
+    * (C2) the size of the result's axis is a multiple of the operand's
+    * (C3) all other axes and the element type are the same
+    * (C4) the axes of each differ in their names
+
+    ```mlir
+    func.func @heads(%x: !clade.tensor<[token, groups = 2, state = 8], f32>) -> !clade.tensor<[token, heads = 6, state = 8], f32> {
+      %0 = clade.repeat %x "groups" : !clade.tensor<[token, groups = 2, state = 8], f32> -> !clade.tensor<[token, heads = 6, state = 8], f32>
+      return %0 : !clade.tensor<[token, heads = 6, state = 8], f32>
+    }
+    ```
+  }];
+  let arguments = (ins Clade_Tensor:$input, StrAttr:$axis);
+  let results = (outs Clade_Tensor:$result);
+  let assemblyFormat = "$input $axis attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Place of the axis in both types, and how often each index occurs.
+    int64_t getPlace() { return getInput().getType().find(getAxis()); }
+    int64_t getTimes() {
+      return getResult().getType().getShape()[getPlace()] / getInput().getType().getShape()[getPlace()];
+    }
+  }];
 }
 
 #endif // CLADE_DIALECT_SHAPE_OPS_TD

@@ -121,13 +121,15 @@ def Clade_KernelOp : Clade_Op<"kernel", [IsolatedFromAbove, SingleBlock,
     What runs between two barriers. A `tokenwise` kernel computes each token by
     itself; a `product` holds exactly one `clade.linear`, the ops before it
     (its prologue) and elementwise ops after it (its epilogue); an `attention`
-    holds one `clade.attend_cached`. Values cross only as operands and results.
+    holds one `clade.attend_cached`; a `recurrent` holds one `clade.causal_conv` with
+    elementwise ops after it, or one `clade.scan`. Values cross only as operands and results.
 
     **Constraints:**
     * (C1) block arguments and operands have the same types
     * (C2) the terminator's operands and the results have the same types
     * (C3) a product holds one `clade.linear`, other kinds none
     * (C4) an attention holds one `clade.attend_cached`, other kinds none
+    * (C5) a recurrent holds one `clade.causal_conv` or `clade.scan`, other kinds none
 
     ```mlir
     func.func @activation(%x: !clade.tensor<[token, d = 8], f32>) -> !clade.tensor<[token, d = 8], f32> {
@@ -149,10 +151,10 @@ def Clade_KernelOp : Clade_Op<"kernel", [IsolatedFromAbove, SingleBlock,
   let hasVerifier = 1;
 }
 
-def Clade_YieldOp : Clade_Op<"yield", [Pure, Terminator, ParentOneOf<["KernelOp"]>]> {
-  let summary = "results of a kernel";
+def Clade_YieldOp : Clade_Op<"yield", [Pure, Terminator, ParentOneOf<["KernelOp", "ScanOp"]>]> {
+  let summary = "results of a kernel or of a step of a scan";
   let description = [{
-    Ends a `clade.kernel`.
+    Ends a `clade.kernel` and the region of a `clade.scan`.
 
     ```mlir
     func.func @identity(%x: !clade.tensor<[token, d = 8], f32>) -> !clade.tensor<[token, d = 8], f32> {

@@ -7,7 +7,8 @@
 //
 // Elementwise functions, reductions, shapes, and functions of configuration
 // values. Built-ins that take weights are in BuiltinsWeights.cpp, those about
-// positions and attention in BuiltinsAttention.cpp.
+// positions and attention in BuiltinsAttention.cpp, convolutions and scans in
+// BuiltinsRecurrent.cpp.
 //
 //===----------------------------------------------------------------------===//
 
@@ -48,6 +49,9 @@ mlir::Value Evaluator::constant(double value, Location loc) {
 std::optional<FailureOr<SpecValue>>
 Evaluator::callBuiltin(StringRef name, const CallArgs &args,
                        const std::string &prefix, Location loc) {
+  if (std::optional<FailureOr<SpecValue>> result =
+          callRecurrent(name, args, prefix, loc))
+    return *result;
   if (name == "linear")
     return buildLinear(args, prefix, loc);
   if (name == "weight")
@@ -443,44 +447,6 @@ Evaluator::callShape(StringRef name, const CallArgs &args, Location loc) {
     for (const Dim &dim : x->features())
       elements.push_back(SpecValue::of(dim));
     return SpecValue::list(std::move(elements));
-  }
-  if (name == "join") {
-    std::vector<TensorValue> inputs;
-    for (const SpecValue &value : args.positional) {
-      if (!value.is(SpecValue::Kind::Tensor) || value.tensor.features().empty())
-        return error(loc) << "expected tensors with features to join, got "
-                          << value.describe();
-      inputs.push_back(value.tensor);
-    }
-    if (inputs.empty() || !args.named.empty())
-      return error(loc) << "expected tensors to join, got "
-                        << (inputs.empty() ? "nothing"
-                                           : "an argument with a name");
-    SmallVector<mlir::Value> values;
-    std::vector<std::vector<Dim>> parts;
-    for (const TensorValue &input : inputs) {
-      values.push_back(input.value);
-      parts.push_back({input.axes.back()});
-    }
-    Shape axes = inputs[0].axes;
-    axes.back() = sumOf(std::move(parts));
-    if (failed(checkAxes(axes, loc)))
-      return failure();
-    auto type = typeFor(axes, inputs[0].getType().getElementType());
-    for (const TensorValue &input : inputs) {
-      bool agrees = input.axes.size() == axes.size() &&
-                    input.getType().getElementType() ==
-                        inputs[0].getType().getElementType();
-      for (size_t i = 0; agrees && i + 1 < axes.size(); ++i)
-        agrees = input.axes[i].name == axes[i].name &&
-                 input.axes[i].size == axes[i].size;
-      if (!agrees)
-        return error(loc) << "expected tensors of one type that agree in all "
-                             "axes but the last, got "
-                          << inputs[0].getType() << " and " << input.getType();
-    }
-    return SpecValue::of(
-        tensor(JoinOp::create(builder, named(loc), type, values), axes));
   }
   if (name == "slice")
     return error(loc) << "an index into a tensor has no compiled form yet";

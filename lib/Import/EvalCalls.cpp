@@ -201,19 +201,21 @@ FailureOr<std::string> Evaluator::address(const spec::Path *path, Frame &frame,
 /// Built-ins that make tensors, or weights, which a configuration has not.
 static bool takesTensors(StringRef name) {
   return llvm::is_contained({"linear", "weight", "embed", "attend", "rope",
-                             "top_k", "member", "where"},
+                             "top_k", "member", "where", "causal_conv",
+                             "zeros"},
                             name);
 }
 
 static std::vector<std::string> builtinNames() {
-  return {"abs",        "alibi",  "apply",  "attend",      "axes",  "clamp",
-          "count",      "embed",  "exp",    "f32",         "floor", "gelu",
-          "int",        "join",   "linear", "log",         "max",   "mean",
-          "min",        "near",   "outer",  "relu",        "rope",  "round",
-          "rope_table", "rsqrt",  "silu",   "round_up",    "sqrt",  "sigmoid",
-          "softmax",    "spread", "sum",    "softplus",    "tanh",  "view",
-          "weight",     "record", "slice",  "yarn_mscale", "top_k", "member",
-          "where"};
+  return {
+      "abs",        "alibi",  "apply",  "attend",      "axes",       "clamp",
+      "count",      "embed",  "exp",    "f32",         "floor",      "gelu",
+      "int",        "join",   "linear", "log",         "max",        "mean",
+      "min",        "near",   "outer",  "relu",        "rope",       "round",
+      "rope_table", "rsqrt",  "silu",   "round_up",    "sqrt",       "sigmoid",
+      "softmax",    "spread", "sum",    "softplus",    "tanh",       "view",
+      "weight",     "record", "slice",  "yarn_mscale", "top_k",      "member",
+      "where",      "dot",    "repeat", "zeros",       "causal_conv"};
 }
 
 static std::string unknownBlockHint(const Family &family, StringRef owner,

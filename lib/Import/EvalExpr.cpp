@@ -131,9 +131,10 @@ FailureOr<SpecValue> Evaluator::evalInner(const spec::Expr *expr,
     return evalMatch(cast<spec::MatchExpr>(expr), frame);
   case Kind::For:
     return evalFor(cast<spec::ForExpr>(expr), frame);
+  case Kind::Scan:
+    return evalScan(cast<spec::ScanExpr>(expr), frame);
   case Kind::Lambda:
   case Kind::FromLayer:
-  case Kind::Scan:
     return error(expr->getLoc()) << "this construct has no compiled form yet";
   }
   return failure();

@@ -104,6 +104,14 @@ struct Evaluator::LayerFunction {
 };
 
 mlir::Value Evaluator::localize(mlir::Value value) {
+  if (!scanScope)
+    return localizeToLayer(value);
+  return value.getParentBlock() == scanScope->block
+             ? value
+             : scanArgument(localizeToLayer(value));
+}
+
+mlir::Value Evaluator::localizeToLayer(mlir::Value value) {
   if (!layerScope || value.getParentBlock() == layerScope->block)
     return value;
   captures.insert(value);

@@ -40,6 +40,9 @@ FailureOr<SpecValue> Evaluator::evalName(const spec::NameExpr *expr,
   bool inBlock = frame.context == Frame::Context::Block;
   if (name == "layer" && currentLayer)
     return SpecValue::of(*currentLayer);
+  if (name == "position" && inBlock && scanScope)
+    return error(expr->getLoc())
+           << "'position' inside a scan has no compiled form yet";
   if (name == "position" && inBlock)
     return SpecValue::of(tensor(localize(positionsValue),
                                 {{ShapedType::kDynamic, tokenAxis.str(), {}}}));

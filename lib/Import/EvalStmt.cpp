@@ -30,7 +30,15 @@ FailureOr<SpecValue> Evaluator::evalBody(const spec::Body *body, Frame &frame) {
         return failure();
       last = std::move(*value);
     } else {
-      return error(stmt->getLoc()) << "expected 'emit' only inside a scan";
+      if (!frame.inScan)
+        return error(stmt->getLoc()) << "expected 'emit' only inside a scan";
+      if (frame.emitted)
+        return error(stmt->getLoc()) << "expected one 'emit' in a scan";
+      FailureOr<SpecValue> value =
+          eval(cast<spec::EmitStmt>(stmt)->value, frame);
+      if (failed(value))
+        return failure();
+      frame.emitted = std::move(*value);
     }
     if (frame.returned)
       return last;

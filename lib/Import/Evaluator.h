@@ -49,6 +49,8 @@ struct Frame {
   std::string ownField;    ///< In a field: its own name, which means the key.
   std::optional<Dim> last; ///< The last axis of the block's first argument.
   std::optional<SpecValue> returned; ///< Set by 'return'.
+  bool inScan = false;
+  std::optional<SpecValue> emitted; ///< Set by 'emit', in a scan.
 };
 
 /// Positional and named arguments of a call, evaluated.
@@ -192,6 +194,25 @@ private:
   /// 'x[chosen]': the values of x at the places that top_k chose.
   FailureOr<SpecValue> gather(const TensorValue &x, const TensorValue &chosen,
                               Location loc);
+  // BuiltinsRecurrent.cpp
+  std::optional<FailureOr<SpecValue>> callRecurrent(llvm::StringRef name,
+                                                    const CallArgs &args,
+                                                    const std::string &prefix,
+                                                    Location loc);
+  FailureOr<SpecValue> buildCausalConv(const CallArgs &args,
+                                       const std::string &prefix, Location loc);
+  FailureOr<SpecValue> buildZeros(const CallArgs &args, Location loc);
+  FailureOr<SpecValue> buildDot(const CallArgs &args, Location loc);
+  FailureOr<SpecValue> buildRepeat(const CallArgs &args, Location loc);
+  FailureOr<SpecValue> buildJoin(const CallArgs &args, Location loc);
+  FailureOr<SpecValue> evalScan(const spec::ScanExpr *expr, Frame &frame);
+  LogicalResult evalScanBody(const spec::ScanExpr *expr, Frame &inner,
+                             const TensorValue &initial,
+                             llvm::SmallVectorImpl<mlir::Value> &yielded,
+                             Shape &emitted);
+  /// The argument of the scan's region that stands for a value from outside.
+  mlir::Value scanArgument(mlir::Value value);
+
   FailureOr<SpecValue> buildLinear(const CallArgs &args,
                                    const std::string &prefix, Location loc);
   FailureOr<SpecValue> buildWeight(const CallArgs &args,
@@ -228,8 +249,12 @@ private:
   mlir::Value constant(double value, Location loc);
   /// The value as it is seen in the function that is being built.
   mlir::Value localize(mlir::Value value);
+  mlir::Value localizeToLayer(mlir::Value value);
   TensorValue localize(TensorValue tensor) {
     tensor.value = localize(tensor.value);
+    // In a scan it is that of one token.
+    if (static_cast<int64_t>(tensor.axes.size()) > tensor.getType().getRank())
+      tensor.axes.erase(tensor.axes.begin());
     return tensor;
   }
   mlir::Value batch() { return localize(batchValue); }
@@ -265,6 +290,15 @@ private:
     int64_t kind = 0;
   };
   std::optional<LayerScope> layerScope;
+
+  // The scan whose body is evaluated, if any.
+  struct ScanScope {
+    mlir::Block *block = nullptr;
+    /// Values from outside, in the order of the region's arguments after the
+    /// carried one.
+    llvm::SmallVector<mlir::Value> operands;
+  };
+  std::optional<ScanScope> scanScope;
   /// Values of the entry that layer functions read, in the order of their
   /// arguments after the carried ones; shared by all kinds of one loop.
   llvm::SetVector<mlir::Value> captures;

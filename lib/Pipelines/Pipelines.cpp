@@ -27,6 +27,7 @@ void clade::buildFusePipeline(OpPassManager &passes) {
 void clade::buildKernelPipeline(OpPassManager &passes, int64_t rows,
                                 int64_t inner) {
   passes.addPass(createMakeStateExplicitPass());
+  passes.addPass(createSinkIntoScansPass());
   if (rows > 0)
     passes.addPass(createPackWeightsPass(PackWeightsPassOptions{rows, inner}));
   passes.addPass(createFormKernelsPass());

@@ -97,12 +97,14 @@ private:
                               Values &values);
   LogicalResult runLayers(LayersOp op, Values &values);
   LogicalResult runKernel(KernelOp op, Values &values);
+  LogicalResult runScan(ScanOp op, Values &values);
   FailureOr<Tensor> runParam(ParamOp op);
   /// Shows the experts of each token and takes those that come back.
   LogicalResult route(TopKOp op, const Tensor &input,
                       std::pair<Tensor, Tensor> &chosen);
   /// Of each sequence of the step, state `state` of the layer that runs.
   SmallVector<KeyValueState *> states(int64_t state);
+  SmallVector<RecurrentState *> recurrentStates(int64_t state);
 
   LogicalResult define(Operation &op, unsigned number, FailureOr<Tensor> value,
                        Values &values);
@@ -112,6 +114,8 @@ private:
   const StepContext &context;
   /// The row of the schedule that runs; null outside of layers.
   const LayerSlots *layer = nullptr;
+  /// Nobody observes the ops of a scan: they run once for each token.
+  bool inScan = false;
 };
 } // namespace
 
@@ -134,7 +138,7 @@ LogicalResult Evaluator::define(Operation &op, unsigned number,
                                 FailureOr<Tensor> value, Values &values) {
   if (failed(value))
     return failure();
-  if (context.observer)
+  if (context.observer && !inScan)
     context.observer({&op, number, layer ? layer->layer : -1, *value});
   values[op.getResult(number)] = std::move(*value);
   return success();
@@ -171,7 +175,14 @@ FailureOr<SmallVector<Tensor>> Evaluator::run(Block &block,
 SmallVector<KeyValueState *> Evaluator::states(int64_t state) {
   SmallVector<KeyValueState *> result;
   for (SequenceStates *sequence : context.sequences)
-    result.push_back(&(*sequence)[layer->firstState + state]);
+    result.push_back(&sequence->caches[layer->firstState + state]);
+  return result;
+}
+
+SmallVector<RecurrentState *> Evaluator::recurrentStates(int64_t state) {
+  SmallVector<RecurrentState *> result;
+  for (SequenceStates *sequence : context.sequences)
+    result.push_back(&sequence->recurrent[layer->firstState + state]);
   return result;
 }
 
@@ -188,6 +199,77 @@ FailureOr<Tensor> Evaluator::runParam(ParamOp op) {
 LogicalResult Evaluator::runKernel(KernelOp op, Values &values) {
   SmallVector<Tensor> inputs = tensorsOf(op.getInputs(), values);
   return defineAll(*op, run(op.getBody().front(), inputs), values);
+}
+
+/// The row of `token`, as a tensor of its own.
+static FailureOr<Tensor> rowOf(Operation *op, const Tensor &input,
+                               int64_t token, const Batch &batch) {
+  if (!input.type.hasSequence())
+    return input;
+  FailureOr<Tensor> row = makeTensor(op, tokenRow(input.type), batch);
+  if (succeeded(row))
+    llvm::copy(input.data().slice(token * input.rowSize(), input.rowSize()),
+               row->data().begin());
+  return row;
+}
+
+LogicalResult Evaluator::runScan(ScanOp op, Values &values) {
+  const Batch &batch = context.batch;
+  SmallVector<Tensor> initial = tensorsOf(op.getInitial(), values),
+                      inputs = tensorsOf(op.getInputs(), values);
+  SmallVector<Tensor> results;
+  for (Type type : op.getResultTypes()) {
+    FailureOr<Tensor> result =
+        makeTensor(op, cast<NamedTensorType>(type), batch);
+    if (failed(result))
+      return failure();
+    results.push_back(*result);
+  }
+  SmallVector<RecurrentState *> states = recurrentStates(op.getState());
+  size_t numCarried = initial.size(), size = 0;
+  for (const Tensor &tensor : initial)
+    size += tensor.size();
+  for (int64_t token = 0; token < batch.numTokens(); ++token) {
+    std::vector<float> &state = states[batch.sequenceOf[token]]->values;
+    if (state.empty())
+      for (const Tensor &tensor : initial)
+        llvm::append_range(state, tensor.data());
+    if (state.size() != size)
+      return op.emitError() << "expected a state of " << size << " values, got "
+                            << state.size();
+    SmallVector<Tensor> arguments;
+    size_t place = 0;
+    for (const Tensor &tensor : initial) {
+      FailureOr<Tensor> carried = makeTensor(op, tensor.type, batch);
+      if (failed(carried))
+        return failure();
+      llvm::copy(ArrayRef(state).slice(place, tensor.size()),
+                 carried->data().begin());
+      place += tensor.size();
+      arguments.push_back(*carried);
+    }
+    for (const Tensor &input : inputs) {
+      FailureOr<Tensor> row = rowOf(op, input, token, batch);
+      if (failed(row))
+        return failure();
+      arguments.push_back(*row);
+    }
+    bool outer = std::exchange(inScan, true);
+    FailureOr<SmallVector<Tensor>> yielded =
+        run(op.getBody().front(), arguments);
+    inScan = outer;
+    if (failed(yielded))
+      return failure();
+    place = 0;
+    for (const Tensor &next : ArrayRef(*yielded).take_front(numCarried)) {
+      llvm::copy(next.data(), state.begin() + place);
+      place += next.size();
+    }
+    for (auto [result, row] :
+         llvm::zip_equal(results, ArrayRef(*yielded).drop_front(numCarried)))
+      llvm::copy(row.data(), result.data().begin() + token * result.rowSize());
+  }
+  return defineAll(*op, std::move(results), values);
 }
 
 LogicalResult Evaluator::runLayers(LayersOp op, Values &values) {
@@ -288,8 +370,8 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
   };
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<UnaryOp, BinaryOp, CastOp, ConstantOp, ReduceOp, SoftmaxOp, ViewOp,
-            SliceOp, SpreadOp, SelectOp, PositionsOp, RopeOp, EmbedOp, GatherOp,
-            MemberOp, WhereOp>(
+            SliceOp, SpreadOp, RepeatOp, SelectOp, PositionsOp, RopeOp, EmbedOp,
+            GatherOp, MemberOp, WhereOp>(
           [&](auto op) { return defineResult(op, runPure(op, values)); })
       .Case([&](ParamOp op) { return defineResult(op, runParam(op)); })
       .Case([&](JoinOp op) {
@@ -314,6 +396,13 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
       })
       .Case([&](LayersOp op) { return runLayers(op, values); })
       .Case([&](KernelOp op) { return runKernel(op, values); })
+      .Case([&](ScanOp op) { return runScan(op, values); })
+      .Case([&](CausalConvOp op) {
+        const Tensor *bias = op.getBias() ? &at(op.getBias()) : nullptr;
+        return defineResult(
+            op, evaluate(op, at(op.getInput()), at(op.getWeight()), bias,
+                         recurrentStates(op.getState()), batch));
+      })
       .Case([&](AttendOp op) {
         const Tensor *sink = op.getSink() ? &at(op.getSink()) : nullptr;
         return defineResult(op, evaluate(op, at(op.getQuery()), at(op.getKey()),

@@ -20,8 +20,14 @@
 
 namespace clade::reference {
 
-/// The states of one sequence, by the numbers of the slot table.
-using SequenceStates = std::vector<KeyValueState>;
+/// The states of one sequence, by the numbers of the slot table: each is of one
+/// of the kinds.
+struct SequenceStates {
+  SequenceStates() = default;
+  explicit SequenceStates(int64_t count) : caches(count), recurrent(count) {}
+  std::vector<KeyValueState> caches;
+  std::vector<RecurrentState> recurrent;
+};
 
 /// The weights of a model as f32, each widened when it is first used.
 class WeightValues {

@@ -199,8 +199,12 @@ Batch Interpreter::Impl::makeBatch(ArrayRef<SequenceChunk> chunks) const {
 FailureOr<Tensor> Interpreter::Impl::run(ArrayRef<SequenceChunk> chunks,
                                          const Batch &batch) {
   SmallVector<SequenceStates *> states;
-  for (const SequenceChunk &chunk : chunks)
+  // States of fixed size cannot be cut back to a length.
+  std::vector<std::vector<RecurrentState>> before;
+  for (const SequenceChunk &chunk : chunks) {
     states.push_back(&sequences[chunk.sequence].states);
+    before.push_back(states.back()->recurrent);
+  }
   std::function<void(int64_t, const rt::Route &)> route;
   if (router)
     route = [&](int64_t row, const rt::Route &made) {
@@ -208,11 +212,13 @@ FailureOr<Tensor> Interpreter::Impl::run(ArrayRef<SequenceChunk> chunks,
     };
   FailureOr<Tensor> result = evaluateEntry(
       entry, {module, slots, weights, batch, states, observer, route});
-  for (const SequenceChunk &chunk : chunks) {
+  for (auto [row, chunk] : llvm::enumerate(chunks)) {
     Sequence &sequence = sequences[chunk.sequence];
     if (succeeded(result))
       sequence.length += chunk.tokens.size();
-    for (KeyValueState &state : sequence.states)
+    else
+      sequence.states.recurrent = std::move(before[row]);
+    for (KeyValueState &state : sequence.states.caches)
       state.truncate(sequence.length);
   }
   return result;

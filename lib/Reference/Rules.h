@@ -30,6 +30,12 @@ struct KeyValueState {
   void truncate(int64_t newLength);
 };
 
+/// What one sequence keeps in a state of fixed size; empty before its first
+/// token.
+struct RecurrentState {
+  std::vector<float> values;
+};
+
 // Elementwise.cpp
 mlir::FailureOr<Tensor> evaluate(UnaryOp op, const Tensor &input,
                                  const Batch &batch);
@@ -100,6 +106,15 @@ mlir::LogicalResult evaluate(CacheWriteOp op, const Tensor &key,
 mlir::FailureOr<Tensor> evaluate(AttendCachedOp op, const Tensor &query,
                                  const Tensor *sink,
                                  llvm::ArrayRef<KeyValueState *> states,
+                                 const Batch &batch);
+
+// Recurrent.cpp. `states[s]` is the state of sequence s of the batch; `bias`
+// may be null.
+mlir::FailureOr<Tensor> evaluate(RepeatOp op, const Tensor &input,
+                                 const Batch &batch);
+mlir::FailureOr<Tensor> evaluate(CausalConvOp op, const Tensor &input,
+                                 const Tensor &weight, const Tensor *bias,
+                                 llvm::ArrayRef<RecurrentState *> states,
                                  const Batch &batch);
 
 } // namespace clade::reference

@@ -6,9 +6,9 @@
 //===----------------------------------------------------------------------===//
 //
 // Works on stages: the stage of an op is the number of hearts (linears,
-// attentions, layers) that it has to wait for. Token-wise ops of one stage form
-// one kernel, which runs before the hearts of that stage. Then prologues and
-// epilogues move from the token-wise kernels into the products.
+// attentions, recurrences, layers) that it has to wait for. Token-wise ops of
+// one stage form one kernel, which runs before the hearts of that stage. Then
+// prologues and epilogues move from the token-wise kernels into the products.
 //
 //===----------------------------------------------------------------------===//
 
@@ -49,6 +49,9 @@ public:
       if (group->kind == KernelKind::Product) {
         absorbEpilogue(*group);
         absorbPrologue(*group);
+      } else if (group->kind == KernelKind::Recurrent &&
+                 isa<CausalConvOp>(group->ops.front())) {
+        absorbEpilogue(*group);
       }
     llvm::erase_if(groups, [](const std::unique_ptr<Group> &group) {
       return group->ops.empty();
@@ -63,10 +66,11 @@ public:
 
 private:
   static bool isHeart(Operation *op) {
-    return isa<LinearOp, AttendCachedOp, LayersOp>(op);
+    return isa<LinearOp, AttendCachedOp, CausalConvOp, ScanOp, LayersOp>(op);
   }
   static bool isCloned(Operation *op) {
-    return isa<ParamOp, ConstantOp>(op) || isViewLike(op);
+    return isa<ParamOp, ConstantOp>(op) || isViewLike(op) ||
+           isSpreadConstant(op);
   }
   static bool isSelectedType(Type type) {
     auto tensor = dyn_cast<NamedTensorType>(type);
@@ -135,6 +139,8 @@ private:
         group = &add(KernelKind::Product, stages[&op], 1, isSelected(&op));
       } else if (isa<AttendCachedOp>(op)) {
         group = &add(KernelKind::Attention, stages[&op], 1, false);
+      } else if (isa<CausalConvOp, ScanOp>(op)) {
+        group = &add(KernelKind::Recurrent, stages[&op], 1, false);
       } else if (isa<LayersOp>(op)) {
         group = &add(KernelKind::Tokenwise, stages[&op], 2, false);
       } else {

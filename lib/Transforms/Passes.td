@@ -47,6 +47,17 @@ def MakeStateExplicitPass : Pass<"clade-make-state-explicit", "::mlir::ModuleOp"
   }];
 }
 
+def SinkIntoScansPass : Pass<"clade-sink-into-scans", "::mlir::ModuleOp"> {
+  let summary = "computes the inputs of scans inside of them";
+  let description = [{
+    Elementwise ops, copies and repetitions whose values only one `clade.scan` reads
+    move into its region: what a head needs is then made by the thread that computes
+    this head, and repeated groups and widened values never go through memory. Casts
+    that others read as well are copied. test/Transforms/sink-into-scans.mlir shows it.
+  }];
+  let statistics = [Statistic<"numMoved", "moved", "Number of ops that moved into scans">];
+}
+
 def PackWeightsPass : Pass<"clade-pack-weights", "::mlir::ModuleOp"> {
   let summary = "stores the weights of products in panels";
   let description = [{
@@ -66,12 +77,13 @@ def FormKernelsPass : Pass<"clade-form-kernels", "::mlir::ModuleOp"> {
   let description = [{
     After it, functions hold `clade.kernel`, `clade.layers` and `return` only.
 
-    * Each `clade.linear` and each `clade.attend_cached` is the heart of a kernel.
+    * Each `clade.linear`, `clade.attend_cached`, `clade.causal_conv` and `clade.scan` is
+      the heart of a kernel.
     * Norm into its consumer: token-wise ops whose values only the input of one
       linear needs become that product's prologue; so do activation and gate before
       the down projection.
     * Residual adds: elementwise ops on the result of a linear with values that are
-      there before become its epilogue.
+      there before become its epilogue. So do elementwise ops behind a convolution.
     * Rotary embedding and cache write: the other token-wise ops between two hearts
       are one kernel, such as query and key norm, rotation and cache write.
 

@@ -17,13 +17,19 @@ namespace clade {
 /// results.
 inline bool isTokenwiseCompute(mlir::Operation *op) {
   return mlir::isa<UnaryOp, BinaryOp, CastOp, ReduceOp, SoftmaxOp, ViewOp,
-                   SliceOp, JoinOp, SpreadOp, TopKOp, GatherOp, MemberOp,
-                   WhereOp>(op);
+                   SliceOp, JoinOp, SpreadOp, RepeatOp, TopKOp, GatherOp,
+                   MemberOp, WhereOp>(op);
 }
 
 /// Ops that only look at the same elements in another way.
 inline bool isViewLike(mlir::Operation *op) {
   return mlir::isa_and_nonnull<ViewOp, SliceOp>(op);
+}
+
+/// Copies of one constant: cheaper to make again than to read.
+inline bool isSpreadConstant(mlir::Operation *op) {
+  auto spread = mlir::dyn_cast_or_null<SpreadOp>(op);
+  return spread && spread.getInput().getDefiningOp<ConstantOp>();
 }
 
 } // namespace clade

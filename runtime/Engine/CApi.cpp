@@ -180,6 +180,18 @@ CladeStatus clade_sequence_free(CladeSession *session, CladeSequence sequence) {
   });
 }
 
+CladeStatus clade_sequence_copy(CladeSession *session, CladeSequence sequence,
+                                CladeSequence *copy) {
+  return guarded([&]() -> Status {
+    CLADE_RETURN_IF_ERROR(checkPointer(session, "session"));
+    CLADE_RETURN_IF_ERROR(checkPointer(copy, "copy"));
+    CLADE_ASSIGN_OR_RETURN(SequenceId id,
+                           session->session->copySequence(asId(sequence)));
+    *copy = static_cast<CladeSequence>(id);
+    return {};
+  });
+}
+
 CladeStatus clade_sequence_length(const CladeSession *session,
                                   CladeSequence sequence, int64_t *length) {
   return guarded([&]() -> Status {

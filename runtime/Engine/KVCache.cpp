@@ -1,4 +1,4 @@
-//===- KVCache.cpp - Paged keys and values --------------------------------===//
+//===- KVCache.cpp - Paged keys and values, recurrent states --------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -41,12 +41,19 @@ int64_t firstPageFor(std::optional<int32_t> window, int64_t position) {
 
 } // namespace
 
+int64_t KVCache::Group::pagesFor(int64_t length) const {
+  int64_t pages = ceilDiv(length, pageTokens);
+  return perSequence ? std::min<int64_t>(pages, 1) : pages;
+}
+
 StatusOr<std::unique_ptr<KVCache>> KVCache::create(const Manifest &manifest,
                                                    uint64_t budget) {
   std::unique_ptr<KVCache> cache(new KVCache(budget));
   cache->groups.resize(manifest.groups.size());
-  for (size_t i = 0; i < manifest.groups.size(); ++i)
+  for (size_t i = 0; i < manifest.groups.size(); ++i) {
     cache->groups[i].window = manifest.groups[i].window;
+    cache->groups[i].perSequence = manifest.groups[i].perSequence;
+  }
   for (const ManifestState &state : manifest.states)
     cache->groups[state.group].pageBytes +=
         static_cast<uint64_t>(state.keyPageBytes() + state.valuePageBytes());
@@ -63,6 +70,8 @@ Status KVCache::addState(const ManifestState &state) {
   Group &group = groups[state.group];
   CladeKVState row = {};
   for (bool isKeys : {true, false}) {
+    if (state.isRecurrent() && !isKeys)
+      continue;
     auto pageBytes = static_cast<uint64_t>(isKeys ? state.keyPageBytes()
                                                   : state.valuePageBytes());
     // Cannot overflow: a part of the page is not larger than the page.
@@ -127,6 +136,52 @@ Status KVCache::freeSequence(SequenceId id) {
   return {};
 }
 
+StatusOr<SequenceId> KVCache::copySequence(SequenceId id) {
+  const Sequence *from = find(id);
+  if (!from)
+    return unknownSequence();
+  std::optional<uint64_t> need = usedBytes();
+  for (size_t i = 0; i < groups.size(); ++i) {
+    const PageTable &table = from->tables[i];
+    // The pages that the sequence still has.
+    auto pages = static_cast<uint64_t>(
+        static_cast<int64_t>(table.pages.size()) - table.first);
+    std::optional<uint64_t> more = checkedMul(pages, groups[i].pageBytes);
+    need = need && more ? checkedAdd(*need, *more) : std::nullopt;
+  }
+  CLADE_RETURN_IF_ERROR(checkNeed(need));
+  CLADE_ASSIGN_OR_RETURN(SequenceId copy, createSequence(from->scaledLength));
+  from = find(id); // The new one may have moved it.
+  Status status = copyPages(*from, *find(copy));
+  if (!status.ok()) {
+    CLADE_RETURN_IF_ERROR(freeSequence(copy));
+    return status;
+  }
+  return copy;
+}
+
+Status KVCache::copyPages(const Sequence &from, Sequence &to) {
+  to.length = from.length;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    Group &group = groups[i];
+    const PageTable &source = from.tables[i];
+    PageTable &table = to.tables[i];
+    table.first = source.first;
+    table.pages.assign(static_cast<size_t>(source.first), -1);
+    for (size_t j = table.pages.size(); j < source.pages.size(); ++j) {
+      CLADE_ASSIGN_OR_RETURN(int32_t page, takePage(group));
+      table.pages.push_back(page);
+      for (Part &part : group.parts)
+        std::memcpy(part.memory.data() +
+                        static_cast<uint64_t>(page) * part.pageBytes,
+                    part.memory.data() +
+                        static_cast<uint64_t>(source.pages[j]) * part.pageBytes,
+                    part.pageBytes);
+    }
+  }
+  return {};
+}
+
 StatusOr<int64_t> KVCache::length(SequenceId id) const {
   const Sequence *sequence = find(id);
   if (!sequence)
@@ -146,15 +201,21 @@ Status KVCache::truncate(SequenceId id, int64_t length) {
     return Status::invalidArgument("cannot truncate a sequence of " +
                                    std::to_string(sequence->length) +
                                    " tokens to " + std::to_string(length));
+  for (const Group &group : groups)
+    if (group.perSequence && length != 0 && length != sequence->length)
+      return Status::invalidArgument(
+          "cannot truncate the sequence to " + std::to_string(length) +
+          " tokens: its recurrent state is that of all " +
+          std::to_string(sequence->length) + "; truncate it to 0");
   for (size_t i = 0; i < groups.size() && length > 0; ++i)
     if (firstPageFor(groups[i].window, length) < sequence->tables[i].first)
       return Status::invalidArgument(
           "cannot truncate the sequence to " + std::to_string(length) +
           " tokens: a window of " + std::to_string(*groups[i].window) +
           " before that was already given up");
-  int64_t kept = ceilDiv(length, pageTokens);
   for (size_t i = 0; i < groups.size(); ++i) {
     PageTable &table = sequence->tables[i];
+    int64_t kept = groups[i].pagesFor(length);
     freePages(groups[i], table, std::max(kept, table.first),
               static_cast<int64_t>(table.pages.size()));
     table.pages.resize(static_cast<size_t>(kept));
@@ -211,8 +272,8 @@ Status KVCache::checkBudget(std::span<const Growth> growths) const {
   std::optional<uint64_t> need = usedBytes();
   for (const Growth &growth : growths) {
     const Sequence &sequence = *find(growth.id);
-    int64_t pages = ceilDiv(sequence.length + growth.tokens, pageTokens);
     for (size_t i = 0; i < groups.size(); ++i) {
+      int64_t pages = groups[i].pagesFor(sequence.length + growth.tokens);
       auto have = static_cast<int64_t>(sequence.tables[i].pages.size());
       std::optional<uint64_t> more =
           checkedMul(static_cast<uint64_t>(std::max<int64_t>(0, pages - have)),
@@ -220,10 +281,16 @@ Status KVCache::checkBudget(std::span<const Growth> growths) const {
       need = need && more ? checkedAdd(*need, *more) : std::nullopt;
     }
   }
+  return checkNeed(need);
+}
+
+Status KVCache::checkNeed(std::optional<uint64_t> need) const {
   if (need && *need <= budgetBytes)
     return {};
+  bool isRecurrent = std::ranges::any_of(groups, &Group::perSequence);
   return Status::resourceExhausted(
-      "the keys and values need " +
+      (isRecurrent ? std::string("the states of the sequences need ")
+                   : std::string("the keys and values need ")) +
       (need ? std::to_string(*need) : "more than 2^64") +
       " bytes, but their budget is " + std::to_string(budgetBytes) + " bytes");
 }
@@ -234,9 +301,9 @@ Status KVCache::grow(std::span<const Growth> growths) {
   CLADE_RETURN_IF_ERROR(checkBudget(growths));
   for (const Growth &growth : growths) {
     Sequence &sequence = *find(growth.id);
-    auto pages = static_cast<size_t>(
-        ceilDiv(sequence.length + growth.tokens, pageTokens));
     for (size_t i = 0; i < groups.size(); ++i) {
+      auto pages = static_cast<size_t>(
+          groups[i].pagesFor(sequence.length + growth.tokens));
       std::vector<int32_t> &table = sequence.tables[i].pages;
       while (table.size() < pages) {
         CLADE_ASSIGN_OR_RETURN(int32_t page, takePage(groups[i]));

@@ -1,16 +1,18 @@
-//===- KVCache.h - Paged keys and values ------------------------*- C++ -*-===//
+//===- KVCache.h - Paged keys and values, recurrent states ------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// The memory of all key/value states, and which sequence has which pages.
+// The memory of all states, and which sequence has which pages.
 //
 // States of one group share page numbers: page p of the group is page p of
 // each of its states. A sequence has a page table per group. Pages that fell
 // out of a group's window go back to the group; memory of unused pages is given
-// to other groups when the budget is short. The layout of a page is in abi.h.
+// to other groups when the budget is short. In a group of recurrent states a
+// sequence has one page from its first token on. The layout of a page is in
+// abi.h.
 //
 //===----------------------------------------------------------------------===//
 
@@ -41,11 +43,16 @@ public:
   /// are fixed for. ResourceExhausted if there are too many.
   StatusOr<SequenceId> createSequence(int32_t scaledLength);
   Status freeSequence(SequenceId id);
+  /// A new sequence with the tokens and states of another. ResourceExhausted if
+  /// the budget or the number of sequences is too small.
+  StatusOr<SequenceId> copySequence(SequenceId id);
 
   /// Tokens that the sequence has.
   StatusOr<int64_t> length(SequenceId id) const;
   /// Drops the tokens from position `length` on. InvalidArgument if it has
-  /// fewer, or if the window of the token that would come next was freed.
+  /// fewer, if the window of the token that would come next was freed, or if
+  /// the model has recurrent states, which are only there for all tokens:
+  /// then `length` is 0 or what the sequence has.
   Status truncate(SequenceId id, int64_t length);
 
   /// A sequence that is about to get `tokens` more tokens.
@@ -80,6 +87,7 @@ private:
   };
   struct Group {
     std::optional<int32_t> window;
+    bool perSequence = false;
     uint64_t pageBytes = 0;
     int64_t maxPages = 0;
     std::vector<Part> parts;
@@ -88,6 +96,9 @@ private:
     int32_t fresh = 0; ///< Pages from this number on were never used.
     int64_t used = 0;
     std::vector<int32_t> table; ///< The step's [sequences][stride].
+
+    /// Entries of the page table of a sequence of `length` tokens.
+    int64_t pagesFor(int64_t length) const;
   };
   /// The pages of a sequence in one group: entries before `first` are free.
   struct PageTable {
@@ -108,6 +119,8 @@ private:
   void freePages(Group &group, PageTable &table, int64_t begin, int64_t end);
   void leaveWindow(Sequence &sequence);
   Status checkBudget(std::span<const Growth> growths) const;
+  Status checkNeed(std::optional<uint64_t> bytes) const;
+  Status copyPages(const Sequence &from, Sequence &to);
   StatusOr<int32_t> takePage(Group &group);
   StatusOr<int32_t> takeFreshPage(Group &group);
   void evictFor(const Group &needy);

@@ -23,6 +23,8 @@ namespace {
 /// Largest size of a buffer, and of what one token adds to it.
 constexpr int64_t maxBytes = int64_t(1) << 50;
 constexpr int32_t maxHeadSize = 1 << 20;
+/// States of sequences begin at multiples of this many bytes.
+constexpr int64_t stateAlignment = 64;
 
 int64_t pageBytes(const ManifestState &state, int64_t size) {
   int64_t element = state.dtype == "f32" ? 4 : 2;
@@ -118,18 +120,45 @@ Status checkEntries(const Manifest &manifest) {
 }
 
 Status checkStates(const Manifest &manifest) {
-  for (const ManifestGroup &group : manifest.groups)
+  for (const ManifestGroup &group : manifest.groups) {
     if (group.window)
       CLADE_RETURN_IF_ERROR(
           checkRange("groups.window", *group.window, 1, INT32_MAX));
+    if (group.window && group.perSequence)
+      return expected("groups.window", "null in a group with per_sequence",
+                      std::to_string(*group.window));
+  }
   int64_t groups = static_cast<int64_t>(manifest.groups.size());
   int64_t total = 0;
   for (const ManifestState &state : manifest.states) {
-    CLADE_RETURN_IF_ERROR(checkOneOf("states.kind", state.kind, {"kv"}));
     CLADE_RETURN_IF_ERROR(
-        checkOneOf("states.dtype", state.dtype, {"bf16", "f32"}));
+        checkOneOf("states.kind", state.kind, {"kv", "recurrent"}));
     CLADE_RETURN_IF_ERROR(
         checkRange("states.group", state.group, 0, groups - 1));
+    bool perSequence =
+        manifest.groups[static_cast<size_t>(state.group)].perSequence;
+    if (perSequence != state.isRecurrent())
+      return expected("states.group",
+                      std::string("a group with per_sequence ") +
+                          (perSequence ? "false" : "true") +
+                          " for a state of "
+                          "kind " +
+                          quoteName(state.kind),
+                      std::to_string(state.group));
+    if (state.isRecurrent()) {
+      CLADE_RETURN_IF_ERROR(
+          checkRange("states.bytes", state.bytes, 0, maxBytes));
+      if (state.bytes % stateAlignment != 0)
+        return expected("states.bytes",
+                        "a multiple of " + std::to_string(stateAlignment),
+                        std::to_string(state.bytes));
+      total += state.bytes;
+      CLADE_RETURN_IF_ERROR(
+          checkRange("states: bytes of a page", total, 0, maxBytes));
+      continue;
+    }
+    CLADE_RETURN_IF_ERROR(
+        checkOneOf("states.dtype", state.dtype, {"bf16", "f32"}));
     CLADE_RETURN_IF_ERROR(
         checkRange("states.heads", state.heads, 1, maxHeadSize));
     CLADE_RETURN_IF_ERROR(
@@ -186,11 +215,11 @@ Status checkFiles(const Manifest &manifest) {
 } // namespace
 
 int64_t ManifestState::keyPageBytes() const {
-  return pageBytes(*this, keySize);
+  return isRecurrent() ? bytes : pageBytes(*this, keySize);
 }
 
 int64_t ManifestState::valuePageBytes() const {
-  return pageBytes(*this, valueSize);
+  return isRecurrent() ? 0 : pageBytes(*this, valueSize);
 }
 
 Status Manifest::validate() const {

@@ -26,7 +26,7 @@
 namespace clade::rt {
 
 /// Version of the artifact format that this runtime reads and writes.
-inline constexpr int64_t artifactVersion = 1;
+inline constexpr int64_t artifactVersion = 2;
 
 /// The model that was compiled.
 struct ManifestModel {
@@ -55,24 +55,33 @@ struct ManifestEntry {
   int64_t outputWidth = 0; ///< f32 values in a row of CladeStep::output.
 };
 
-/// One state slot. Kind `kv` is a paged key/value state (CladeKVState).
+/// One state slot. Kind `kv` is a paged key/value state (CladeKVState), kind
+/// `recurrent` a number of bytes for each sequence (CladeRecurrentState).
 struct ManifestState {
   std::string kind = "kv";
   int32_t group = 0; ///< Index of the group whose page numbers it shares.
+  // Keys and values.
   int32_t heads = 0; ///< Key/value heads.
   int32_t keySize = 0;
   int32_t valueSize = 0;
   std::string dtype; ///< `bf16` or `f32`.
+  // Recurrent.
+  int64_t bytes = 0; ///< Of one sequence; a multiple of 64.
 
-  /// Bytes that the keys or the values of one page take.
+  bool isRecurrent() const { return kind == "recurrent"; }
+  /// Bytes that the keys or the values of one page take. A recurrent state
+  /// counts as keys.
   int64_t keyPageBytes() const;
   int64_t valuePageBytes() const;
 };
 
 /// States that keep the same positions. With a window w, the token at position
-/// p reads positions above p - w only; pages before that are given back.
+/// p reads positions above p - w only; pages before that are given back. The
+/// states of a group are all recurrent, with one page for each sequence, or all
+/// keys and values.
 struct ManifestGroup {
   std::optional<int32_t> window;
+  bool perSequence = false;
 };
 
 /// Sizes of CladeStep::workspace in bytes: the sum over the step's numbers.

@@ -45,6 +45,9 @@ json modelToJson(const ManifestModel &model) {
 }
 
 json stateToJson(const ManifestState &state) {
+  if (state.isRecurrent())
+    return {
+        {"kind", state.kind}, {"group", state.group}, {"bytes", state.bytes}};
   return {{"kind", state.kind},
           {"group", state.group},
           {"heads", state.heads},
@@ -73,7 +76,8 @@ json manifestToJson(const Manifest &manifest) {
   for (const ManifestState &state : manifest.states)
     states.push_back(stateToJson(state));
   for (const ManifestGroup &group : manifest.groups)
-    groups.push_back({{"window", orNull(group.window)}});
+    groups.push_back({{"window", orNull(group.window)},
+                      {"per_sequence", group.perSequence}});
   return {{"format", "clade-artifact"},
           {"version", artifactVersion},
           {"abi_version", CLADE_ABI_VERSION},
@@ -281,14 +285,18 @@ void readTables(Members &members, Manifest &manifest, Status &problem) {
     Members row(value, where, problem);
     row.text("kind", state.kind);
     row.number("group", state.group);
+    if (state.isRecurrent())
+      return row.number("bytes", state.bytes);
     row.number("heads", state.heads);
     row.number("key_size", state.keySize);
     row.number("value_size", state.valueSize);
     row.text("dtype", state.dtype);
   });
   members.array("groups", [&](const json &value, const std::string &where) {
-    Members(value, where, problem)
-        .optionalNumber("window", manifest.groups.emplace_back().window);
+    ManifestGroup &group = manifest.groups.emplace_back();
+    Members row(value, where, problem);
+    row.optionalNumber("window", group.window);
+    row.flag("per_sequence", group.perSequence);
   });
   members.map("files", [&](const std::string &key, const json &value,
                            const std::string &where) {

@@ -175,8 +175,8 @@ Status Session::beginStep(std::span<const BatchItem> batch) {
 
 /// Describes the next piece, or returns false if nothing is left.
 bool Session::fillPiece() {
-  for (auto *list :
-       {&tokens, &positions, &sequenceOf, &selected, &scaledLengths})
+  for (auto *list : {&tokens, &positions, &sequenceOf, &firstToken, &selected,
+                     &scaledLengths})
     list->clear();
   rowOfSelected.clear();
   growths.clear();
@@ -188,6 +188,7 @@ bool Session::fillPiece() {
     if (count == 0)
       continue;
     auto row = static_cast<int32_t>(growths.size());
+    firstToken.push_back(static_cast<int32_t>(tokens.size()));
     for (int64_t i = work.done; i < work.done + count; ++i) {
       if (isWanted(item, i)) {
         selected.push_back(static_cast<int32_t>(tokens.size()));
@@ -202,6 +203,7 @@ bool Session::fillPiece() {
     work.done += count;
     longest = std::max(longest, work.position);
   }
+  firstToken.push_back(static_cast<int32_t>(tokens.size()));
   return !tokens.empty();
 }
 
@@ -253,6 +255,7 @@ Status Session::runPiece() {
   step.tokens = tokens.data();
   step.positions = positions.data();
   step.sequence_of = sequenceOf.data();
+  step.first_token = firstToken.data();
   step.selected = selected.data();
   step.scaled_lengths = scaledLengths.data();
   step.layers = manifest.layers.data();

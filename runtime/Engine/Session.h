@@ -72,6 +72,10 @@ public:
   /// models need it (InvalidArgument if it is not positive), others ignore it.
   StatusOr<SequenceId> createSequence(int64_t scaledLength = 0);
   Status freeSequence(SequenceId id) { return cache->freeSequence(id); }
+  /// See KVCache::copySequence.
+  StatusOr<SequenceId> copySequence(SequenceId id) {
+    return cache->copySequence(id);
+  }
   /// See KVCache::truncate.
   Status truncate(SequenceId id, int64_t length) {
     return cache->truncate(id, length);
@@ -134,7 +138,8 @@ private:
   // The step's state. Members so that a steady state allocates nothing.
   std::vector<Pending> pending;
   std::vector<KVCache::Growth> growths;
-  std::vector<int32_t> tokens, positions, sequenceOf, selected, scaledLengths;
+  std::vector<int32_t> tokens, positions, sequenceOf, firstToken, selected,
+      scaledLengths;
   std::vector<int64_t> rowOfSelected; ///< Row of the result for selected[i].
   int64_t numRows = 0;
   int64_t longest = 0; ///< Tokens of the longest sequence after the piece.

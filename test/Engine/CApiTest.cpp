@@ -156,6 +156,38 @@ TEST_F(CApiTest, Sequences) {
          "the sequence does not exist or was freed");
 }
 
+TEST_F(CApiTest, CopiesOfSequences) {
+  CladeSequence sequence = 0, copy = 0;
+  ASSERT_EQ(clade_sequence_create(session, 0, &sequence), CLADE_OK);
+  std::vector<int32_t> tokens = toyTokens(10, 1);
+  CladeBatchItem item = {sequence, tokens.data(), 9, nullptr};
+  const float *logits = nullptr;
+  size_t rows = 0;
+  ASSERT_EQ(clade_step(session, &item, 1, &logits, &rows), CLADE_OK);
+  ASSERT_EQ(clade_sequence_copy(session, sequence, &copy), CLADE_OK);
+  int64_t length = 0;
+  ASSERT_EQ(clade_sequence_length(session, copy, &length), CLADE_OK);
+  EXPECT_EQ(length, 9);
+  // Each goes on by itself, in one step; what one gets the other does not see.
+  std::vector<int32_t> other = tokens;
+  other[9] = (tokens[9] + 1) % TOY_VOCAB;
+  CladeBatchItem both[] = {{copy, &other[9], 1, nullptr},
+                           {sequence, &tokens[9], 1, nullptr}};
+  ASSERT_EQ(clade_step(session, both, 2, &logits, &rows), CLADE_OK);
+  ASSERT_EQ(rows, 2u);
+  auto second = toyReference(toyWeights(), tokens)[9],
+       first = toyReference(toyWeights(), other)[9];
+  EXPECT_TRUE(std::equal(first.begin(), first.end(), logits));
+  EXPECT_TRUE(std::equal(second.begin(), second.end(), logits + TOY_VOCAB));
+  ASSERT_EQ(clade_sequence_free(session, sequence), CLADE_OK);
+  refuse(clade_sequence_copy(session, sequence, &copy), CLADE_INVALID_ARGUMENT,
+         "the sequence does not exist or was freed");
+  refuse(clade_sequence_copy(session, copy, nullptr), CLADE_INVALID_ARGUMENT,
+         "'copy' is null");
+  refuse(clade_sequence_copy(nullptr, copy, &copy), CLADE_INVALID_ARGUMENT,
+         "'session' is null");
+}
+
 struct Streamed {
   std::vector<int32_t> tokens[2];
   CladeSession *cancelAt = nullptr;

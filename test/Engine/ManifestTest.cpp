@@ -111,11 +111,11 @@ INSTANTIATE_TEST_SUITE_P(
                     "expected member 'format' to be 'clade-artifact'"},
         BadManifest{"/version", nullptr,
                     "member 'version' is missing or not an integer"},
-        BadManifest{"/version", 2,
-                    "expected 'version' 1, got 2; compile the model again",
+        BadManifest{"/version", 1,
+                    "expected 'version' 2, got 1; compile the model again",
                     unsupported},
         BadManifest{"/abi_version", 7,
-                    "expected 'abi_version' 3, got 7; compile the model again",
+                    "expected 'abi_version' 4, got 7; compile the model again",
                     unsupported},
         BadManifest{"/extra", 1, "manifest: unknown member 'extra'"},
         BadManifest{"/model", nullptr, "manifest: member 'model' is missing"},
@@ -187,7 +187,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{"/states/0/group", 2,
                     "'states.group': expected a number in [0, 1], got 2"},
         BadManifest{"/states/0/kind", "scan",
-                    "'states.kind': expected 'kv', got 'scan'"},
+                    "'states.kind': expected 'kv' or 'recurrent', got 'scan'"},
         BadManifest{"/states/0/dtype", "f8",
                     "'states.dtype': expected 'bf16' or 'f32', got 'f8'"},
         BadManifest{"/states/0/heads", 0,
@@ -201,6 +201,23 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{"/groups/1/window", 0,
                     "'groups.window': expected a number in [1, 2147483647], "
                     "got 0"},
+        BadManifest{"/groups/1/per_sequence", true,
+                    "'groups.window': expected null in a group with "
+                    "per_sequence, got 40"},
+        BadManifest{"/groups/0/per_sequence", nullptr,
+                    "groups[0]: member 'per_sequence' is missing"},
+        BadManifest{"/groups/0/per_sequence", true,
+                    "'states.group': expected a group with per_sequence false "
+                    "for a state of kind 'kv', got 0"},
+        BadManifest{
+            "/states/0",
+            json::object({{"kind", "recurrent"}, {"group", 0}, {"bytes", 64}}),
+            "'states.group': expected a group with per_sequence true "
+            "for a state of kind 'recurrent', got 0"},
+        BadManifest{
+            "/states/0",
+            json::object({{"kind", "recurrent"}, {"group", 0}, {"heads", 1}}),
+            "states[0]: member 'bytes' is missing"},
         BadManifest{"/workspace/per_token", -1,
                     "'workspace': expected a number in [0, 1125899906842624], "
                     "got -1"},
@@ -220,6 +237,44 @@ TEST(ManifestTest, PageOfAllStatesHasALimit) {
   expectError(manifest.validate(), StatusCode::Corruption,
               "'states: bytes of a page': expected a number in "
               "[1, 1125899906842624], got ");
+}
+
+/// Two recurrent states in a group of their own.
+Manifest recurrentManifest() {
+  Manifest manifest = toyManifest();
+  manifest.groups.push_back({std::nullopt, true});
+  manifest.states.push_back({"recurrent", 2, 0, 0, 0, "", 192});
+  manifest.states.push_back({"recurrent", 2, 0, 0, 0, "", 0});
+  return manifest;
+}
+
+TEST(ManifestTest, RecurrentStates) {
+  Manifest manifest = recurrentManifest();
+  auto read = Manifest::fromJson(manifest.toJson());
+  ASSERT_OK(read);
+  EXPECT_EQ(read->toJson(), manifest.toJson());
+  size_t last = read->states.size() - 2;
+  EXPECT_TRUE(read->states[last].isRecurrent());
+  EXPECT_EQ(read->states[last].bytes, 192);
+  EXPECT_EQ(read->states[last].keyPageBytes(), 192);
+  EXPECT_EQ(read->states[last].valuePageBytes(), 0);
+  EXPECT_TRUE(read->groups[2].perSequence);
+  EXPECT_FALSE(read->groups[1].perSequence);
+}
+
+TEST(ManifestTest, RecurrentStatesHaveSizes) {
+  Manifest manifest = recurrentManifest();
+  manifest.states.back().bytes = -64;
+  expectError(manifest.validate(), StatusCode::Corruption,
+              "'states.bytes': expected a number in [0, 1125899906842624], got "
+              "-64");
+  manifest.states.back().bytes = 65;
+  expectError(manifest.validate(), StatusCode::Corruption,
+              "'states.bytes': expected a multiple of 64, got 65");
+  manifest.states.back().bytes = int64_t(1) << 50;
+  expectError(manifest.validate(), StatusCode::Corruption,
+              "'states: bytes of a page': expected a number in "
+              "[0, 1125899906842624], got 1125899906848192");
 }
 
 TEST(ManifestTest, NamesAreUnicode) {

@@ -42,6 +42,16 @@ GEMMA2 = {**LLAMA, "head_dim": 48, "query_pre_attn_scalar": 36, "sliding_window"
           "final_logit_softcapping": 15.0}
 GEMMA3 = {**LLAMA, "num_hidden_layers": 7, "head_dim": 48, "query_pre_attn_scalar": 36, "sliding_window": 16,
           "layer_types": ["sliding_attention", "sliding_attention", "full_attention"] * 2 + ["sliding_attention"]}
+# Layers of every kind; sizes that are no multiples of a vector here and there.
+NEMOTRON_H = dict(vocab_size=512, hidden_size=256, intermediate_size=384, num_attention_heads=8, num_key_value_heads=4,
+                  head_dim=32, max_position_embeddings=2048, mamba_num_heads=12, mamba_head_dim=40, ssm_state_size=24,
+                  n_groups=4, chunk_size=32,
+                  layers_block_type=["linear_attention", "mlp", "linear_attention", "full_attention", "mlp",
+                                     "linear_attention", "linear_attention"])
+QWEN3_NEXT = {**LLAMA, "num_hidden_layers": 8, "head_dim": 48, "linear_num_key_heads": 4, "linear_num_value_heads": 8,
+              "linear_key_head_dim": 32, "linear_value_head_dim": 40, "mlp_only_layers": list(range(8))}
+# A prompt of more than a chunk of the references' scans, and a long decode.
+RECURRENT = dict(lengths=(96, 37, 1), steps=48)
 
 # Latent attention with four dense layers: keys and values of two sizes, a rotated part that all heads share.
 DEEPSEEK = dict(vocab_size=512, hidden_size=256, intermediate_size=384, moe_intermediate_size=96, num_hidden_layers=4,
@@ -92,6 +102,14 @@ def baichuan(name, **options):
 
 def mistral4(name, **options):
     return case(f"mistral4-{name}", "Mistral4", MISTRAL4, **options)
+
+
+def nemotron_h(name, **options):
+    return case(f"nemotron-h-{name}", "NemotronH", NEMOTRON_H, **{**RECURRENT, **options})
+
+
+def qwen3_next(name, **options):
+    return case(f"qwen3-next-{name}", "Qwen3Next", QWEN3_NEXT, **{**RECURRENT, **options})
 
 
 def rope(kind, theta=10000.0, **parameters):
@@ -221,6 +239,17 @@ SLOPES = [
 # Needs NeMo AutoModel beside transformers; its cache is its own, so that a sequence is one call.
 AUTOMODEL = [baichuan("7b", group="automodel", one_call=True)]
 
+STATES = [
+    nemotron_h("plain"),
+    nemotron_h("biases", use_bias=True, mlp_bias=True, use_conv_bias=False, mlp_hidden_act="silu", conv_kernel=3),
+    # The reference clamps the time step in a prompt, but not token by token.
+    nemotron_h("clamped", time_step_min=0.3, one_call=True),
+    qwen3_next("plain"),
+    qwen3_next("interval", num_hidden_layers=6, mlp_only_layers=list(range(6)), linear_num_value_heads=4,
+               linear_conv_kernel_dim=2, attention_bias=True, tie_word_embeddings=True,
+               layer_types=["linear_attention", "full_attention"] * 3),
+]
+
 # Windows and angles past position 8,192, where f64 angles would differ by 1e-4.
 LONG_SIZE = dict(vocab_size=256, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2,
                  num_key_value_heads=1, max_position_embeddings=16384)
@@ -248,7 +277,7 @@ GGUF = [
         "full_attention": rope("linear", 1e6, factor=8.0), "sliding_attention": rope("default", 10000.0)}),
 ]
 
-CASES = SHAPES + ROPE + FAMILIES + LATENT + SLOPES + AUTOMODEL + LONG + GGUF
+CASES = SHAPES + ROPE + FAMILIES + LATENT + SLOPES + STATES + AUTOMODEL + LONG + GGUF
 
 
 def select(patterns, group):

@@ -75,10 +75,14 @@ def embedding_scale(model):
 
 def centre(name, model):
     """Of a norm's gain (Gemma stores gain - 1). The last one gives tied logits the scale of the others."""
+    if name.endswith(("A_log", "dt_bias")):
+        return -1.5  # states that remember some tens of tokens
+    if name.endswith("mixer.D"):
+        return 1.0
     if not re.search(r"norm|ln_f", name) or name.endswith(".bias"):
         return 0.0
     config = model.config
-    if config.model_type in ZERO_CENTRED:
+    if config.model_type in ZERO_CENTRED or (config.model_type == "qwen3_next" and "linear_attn" not in name):
         return 0.0
     last = name in ("model.norm.weight", "transformer.ln_f.weight")
     return 2.0 * config.hidden_size**-0.5 if last and config.tie_word_embeddings else 1.0

@@ -60,3 +60,39 @@ func.func @attention(%q: !clade.tensor<[token, q_heads = 2, head = 4], f32>, %k:
          !clade.tensor<[token, kv_heads = 1, head = 4], f32>) -> !clade.tensor<[token, q_heads = 2, head = 4], f32>
   return %2 : !clade.tensor<[token, q_heads = 2, head = 4], f32>
 }
+
+// A convolution with the activation behind it, then a scan that makes its inputs itself: two kernels.
+wmap.func @conv -> tensor<8x4xbf16> {
+  %0 = wmap.source "conv" : tensor<8x1x4xbf16>
+  %1 = wmap.reshape %0 : tensor<8x1x4xbf16> -> tensor<8x4xbf16>
+  wmap.return %1 : tensor<8x4xbf16>
+}
+// CHECK-LABEL: func.func @recurrent
+// CHECK: %[[CONV:.*]] = clade.kernel recurrent(%{{.*}}, %{{.*}})
+// CHECK: clade.slice
+// CHECK: %[[C:.*]] = clade.causal_conv
+// CHECK: %[[A:.*]] = clade.unary silu %[[C]]
+// CHECK: clade.yield %[[A]]
+// CHECK: clade.kernel recurrent(%{{.*}}, %[[CONV]])
+// CHECK: clade.spread
+// CHECK: %[[Y:.*]] = clade.scan
+// CHECK: clade.cast
+// CHECK: clade.yield %[[Y]] : !clade.tensor<[token, heads = 2, d = 4], f32>
+// CHECK-NOT: clade.kernel
+// CHECK: return
+func.func @recurrent(%x: !clade.tensor<[token, all = 20], bf16>, %batch: !clade.batch) -> !clade.tensor<[token, heads = 2, d = 4], f32> {
+  %part = clade.slice %x "all" from 12 : !clade.tensor<[token, all = 20], bf16> -> !clade.tensor<[token, c = 8], bf16>
+  %w = clade.param @conv : !clade.tensor<[c = 8, taps = 4], bf16>
+  %conv = clade.causal_conv %part, %w, %batch state 0 : !clade.tensor<[token, c = 8], bf16>, !clade.tensor<[c = 8, taps = 4], bf16>
+  %act = clade.unary silu %conv : !clade.tensor<[token, c = 8], bf16> -> !clade.tensor<[token, c = 8], bf16>
+  %heads = clade.view %act : !clade.tensor<[token, c = 8], bf16> -> !clade.tensor<[token, heads = 2, d = 4], bf16>
+  %wide = clade.cast %heads : !clade.tensor<[token, heads = 2, d = 4], bf16> -> !clade.tensor<[token, heads = 2, d = 4], f32>
+  %c = clade.constant 0.0 : !clade.tensor<[], f32>
+  %zero = clade.spread %c : !clade.tensor<[], f32> -> !clade.tensor<[heads = 2, d = 4], f32>
+  %y = clade.scan %batch state 1 carry(%zero : !clade.tensor<[heads = 2, d = 4], f32>) over(%wide : !clade.tensor<[token, heads = 2, d = 4], f32>) -> !clade.tensor<[token, heads = 2, d = 4], f32> {
+  ^bb0(%s: !clade.tensor<[heads = 2, d = 4], f32>, %a: !clade.tensor<[heads = 2, d = 4], f32>):
+    %0 = clade.binary add %s, %a : !clade.tensor<[heads = 2, d = 4], f32>, !clade.tensor<[heads = 2, d = 4], f32> -> !clade.tensor<[heads = 2, d = 4], f32>
+    clade.yield %0, %0 : !clade.tensor<[heads = 2, d = 4], f32>, !clade.tensor<[heads = 2, d = 4], f32>
+  }
+  return %y : !clade.tensor<[token, heads = 2, d = 4], f32>
+}

@@ -76,16 +76,26 @@ static bool runPasses(mlir::ModuleOp module,
   return succeeded(passes.run(module));
 }
 
-/// A state slot for each attention of each layer, by the order of the layers;
-/// and one group for each window.
+/// A state slot for each attention, convolution and scan of each layer, by the
+/// order of the layers; one group for each window, and one for all states of
+/// fixed size.
 static void describeStates(mlir::ModuleOp module, const SlotTable &slots,
                            rt::Manifest &manifest) {
-  std::vector<std::optional<int64_t>> windows;
-  auto groupOf = [&](std::optional<int64_t> window) {
-    auto it = llvm::find(windows, window);
-    if (it == windows.end())
-      it = windows.insert(windows.end(), window);
-    return static_cast<int32_t>(it - windows.begin());
+  auto groupOf = [&](std::optional<int64_t> window, bool perSequence) {
+    auto it = llvm::find_if(manifest.groups, [&](const rt::ManifestGroup &g) {
+      return g.window == window && g.perSequence == perSequence;
+    });
+    if (it == manifest.groups.end())
+      it = manifest.groups.insert(
+          it, rt::ManifestGroup{window ? std::optional<int32_t>(*window)
+                                       : std::nullopt,
+                                perSequence});
+    return static_cast<int32_t>(it - manifest.groups.begin());
+  };
+  auto recurrent = [&](rt::ManifestState &state, int64_t bytes) {
+    state.kind = "recurrent";
+    state.group = groupOf(std::nullopt, /*perSequence=*/true);
+    state.bytes = bytes;
   };
   for (const LayerSlots &layer : slots.layers) {
     const KindSlots &kind = slots.kinds[layer.kind];
@@ -100,7 +110,14 @@ static void describeStates(mlir::ModuleOp module, const SlotTable &slots,
       state.dtype = key.getElementType().isBF16() ? "bf16" : "f32";
     });
     function.walk([&](AttendCachedOp attend) {
-      states[attend.getState()].group = groupOf(attend.getWindow());
+      states[attend.getState()].group =
+          groupOf(attend.getWindow(), /*perSequence=*/false);
+    });
+    function.walk([&](CausalConvOp conv) {
+      recurrent(states[conv.getState()], conv.getStateBytes());
+    });
+    function.walk([&](ScanOp scan) {
+      recurrent(states[scan.getState()], scan.getStateBytes());
     });
     llvm::append_range(manifest.states, states);
     manifest.layers.push_back({static_cast<int32_t>(layer.kind),
@@ -108,9 +125,6 @@ static void describeStates(mlir::ModuleOp module, const SlotTable &slots,
                                static_cast<int32_t>(layer.firstWeight),
                                static_cast<int32_t>(layer.firstState)});
   }
-  for (std::optional<int64_t> window : windows)
-    manifest.groups.push_back(
-        {window ? std::optional<int32_t>(*window) : std::nullopt});
 }
 
 static std::string absolutePath(const std::string &path) {

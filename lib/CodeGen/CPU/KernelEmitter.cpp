@@ -9,6 +9,7 @@
 
 #include "lib/CodeGen/CPU/Attention.h"
 #include "lib/CodeGen/CPU/Product.h"
+#include "lib/CodeGen/CPU/Recurrent.h"
 #include "lib/CodeGen/CPU/RowEmitter.h"
 #include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
@@ -141,6 +142,9 @@ FailureOr<func::FuncOp> KernelEmitter::emit(KernelOp kernel,
     break;
   case KernelKind::Attention:
     result = emitAttentionKernel(context);
+    break;
+  case KernelKind::Recurrent:
+    result = emitRecurrentKernel(context);
     break;
   }
   if (failed(result))
@@ -276,16 +280,16 @@ LogicalResult KernelEmitter::emitPrologueRow(Context &context, LinearOp linear,
 }
 
 /// The value of an epilogue op at a place of the result.
-Value KernelEmitter::emitEpilogue(Context &context, Value value,
-                                  LinearOp linear, Value row, Value column,
-                                  Value accumulator, Value mask) {
+Value KernelEmitter::emitEpilogue(Context &context, Value value, Value heart,
+                                  Value row, Value column, Value accumulator,
+                                  Value mask) {
   OpBuilder &builder = context.builder;
   Location loc = value.getLoc();
   auto type = cast<NamedTensorType>(value.getType());
   RowEmitter rounding(builder, target, referenceRounding, context.step, row,
                       {});
-  int64_t features = linear.getNumOutputs();
-  if (value == linear.getResult())
+  int64_t features = cast<NamedTensorType>(heart.getType()).getNumFeatures();
+  if (value == heart)
     return rounding.roundTo(accumulator, type.getElementType(), loc);
   if (Value buffer = context.buffers.lookup(value)) {
     Value first = emitMul(builder, loc, row, emitIndex(builder, loc, features));
@@ -295,7 +299,7 @@ Value KernelEmitter::emitEpilogue(Context &context, Value value,
   }
   Operation *op = value.getDefiningOp();
   auto operand = [&](Value inner) {
-    return emitEpilogue(context, inner, linear, row, column, accumulator, mask);
+    return emitEpilogue(context, inner, heart, row, column, accumulator, mask);
   };
   if (auto param = dyn_cast<ParamOp>(op))
     return RowEmitter::loadVector(
@@ -384,8 +388,8 @@ LogicalResult KernelEmitter::emitProductClass(Context &context, LinearOp linear,
           accumulator = arith::AddFOp::create(b, loc, accumulator, value);
         }
         for (auto [i, value] : llvm::enumerate(yielded)) {
-          Value vector = emitEpilogue(context, value, linear, row, column,
-                                      accumulator, mask);
+          Value vector = emitEpilogue(context, value, linear.getResult(), row,
+                                      column, accumulator, mask);
           Value first = emitMul(b, loc, row, emitIndex(b, loc, n));
           RowEmitter::storeVector(b, loc, vector, context.resultType(i),
                                   context.results[i],
@@ -482,5 +486,68 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
                 context.results[0], context.thread, context.numThreads,
                 StepView(builder, loc, context.step).scratchOf(context.thread),
                 sinks);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Recurrences
+//===----------------------------------------------------------------------===//
+
+LogicalResult KernelEmitter::emitRecurrentKernel(Context &context) {
+  OpBuilder &builder = context.builder;
+  Block &body = context.body();
+  RecurrentKernel kernel{
+      builder,
+      target,
+      referenceRounding,
+      body,
+      context.step,
+      context.thread,
+      context.numThreads,
+      [&](RowEmitter &emitter, Value token) {
+        bindRow(emitter, builder, body, context.step, token, context.buffers,
+                [&](ParamOp param) {
+                  return context.paramPointer(param, builder);
+                });
+      },
+      [&](int64_t state) {
+        return context.stateAddress(state, builder, context.kernel.getLoc());
+      }};
+  auto yielded = body.getTerminator()->getOperands();
+  FailureOr<int64_t> bytes = failure();
+  if (auto scans = body.getOps<ScanOp>(); !scans.empty()) {
+    ScanOp scan = *scans.begin();
+    SmallVector<Value> results(scan.getNumResults());
+    SmallVector<Type> types(scan.getNumResults(), builder.getF32Type());
+    for (auto [i, value] : llvm::enumerate(yielded)) {
+      auto result = dyn_cast<OpResult>(value);
+      if (!result || result.getOwner() != scan)
+        return scan.emitError()
+               << "expected a kernel to yield only what its scan gives";
+      results[result.getResultNumber()] = context.results[i];
+      types[result.getResultNumber()] = context.resultType(i);
+    }
+    bytes = emitScan(kernel, scan, results, types);
+  } else {
+    CausalConvOp conv = *body.getOps<CausalConvOp>().begin();
+    int64_t channels = conv.getNumChannels();
+    bytes = emitCausalConv(
+        kernel, conv,
+        [&](Value token, Value channel, Value vector, Value mask) {
+          Location loc = conv.getLoc();
+          Value first =
+              emitMul(builder, loc, token, emitIndex(builder, loc, channels));
+          for (auto [i, value] : llvm::enumerate(yielded))
+            RowEmitter::storeVector(
+                builder, loc,
+                emitEpilogue(context, value, conv.getResult(), token, channel,
+                             vector, mask),
+                context.resultType(i), context.results[i],
+                emitAdd(builder, loc, first, channel), mask);
+        });
+  }
+  if (failed(bytes))
+    return failure();
+  scratch.fixedBytes = std::max(scratch.fixedBytes, *bytes);
   return success();
 }

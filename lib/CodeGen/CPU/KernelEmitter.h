@@ -51,15 +51,17 @@ private:
   mlir::LogicalResult emitTokenwise(Context &context);
   mlir::LogicalResult emitProductKernel(Context &context);
   mlir::LogicalResult emitAttentionKernel(Context &context);
+  mlir::LogicalResult emitRecurrentKernel(Context &context);
   mlir::LogicalResult emitProductClass(Context &context, LinearOp linear,
                                        TokenClass tokens);
   mlir::LogicalResult emitPrologueRow(Context &context, LinearOp linear,
                                       mlir::Value row, mlir::Value packed,
                                       mlir::Value rowScratch, int64_t rowTile,
                                       int64_t usedScratch);
-  mlir::Value emitEpilogue(Context &context, mlir::Value value, LinearOp linear,
-                           mlir::Value row, mlir::Value column,
-                           mlir::Value accumulator, mlir::Value mask);
+  mlir::Value emitEpilogue(Context &context, mlir::Value value,
+                           mlir::Value heart, mlir::Value row,
+                           mlir::Value column, mlir::Value accumulator,
+                           mlir::Value mask);
   std::string keyOf(KernelOp kernel, llvm::ArrayRef<llvm::StringRef> params,
                     bool outputIsF32);
 

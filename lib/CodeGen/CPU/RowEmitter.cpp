@@ -57,6 +57,16 @@ int64_t RowLayout::numElements() const {
   return product;
 }
 
+RowIndex RowIndex::scalarAt(Value at) const {
+  RowIndex scalar = *this;
+  for (auto &[axis, value] : scalar.axes)
+    if (axis == vectorAxis)
+      value = at;
+  scalar.vectorAxis = {};
+  scalar.mask = {};
+  return scalar;
+}
+
 Value RowIndex::find(StringRef name) const {
   for (const auto &[axis, value] : axes)
     if (axis == name)
@@ -262,7 +272,14 @@ Value RowEmitter::flatIndex(const RowLayout &layout, const RowIndex &index,
 
 Value RowEmitter::load(const RowMemory &memory, const RowIndex &index,
                        Location loc) {
-  if (!index.vectorAxis.empty() && memory.layout.find(index.vectorAxis) >= 0)
+  int64_t axis =
+      index.vectorAxis.empty() ? -1 : memory.layout.find(index.vectorAxis);
+  bool isVector = axis >= 0 && memory.layout.sizes[axis] > 1;
+  if (isVector && memory.layout.strides[axis] != 1)
+    return gather(
+        memory.layout.sizes[axis], index.find(index.vectorAxis), loc,
+        [&](Value at) { return load(memory, index.scalarAt(at), loc); });
+  if (isVector)
     return loadVector(
         builder, loc, target.width, memory.elementType, memory.base,
         flatIndex(memory.layout, index, memory.offset, loc), index.mask);
@@ -295,6 +312,25 @@ void RowEmitter::storeScalar(Value scalar, const RowMemory &memory,
             flatIndex(memory.layout, index, memory.offset, loc));
 }
 
+Value RowEmitter::gather(int64_t size, Value first, Location loc,
+                         llvm::function_ref<Value(Value)> lane) {
+  auto type = VectorType::get({target.width}, builder.getF32Type());
+  Value result = arith::ConstantOp::create(builder, loc,
+                                           DenseElementsAttr::get(type, 0.0f)),
+        last = emitIndex(builder, loc, size - 1);
+  for (int64_t i = 0; i < target.width; ++i) {
+    // Lanes behind the end repeat the last element.
+    Value at = arith::MinSIOp::create(
+        builder, loc, emitAdd(builder, loc, first, emitIndex(builder, loc, i)),
+        last);
+    Value element =
+        vector::ExtractOp::create(builder, loc, lane(at), ArrayRef<int64_t>{0});
+    result = vector::InsertOp::create(builder, loc, element, result,
+                                      ArrayRef<int64_t>{i});
+  }
+  return result;
+}
+
 //===----------------------------------------------------------------------===//
 // Loops
 //===----------------------------------------------------------------------===//
@@ -304,6 +340,12 @@ void RowEmitter::forEachIndex(const RowLayout &layout, int64_t axis,
                               llvm::function_ref<void(const RowIndex &)> body) {
   if (axis == layout.rank()) {
     body(index);
+    return;
+  }
+  if (!pinnedAxis.empty() && layout.names[axis] == pinnedAxis) {
+    index.axes.emplace_back(layout.names[axis], pinnedIndex);
+    forEachIndex(layout, axis + 1, index, loc, body);
+    index.axes.pop_back();
     return;
   }
   int64_t size = layout.sizes[axis], width = target.width;
@@ -447,6 +489,14 @@ RowMemory RowEmitter::newRow(NamedTensorType type) {
   RowMemory memory;
   memory.elementType = builder.getF32Type();
   memory.layout = RowLayout::contiguous(type);
+  if (!pinnedAxis.empty() && memory.layout.find(pinnedAxis) >= 0) {
+    memory.layout.sizes[memory.layout.find(pinnedAxis)] = 1;
+    int64_t stride = 1;
+    for (int64_t axis = memory.layout.rank() - 1; axis >= 0; --axis) {
+      memory.layout.strides[axis] = stride;
+      stride *= memory.layout.sizes[axis];
+    }
+  }
   memory.base =
       emitAddress(builder, scratch.getLoc(), scratch, builder.getI8Type(),
                   emitIndex(builder, scratch.getLoc(), scratchBytes));
@@ -461,12 +511,30 @@ RowMemory &RowEmitter::inMemory(Value value) {
   if (auto it = memories.find(value); it != memories.end())
     return it->second;
   RowMemory memory = newRow(cast<NamedTensorType>(value.getType()));
-  Value base = memory.base;
-  forEachVector(value, [&](Value feature, Value vector, Value mask) {
-    storeVector(builder, value.getLoc(), vector, builder.getF32Type(), base,
-                feature, mask);
-  });
+  writeRow(value, memory);
   return memories[value] = std::move(memory);
+}
+
+void RowEmitter::writeRow(Value value, const RowMemory &memory) {
+  Location loc = value.getLoc();
+  forEachIndex(memory.layout, loc, [&](const RowIndex &index) {
+    Value vector = get(value, index);
+    Value mask = index.vectorAxis.empty()
+                     ? emitConstantMask(builder, loc, target.width, 1)
+                     : index.mask;
+    storeVector(builder, loc, vector, memory.elementType, memory.base,
+                flatIndex(memory.layout, index, memory.offset, loc), mask);
+  });
+}
+
+void RowEmitter::copyToScratch(Value value) {
+  RowMemory memory = newRow(cast<NamedTensorType>(value.getType()));
+  storeInto(value, memory);
+}
+
+void RowEmitter::storeInto(Value value, const RowMemory &memory) {
+  writeRow(value, memory);
+  memories[value] = memory;
 }
 
 Value RowEmitter::get(Value value, const RowIndex &index) {
@@ -501,6 +569,24 @@ Value RowEmitter::get(Value value, const RowIndex &index) {
         StepView(builder, loc, step).positionAt(row));
     return emitSplat(builder, loc, integerToFloat(builder, loc, position),
                      target.width);
+  } else if (auto repeat = dyn_cast<RepeatOp>(op)) {
+    StringRef from = repeat.getAxis(),
+              to = repeat.getResult().getType().getNames()[repeat.getPlace()];
+    Value times = emitIndex(builder, loc, repeat.getTimes());
+    auto groupOf = [&](const RowIndex &place) {
+      RowIndex inner = place;
+      for (auto &[name, at] : inner.axes)
+        if (name == to) {
+          name = from;
+          at = arith::DivUIOp::create(builder, loc, at, times);
+        }
+      return get(repeat.getInput(), inner);
+    };
+    int64_t size = repeat.getResult().getType().getShape()[repeat.getPlace()];
+    result = index.vectorAxis == to
+                 ? gather(size, index.find(to), loc,
+                          [&](Value at) { return groupOf(index.scalarAt(at)); })
+                 : groupOf(index);
   } else {
     // Casts and spreads: evaluate() keeps no other op as an expression.
     result = get(op->getOperand(0), index);
@@ -511,15 +597,24 @@ Value RowEmitter::get(Value value, const RowIndex &index) {
 /// Whether computing the value anew at every use would cost more than keeping
 /// it.
 bool RowEmitter::mustBeInMemory(Operation *op) {
-  if (op->getResult(0).hasOneUse() || isa<ConstantOp, SpreadOp>(op))
+  if (isa<ConstantOp, SpreadOp>(op))
     return false;
-  if (auto cast = dyn_cast<CastOp>(op))
-    return !memories.count(cast.getInput());
-  return true;
+  if (auto cast = dyn_cast<CastOp>(op); cast && memories.count(cast.getInput()))
+    return false;
+  if (!op->getResult(0).hasOneUse())
+    return true;
+  // A user with more axes would compute it for each of their indices.
+  Operation *user = *op->getResult(0).getUsers().begin();
+  if (!isa<UnaryOp, BinaryOp, CastOp, SpreadOp, RepeatOp, WhereOp>(user))
+    return false;
+  auto own = cast<NamedTensorType>(op->getResult(0).getType()),
+       wide = cast<NamedTensorType>(user->getResult(0).getType());
+  return own.getNumFeatures() < wide.getNumFeatures();
 }
 
 LogicalResult RowEmitter::evaluate(Operation *op) {
-  if (isa<UnaryOp, BinaryOp, CastOp, SpreadOp, ConstantOp, WhereOp>(op)) {
+  if (isa<UnaryOp, BinaryOp, CastOp, SpreadOp, RepeatOp, ConstantOp, WhereOp>(
+          op)) {
     if (mustBeInMemory(op))
       inMemory(op->getResult(0));
     return success();

@@ -52,6 +52,8 @@ struct RowIndex {
   mlir::Value mask;           ///< Null if all lanes are there.
 
   mlir::Value find(llvm::StringRef name) const;
+  /// The same place, with one index of the vector's axis.
+  RowIndex scalarAt(mlir::Value at) const;
 };
 
 class RowEmitter {
@@ -68,6 +70,26 @@ public:
   void bind(mlir::Value value, RowMemory memory) {
     memories[value] = std::move(memory);
   }
+  /// Goes on with another token, bound anew.
+  void setRow(mlir::Value token) { row = token; }
+  /// From now on only `index` of the axis of this name is computed; new rows in
+  /// scratch memory hold it alone.
+  void pin(llvm::StringRef axis, mlir::Value index) {
+    pinnedAxis = axis;
+    pinnedIndex = index;
+  }
+  void unpin() { pin({}, {}); }
+  /// Where a value is in memory; computed there if it is not yet.
+  RowMemory memoryOf(mlir::Value value) { return inMemory(value); }
+  /// Computes a value to `memory`, whose layout has its axes, and binds it
+  /// there. What the value is computed from may lie there as well, if it is
+  /// read at the same index only.
+  void storeInto(mlir::Value value, const RowMemory &memory);
+  /// Computes a value to scratch memory of its own, wherever it is now.
+  void copyToScratch(mlir::Value value);
+  void setScratch(mlir::Value memory) { scratch = memory; }
+  /// Whether evaluate() computes an op that could be an expression.
+  bool isKept(mlir::Operation *op) { return mustBeInMemory(op); }
   /// Evaluates one op: keeps it as an expression, or emits its code. Fails with
   /// a diagnostic for an op without a CPU form.
   mlir::LogicalResult evaluate(mlir::Operation *op);
@@ -110,6 +132,10 @@ private:
                    mlir::Location loc);
   RowMemory &inMemory(mlir::Value value);
   RowMemory newRow(NamedTensorType type);
+  void writeRow(mlir::Value value, const RowMemory &memory);
+  /// A vector whose lanes lie apart: `lane` gives each, in all its lanes.
+  mlir::Value gather(int64_t size, mlir::Value first, mlir::Location loc,
+                     llvm::function_ref<mlir::Value(mlir::Value at)> lane);
   /// Emits loops over the axes of a shape: `body` gets each index, the last
   /// axis in vectors.
   void forEachIndex(const RowLayout &layout, mlir::Location loc,
@@ -158,6 +184,8 @@ private:
   bool referenceRounding;
   mlir::Value step, row, scratch;
   int64_t scratchBytes = 0;
+  llvm::StringRef pinnedAxis;
+  mlir::Value pinnedIndex;
   llvm::DenseMap<mlir::Value, RowMemory> memories;
 
 public:

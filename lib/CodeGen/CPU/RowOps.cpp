@@ -151,10 +151,13 @@ LogicalResult RowEmitter::evaluateReduce(ReduceOp op) {
                      vectorConstant(builder, loc, target.width, neutral));
       Value at = flatIndex(memory.layout, index, 0, loc);
       if (lastIsKept) {
+        Value mask = index.vectorAxis.empty()
+                         ? emitConstantMask(builder, loc, target.width, 1)
+                         : index.mask;
         storeVector(builder, loc,
                     roundTo(finish(sum),
                             op.getResult().getType().getElementType(), loc),
-                    builder.getF32Type(), memory.base, at, index.mask);
+                    builder.getF32Type(), memory.base, at, mask);
         return;
       }
       auto kind = op.getKind() == ReduceKind::Max
@@ -168,6 +171,12 @@ LogicalResult RowEmitter::evaluateReduce(ReduceOp op) {
           roundTo(splat, op.getResult().getType().getElementType(), loc),
           builder.getF32Type(), memory.base, at,
           emitConstantMask(builder, loc, target.width, 1));
+      return;
+    }
+    if (!pinnedAxis.empty() && outer.names[axis] == pinnedAxis) {
+      RowIndex inner = index;
+      inner.axes.emplace_back(outer.names[axis], pinnedIndex);
+      loops(axis + 1, inner);
       return;
     }
     bool isVector = lastIsKept && axis == outer.rank() - 1;

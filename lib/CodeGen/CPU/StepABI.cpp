@@ -64,6 +64,7 @@ CLADE_ABI_MEMBER(StepView, numLayers, CladeStep, num_layers)
 CLADE_ABI_MEMBER(StepView, tokens, CladeStep, tokens)
 CLADE_ABI_MEMBER(StepView, positions, CladeStep, positions)
 CLADE_ABI_MEMBER(StepView, sequenceOf, CladeStep, sequence_of)
+CLADE_ABI_MEMBER(StepView, firstToken, CladeStep, first_token)
 CLADE_ABI_MEMBER(StepView, selected, CladeStep, selected)
 CLADE_ABI_MEMBER(StepView, scaledLengths, CladeStep, scaled_lengths)
 CLADE_ABI_MEMBER(StepView, layers, CladeStep, layers)
@@ -90,7 +91,14 @@ CLADE_ABI_MEMBER(KVStateView, values, CladeKVState, values)
 CLADE_ABI_MEMBER(KVStateView, pages, CladeKVState, pages)
 CLADE_ABI_MEMBER(KVStateView, pagesStride, CladeKVState, pages_stride)
 
+CLADE_ABI_MEMBER(RecurrentStateView, memory, CladeRecurrentState, memory)
+CLADE_ABI_MEMBER(RecurrentStateView, pages, CladeRecurrentState, pages)
+
 #undef CLADE_ABI_MEMBER
+
+Value RecurrentStateView::pageAt(Value sequence) const {
+  return loadEntry(pages(), sequence);
+}
 
 Value StepView::tokenAt(Value token) const {
   return loadEntry(tokens(), token);
@@ -100,6 +108,9 @@ Value StepView::positionAt(Value token) const {
 }
 Value StepView::sequenceAt(Value token) const {
   return loadEntry(sequenceOf(), token);
+}
+Value StepView::firstTokenAt(Value sequence) const {
+  return loadEntry(firstToken(), sequence);
 }
 Value StepView::selectedAt(Value i) const { return loadEntry(selected(), i); }
 Value StepView::scaledLengthAt(Value sequence) const {

@@ -60,6 +60,7 @@ public:
   mlir::Value tokens() const;
   mlir::Value positions() const;
   mlir::Value sequenceOf() const;
+  mlir::Value firstToken() const;
   mlir::Value selected() const;
   mlir::Value scaledLengths() const;
   mlir::Value layers() const;
@@ -80,6 +81,7 @@ public:
   mlir::Value tokenAt(mlir::Value token) const;
   mlir::Value positionAt(mlir::Value token) const;
   mlir::Value sequenceAt(mlir::Value token) const;
+  mlir::Value firstTokenAt(mlir::Value sequence) const;
   mlir::Value selectedAt(mlir::Value i) const;
   mlir::Value scaledLengthAt(mlir::Value sequence) const;
   /// The address of `layers[i]` and of `states[i]`.
@@ -111,6 +113,17 @@ public:
   mlir::Value values() const;
   mlir::Value pages() const;
   mlir::Value pagesStride() const;
+};
+
+/// A `CladeRecurrentState`.
+class RecurrentStateView : public ABIView {
+public:
+  using ABIView::ABIView;
+
+  mlir::Value memory() const;
+  mlir::Value pages() const;
+  /// The page of a sequence; both are indices.
+  mlir::Value pageAt(mlir::Value sequence) const;
 };
 
 /// `value` (any integer, read as signed) as an index.

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define CLADE_ABI_VERSION 3
+#define CLADE_ABI_VERSION 4
 
 /** Tokens in one page of a paged key/value state. */
 #define CLADE_PAGE_TOKENS 32
@@ -48,6 +48,18 @@ typedef struct CladeKVState {
   int32_t reserved;
 } CladeKVState;
 
+/** One layer's state of a fixed size: a row of CladeStep.states of a kind whose
+ *  sequences have one page each. */
+typedef struct CladeRecurrentState {
+  /** Page p is the bytes [p * bytes, (p + 1) * bytes), bytes as in the
+   * manifest; all zero before the first token of the sequence that has it. */
+  char *memory;
+  void *unused;
+  const int32_t *pages; /**< [num_sequences] the page of each sequence */
+  int32_t pages_stride; /**< 1 */
+  int32_t reserved;
+} CladeRecurrentState;
+
 /** One call of a compiled step: any mix of prefill and decode over several
  *  sequences. Tokens of one sequence are adjacent and in order. */
 typedef struct CladeStep {
@@ -63,14 +75,18 @@ typedef struct CladeStep {
   const int32_t
       *positions; /**< [num_tokens] place in its own sequence, from 0 */
   const int32_t
-      *sequence_of;        /**< [num_tokens] row of its sequence in this step */
+      *sequence_of; /**< [num_tokens] row of its sequence in this step */
+  const int32_t
+      *first_token;        /**< [num_sequences + 1] row s has the tokens
+                                [first_token[s], first_token[s + 1]); at least one */
   const int32_t *selected; /**< [num_selected] indices into tokens, ascending */
   const int32_t
       *scaled_lengths;        /**< [num_sequences] length that length-dependent
                                    rotary scalings are fixed for */
   const CladeLayer *layers;   /**< [num_layers] */
   const void *const *weights; /**< all weight rows, in compiled layout */
-  const CladeKVState *states; /**< all state rows */
+  const CladeKVState *states; /**< all state rows; those of recurrent states
+                                   are CladeRecurrentState, of the same size */
   float *output;              /**< [num_selected][output width] */
   char *workspace; /**< shared by the threads; manifest.workspace gives its
                       size; 64-byte aligned */

@@ -178,13 +178,20 @@ CLADE_API CladeStatus clade_sequence_create(CladeSession *session,
 CLADE_API CladeStatus clade_sequence_free(CladeSession *session,
                                           CladeSequence sequence);
 
+/** Makes a new sequence with the tokens of another, which can then be continued
+ *  in two ways. CLADE_RESOURCE_EXHAUSTED if there is no memory for it. */
+CLADE_API CladeStatus clade_sequence_copy(CladeSession *session,
+                                          CladeSequence sequence,
+                                          CladeSequence *copy);
+
 /** Sets *length to the number of tokens that the sequence has. */
 CLADE_API CladeStatus clade_sequence_length(const CladeSession *session,
                                             CladeSequence sequence,
                                             int64_t *length);
 
 /** Drops the tokens from position `length` on. CLADE_INVALID_ARGUMENT if there
- *  are fewer, or if a layer with a window would need keys that it gave up. */
+ *  are fewer, or if a layer with a window would need keys that it gave up. A
+ *  model with recurrent states only goes back to 0 tokens. */
 CLADE_API CladeStatus clade_sequence_truncate(CladeSession *session,
                                               CladeSequence sequence,
                                               int64_t length);

@@ -98,12 +98,12 @@ TEST(StepABITest, members) {
         step.output(),       step.workspace(),    step.scratch(),
         step.scratchBytes(), step.barrier(),      step.barrierState(),
         step.trace(),        step.traceState(),   step.route(),
-        step.routeState()};
+        step.routeState(),   step.firstToken()};
   });
   ASSERT_TRUE(reader.ok());
 
   CladeStep step;
-  char memory[17];
+  char memory[18];
   step.struct_size = 101;
   step.abi_version = 102;
   step.num_threads = 103;
@@ -132,6 +132,7 @@ TEST(StepABITest, members) {
   step.route = reinterpret_cast<void (*)(void *, int32_t, int32_t, int32_t *,
                                          int32_t, int32_t)>(memory + 15);
   step.route_state = memory + 16;
+  step.first_token = reinterpret_cast<int32_t *>(memory + 17);
 
   std::vector<int64_t> expected = {101, 102, 103, 104, 105, 106, 107};
   for (int i = 0; i <= 10; ++i)
@@ -143,6 +144,7 @@ TEST(StepABITest, members) {
   expected.push_back(number(memory + 14));
   expected.push_back(number(memory + 15));
   expected.push_back(number(memory + 16));
+  expected.push_back(number(memory + 17));
   expected.resize(32, -1);
   EXPECT_EQ(reader.read(&step, 0), expected);
 }
@@ -150,15 +152,16 @@ TEST(StepABITest, members) {
 TEST(StepABITest, elements) {
   Reader reader([](OpBuilder &builder, Location loc, Value pointer, Value i) {
     StepView step(builder, loc, pointer);
-    return std::vector<Value>{
-        step.tokenAt(i),    step.positionAt(i),     step.sequenceAt(i),
-        step.selectedAt(i), step.scaledLengthAt(i), step.layerAt(i),
-        step.stateAt(i),    step.weightAt(i),       step.scratchOf(i)};
+    return std::vector<Value>{step.tokenAt(i),        step.positionAt(i),
+                              step.sequenceAt(i),     step.selectedAt(i),
+                              step.scaledLengthAt(i), step.layerAt(i),
+                              step.stateAt(i),        step.weightAt(i),
+                              step.scratchOf(i),      step.firstTokenAt(i)};
   });
   ASSERT_TRUE(reader.ok());
 
-  int32_t numbers[5][3];
-  for (int row = 0; row < 5; ++row)
+  int32_t numbers[6][3];
+  for (int row = 0; row < 6; ++row)
     for (int i = 0; i < 3; ++i)
       numbers[row][i] = 10 * row + i;
   numbers[0][2] = -5;
@@ -172,6 +175,7 @@ TEST(StepABITest, elements) {
   step.sequence_of = numbers[2];
   step.selected = numbers[3];
   step.scaled_lengths = numbers[4];
+  step.first_token = numbers[5];
   step.layers = layers;
   step.states = states;
   step.weights = weights;
@@ -186,7 +190,8 @@ TEST(StepABITest, elements) {
                                    number(layers + 2),
                                    number(states + 2),
                                    number(memory + 2),
-                                   number(memory + 200)};
+                                   number(memory + 200),
+                                   52};
   expected.resize(32, -1);
   EXPECT_EQ(reader.read(&step, 2), expected);
 }
@@ -225,6 +230,23 @@ TEST(StepABITest, states) {
                                    number(memory + 2), 77};
   expected.resize(32, -1);
   EXPECT_EQ(reader.read(&state, 0), expected);
+}
+
+TEST(StepABITest, recurrentStates) {
+  static_assert(sizeof(CladeRecurrentState) == sizeof(CladeKVState));
+  Reader reader([](OpBuilder &builder, Location loc, Value pointer, Value i) {
+    RecurrentStateView state(builder, loc, pointer);
+    return std::vector<Value>{state.memory(), state.pages(), state.pageAt(i)};
+  });
+  ASSERT_TRUE(reader.ok());
+  char memory[1];
+  int32_t pages[3] = {7, 8, 9};
+  CladeRecurrentState state = {};
+  state.memory = memory;
+  state.pages = pages;
+  std::vector<int64_t> expected = {number(memory), number(pages), 8};
+  expected.resize(32, -1);
+  EXPECT_EQ(reader.read(&state, 1), expected);
 }
 
 /// What the barrier of the test below was called with.

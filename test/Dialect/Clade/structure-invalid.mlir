@@ -188,6 +188,6 @@ func.func @kernel_isolated(%x: !clade.tensor<[token], f32>) {
 // -----
 
 func.func @yield_outside() {
-  // expected-error@+1 {{expects parent op 'clade.kernel'}}
+  // expected-error@+1 {{expects parent op to be one of 'clade.kernel, clade.scan'}}
   clade.yield
 }
