@@ -130,11 +130,11 @@ NamedTensorType::verify(function_ref<InFlightDiagnostic()> emitError,
 }
 
 LogicalResult PanelsAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                                 int64_t rows, int64_t inner) {
+                                 int64_t rows, int64_t inner, int64_t groups) {
   // panels_c1
-  if (rows < 1 || inner < 1)
-    return emitError() << "expected rows and inner of at least 1, got " << rows
-                       << " and " << inner;
+  if (rows < 1 || inner < 1 || groups < 1)
+    return emitError() << "expected rows, inner and groups of at least 1, got "
+                       << rows << ", " << inner << " and " << groups;
   return success();
 }
 

@@ -49,10 +49,11 @@ def Clade_PanelsAttr : Clade_Attr<"Panels", "panels"> {
   let description = [{
     A matrix [N, K] stored as [ceil(N/rows)][ceil(K/inner)][rows][inner], zero
     padded: panels of `rows` output rows, each step of the reduction holding
-    `inner` neighbouring columns of every row.
+    `inner` neighbouring columns of every row. `groups` such matrices, one for each
+    expert, follow each other.
 
     **Constraints:**
-    * (C1) rows and inner are at least 1
+    * (C1) rows, inner and groups are at least 1
 
     ```mlir
     func.func @packed(%w: !clade.tensor<[ffn = 64, d = 32], bf16, #clade.panels<rows = 32, inner = 2>>) {
@@ -60,12 +61,13 @@ def Clade_PanelsAttr : Clade_Attr<"Panels", "panels"> {
     }
     ```
   }];
-  let parameters = (ins "int64_t":$rows, "int64_t":$inner);
+  let parameters = (ins "int64_t":$rows, "int64_t":$inner, DefaultValuedParameter<"int64_t", "1">:$groups);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     /// Number of elements of a weight of this type once packed: rows are the
-    /// elements of all axes but the last, columns the last axis.
+    /// elements of all axes but the last, a `groups`-th of them in each matrix,
+    /// columns the last axis.
     /// kDynamic if a size is unknown.
     int64_t getPackedSize(NamedTensorType type);
   }];
@@ -210,6 +212,7 @@ def Clade_KernelKind : Clade_Enum<"KernelKind", "how a kernel is scheduled", [
   I32EnumAttrCase<"Product", 1, "product">,
   I32EnumAttrCase<"Attention", 2, "attention">,
   I32EnumAttrCase<"Recurrent", 3, "recurrent">,
+  I32EnumAttrCase<"Experts", 4, "experts">,
 ]>;
 def Clade_KernelKindAttr : Clade_EnumAttr<Clade_KernelKind, "kernel_kind">;
 

@@ -66,7 +66,7 @@ int64_t PanelsAttr::getPackedSize(NamedTensorType type) {
     return ShapedType::kDynamic;
   int64_t columns = type.getShape().empty() ? 1 : type.getShape().back();
   int64_t rows = type.getNumFeatures() / std::max<int64_t>(columns, 1);
-  return llvm::divideCeil(rows, getRows()) *
+  return getGroups() * llvm::divideCeil(rows / getGroups(), getRows()) *
          llvm::divideCeil(columns, getInner()) * getRows() * getInner();
 }
 
@@ -117,6 +117,14 @@ LogicalResult KernelOp::verify() {
                             "kind '"
                          << stringifyKernelKind(getKind()) << "', got "
                          << recurrences;
+  // kernel_c6
+  int64_t experts = llvm::range_size(block.getOps<ExpertLinearOp>());
+  wanted = getKind() == KernelKind::Experts;
+  if (experts != wanted)
+    return emitOpError() << "expected " << wanted
+                         << " clade.expert_linear in a kernel of kind '"
+                         << stringifyKernelKind(getKind()) << "', got "
+                         << experts;
   return success();
 }
 
@@ -156,6 +164,106 @@ LogicalResult LinearOp::verify() {
   if (getBias() && differ(getBias().getType().getNumFeatures(), outputs))
     return emitOpError() << "expected a bias of " << outputs
                          << " elements, got " << getBias().getType();
+  return success();
+}
+
+int64_t ExpertLinearOp::getNumExperts() {
+  return getWeight().getType().getShape()[0];
+}
+int64_t ExpertLinearOp::getNumActive() {
+  return getChosen().getType().getShape()[1];
+}
+int64_t ExpertLinearOp::getNumOutputs() {
+  int64_t features = getResult().getType().getNumFeatures();
+  return ShapedType::isDynamic(features) ? features : features / getNumActive();
+}
+bool ExpertLinearOp::hasActiveInput() {
+  NamedTensorType input = getInput().getType();
+  return input.getRank() > 1 &&
+         input.getNames()[1] == getChosen().getType().getNames()[1];
+}
+int64_t ExpertLinearOp::getNumInputs() {
+  int64_t features = getInput().getType().getNumFeatures();
+  return ShapedType::isDynamic(features) || !hasActiveInput()
+             ? features
+             : features / getNumActive();
+}
+
+/// The choices of a mixture of experts: [token, a] i32.
+static LogicalResult expectChoices(Operation *op, NamedTensorType chosen) {
+  if (chosen.getRank() == 2 && hasTokens(chosen) && !chosen.isDynamic(1) &&
+      chosen.getShape()[1] > 0 && chosen.getElementType().isInteger(32))
+    return success();
+  return op->emitOpError() << "expected the choices to be i32 over 'token' and "
+                              "one other axis, got "
+                           << chosen;
+}
+
+/// Whether the first two axes of a tensor are those of the choices.
+static bool hasChoices(NamedTensorType type, NamedTensorType chosen) {
+  return type.getRank() >= 2 &&
+         type.getNames().take_front(2) == chosen.getNames() &&
+         type.getShape().take_front(2) == chosen.getShape();
+}
+
+LogicalResult ExpertLinearOp::verify() {
+  NamedTensorType input = getInput().getType(), chosen = getChosen().getType(),
+                  weight = getWeight().getType(),
+                  result = getResult().getType();
+  // expert_linear_c1
+  if (failed(expectChoices(*this, chosen)))
+    return failure();
+  // expert_linear_c2
+  if (!hasChoices(result, chosen) || result.getRank() < 3)
+    return emitOpError() << "expected a result for each choice of " << chosen
+                         << ", got " << result;
+  // expert_linear_c3
+  if (!sameSequence(input, chosen) || !hasTokens(input) || input.getRank() < 2)
+    return emitOpError() << "expected input and choices to have the same "
+                            "sequence axis, got "
+                         << input << " and " << chosen;
+  // expert_linear_c6
+  if (weight.getLayout() && weight.getRank() != 3)
+    return emitOpError() << "expected a packed weight to have three axes, got "
+                         << weight;
+  int64_t outputs = getNumOutputs(), inputs = getNumInputs();
+  // expert_linear_c4
+  int64_t elements = weight.getRank() > 1 ? getNumExperts() : 0;
+  if (elements < 1 || ShapedType::isDynamic(outputs) ||
+      ShapedType::isDynamic(inputs) ||
+      llvm::MulOverflow(elements, outputs, elements) ||
+      llvm::MulOverflow(elements, inputs, elements) ||
+      weight.getNumFeatures() != elements)
+    return emitOpError() << "expected a weight of experts x " << outputs
+                         << " x " << inputs << " elements, got " << weight;
+  // expert_linear_c5
+  if (getBias() &&
+      getBias().getType().getNumFeatures() != getNumExperts() * outputs)
+    return emitOpError() << "expected a bias of " << getNumExperts() << " x "
+                         << outputs << " elements, got " << getBias().getType();
+  return success();
+}
+
+LogicalResult MixOp::verify() {
+  NamedTensorType input = getInput().getType(), chosen = getChosen().getType(),
+                  share = getShare().getType(), result = getResult().getType();
+  // mix_c1
+  if (failed(expectChoices(*this, chosen)))
+    return failure();
+  if (!sameAxes(share, chosen))
+    return emitOpError() << "expected the share of each choice of " << chosen
+                         << ", got " << share;
+  // mix_c2
+  if (!hasChoices(input, chosen) || !sameSequence(result, chosen) ||
+      input.getNames().drop_front(2) != result.getNames().drop_front() ||
+      input.getShape().drop_front(2) != result.getShape().drop_front())
+    return emitOpError() << "expected the operand to be the result with the "
+                            "second axis of "
+                         << chosen << ", got " << input << " and " << result;
+  // mix_c3
+  if (!getSum().isF32() && getSum() != result.getElementType())
+    return emitOpError() << "expected sums in f32 or "
+                         << result.getElementType() << ", got " << getSum();
   return success();
 }
 

@@ -50,6 +50,17 @@ LogicalResult SourceOp::verify() {
     return emitOpError() << "expected f32 elements of the encoding '"
                          << *getEncoding() << "', got "
                          << getResult().getType();
+  // source_c3
+  bool isNumbered = getName().contains(expertPlaceholder);
+  RankedTensorType type = typeOf(getResult());
+  bool fits = !getStack() || (type.getRank() > 0 &&
+                              static_cast<int64_t>(*getStack()) ==
+                                  type.getDimSize(0));
+  if (isNumbered != getStack().has_value() || !fits)
+    return emitOpError() << "expected 'stack' to be the size of the first axis "
+                            "of "
+                         << type << " if the name has '" << expertPlaceholder
+                         << "', and nothing otherwise";
   return success();
 }
 
@@ -207,14 +218,18 @@ LogicalResult PackOp::verify() {
   RankedTensorType input = typeOf(getInput()), result = typeOf(getResult());
   int64_t rows = getRows(), inner = getInner();
   // pack_c1
-  if (input.getRank() != 2 || rows < 1 || inner < 1)
-    return emitOpError() << "expected a matrix and positive panel sizes, got "
+  bool isStack = input.getRank() == 3;
+  if ((input.getRank() != 2 && !isStack) || rows < 1 || inner < 1)
+    return emitOpError() << "expected a matrix or a stack of matrices and "
+                            "positive panel sizes, got "
                          << input << " in panels of " << rows << " x " << inner;
   // pack_c2
+  ArrayRef<int64_t> matrix = input.getShape().take_back(2);
   SmallVector<int64_t> shape{
-      static_cast<int64_t>(llvm::divideCeil(input.getShape()[0], rows)),
-      static_cast<int64_t>(llvm::divideCeil(input.getShape()[1], inner)), rows,
-      inner};
+      static_cast<int64_t>(llvm::divideCeil(matrix[0], rows)),
+      static_cast<int64_t>(llvm::divideCeil(matrix[1], inner)), rows, inner};
+  if (isStack)
+    shape.insert(shape.begin(), input.getShape()[0]);
   if (ArrayRef(shape) != result.getShape() ||
       input.getElementType() != result.getElementType())
     return emitOpError() << "expected panels of " << rows << " rows and "
@@ -223,14 +238,20 @@ LogicalResult PackOp::verify() {
   return success();
 }
 
+static std::string withNumber(llvm::StringRef name, llvm::StringRef placeholder,
+                              int64_t value) {
+  std::string text = name.str(), number = std::to_string(value);
+  for (size_t at = text.find(placeholder); at != std::string::npos;
+       at = text.find(placeholder, at + number.size()))
+    text.replace(at, placeholder.size(), number);
+  return text;
+}
+
 std::string clade::withLayer(llvm::StringRef name,
                              std::optional<int64_t> layer) {
-  std::string text = name.str();
-  if (!layer)
-    return text;
-  std::string number = std::to_string(*layer);
-  for (size_t at = text.find(layerPlaceholder); at != std::string::npos;
-       at = text.find(layerPlaceholder, at + number.size()))
-    text.replace(at, layerPlaceholder.size(), number);
-  return text;
+  return layer ? withNumber(name, layerPlaceholder, *layer) : name.str();
+}
+
+std::string clade::withExpert(llvm::StringRef name, int64_t expert) {
+  return withNumber(name, expertPlaceholder, expert);
 }

@@ -25,7 +25,12 @@ namespace clade {
 
 /// Stands for the number of the layer in the name of a tensor or weight.
 inline constexpr llvm::StringLiteral layerPlaceholder = "{layer}";
+/// Likewise of the number of an expert, in sources that stack the tensors of
+/// all of them.
+inline constexpr llvm::StringLiteral expertPlaceholder = "{expert}";
 
+/// `name` with the number of an expert in its places.
+std::string withExpert(llvm::StringRef name, int64_t expert);
 /// `name` with each `layerPlaceholder` replaced; as it is outside of layers.
 std::string withLayer(llvm::StringRef name, std::optional<int64_t> layer);
 

@@ -63,11 +63,13 @@ def WMap_SourceOp : WMap_Op<"source", [Pure]> {
   let description = [{
     The whole tensor under its published name, in its published shape. `encoding`
     names the block format of a quantised tensor, whose elements are then given as
-    f32, the type that it dequantises to.
+    f32, the type that it dequantises to. With `stack`, the tensors whose names have
+    0, 1, … in the place of `{expert}`, one after the other along a new first axis.
 
     **Constraints:**
     * (C1) the name is not empty
     * (C2) with an `encoding`, elements are f32
+    * (C3) `stack` is the size of the first axis, and the name has a place for its number
 
     ```mlir
     wmap.func @w -> tensor<8x32xf32> {
@@ -76,7 +78,7 @@ def WMap_SourceOp : WMap_Op<"source", [Pure]> {
     }
     ```
   }];
-  let arguments = (ins StrAttr:$name, OptionalAttr<StrAttr>:$encoding);
+  let arguments = (ins StrAttr:$name, OptionalAttr<StrAttr>:$encoding, OptionalAttr<I64Attr>:$stack);
   let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$name attr-dict `:` type($result)";
   let hasVerifier = 1;
@@ -269,11 +271,12 @@ def WMap_RopeUnpermuteOp : WMap_Transform<"rope_unpermute"> {
 def WMap_PackOp : WMap_Transform<"pack"> {
   let summary = "matrix in panels";
   let description = [{
-    [N, K] becomes [ceil(N/rows)][ceil(K/inner)][rows][inner], zero padded. Inverse:
-    the matrix without its padding.
+    [N, K] becomes [ceil(N/rows)][ceil(K/inner)][rows][inner], zero padded; of three
+    axes the first counts matrices, each packed by itself. Inverse: the matrix without
+    its padding.
 
     **Constraints:**
-    * (C1) the operand has two axes, `rows` and `inner` are positive
+    * (C1) the operand has two or three axes, `rows` and `inner` are positive
     * (C2) the result has the sizes above and the operand's element type
 
     ```mlir

@@ -53,7 +53,8 @@ static bool splitsInto(ArrayRef<int64_t> shape, int64_t rows, int64_t columns) {
 FailureOr<wmap::FuncOp>
 Evaluator::defineWeight(const std::string &name, const std::string &logical,
                         const WeightTree &tree, const Shape &outer,
-                        const Shape &inner, Type type, Location loc) {
+                        const Shape &inner, int64_t experts, Type type,
+                        Location loc) {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(module.getBody());
   auto function = wmap::FuncOp::create(builder, loc, StringRef(name),
@@ -66,12 +67,18 @@ Evaluator::defineWeight(const std::string &name, const std::string &logical,
   }
   auto published = cast<RankedTensorType>(value->getType());
   int64_t rows = numElements(outer), columns = numElements(inner);
-  if (!splitsInto(published.getShape(), rows, columns)) {
+  bool hasExperts = experts == 0 || (published.getRank() > 0 &&
+                                     published.getDimSize(0) == experts);
+  if (!hasExperts ||
+      !splitsInto(published.getShape().drop_front(experts > 0 ? 1 : 0), rows,
+                  columns)) {
     function.erase();
     InFlightDiagnostic diagnostic =
         error(loc) << "weight '" << withLayer(logical, currentLayer) << "' is ["
-                   << published.getShape() << "] in the checkpoint, expected "
-                   << toString(outer);
+                   << published.getShape() << "] in the checkpoint, expected ";
+    if (experts > 0)
+      diagnostic << experts << " x ";
+    diagnostic << toString(outer);
     if (!inner.empty())
       diagnostic << " x " << toString(inner);
     return diagnostic;
@@ -81,7 +88,11 @@ Evaluator::defineWeight(const std::string &name, const std::string &logical,
     shape.clear();
     for (const Dim &dim : withoutOnes(outer))
       shape.push_back(dim.size);
+    if (experts > 0)
+      shape = {rows};
   }
+  if (experts > 0)
+    shape.insert(shape.begin(), experts);
   mlir::Value result = conform(builder, loc, *value, shape,
                                type ? type : published.getElementType());
   wmap::ReturnOp::create(builder, loc, result);
@@ -91,12 +102,19 @@ Evaluator::defineWeight(const std::string &name, const std::string &logical,
 
 FailureOr<TensorValue> Evaluator::param(const std::string &logical,
                                         const Shape &outer, const Shape &inner,
-                                        Type type, Location loc) {
+                                        Type type, Location loc,
+                                        std::optional<Dim> experts) {
   if (logical.empty() || logical.front() == '.')
     return error(loc) << "expected an address for the weight: say 'at' and a "
                          "path after this call";
+  if (!experts && StringRef(logical).contains(expertPlaceholder))
+    return error(loc) << "expected only weights of linear maps to be those of "
+                         "an expert";
   Shape axes = withoutOnes(outer);
   llvm::append_range(axes, inner);
+  if (experts)
+    axes.insert(axes.begin(), *experts);
+  int64_t count = experts ? experts->size : 0;
   for (const Dim &dim : axes)
     if (dim.name == tokenAxis || dim.name == selectedAxis)
       return error(loc) << "expected another name than '" << dim.name
@@ -113,7 +131,7 @@ FailureOr<TensorValue> Evaluator::param(const std::string &logical,
   if (!inner.empty())
     expected.push_back(numElements(inner));
   FailureOr<WeightTree> tree =
-      weights->resolve(logical, currentLayer, expected, loc);
+      weights->resolve(logical, currentLayer, count, expected, loc);
   if (failed(tree))
     return failure();
   // One function a weight, kind of layer and element type.
@@ -130,14 +148,15 @@ FailureOr<TensorValue> Evaluator::param(const std::string &logical,
   }
   if (function) {
     auto known = cast<RankedTensorType>(function.getResultType());
-    if (!splitsInto(known.getShape(), numElements(outer), numElements(inner)))
+    if (!splitsInto(known.getShape().drop_front(experts ? 1 : 0),
+                    numElements(outer), numElements(inner)))
       return error(loc) << "weight '" << logical << "' is used as ["
                         << known.getShape() << "] before, expected "
                         << toString(axes);
   }
   if (!function) {
     FailureOr<wmap::FuncOp> defined =
-        defineWeight(name, logical, *tree, outer, inner, type, loc);
+        defineWeight(name, logical, *tree, outer, inner, count, type, loc);
     if (failed(defined))
       return failure();
     function = *defined;
@@ -170,6 +189,12 @@ FailureOr<SpecValue> Evaluator::buildLinear(const CallArgs &args,
   if (type.isInteger())
     return error(loc) << "expected features for 'linear', got the integers of "
                       << toString(x->axes);
+  if (StringRef(prefix).contains(expertPlaceholder))
+    return expertLinear(*x, *shape, *bias, prefix, loc);
+  if (mixScope && x->getType().find(mixScope->active().name) >= 0)
+    return error(loc) << "a map that all experts share, of what they made, has "
+                         "no compiled form yet: give its weights an address "
+                         "with the number of the expert";
   FailureOr<TensorValue> weight =
       param(prefix + ".weight", *shape, x->features(), type, loc);
   if (failed(weight))

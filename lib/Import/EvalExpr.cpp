@@ -134,6 +134,7 @@ FailureOr<SpecValue> Evaluator::evalInner(const spec::Expr *expr,
   case Kind::Scan:
     return evalScan(cast<spec::ScanExpr>(expr), frame);
   case Kind::Lambda:
+    return evalMix(cast<spec::LambdaExpr>(expr), frame);
   case Kind::FromLayer:
     return error(expr->getLoc()) << "this construct has no compiled form yet";
   }

@@ -249,7 +249,7 @@ FailureOr<SpecValue> Evaluator::evalLayers(const spec::ForExpr *expr,
         std::vector<WeightTree> trees;
         for (const WeightResolver::Request &request : built->requests) {
           FailureOr<std::optional<WeightTree>> tree =
-              weights->lookup(request.logical, layer);
+              weights->lookup(request, layer);
           if (failed(tree))
             return failure();
           // A missing tensor is reported by building this layer's own function.

@@ -228,15 +228,25 @@ private:
   SpecValue castTo(const TensorValue &x, mlir::Type type, Location loc);
 
   /// A parameter of this logical name, as a tensor of the given axes: outputs,
-  /// and for a matrix inputs. A null type keeps the one it is stored in.
+  /// and for a matrix inputs; one for each of `experts`, if given, along a first
+  /// axis. A null type keeps the one it is stored in.
   FailureOr<TensorValue> param(const std::string &logical, const Shape &outer,
                                const Shape &inner, mlir::Type type,
-                               Location loc);
+                               Location loc,
+                               std::optional<Dim> experts = std::nullopt);
   FailureOr<wmap::FuncOp> defineWeight(const std::string &name,
                                        const std::string &logical,
                                        const WeightTree &tree,
                                        const Shape &outer, const Shape &inner,
-                                       mlir::Type type, Location loc);
+                                       int64_t experts, mlir::Type type,
+                                       Location loc);
+
+  // BuiltinsExperts.cpp
+  /// 'mix(chosen, share) { e => y }'.
+  FailureOr<SpecValue> evalMix(const spec::LambdaExpr *expr, Frame &frame);
+  FailureOr<SpecValue> expertLinear(const TensorValue &x, const Shape &shape,
+                                    bool bias, const std::string &prefix,
+                                    Location loc);
 
   // Helpers
   mlir::InFlightDiagnostic error(Location loc) { return mlir::emitError(loc); }
@@ -299,6 +309,13 @@ private:
     llvm::SmallVector<mlir::Value> operands;
   };
   std::optional<ScanScope> scanScope;
+  /// The mixture of experts whose body is evaluated, if any.
+  struct MixScope {
+    TensorValue chosen; ///< [token, active] i32
+    const Dim &active() const { return chosen.axes[1]; }
+    const Dim &experts() const { return chosen.choice->from; }
+  };
+  std::optional<MixScope> mixScope;
   /// Values of the entry that layer functions read, in the order of their
   /// arguments after the carried ones; shared by all kinds of one loop.
   llvm::SetVector<mlir::Value> captures;

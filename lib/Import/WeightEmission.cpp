@@ -61,10 +61,135 @@ static mlir::Value emitSource(const WeightTree &tree, OpBuilder &builder,
   StringAttr encoding;
   if (rt::isBlockType(tree.dtype))
     encoding = builder.getStringAttr(std::string(rt::dtypeName(tree.dtype)));
+  SmallVector<int64_t> shape(tree.shape.begin(), tree.shape.end());
+  if (tree.stack > 0)
+    shape.insert(shape.begin(), tree.stack);
   return wmap::SourceOp::create(
       builder, loc,
-      RankedTensorType::get(tree.shape, elementType(builder, tree.dtype)),
-      tree.name, encoding);
+      RankedTensorType::get(shape, elementType(builder, tree.dtype)), tree.name,
+      encoding, tree.stack ? builder.getI64IntegerAttr(tree.stack) : nullptr);
+}
+
+/// A range of an axis; the whole axis as it is.
+static mlir::Value emitRange(OpBuilder &builder, Location loc,
+                             mlir::Value value, int64_t axis, int64_t begin,
+                             int64_t size) {
+  auto type = cast<RankedTensorType>(value.getType());
+  if (type.getDimSize(axis) == size)
+    return value;
+  SmallVector<int64_t> shape(type.getShape());
+  shape[axis] = size;
+  return wmap::SliceOp::create(
+      builder, loc, RankedTensorType::get(shape, type.getElementType()), value,
+      builder.getI64IntegerAttr(axis), builder.getI64IntegerAttr(begin));
+}
+
+static mlir::Value emitPermuted(OpBuilder &builder, Location loc,
+                                mlir::Value value,
+                                ArrayRef<int64_t> permutation) {
+  auto type = cast<RankedTensorType>(value.getType());
+  SmallVector<int64_t> shape;
+  for (int64_t axis : permutation)
+    shape.push_back(type.getDimSize(axis));
+  return wmap::TransposeOp::create(
+      builder, loc, RankedTensorType::get(shape, type.getElementType()), value,
+      permutation);
+}
+
+/// A slice of a tensor. The axis of experts, if there is one, is the first of
+/// the result.
+static FailureOr<mlir::Value> emitSlice(const WeightTree &tree,
+                                        mlir::Value value, OpBuilder &builder,
+                                        Location loc) {
+  auto type = cast<RankedTensorType>(value.getType());
+  int64_t first = tree.inputs[0].isStacked() ? 1 : 0;
+  if (static_cast<int64_t>(tree.ranges.size()) > type.getRank() - first)
+    return emitError(loc) << "expected at most " << type.getRank() - first
+                          << " indices into [" << type.getShape() << "], got "
+                          << tree.ranges.size();
+  SmallVector<int64_t> kept; // Axes of the result, those of elements left out.
+  std::optional<int64_t> expertAxis;
+  for (auto [place, range] : llvm::enumerate(tree.ranges)) {
+    int64_t axis = first + place, size = type.getDimSize(axis);
+    if (range.isExpert()) {
+      expertAxis = axis;
+      continue;
+    }
+    int64_t end = range.isElement() ? range.begin + 1 : range.end;
+    if (end > size)
+      return emitError(loc) << "expected indices below " << size << " of axis "
+                            << place << " of [" << type.getShape() << "], got "
+                            << end - 1;
+    value = emitRange(builder, loc, value, axis, range.begin,
+                      end - range.begin);
+  }
+  if (expertAxis && first == 1)
+    return emitError(loc) << "expected one index of the expert, got one in the "
+                             "name and one in the slice";
+  if (expertAxis && *expertAxis != 0) {
+    SmallVector<int64_t> order{*expertAxis};
+    for (int64_t axis = 0; axis < type.getRank(); ++axis)
+      if (axis != *expertAxis)
+        order.push_back(axis);
+    value = emitPermuted(builder, loc, value, order);
+  }
+  auto sliced = cast<RankedTensorType>(value.getType());
+  SmallVector<int64_t> shape;
+  int64_t axis = 0;
+  for (int64_t i = 0; i < first; ++i)
+    shape.push_back(sliced.getDimSize(axis++));
+  if (expertAxis)
+    shape.push_back(sliced.getDimSize(axis++));
+  for (int64_t place = 0; axis < sliced.getRank(); ++place) {
+    bool isListed = place < static_cast<int64_t>(tree.ranges.size());
+    if (isListed && tree.ranges[place].isExpert())
+      continue;
+    if (!(isListed && tree.ranges[place].isElement()))
+      shape.push_back(sliced.getDimSize(axis));
+    ++axis;
+  }
+  if (sliced.getShape() == ArrayRef(shape))
+    return value;
+  return mlir::Value(wmap::ReshapeOp::create(
+      builder, loc, RankedTensorType::get(shape, sliced.getElementType()),
+      value));
+}
+
+/// Dequantises the tensors of all experts as one whose rows follow each other:
+/// codes, scales and zero points belong to rows.
+static FailureOr<mlir::Value>
+emitDequantisedStack(const WeightTree &tree, ArrayRef<mlir::Value> tensors,
+                     OpBuilder &builder, Location loc) {
+  SmallVector<mlir::Value> folded;
+  int64_t experts = 0;
+  for (auto [tensor, input] : llvm::zip_equal(tensors, tree.inputs)) {
+    folded.push_back(tensor);
+    if (!tensor || !input.isStacked())
+      continue;
+    auto type = cast<RankedTensorType>(tensor.getType());
+    experts = type.getDimSize(0);
+    if (type.getRank() < 2)
+      continue;
+    SmallVector<int64_t> shape(type.getShape().drop_front());
+    shape[0] *= experts;
+    folded.back() = wmap::ReshapeOp::create(
+        builder, loc, RankedTensorType::get(shape, type.getElementType()),
+        tensor);
+  }
+  FailureOr<mlir::Value> value = emitDequantised(tree, folded, builder, loc);
+  if (failed(value))
+    return failure();
+  auto type = cast<RankedTensorType>(value->getType());
+  if (type.getRank() < 1 || experts < 1 || type.getDimSize(0) % experts != 0)
+    return emitError(loc) << "weight function '" << tree.name
+                          << "' of experts has no compiled form for ["
+                          << type.getShape() << "]";
+  SmallVector<int64_t> shape(type.getShape());
+  shape[0] /= experts;
+  shape.insert(shape.begin(), experts);
+  return mlir::Value(wmap::ReshapeOp::create(
+      builder, loc, RankedTensorType::get(shape, type.getElementType()),
+      *value));
 }
 
 static const WeightTree &firstSource(const WeightTree &tree) {
@@ -97,6 +222,10 @@ FailureOr<mlir::Value> WeightResolver::emitTree(const WeightTree &tree,
       tree.kind == WeightTree::Kind::Value)
     return emitError(loc) << "expected a tensor in a weight equation, got "
                           << tree.asValue().describe();
+  if (tree.kind == WeightTree::Kind::Slice) {
+    FailureOr<mlir::Value> input = emitTree(tree.inputs[0], builder, loc);
+    return failed(input) ? input : emitSlice(tree, *input, builder, loc);
+  }
   const WeightFunction *function = findWeightFunction(tree.name);
   if (!function)
     return emitError(loc) << "unknown weight function '" << tree.name << "'"
@@ -124,7 +253,9 @@ FailureOr<mlir::Value> WeightResolver::emitTree(const WeightTree &tree,
         return failure();
       tensors.back() = *tensor;
     }
-    return emitDequantised(tree, tensors, builder, loc);
+    return tree.isStacked()
+               ? emitDequantisedStack(tree, tensors, builder, loc)
+               : emitDequantised(tree, tensors, builder, loc);
   }
   FailureOr<mlir::Value> input = tree.name == "transpose"
                                      ? emitTree(tree.inputs[0], builder, loc)
@@ -136,6 +267,15 @@ FailureOr<mlir::Value> WeightResolver::emitTree(const WeightTree &tree,
     return mlir::Value(
         wmap::ShiftOp::create(builder, loc, type, *input,
                               builder.getF64FloatAttr(tree.inputs[1].number)));
+  bool isStacked = tree.isStacked();
+  int64_t rank = type.getRank() - (isStacked ? 1 : 0);
+  if (tree.name == "transpose" && rank == 2)
+    return emitPermuted(builder, loc, *input,
+                        isStacked ? ArrayRef<int64_t>{0, 2, 1}
+                                  : ArrayRef<int64_t>{1, 0});
+  if (isStacked && tree.name != "transpose")
+    return emitError(loc) << "weight function '" << tree.name
+                          << "' of experts has no compiled form yet";
   if (tree.name == "rope_unpermute") {
     double number = tree.inputs[1].number;
     bool isCount = number >= 1 && number <= maxAxisSize;
@@ -149,14 +289,9 @@ FailureOr<mlir::Value> WeightResolver::emitTree(const WeightTree &tree,
     return mlir::Value(wmap::RopeUnpermuteOp::create(
         builder, loc, type, *input, builder.getI64IntegerAttr(heads)));
   }
-  if (type.getRank() != 2)
+  if (rank != 2)
     return emitError(loc) << "weight function '" << tree.name
                           << "' expects a matrix, got [" << type.getShape()
                           << "]";
-  if (tree.name == "unit_rows")
-    return mlir::Value(wmap::UnitRowsOp::create(builder, loc, type, *input));
-  auto transposed = RankedTensorType::get(
-      {type.getShape()[1], type.getShape()[0]}, type.getElementType());
-  return mlir::Value(wmap::TransposeOp::create(builder, loc, transposed, *input,
-                                               ArrayRef<int64_t>{1, 0}));
+  return mlir::Value(wmap::UnitRowsOp::create(builder, loc, type, *input));
 }

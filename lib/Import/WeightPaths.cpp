@@ -25,7 +25,8 @@ static SpecValue textValue(StringRef text) {
                                        : SpecValue::of(number);
 }
 
-FailureOr<std::string> WeightResolver::text(const spec::Expr *expr, Scope scope,
+FailureOr<std::string> WeightResolver::text(const spec::Expr *expr,
+                                               const Scope &scope,
                                             const Bindings &bindings) {
   if (auto *name = dyn_cast<spec::NameExpr>(expr))
     if (auto it = bindings.find(name->name); it != bindings.end())
@@ -49,7 +50,7 @@ FailureOr<std::string> WeightResolver::text(const spec::Expr *expr, Scope scope,
 /// bare unbound name binds the whole segment.
 FailureOr<std::optional<WeightResolver::Match>>
 WeightResolver::match(ArrayRef<spec::PathSegment> segments, StringRef name,
-                      Scope scope, const Bindings &bindings) {
+                      const Scope &scope, const Bindings &bindings) {
   SmallVector<StringRef> parts;
   splitName(name, parts);
   Match result{bindings, "", {}};
@@ -143,7 +144,8 @@ WeightResolver::match(ArrayRef<spec::PathSegment> segments, StringRef name,
 
 FailureOr<std::string>
 WeightResolver::instantiate(ArrayRef<spec::PathSegment> segments,
-                            const Match &match, Scope scope, size_t &set) {
+                            const Match &match, const Scope &scope,
+                            size_t &set) {
   std::string name;
   for (const spec::PathSegment &segment : segments) {
     if (!name.empty())
@@ -168,8 +170,8 @@ WeightResolver::instantiate(ArrayRef<spec::PathSegment> segments,
   return name;
 }
 
-FailureOr<bool> WeightResolver::holds(const spec::Expr *condition, Scope scope,
-                                      const Bindings &bindings) {
+FailureOr<bool> WeightResolver::holds(const spec::Expr *condition,
+                                      const Scope &scope, const Bindings &bindings) {
   Bindings values = bindings;
   // A layer that is still a placeholder stands for the layer at hand.
   if (auto it = values.find("layer");

@@ -16,15 +16,23 @@ using namespace clade;
 using namespace clade::import;
 using namespace mlir;
 
+bool WeightTree::isStacked() const {
+  auto isExpert = [](const Range &range) { return range.isExpert(); };
+  return stack > 0 || llvm::any_of(ranges, isExpert) ||
+         llvm::any_of(inputs, [](const WeightTree &input) {
+           return input.isStacked();
+         });
+}
+
 std::string WeightTree::key() const {
   std::string text;
   llvm::raw_string_ostream os(text);
   os << static_cast<int>(kind) << ':' << name << ':' << rt::dtypeName(dtype)
-     << ':' << toString(number) << '[';
+     << ':' << stack << ':' << toString(number) << '[';
   llvm::interleaveComma(shape, os);
   os << ';';
-  for (auto [begin, end] : ranges)
-    os << begin << ".." << end << ' ';
+  for (Range range : ranges)
+    os << range.begin << ".." << range.end << ' ';
   for (const WeightTree &input : inputs)
     os << input.key();
   if (kind == Kind::Value)
@@ -40,25 +48,31 @@ std::string WeightTree::key() const {
 //===----------------------------------------------------------------------===//
 
 std::optional<WeightTree> WeightResolver::source(const std::string &name,
-                                                 std::optional<int64_t> layer) {
+                                                 const Scope &scope) {
+  WeightTree tree;
+  tree.name = name;
+  if (StringRef(name).contains(expertPlaceholder))
+    tree.stack = scope.experts;
   if (inventedType) {
-    WeightTree tree;
-    tree.name = name;
     tree.dtype = *inventedType;
     if (auto it = shapeOfTemplate.find(name); it != shapeOfTemplate.end())
       tree.shape = it->second;
     return tree;
   }
-  const rt::StoredTensor *stored =
-      rt::findTensor(published, withLayer(name, layer));
-  if (!stored) {
-    sought.insert(withLayer(name, layer));
-    return std::nullopt;
+  // Of a stack, all tensors must be there and be alike.
+  std::string inLayer = withLayer(name, scope.layer);
+  for (int64_t i = 0; i < std::max<int64_t>(tree.stack, 1); ++i) {
+    std::string full = tree.stack > 0 ? withExpert(inLayer, i) : inLayer;
+    const rt::StoredTensor *stored = rt::findTensor(published, full);
+    bool isAlike = i == 0 || (stored && stored->shape == tree.shape &&
+                              stored->dtype == tree.dtype);
+    if (!stored || !isAlike) {
+      sought.insert(stored ? full + "' like that of expert '0" : full);
+      return std::nullopt;
+    }
+    tree.shape = stored->shape;
+    tree.dtype = stored->dtype;
   }
-  WeightTree tree;
-  tree.name = name;
-  tree.shape = stored->shape;
-  tree.dtype = stored->dtype;
   return tree;
 }
 
@@ -93,8 +107,8 @@ static constexpr size_t maxWeightName = 4096;
 
 FailureOr<std::optional<WeightTree>>
 WeightResolver::form(const spec::WeightExpr *expr, const Match &match,
-                     Scope scope, ArrayRef<const spec::Path *> prefixes,
-                     bool first, std::vector<const spec::WeightItem *> &skip) {
+                     const Scope &scope, bool first,
+                     std::vector<const spec::WeightItem *> &skip) {
   if (formDepth >= maxFormDepth)
     return emitError(expr->getLoc())
            << "expected at most " << maxFormDepth
@@ -105,15 +119,14 @@ WeightResolver::form(const spec::WeightExpr *expr, const Match &match,
            << " forms to try for one weight: do alternatives multiply?";
   ++formDepth;
   FailureOr<std::optional<WeightTree>> tree =
-      formOf(expr, match, scope, prefixes, first, skip);
+      formOf(expr, match, scope, first, skip);
   --formDepth;
   return tree;
 }
 
 FailureOr<std::optional<WeightTree>>
 WeightResolver::formOf(const spec::WeightExpr *expr, const Match &match,
-                       Scope scope, ArrayRef<const spec::Path *> prefixes,
-                       bool first,
+                       const Scope &scope, bool first,
                        std::vector<const spec::WeightItem *> &skip) {
   WeightTree tree;
   if (auto *number = dyn_cast<spec::WeightNumber>(expr)) {
@@ -129,7 +142,7 @@ WeightResolver::formOf(const spec::WeightExpr *expr, const Match &match,
         function ? function->formOf(call->args.size()) : nullptr;
     for (auto [index, argument] : llvm::enumerate(call->args)) {
       FailureOr<std::optional<WeightTree>> input =
-          form(argument, match, scope, prefixes, first && index == 0, skip);
+          form(argument, match, scope, first && index == 0, skip);
       if (failed(input) || !*input)
         return input;
       WeightArg kind = kinds ? (*kinds)[index] : WeightArg::Number;
@@ -166,9 +179,11 @@ WeightResolver::formOf(const spec::WeightExpr *expr, const Match &match,
   size_t set = 0;
   std::string name;
   if (!ref->path->isAbsolute)
-    for (const spec::Path *prefix : prefixes) {
+    for (const spec::WeightFor *loop : scope.loops) {
+      if (!loop->at)
+        continue;
       FailureOr<std::string> piece =
-          instantiate(prefix->segments, match, scope, set);
+          instantiate(loop->at->segments, match, scope, set);
       if (failed(piece))
         return failure();
       name += *piece + ".";
@@ -184,41 +199,126 @@ WeightResolver::formOf(const spec::WeightExpr *expr, const Match &match,
     return emitError(ref->getLoc())
            << "expected the name of a weight to have at most " << maxWeightName
            << " characters, got " << name.size();
-  FailureOr<std::optional<WeightTree>> found = lookupIn(name, scope, skip);
+  Scope outside{scope.evaluator, scope.layer, scope.experts, {}};
+  FailureOr<std::optional<WeightTree>> found = lookupIn(name, outside, skip);
   if (failed(found) || !*found || !ref->index)
     return found;
-  return emitError(ref->getLoc())
-         << "a slice in a weight equation has no compiled form yet";
+  FailureOr<std::vector<WeightTree::Range>> ranges =
+      rangesOf(ref, match, scope);
+  if (failed(ranges))
+    return failure();
+  tree.kind = WeightTree::Kind::Slice;
+  tree.ranges = std::move(*ranges);
+  tree.inputs.push_back(std::move(**found));
+  return std::optional(tree);
+}
+
+FailureOr<std::vector<WeightTree::Range>>
+WeightResolver::rangesOf(const spec::WeightRef *ref, const Match &match,
+                         const Scope &scope) {
+  std::vector<WeightTree::Range> ranges;
+  for (const spec::Arg &arg : *ref->index) {
+    Location loc = arg.value->getLoc();
+    FailureOr<SpecValue> value = scope.evaluator->evalConfig(
+        arg.value, Frame::Context::Weights, match.bindings, scope.layer);
+    if (failed(value))
+      return failure();
+    auto isNumber = [](const SpecValue &number) {
+      return number.is(SpecValue::Kind::Int) && number.dim.size >= 0;
+    };
+    bool isExpert = value->is(SpecValue::Kind::String) &&
+                    value->text == expertPlaceholder;
+    if (isExpert) {
+      ranges.push_back({-1, -1});
+    } else if (isNumber(*value)) {
+      ranges.push_back({value->dim.size, -1});
+    } else if (value->is(SpecValue::Kind::Range) &&
+               isNumber(value->elements[0]) && isNumber(value->elements[1]) &&
+               value->elements[0].dim.size < value->elements[1].dim.size) {
+      ranges.push_back(
+          {value->elements[0].dim.size, value->elements[1].dim.size});
+    } else {
+      return emitError(loc) << "expected an index from 0 or a range such as "
+                               "'0 .. ffn' of an axis, got "
+                            << value->describe();
+    }
+  }
+  auto isExpert = [](WeightTree::Range range) { return range.isExpert(); };
+  if (llvm::count_if(ranges, isExpert) > 1)
+    return emitError(ref->getLoc())
+           << "expected the number of the expert as one index, got it twice";
+  return ranges;
+}
+
+FailureOr<bool> WeightResolver::isInLoops(const Match &match,
+                                          const Scope &scope) {
+  for (const spec::WeightFor *loop : scope.loops)
+    for (const spec::WeightBinding &binding : loop->bindings) {
+      auto it = match.bindings.find(binding.name.name);
+      if (it == match.bindings.end())
+        return emitError(binding.name.loc)
+               << "expected '{" << binding.name.name
+               << "}' in the name in front of '='";
+      FailureOr<SpecValue> range = scope.evaluator->evalConfig(
+          binding.range, Frame::Context::Weights, match.bindings, scope.layer);
+      if (failed(range))
+        return failure();
+      const SpecValue &value = it->second;
+      bool isIn = false;
+      if (range->is(SpecValue::Kind::List)) {
+        isIn = llvm::any_of(range->elements, [&](const SpecValue &element) {
+          return element.equals(value);
+        });
+      } else if (range->is(SpecValue::Kind::Int)) {
+        bool isExpert = value.is(SpecValue::Kind::String) &&
+                        value.text == expertPlaceholder;
+        isIn = isExpert ? range->dim.size == scope.experts
+                        : value.is(SpecValue::Kind::Int) &&
+                              value.dim.size >= 0 &&
+                              value.dim.size < range->dim.size;
+      } else if (range->is(SpecValue::Kind::Range)) {
+        const SpecValue &begin = range->elements[0], &end = range->elements[1];
+        isIn = value.is(SpecValue::Kind::Int) &&
+               value.dim.size >= begin.dim.size &&
+               (!end.is(SpecValue::Kind::Int) ||
+                value.dim.size < end.dim.size);
+      } else {
+        return emitError(binding.range->getLoc())
+               << "expected a number or a set of names after 'in', got "
+               << range->describe();
+      }
+      if (!isIn)
+        return false;
+    }
+  return true;
 }
 
 FailureOr<std::optional<WeightTree>>
 WeightResolver::applyEquation(const spec::WeightEquation *equation,
-                              const std::string &logical, Scope scope,
-                              const Bindings &bindings,
-                              ArrayRef<const spec::Path *> prefixes,
+                              const std::string &logical, const Scope &scope,
                               std::vector<const spec::WeightItem *> &skip) {
   SmallVector<spec::PathSegment> segments;
   if (!equation->path->isAbsolute)
-    for (const spec::Path *prefix : prefixes)
-      llvm::append_range(segments, prefix->segments);
+    for (const spec::WeightFor *loop : scope.loops)
+      if (loop->at)
+        llvm::append_range(segments, loop->at->segments);
   llvm::append_range(segments, equation->path->segments);
-  FailureOr<std::optional<Match>> found =
-      match(segments, logical, scope, bindings);
+  FailureOr<std::optional<Match>> found = match(segments, logical, scope, {});
   if (failed(found) || !*found)
     return failed(found) ? FailureOr<std::optional<WeightTree>>(failure())
                          : std::optional<WeightTree>();
-  if (equation->condition) {
-    FailureOr<bool> ok = holds(equation->condition, scope, (*found)->bindings);
-    if (failed(ok))
-      return failure();
-    if (!*ok)
-      return std::optional<WeightTree>();
-  }
+  FailureOr<bool> applies = isInLoops(**found, scope);
+  if (succeeded(applies) && *applies && equation->condition)
+    applies = holds(equation->condition, scope, (*found)->bindings);
+  if (failed(applies))
+    return failure();
+  if (!*applies)
+    return std::optional<WeightTree>();
   // Equations chain and never re-enter themselves.
   skip.push_back(equation);
   FailureOr<std::optional<WeightTree>> result = std::optional<WeightTree>();
   for (const spec::WeightExpr *alternative : equation->alternatives) {
-    result = form(alternative, **found, scope, prefixes, /*first=*/true, skip);
+    result = form(alternative, **found, scope, /*first=*/true, skip);
     if (failed(result) || *result)
       break;
   }
@@ -228,31 +328,30 @@ WeightResolver::applyEquation(const spec::WeightEquation *equation,
 
 FailureOr<std::optional<WeightTree>>
 WeightResolver::lookupItems(ArrayRef<const spec::WeightItem *> items,
-                            const std::string &logical, Scope scope,
-                            const Bindings &bindings,
-                            ArrayRef<const spec::Path *> prefixes,
+                            const std::string &logical, const Scope &scope,
                             std::vector<const spec::WeightItem *> &skip) {
   for (const spec::WeightItem *item : items) {
+    FailureOr<std::optional<WeightTree>> result = std::optional<WeightTree>();
     if (auto *equation = dyn_cast<spec::WeightEquation>(item)) {
-      if (llvm::is_contained(skip, item))
-        continue;
-      auto result =
-          applyEquation(equation, logical, scope, bindings, prefixes, skip);
-      if (failed(result) || *result)
-        return result;
-    } else if (isa<spec::WeightFor>(item)) {
-      return emitError(item->getLoc())
-             << "'for' in weights has no compiled form yet";
+      if (!llvm::is_contained(skip, item))
+        result = applyEquation(equation, logical, scope, skip);
+    } else if (auto *loop = dyn_cast<spec::WeightFor>(item)) {
+      Scope inner = scope;
+      inner.loops.push_back(loop);
+      result = lookupItems(loop->items, logical, inner, skip);
     }
+    if (failed(result) || *result)
+      return result;
   }
   return std::optional<WeightTree>();
 }
 
 FailureOr<std::optional<WeightTree>>
-WeightResolver::lookupIn(const std::string &logical, Scope scope,
+WeightResolver::lookupIn(const std::string &logical, const Scope &scope,
                          std::vector<const spec::WeightItem *> &skip) {
   auto items = [&](ArrayRef<const spec::WeightItem *> list, Evaluator *owner) {
-    return lookupItems(list, logical, Scope{owner, scope.layer}, {}, {}, skip);
+    return lookupItems(list, logical,
+                       Scope{owner, scope.layer, scope.experts, {}}, skip);
   };
   for (const spec::FamilyDecl *decl : family.getChain()) {
     if (!decl->weights)
@@ -276,15 +375,20 @@ WeightResolver::lookupIn(const std::string &logical, Scope scope,
     if (failed(result) || *result)
       return result;
   }
-  return source(logical, scope.layer);
+  return source(logical, scope);
 }
 
 FailureOr<std::optional<WeightTree>>
-WeightResolver::lookup(const std::string &logical,
-                       std::optional<int64_t> layer) {
+WeightResolver::lookup(const std::string &logical, std::optional<int64_t> layer,
+                       int64_t experts) {
   std::vector<const spec::WeightItem *> skip;
   formSteps = 0;
-  return lookupIn(logical, Scope{evaluator, layer}, skip);
+  return lookupIn(logical, Scope{evaluator, layer, experts, {}}, skip);
+}
+
+FailureOr<std::optional<WeightTree>>
+WeightResolver::lookup(const Request &request, int64_t layer) {
+  return lookup(request.logical, layer, request.experts);
 }
 
 std::string WeightResolver::missingHint(const std::string &name) const {
@@ -303,24 +407,38 @@ std::string WeightResolver::missingHint(const std::string &name) const {
   return text + SpecLibrary::hint(name, names);
 }
 
+/// The names of the tensors of a source, in the layer.
+static std::vector<std::string> tensorNames(const WeightTree &source,
+                                            std::optional<int64_t> layer) {
+  std::string name = withLayer(source.name, layer);
+  if (source.stack == 0)
+    return {name};
+  std::vector<std::string> names;
+  for (int64_t i = 0; i < source.stack; ++i)
+    names.push_back(withExpert(name, i));
+  return names;
+}
+
 LogicalResult WeightResolver::recordInvented(const WeightTree &tree,
                                              std::optional<int64_t> layer,
                                              Location loc) {
-  std::string name = withLayer(tree.name, layer);
-  auto [it, isNew] = invented.try_emplace(name, tree.shape);
-  if (isNew || it->second == tree.shape)
-    return success();
-  return emitError(loc) << "tensor '" << name << "' is used as "
-                        << rt::shapeText(it->second) << " and as "
-                        << rt::shapeText(tree.shape);
+  for (const std::string &name : tensorNames(tree, layer)) {
+    auto [it, isNew] = invented.try_emplace(name, tree.shape);
+    if (!isNew && it->second != tree.shape)
+      return emitError(loc) << "tensor '" << name << "' is used as "
+                            << rt::shapeText(it->second) << " and as "
+                            << rt::shapeText(tree.shape);
+  }
+  return success();
 }
 
 FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical,
                                               std::optional<int64_t> layer,
+                                              int64_t experts,
                                               ArrayRef<int64_t> expected,
                                               Location loc) {
   sought.clear();
-  FailureOr<std::optional<WeightTree>> tree = lookup(logical, layer);
+  FailureOr<std::optional<WeightTree>> tree = lookup(logical, layer, experts);
   if (failed(tree))
     return failure();
   if (inventedType && *tree) {
@@ -334,6 +452,8 @@ FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical,
       return failure();
   }
   std::string name = withLayer(logical, layer);
+  if (!*tree && experts > 0)
+    name = withExpert(name, 0);
   if (!*tree)
     return emitError(loc) << "no tensor for weight '" << name
                           << "' in the checkpoint" << missingHint(name);
@@ -345,17 +465,18 @@ FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical,
   if (elsewhere && rt::findTensor(published, name) &&
       used.try_emplace(name, loc).second)
     duplicates.push_back({name, withLayer((*tree)->name, layer), loc});
-  requests.push_back({logical, **tree, loc});
+  requests.push_back({logical, experts, **tree, loc});
   return **tree;
 }
 
 void WeightResolver::markUsed(const WeightTree &tree,
                               std::optional<int64_t> layer, Location loc) {
-  if (tree.kind == WeightTree::Kind::Source) {
-    used.try_emplace(withLayer(tree.name, layer), loc);
-    if (inventedType)
-      invented.try_emplace(withLayer(tree.name, layer), tree.shape);
-  }
+  if (tree.kind == WeightTree::Kind::Source)
+    for (const std::string &name : tensorNames(tree, layer)) {
+      used.try_emplace(name, loc);
+      if (inventedType)
+        invented.try_emplace(name, tree.shape);
+    }
   for (const WeightTree &input : tree.inputs)
     markUsed(input, layer, loc);
 }

@@ -34,9 +34,19 @@ struct WeightTree {
   std::string name;                 ///< Source: template name. Call: function.
   std::vector<int64_t> shape;       ///< Source, as published.
   rt::DType dtype = rt::DType::F32; ///< Source.
+  /// Source: how many tensors of this name there are, one for each expert; 0
+  /// for a single tensor.
+  int64_t stack = 0;
   double number = 0;
-  std::vector<std::pair<int64_t, int64_t>>
-      ranges; ///< Slice: begin, end by axis; end -1: an index.
+  /// What a slice takes along an axis: the range [begin, end), the element
+  /// `begin` if `end` is -1, or for each expert its own if both are.
+  struct Range {
+    int64_t begin, end;
+
+    bool isExpert() const { return begin < 0; }
+    bool isElement() const { return end < 0; }
+  };
+  std::vector<Range> ranges; ///< Slice, by axis.
   std::vector<WeightTree> inputs;
   SpecValue value; ///< Value: of the configuration, and no number.
   /// Source: the bytes of a tensor that is read now.
@@ -46,6 +56,8 @@ struct WeightTree {
   SpecValue asValue() const {
     return kind == Kind::Number ? SpecValue::of(number) : value;
   }
+  /// Whether there is a value for each expert, along a first axis.
+  bool isStacked() const;
   /// Equal texts are equal trees.
   std::string key() const;
 };
@@ -80,13 +92,24 @@ public:
   /// The tree of a logical name. Without a match, reports at `loc` which tensor
   /// is missing, with the nearest published name, and fails. Tensors of the
   /// tree are marked as used. `expected` is the shape of an invented tensor.
+  /// A name with '{expert}' means the weights of all `experts`.
   mlir::FailureOr<WeightTree> resolve(const std::string &logical,
                                       std::optional<int64_t> layer,
+                                      int64_t experts,
                                       llvm::ArrayRef<int64_t> expected,
                                       mlir::Location loc);
-  /// The same without messages or marks: nothing if there is no such weight.
-  mlir::FailureOr<std::optional<WeightTree>>
-  lookup(const std::string &logical, std::optional<int64_t> layer);
+  /// Requests since the last call to this: logical name and tree.
+  struct Request {
+    std::string logical;
+    int64_t experts;
+    WeightTree tree;
+    mlir::Location loc;
+  };
+  std::vector<Request> takeRequests() { return std::exchange(requests, {}); }
+  /// The weight of a request for another layer, without marks: nothing if there
+  /// is no such weight.
+  mlir::FailureOr<std::optional<WeightTree>> lookup(const Request &request,
+                                                    int64_t layer);
   /// Marks the tensors of a tree as used for this layer by the call at `loc`.
   void markUsed(const WeightTree &tree, std::optional<int64_t> layer,
                 mlir::Location loc);
@@ -110,14 +133,6 @@ public:
   };
   const std::vector<Duplicate> &getDuplicates() const { return duplicates; }
 
-  /// Requests since the last call to this: logical name and tree.
-  struct Request {
-    std::string logical;
-    WeightTree tree;
-    mlir::Location loc;
-  };
-  std::vector<Request> takeRequests() { return std::exchange(requests, {}); }
-
 private:
   struct Match {
     Bindings bindings;
@@ -128,40 +143,46 @@ private:
   struct Scope {
     Evaluator *evaluator;
     std::optional<int64_t> layer;
+    int64_t experts = 0;
+    /// The loops around an equation, from the outside.
+    std::vector<const spec::WeightFor *> loops = {};
   };
 
   mlir::FailureOr<std::optional<WeightTree>>
-  lookupIn(const std::string &logical, Scope scope,
+  lookup(const std::string &logical, std::optional<int64_t> layer,
+         int64_t experts);
+  mlir::FailureOr<std::optional<WeightTree>>
+  lookupIn(const std::string &logical, const Scope &scope,
            std::vector<const spec::WeightItem *> &skip);
   mlir::FailureOr<std::optional<WeightTree>>
   lookupItems(llvm::ArrayRef<const spec::WeightItem *> items,
-              const std::string &logical, Scope scope, const Bindings &bindings,
-              llvm::ArrayRef<const spec::Path *> prefixes,
+              const std::string &logical, const Scope &scope,
               std::vector<const spec::WeightItem *> &skip);
   mlir::FailureOr<std::optional<WeightTree>>
   applyEquation(const spec::WeightEquation *equation,
-                const std::string &logical, Scope scope,
-                const Bindings &bindings,
-                llvm::ArrayRef<const spec::Path *> prefixes,
+                const std::string &logical, const Scope &scope,
                 std::vector<const spec::WeightItem *> &skip);
   /// What a form of an equation makes; counts the depth and the steps.
   mlir::FailureOr<std::optional<WeightTree>>
-  form(const spec::WeightExpr *expr, const Match &match, Scope scope,
-       llvm::ArrayRef<const spec::Path *> prefixes, bool first,
-       std::vector<const spec::WeightItem *> &skip);
+  form(const spec::WeightExpr *expr, const Match &match, const Scope &scope,
+       bool first, std::vector<const spec::WeightItem *> &skip);
   mlir::FailureOr<std::optional<WeightTree>>
-  formOf(const spec::WeightExpr *expr, const Match &match, Scope scope,
-         llvm::ArrayRef<const spec::Path *> prefixes, bool first,
-         std::vector<const spec::WeightItem *> &skip);
+  formOf(const spec::WeightExpr *expr, const Match &match, const Scope &scope,
+         bool first, std::vector<const spec::WeightItem *> &skip);
+  /// What the index of a slice takes of the axes.
+  mlir::FailureOr<std::vector<WeightTree::Range>>
+  rangesOf(const spec::WeightRef *ref, const Match &match, const Scope &scope);
+  /// Whether the variables of the loops have values that the loops give them.
+  mlir::FailureOr<bool> isInLoops(const Match &match, const Scope &scope);
   mlir::FailureOr<std::optional<Match>>
   match(llvm::ArrayRef<spec::PathSegment> segments, llvm::StringRef name,
-        Scope scope, const Bindings &bindings);
+        const Scope &scope, const Bindings &bindings);
   mlir::FailureOr<std::string>
   instantiate(llvm::ArrayRef<spec::PathSegment> segments, const Match &match,
-              Scope scope, size_t &set);
-  mlir::FailureOr<bool> holds(const spec::Expr *condition, Scope scope,
+              const Scope &scope, size_t &set);
+  mlir::FailureOr<bool> holds(const spec::Expr *condition, const Scope &scope,
                               const Bindings &bindings);
-  mlir::FailureOr<std::string> text(const spec::Expr *expr, Scope scope,
+  mlir::FailureOr<std::string> text(const spec::Expr *expr, const Scope &scope,
                                     const Bindings &bindings);
   mlir::FailureOr<bool> isDropped(const std::string &name);
   /// Reads the tensor that an argument of a function is.
@@ -169,7 +190,7 @@ private:
                                    std::optional<int64_t> layer,
                                    mlir::Location loc);
   std::optional<WeightTree> source(const std::string &name,
-                                   std::optional<int64_t> layer);
+                                   const Scope &scope);
   /// The other names that were looked for, and a near one that there is.
   std::string missingHint(const std::string &name) const;
 

@@ -394,6 +394,17 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
             return LogicalResult(failure());
         return runTwoResults(*op, std::move(results), values);
       })
+      .Case([&](ExpertLinearOp op) {
+        const Tensor *bias = op.getBias() ? &at(op.getBias()) : nullptr;
+        return defineResult(op, evaluate(op, at(op.getInput()),
+                                         at(op.getChosen()),
+                                         at(op.getWeight()), bias, batch));
+      })
+      .Case([&](MixOp op) {
+        return defineResult(op, evaluate(op, at(op.getInput()),
+                                         at(op.getShare()), at(op.getChosen()),
+                                         batch));
+      })
       .Case([&](LayersOp op) { return runLayers(op, values); })
       .Case([&](KernelOp op) { return runKernel(op, values); })
       .Case([&](ScanOp op) { return runScan(op, values); })

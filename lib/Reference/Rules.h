@@ -89,6 +89,12 @@ mlir::FailureOr<Tensor> evaluate(RopeOp op, const Tensor &input,
 mlir::FailureOr<Tensor> evaluate(LinearOp op, const Tensor &input,
                                  const Tensor &weight, const Tensor *bias,
                                  const Batch &batch);
+mlir::FailureOr<Tensor> evaluate(ExpertLinearOp op, const Tensor &input,
+                                 const Tensor &chosen, const Tensor &weight,
+                                 const Tensor *bias, const Batch &batch);
+mlir::FailureOr<Tensor> evaluate(MixOp op, const Tensor &input,
+                                 const Tensor &share, const Tensor &chosen,
+                                 const Batch &batch);
 mlir::FailureOr<Tensor> evaluate(EmbedOp op, const Tensor &ids,
                                  const Tensor &table, const Batch &batch);
 

@@ -66,11 +66,29 @@ public:
 
 private:
   static bool isHeart(Operation *op) {
-    return isa<LinearOp, AttendCachedOp, CausalConvOp, ScanOp, LayersOp>(op);
+    return isa<LinearOp, ExpertLinearOp, AttendCachedOp, CausalConvOp, ScanOp,
+               LayersOp>(op);
   }
   static bool isCloned(Operation *op) {
     return isa<ParamOp, ConstantOp>(op) || isViewLike(op) ||
            isSpreadConstant(op);
+  }
+  /// Whether an expert product reads the slice, which it wants in rows that
+  /// follow each other.
+  static bool feedsExperts(Operation *op) {
+    return isViewLike(op) &&
+           llvm::any_of(op->getUsers(), [&](Operation *user) {
+             return isa<ExpertLinearOp>(user) ? isa<SliceOp>(op)
+                                              : isa<ViewOp>(user) &&
+                                                    isa<SliceOp>(op) &&
+                                                    feedsView(user);
+           });
+  }
+  static bool feedsView(Operation *view) {
+    return llvm::any_of(view->getUsers(), [](Operation *user) {
+      return isa<ExpertLinearOp>(user) ||
+             (isa<ViewOp>(user) && feedsView(user));
+    });
   }
   static bool isSelectedType(Type type) {
     auto tensor = dyn_cast<NamedTensorType>(type);
@@ -132,7 +150,7 @@ private:
   void makeGroups() {
     std::map<std::pair<int64_t, bool>, Group *> tokenwise;
     for (Operation &op : block.without_terminator()) {
-      if (isCloned(&op) && !isQueryView(&op))
+      if (isCloned(&op) && !isQueryView(&op) && !feedsExperts(&op))
         continue;
       Group *group;
       if (isa<LinearOp>(op)) {
@@ -141,6 +159,8 @@ private:
         group = &add(KernelKind::Attention, stages[&op], 1, false);
       } else if (isa<CausalConvOp, ScanOp>(op)) {
         group = &add(KernelKind::Recurrent, stages[&op], 1, false);
+      } else if (isa<ExpertLinearOp>(op)) {
+        group = &add(KernelKind::Experts, stages[&op], 1, false);
       } else if (isa<LayersOp>(op)) {
         group = &add(KernelKind::Tokenwise, stages[&op], 2, false);
       } else {

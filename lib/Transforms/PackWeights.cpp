@@ -22,29 +22,42 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
   using PackWeightsPassBase::PackWeightsPassBase;
 
   void runOnOperation() override {
-    SmallVector<LinearOp> linears;
-    getOperation().walk([&](LinearOp linear) { linears.push_back(linear); });
-    for (LinearOp linear : linears)
-      pack(linear);
+    SmallVector<Operation *> linears;
+    getOperation().walk([&](Operation *op) {
+      if (isa<LinearOp, ExpertLinearOp>(op))
+        linears.push_back(op);
+    });
+    for (Operation *op : linears) {
+      if (auto linear = dyn_cast<LinearOp>(op))
+        pack(linear, /*experts=*/0);
+      if (auto linear = dyn_cast<ExpertLinearOp>(op))
+        pack(linear, linear.getNumExperts());
+    }
   }
 
-  void pack(LinearOp linear) {
-    auto param = linear.getWeight().getDefiningOp<ParamOp>();
-    auto type = linear.getWeight().getType();
+  /// `experts` is 0 for a single matrix.
+  template <typename Op> void pack(Op linear, int64_t experts) {
+    auto param = linear.getWeight().template getDefiningOp<ParamOp>();
+    NamedTensorType type = linear.getWeight().getType();
     if (!param || type.getLayout())
       return;
     auto function = getOperation().lookupSymbol<wmap::FuncOp>(param.getName());
-    int64_t outputs = linear.getNumOutputs(), inputs = linear.getNumInputs();
-    int64_t depth = type.getElementTypeBitWidth() == 32 ? 1 : inner.getValue();
-    auto layout = PanelsAttr::get(&getContext(), rows, depth);
+    SmallVector<int64_t> shape{linear.getNumOutputs(), linear.getNumInputs()};
     OpBuilder builder(param);
-    auto packedType = NamedTensorType::get(
-        &getContext(),
-        {builder.getStringAttr("outputs"), builder.getStringAttr("inputs")},
-        {outputs, inputs}, type.getElementType(), layout);
+    SmallVector<StringAttr> axes{builder.getStringAttr("outputs"),
+                                 builder.getStringAttr("inputs")};
+    if (experts > 0) {
+      shape.insert(shape.begin(), experts);
+      axes.insert(axes.begin(), builder.getStringAttr("experts"));
+    }
+    int64_t depth = type.getElementTypeBitWidth() == 32 ? 1 : inner.getValue();
+    auto layout = PanelsAttr::get(&getContext(), rows, depth,
+                                  std::max<int64_t>(experts, 1));
+    auto packedType = NamedTensorType::get(&getContext(), axes, shape,
+                                           type.getElementType(), layout);
     std::string name = (param.getName() + ".packed").str();
     if (!getOperation().lookupSymbol<wmap::FuncOp>(name))
-      packFunction(function, name, outputs, inputs, depth);
+      packFunction(function, name, shape, depth);
     Value packed = ParamOp::create(builder, param.getLoc(), packedType, name);
     linear.getWeightMutable().assign(packed);
     if (param.use_empty())
@@ -54,17 +67,21 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
       function.erase();
   }
 
-  void packFunction(wmap::FuncOp function, StringRef name, int64_t outputs,
-                    int64_t inputs, int64_t depth) {
+  /// `shape` is that of a matrix or a stack of matrices.
+  void packFunction(wmap::FuncOp function, StringRef name,
+                    ArrayRef<int64_t> shape, int64_t depth) {
     OpBuilder builder(function);
     Location loc = function.getLoc();
     Type elementType =
         cast<RankedTensorType>(function.getResultType()).getElementType();
-    auto matrix = RankedTensorType::get({outputs, inputs}, elementType);
-    auto panels = RankedTensorType::get(
-        {static_cast<int64_t>(llvm::divideCeil(outputs, rows)),
-         static_cast<int64_t>(llvm::divideCeil(inputs, depth)), rows, depth},
-        elementType);
+    auto matrix = RankedTensorType::get(shape, elementType);
+    ArrayRef<int64_t> last = shape.take_back(2);
+    SmallVector<int64_t> sizes(shape.drop_back(2));
+    llvm::append_values(sizes,
+                        static_cast<int64_t>(llvm::divideCeil(last[0], rows)),
+                        static_cast<int64_t>(llvm::divideCeil(last[1], depth)),
+                        rows.getValue(), depth);
+    auto panels = RankedTensorType::get(sizes, elementType);
     auto packed = wmap::FuncOp::create(builder, loc, name, panels);
     builder.setInsertionPointToEnd(&packed.getBody().emplaceBlock());
     IRMapping mapping;

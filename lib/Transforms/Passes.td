@@ -31,8 +31,8 @@ def FuseParallelLinearsPass : Pass<"clade-fuse-parallel-linears", "::mlir::Modul
   let description = [{
     Queries, keys and values, or gate and up, become one `clade.linear` and slices of
     its result; the weights' functions become one `wmap.concat` in the same step.
-    Linears with and without bias are not mixed. Rounding stays: each output is the
-    same sum as before. test/Transforms/fuse-parallel-linears.mlir shows it.
+    Linears with and without bias are not mixed; those of experts must read the same
+    choices, too. Rounding stays: each output is the same sum as before. test/Transforms/fuse-parallel-linears.mlir shows it.
   }];
   let statistics = [Statistic<"numFused", "fused", "Number of linear maps that became part of another">];
   let dependentDialects = ["::clade::wmap::WMapDialect"];
@@ -62,7 +62,8 @@ def PackWeightsPass : Pass<"clade-pack-weights", "::mlir::ModuleOp"> {
   let summary = "stores the weights of products in panels";
   let description = [{
     Every weight of a `clade.linear` gets the layout `#clade.panels<rows, inner>` and
-    its function a `wmap.pack`. Weights of 32 bits have inner 1.
+    its function a `wmap.pack`; those of a `clade.expert_linear` one for each expert.
+    Weights of 32 bits have inner 1.
     test/Transforms/pack-weights.mlir shows it.
   }];
   let options = [
@@ -77,8 +78,8 @@ def FormKernelsPass : Pass<"clade-form-kernels", "::mlir::ModuleOp"> {
   let description = [{
     After it, functions hold `clade.kernel`, `clade.layers` and `return` only.
 
-    * Each `clade.linear`, `clade.attend_cached`, `clade.causal_conv` and `clade.scan` is
-      the heart of a kernel.
+    * Each `clade.linear`, `clade.expert_linear`, `clade.attend_cached`,
+      `clade.causal_conv` and `clade.scan` is the heart of a kernel.
     * Norm into its consumer: token-wise ops whose values only the input of one
       linear needs become that product's prologue; so do activation and gate before
       the down projection.

@@ -18,7 +18,7 @@ namespace clade {
 inline bool isTokenwiseCompute(mlir::Operation *op) {
   return mlir::isa<UnaryOp, BinaryOp, CastOp, ReduceOp, SoftmaxOp, ViewOp,
                    SliceOp, JoinOp, SpreadOp, RepeatOp, TopKOp, GatherOp,
-                   MemberOp, WhereOp>(op);
+                   MemberOp, WhereOp, MixOp>(op);
 }
 
 /// Ops that only look at the same elements in another way.

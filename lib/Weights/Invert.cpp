@@ -20,6 +20,7 @@
 #include "mlir/IR/OperationSupport.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace clade;
@@ -124,7 +125,8 @@ Value Recovery::recover(Value value) {
 Value Recovery::compute(Value value) {
   if (std::optional<StringRef> weight = graph.weightOf(value))
     return wmap::SourceOp::create(builder, value.getLoc(), value.getType(),
-                                  *weight, /*encoding=*/StringAttr());
+                                  *weight, /*encoding=*/StringAttr(),
+                                  /*stack=*/IntegerAttr());
   for (OpOperand &use : value.getUses()) {
     if (isa<wmap::SliceOp>(use.getOwner()))
       continue;
@@ -181,54 +183,63 @@ std::string clade::compiledName(const WeightUse &use) {
   return name;
 }
 
-/// Adds the functions of the sources of one graph.
-static void invertGraph(WeightGraph &graph, ArrayRef<int64_t> layers,
-                        InverseWeights &inverse) {
-  for (wmap::SourceOp source : graph.sources()) {
-    StringRef name = source.getName();
-    WeightUse use;
-    // A tensor that is not one of each layer comes back once, from the first.
-    for (int64_t layer :
-         name.contains(layerPlaceholder) ? layers : layers.take_front()) {
-      std::string tensor = withLayer(
-          name, layer < 0 ? std::nullopt : std::optional<int64_t>(layer));
-      if (llvm::is_contained(inverse.tensors, tensor))
-        continue; // Another weight gave it already.
-      use.slots.push_back(inverse.tensors.size());
-      use.layers.push_back(layer);
-      inverse.tensors.push_back(tensor);
-    }
-    if (use.slots.empty())
-      continue;
-    OpBuilder builder(source.getContext());
-    builder.setInsertionPointToEnd(inverse.module->getBody());
-    auto type = source.getResult().getType();
-    std::string symbol = name.str();
-    for (int copy = 1; inverse.module->lookupSymbol(symbol); ++copy)
-      symbol = (name + "~" + Twine(copy)).str();
-    use.function = wmap::FuncOp::create(builder, source.getLoc(), symbol, type);
-    builder.setInsertionPointToEnd(&use.function.getBody().emplaceBlock());
-    Recovery recovery(graph, builder);
-    Value value;
-    std::string reason;
-    if (source.getEncoding()) {
-      reason =
-          ("blocks of " + *source.getEncoding() + " are dequantised").str();
-    } else {
-      value = recovery.recover(source.getResult());
-      reason = recovery.getReason();
-    }
-    if (value) {
-      wmap::ReturnOp::create(builder, source.getLoc(), value);
-      inverse.uses.push_back(std::move(use));
-      continue;
-    }
-    use.function.erase();
-    inverse.tensors.resize(inverse.tensors.size() - use.slots.size());
-    WeightLoss loss{name.str(), reason};
-    if (!llvm::is_contained(inverse.losses, loss))
-      inverse.losses.push_back(std::move(loss));
+/// Adds the function of one tensor, or of the tensors of one name in several
+/// layers. `expert` is its number in a stacked source, or negative.
+static void invertSource(WeightGraph &graph, wmap::SourceOp source,
+                         int64_t expert, ArrayRef<int64_t> layers,
+                         llvm::StringSet<> &given, InverseWeights &inverse) {
+  std::string name = source.getName().str();
+  if (expert >= 0)
+    name = withExpert(name, expert);
+  WeightUse use;
+  // A tensor that is not one of each layer comes back once, from the first.
+  bool isLayered = StringRef(name).contains(layerPlaceholder);
+  for (int64_t layer : isLayered ? layers : layers.take_front()) {
+    std::string tensor = withLayer(
+        name, layer < 0 ? std::nullopt : std::optional<int64_t>(layer));
+    if (!given.insert(tensor).second)
+      continue; // Another weight gave it already.
+    use.slots.push_back(inverse.tensors.size());
+    use.layers.push_back(layer);
+    inverse.tensors.push_back(tensor);
   }
+  if (use.slots.empty())
+    return;
+  OpBuilder builder(source.getContext());
+  builder.setInsertionPointToEnd(inverse.module->getBody());
+  Location loc = source.getLoc();
+  auto type = source.getResult().getType();
+  if (expert >= 0)
+    type = RankedTensorType::get(type.getShape().drop_front(),
+                                 type.getElementType());
+  std::string symbol = name;
+  for (int copy = 1; inverse.module->lookupSymbol(symbol); ++copy)
+    symbol = name + "~" + std::to_string(copy);
+  use.function = wmap::FuncOp::create(builder, loc, symbol, type);
+  builder.setInsertionPointToEnd(&use.function.getBody().emplaceBlock());
+  Recovery recovery(graph, builder);
+  Value value;
+  std::string reason;
+  if (source.getEncoding()) {
+    reason = ("blocks of " + *source.getEncoding() + " are dequantised").str();
+  } else {
+    value = recovery.recover(source.getResult());
+    reason = recovery.getReason();
+  }
+  if (value && expert >= 0)
+    value = pickFirst(builder, loc, value, expert);
+  if (value) {
+    wmap::ReturnOp::create(builder, loc, value);
+    inverse.uses.push_back(std::move(use));
+    return;
+  }
+  use.function.erase();
+  for (size_t slot : use.slots)
+    given.erase(inverse.tensors[slot]);
+  inverse.tensors.resize(inverse.tensors.size() - use.slots.size());
+  WeightLoss loss{source.getName().str(), reason};
+  if (!llvm::is_contained(inverse.losses, loss))
+    inverse.losses.push_back(std::move(loss));
 }
 
 InverseWeights clade::invertWeights(ModuleOp module, const SlotTable &slots) {
@@ -237,11 +248,18 @@ InverseWeights clade::invertWeights(ModuleOp module, const SlotTable &slots) {
   llvm::MapVector<SmallVector<int64_t>, SmallVector<WeightUse>> groups;
   for (WeightUse &use : collectUses(module, slots))
     groups[use.layers].push_back(use);
+  llvm::StringSet<> given;
   for (auto &[layers, uses] : groups) {
     WeightGraph graph(module.getLoc());
     for (const WeightUse &use : uses)
       graph.add(use);
-    invertGraph(graph, layers, inverse);
+    for (wmap::SourceOp source : graph.sources()) {
+      int64_t count = source.getStack().value_or(0);
+      if (count == 0)
+        invertSource(graph, source, -1, layers, given, inverse);
+      for (int64_t expert = 0; expert < count; ++expert)
+        invertSource(graph, source, expert, layers, given, inverse);
+    }
   }
   return inverse;
 }

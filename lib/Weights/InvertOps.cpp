@@ -102,11 +102,19 @@ static Value invert(OpBuilder &builder, wmap::PackOp op, OpOperand &use,
       cast<RankedTensorType>(result.getType()).getShape();
   ArrayRef<int64_t> shape =
       cast<RankedTensorType>(use.get().getType()).getShape();
-  Value rows = transpose(builder, loc, result, {0, 2, 1, 3});
-  Value padded = reshape(builder, loc, rows,
-                         {panels[0] * panels[2], panels[1] * panels[3]});
-  Value cut = slice(builder, loc, padded, 0, 0, shape[0]);
-  return slice(builder, loc, cut, 1, 0, shape[1]);
+  // A stack of matrices has one more axis in front.
+  int64_t first = shape.size() - 2;
+  SmallVector<int64_t> order{0}, sizes(shape.take_front(first));
+  for (int64_t axis : {0, 2, 1, 3})
+    order.push_back(first + axis);
+  if (first == 0)
+    order.erase(order.begin());
+  for (int64_t axis : {0, 1})
+    sizes.push_back(panels[first + axis] * panels[first + axis + 2]);
+  Value rows = transpose(builder, loc, result, order);
+  Value padded = reshape(builder, loc, rows, sizes);
+  Value cut = slice(builder, loc, padded, first, 0, shape[first]);
+  return slice(builder, loc, cut, first + 1, 0, shape[first + 1]);
 }
 
 std::optional<std::string> clade::lossOf(Operation *op) {
@@ -143,4 +151,11 @@ Value clade::invertOp(OpBuilder &builder, OpOperand &use, Value result) {
             wmap::RopeUnpermuteOp, wmap::PackOp, wmap::BitcastOp>(
           [&](auto op) { return invert(builder, op, use, result); })
       .Default([](Operation *) { return Value(); });
+}
+
+Value clade::pickFirst(OpBuilder &builder, Location loc, Value value,
+                       int64_t index) {
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(value.getType()).getShape();
+  Value one = slice(builder, loc, value, 0, index, 1);
+  return reshape(builder, loc, one, shape.drop_front());
 }

@@ -24,6 +24,10 @@ std::optional<std::string> lossOf(mlir::Operation *op);
 mlir::Value invertOp(mlir::OpBuilder &builder, mlir::OpOperand &use,
                      mlir::Value result);
 
+/// Element `index` along the first axis, without that axis.
+mlir::Value pickFirst(mlir::OpBuilder &builder, mlir::Location loc,
+                      mlir::Value value, int64_t index);
+
 } // namespace clade
 
 #endif // CLADE_LIB_WEIGHTS_INVERTOPS_H

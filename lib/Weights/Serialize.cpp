@@ -125,23 +125,35 @@ LogicalResult ProgramWriter::writeOp(wmap::SourceOp op, int64_t depth) {
   if (!inLayers && name.contains(layerPlaceholder))
     return op.emitOpError() << "expected a name without '" << layerPlaceholder
                             << "' outside of layers, got '" << name << "'";
-  auto writeSource = [&]() -> LogicalResult {
+  auto writeTensor = [&]() -> LogicalResult {
+    ArrayRef<int64_t> shape = op.getResult().getType().getShape();
     json.attribute("op", "source");
     json.attribute("name", name);
-    writeIntegers("shape", op.getResult().getType().getShape());
+    writeIntegers("shape", op.getStack() ? shape.drop_front() : shape);
     if (!op.getEncoding())
       return writeElementType(op, op.getResult());
     json.attribute("dtype", *op.getEncoding());
     return success();
   };
-  if (!op.getEncoding())
-    return writeSource();
+  LogicalResult written = success();
+  auto writeSource = [&] {
+    if (!op.getStack()) {
+      written = writeTensor();
+      return;
+    }
+    json.attribute("op", "stack");
+    json.attribute("count", static_cast<int64_t>(*op.getStack()));
+    json.attributeObject("input", [&] { written = writeTensor(); });
+  };
+  if (!op.getEncoding()) {
+    writeSource();
+    return written;
+  }
   // Blocks are what is stored; the op's value is what they decode to.
   json.attribute("op", "cast");
   if (failed(writeElementType(op, op.getResult())))
     return failure();
-  LogicalResult written = success();
-  json.attributeObject("input", [&] { written = writeSource(); });
+  json.attributeObject("input", writeSource);
   return written;
 }
 

@@ -148,6 +148,28 @@ private:
 };
 
 /// Slice: the result is a sequence of chunks cut from larger ones.
+/// Equal inputs, one after the other.
+class StackEvaluator : public RunEvaluator {
+public:
+  StackEvaluator(const WeightNode &node, std::vector<Input> from)
+      : RunEvaluator(node.dtype, sizeOf(node)), inputs(std::move(from)),
+        size(count() / node.stacked) {}
+
+  Run runAt(int64_t begin) const override {
+    int64_t offset = begin % size;
+    return {inputs[static_cast<size_t>(begin / size)].get(), offset,
+            size - offset};
+  }
+  int64_t granule() const override { return inputs.front()->granule(); }
+  bool prefersLongRanges() const override {
+    return inputs.front()->prefersLongRanges();
+  }
+
+private:
+  std::vector<Input> inputs;
+  int64_t size;
+};
+
 class SliceEvaluator : public RunEvaluator {
 public:
   SliceEvaluator(const WeightNode &node, Input from)
@@ -213,6 +235,7 @@ StatusOr<Input> bindOperation(const WeightNode &node,
                               std::vector<Input> inputs) {
   switch (node.op) {
   case WeightOp::Source:
+  case WeightOp::Stack:
     break;
   case WeightOp::Concat:
     return Input(std::make_unique<ConcatEvaluator>(node, std::move(inputs)));
@@ -249,16 +272,36 @@ StatusOr<Input> bindOperation(const WeightNode &node,
 
 } // namespace
 
-StatusOr<std::unique_ptr<Evaluator>>
-clade::rt::bindProgram(const WeightNode &node, const SourceResolver &resolve) {
+/// Binds a node within the `expert`-th input of a stack; outside of one,
+/// `expert` is negative.
+static StatusOr<Input> bindNode(const WeightNode &node,
+                            const SourceResolver &resolve, int64_t expert) {
   if (node.op == WeightOp::Source) {
-    CLADE_ASSIGN_OR_RETURN(ByteSpan data, resolve(node));
-    return Input(std::make_unique<SourceEvaluator>(node, data));
+    if (expert < 0) {
+      CLADE_ASSIGN_OR_RETURN(ByteSpan data, resolve(node));
+      return Input(std::make_unique<SourceEvaluator>(node, data));
+    }
+    WeightNode expanded = node;
+    expanded.name = expandExpert(node.name, expert);
+    CLADE_ASSIGN_OR_RETURN(ByteSpan data, resolve(expanded));
+    return Input(std::make_unique<SourceEvaluator>(expanded, data));
   }
   std::vector<Input> inputs;
+  if (node.op == WeightOp::Stack) {
+    for (int64_t i = 0; i < node.stacked; ++i) {
+      CLADE_ASSIGN_OR_RETURN(Input bound, bindNode(node.inputs[0], resolve, i));
+      inputs.push_back(std::move(bound));
+    }
+    return Input(std::make_unique<StackEvaluator>(node, std::move(inputs)));
+  }
   for (const WeightNode &input : node.inputs) {
-    CLADE_ASSIGN_OR_RETURN(Input bound, bindProgram(input, resolve));
+    CLADE_ASSIGN_OR_RETURN(Input bound, bindNode(input, resolve, expert));
     inputs.push_back(std::move(bound));
   }
   return bindOperation(node, std::move(inputs));
+}
+
+StatusOr<std::unique_ptr<Evaluator>>
+clade::rt::bindProgram(const WeightNode &node, const SourceResolver &resolve) {
+  return bindNode(node, resolve, /*expert=*/-1);
 }

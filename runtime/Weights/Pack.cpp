@@ -32,9 +32,10 @@ class PackEvaluator : public Evaluator {
 public:
   PackEvaluator(const WeightNode &node, Input from)
       : Evaluator(node.dtype, *elementCount(node.shape)),
-        input(std::move(from)), rows(node.inputs.front().shape[0]),
-        columns(node.inputs.front().shape[1]), panelRows(node.rows),
-        inner(node.inner), panel(node.shape[1] * node.rows * node.inner),
+        input(std::move(from)), rows(*std::prev(shapeOf(node).end(), 2)),
+        columns(shapeOf(node).back()), panelRows(node.rows), inner(node.inner),
+        panels(ceilDiv(rows, panelRows)),
+        panel(ceilDiv(columns, inner) * node.rows * node.inner),
         piece(pieceFor(*input)) {}
 
   void read(int64_t begin, int64_t end, std::byte *out,
@@ -60,6 +61,10 @@ public:
   bool prefersLongRanges() const override { return true; }
 
 private:
+  static const std::vector<int64_t> &shapeOf(const WeightNode &node) {
+    return node.inputs.front().shape;
+  }
+
   /// A multiple of `inner`, of the input's granule if that divides a row, and
   /// about pieceColumns; or all columns.
   int64_t pieceFor(const Evaluator &from) const {
@@ -73,8 +78,10 @@ private:
   }
 
   void packPanel(int64_t index, std::byte *out, Scratch &scratch) const {
-    int64_t firstRow = index * panelRows;
-    int64_t filled = std::min(panelRows, rows - firstRow);
+    // Of a stack of matrices, the row counts from the first of all.
+    int64_t inMatrix = index % panels * panelRows;
+    int64_t firstRow = index / panels * rows + inMatrix;
+    int64_t filled = std::min(panelRows, rows - inMatrix);
     if (filled < panelRows || columns % inner != 0)
       std::memset(out, 0, static_cast<size_t>(bytes(panel)));
 
@@ -99,9 +106,10 @@ private:
   }
 
   Input input;
-  int64_t rows, columns;
+  int64_t rows, columns; ///< Of a matrix.
   int64_t panelRows, inner;
-  int64_t panel; ///< Elements of a panel.
+  int64_t panels; ///< Of a matrix.
+  int64_t panel;  ///< Elements of a panel.
   int64_t piece; ///< Columns, a multiple of `inner` or all of them.
 };
 

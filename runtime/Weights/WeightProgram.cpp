@@ -27,6 +27,7 @@ constexpr size_t maxRank = 8;
 constexpr int64_t maxDim = int64_t(1) << 48;
 constexpr size_t maxConcatInputs = 1 << 20;
 constexpr int64_t maxPackFactor = 1 << 16;
+constexpr int64_t maxStacked = 1 << 16;
 constexpr size_t maxConstants = 256;
 
 constexpr std::string_view opNames[] = {
@@ -34,6 +35,7 @@ constexpr std::string_view opNames[] = {
     "reshape",      "cast",      "shift",    "rope_unpermute",
     "rope_permute", "unit_rows", "pack",     "constant",
     "bitcast",      "scale",     "subtract", "gather",
+    "stack",
 };
 
 Status invalid(std::string message) {
@@ -291,12 +293,39 @@ Status readPack(const json &value, int depth, WeightNode &node) {
     return invalid("'rows' and 'inner' are " + std::to_string(node.rows) +
                    " and " + std::to_string(node.inner) +
                    ", expected positive numbers");
-  if (input.shape.size() != 2 || isBlockType(input.dtype))
+  bool isStack = input.shape.size() == 3;
+  if ((input.shape.size() != 2 && !isStack) || isBlockType(input.dtype))
     return invalid("the input is " + typeText(input) +
-                   ", expected two axes and a plain dtype");
+                   ", expected two or three axes and a plain dtype");
   node.dtype = input.dtype;
-  node.shape = {ceilDiv(input.shape[0], node.rows),
-                ceilDiv(input.shape[1], node.inner), node.rows, node.inner};
+  size_t first = isStack ? 1 : 0;
+  node.shape = {ceilDiv(input.shape[first], node.rows),
+                ceilDiv(input.shape[first + 1], node.inner), node.rows,
+                node.inner};
+  if (isStack)
+    node.shape.insert(node.shape.begin(), input.shape[0]);
+  return {};
+}
+
+bool containsStack(const WeightNode &node) {
+  return node.op == WeightOp::Stack ||
+         std::any_of(node.inputs.begin(), node.inputs.end(), containsStack);
+}
+
+Status readStack(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "count", "input"}));
+  CLADE_RETURN_IF_ERROR(readInput(value, depth, node));
+  const WeightNode &input = node.inputs.front();
+  CLADE_ASSIGN_OR_RETURN(node.stacked, readInteger(value, "count", maxStacked));
+  if (node.stacked == 0)
+    return invalid("'count' is 0, expected a positive number");
+  if (containsStack(input))
+    return invalid("the input holds another stack");
+  if (input.shape.size() == maxRank)
+    return invalid("the input is " + typeText(input) + ", expected fewer axes");
+  node.dtype = input.dtype;
+  node.shape = input.shape;
+  node.shape.insert(node.shape.begin(), node.stacked);
   return {};
 }
 
@@ -423,6 +452,7 @@ constexpr Reader readers[] = {
     readReshape, readCast,      readShift,     readRope,
     readRope,    readUnitRows,  readPack,      readConstant,
     readBitcast, readBlockwise, readBlockwise, readGather,
+    readStack,
 };
 static_assert(std::size(readers) == std::size(opNames));
 

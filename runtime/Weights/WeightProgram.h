@@ -37,6 +37,7 @@ enum class WeightOp {
   Scale,
   Subtract,
   Gather,
+  Stack,
 };
 
 /// "source", "concat", … as in the JSON.
@@ -63,6 +64,7 @@ struct WeightNode {
   int64_t inner = 0; ///< Pack.
   std::vector<float> values;  ///< Constant.
   std::vector<int64_t> block; ///< Scale, Subtract: sizes of a block, by axis.
+  int64_t stacked = 0; ///< Stack: the input with "{expert}" = 0, 1, … in turn.
 };
 
 /// Reads one program, {"op": …}. InvalidArgument names the operation at fault.
@@ -96,6 +98,8 @@ struct WeightTable {
 
 /// `name` with each "{layer}" replaced.
 std::string expandLayer(std::string_view name, int64_t layer);
+/// `name` with each "{expert}" replaced.
+std::string expandExpert(std::string_view name, int64_t expert);
 
 } // namespace clade::rt
 

@@ -25,6 +25,7 @@ constexpr int64_t formatVersion = 1;
 constexpr int64_t maxSlots = 1 << 20;
 constexpr size_t maxTableBytes = size_t(256) << 20;
 constexpr std::string_view layerPlaceholder = "{layer}";
+constexpr std::string_view expertPlaceholder = "{expert}";
 
 Status invalidTable(std::string message) {
   return Status::invalidArgument(std::move(message));
@@ -202,17 +203,26 @@ bool clade::rt::mentionsLayer(const WeightNode &node) {
   return std::any_of(node.inputs.begin(), node.inputs.end(), mentionsLayer);
 }
 
-std::string clade::rt::expandLayer(std::string_view name, int64_t layer) {
+static std::string expand(std::string_view name, std::string_view placeholder,
+                          int64_t value) {
   std::string result;
-  std::string number = std::to_string(layer);
+  std::string number = std::to_string(value);
   while (true) {
-    size_t found = name.find(layerPlaceholder);
+    size_t found = name.find(placeholder);
     result += name.substr(0, found);
     if (found == std::string_view::npos)
       return result;
     result += number;
-    name.remove_prefix(found + layerPlaceholder.size());
+    name.remove_prefix(found + placeholder.size());
   }
+}
+
+std::string clade::rt::expandLayer(std::string_view name, int64_t layer) {
+  return expand(name, layerPlaceholder, layer);
+}
+
+std::string clade::rt::expandExpert(std::string_view name, int64_t expert) {
+  return expand(name, expertPlaceholder, expert);
 }
 
 StatusOr<WeightTable> WeightTable::parse(std::string_view text,

@@ -8,6 +8,7 @@
 #include "lib/CodeGen/CPU/KernelEmitter.h"
 
 #include "lib/CodeGen/CPU/Attention.h"
+#include "lib/CodeGen/CPU/Experts.h"
 #include "lib/CodeGen/CPU/Product.h"
 #include "lib/CodeGen/CPU/Recurrent.h"
 #include "lib/CodeGen/CPU/RowEmitter.h"
@@ -145,6 +146,9 @@ FailureOr<func::FuncOp> KernelEmitter::emit(KernelOp kernel,
     break;
   case KernelKind::Recurrent:
     result = emitRecurrentKernel(context);
+    break;
+  case KernelKind::Experts:
+    result = emitExpertsKernel(context);
     break;
   }
   if (failed(result))
@@ -549,5 +553,76 @@ LogicalResult KernelEmitter::emitRecurrentKernel(Context &context) {
   if (failed(bytes))
     return failure();
   scratch.fixedBytes = std::max(scratch.fixedBytes, *bytes);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Experts
+//===----------------------------------------------------------------------===//
+
+/// The value that a chain of views looks at.
+static Value viewed(Value value) {
+  while (auto view = value.getDefiningOp<ViewOp>())
+    value = view.getInput();
+  return value;
+}
+
+LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
+  OpBuilder &builder = context.builder;
+  ExpertLinearOp linear = *context.body().getOps<ExpertLinearOp>().begin();
+  Location loc = linear.getLoc();
+  Value input = context.buffers.lookup(viewed(linear.getInput())),
+        chosen = context.buffers.lookup(viewed(linear.getChosen()));
+  auto weight = linear.getWeight().getDefiningOp<ParamOp>();
+  auto bias = linear.getBias() ? linear.getBias().getDefiningOp<ParamOp>()
+                               : ParamOp();
+  if (!input || !chosen || !weight ||
+      !linear.getWeight().getType().getLayout() ||
+      (linear.getBias() && !bias) || context.results.size() != 1)
+    return linear.emitError()
+           << "expected operands in memory and a packed parameter as the "
+              "weight of a product by experts";
+  Type elementType = linear.getInput().getType().getElementType();
+  ExpertsShape shape{linear.getNumExperts(), linear.getNumActive(),
+                     linear.getNumOutputs(), linear.getNumInputs(),
+                     elementType,            linear.hasActiveInput()};
+  scratch.fixedBytes =
+      std::max(scratch.fixedBytes, expertsScratchBytes(target, shape));
+  packedBytesPerRow =
+      std::max(packedBytesPerRow, expertsPlanBytesPerToken(shape));
+  Value biasPointer = bias ? context.paramPointer(bias, builder) : Value();
+  ExpertsOperands operands{
+      context.step,
+      input,
+      chosen,
+      context.paramPointer(weight, builder),
+      context.packed,
+      StepView(builder, loc, context.step).scratchOf(context.thread),
+      context.rows,
+      context.thread,
+      context.numThreads};
+  Value output = context.results[0];
+  Type outputType = context.resultType(0),
+       ownType = linear.getResult().getType().getElementType();
+  emitExperts(builder, loc, target, shape, operands,
+              [&](OpBuilder &b, Location, Value row, Value expert, Value column,
+                  Value accumulator, Value mask) {
+                if (bias) {
+                  Value first =
+                      emitMul(b, loc, expert, emitIndex(b, loc, shape.n));
+                  Value value = RowEmitter::loadVector(
+                      b, loc, target.width,
+                      linear.getBias().getType().getElementType(), biasPointer,
+                      emitAdd(b, loc, first, column), mask);
+                  accumulator =
+                      arith::AddFOp::create(b, loc, accumulator, value);
+                }
+                RowEmitter rounding(b, target, referenceRounding, context.step,
+                                    row, {});
+                accumulator = rounding.roundTo(accumulator, ownType, loc);
+                Value first = emitMul(b, loc, row, emitIndex(b, loc, shape.n));
+                RowEmitter::storeVector(b, loc, accumulator, outputType, output,
+                                        emitAdd(b, loc, first, column), mask);
+              });
   return success();
 }

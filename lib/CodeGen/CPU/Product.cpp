@@ -46,12 +46,16 @@ public:
 
   void emit(OpBuilder &builder, Value activations, Value weights,
             Value numTokens, Value thread, Value numThreads);
+  void emitPanels(OpBuilder &builder, Value activations, Value weights,
+                  Value numRows, Value firstPanel, Value endPanel);
 
 private:
   struct Tile {
     Value panel, rowTile;
   };
 
+  void bind(OpBuilder &builder, Value activations, Value weights,
+            Value numTokens);
   Value blockTiles(OpBuilder &builder, Value tiles);
   Tile locate(OpBuilder &builder, Value task, Value tiles, Value perBlock);
   void emitTile(OpBuilder &builder, Tile tile);
@@ -95,15 +99,31 @@ static std::pair<Value, Value> emitShare(OpBuilder &builder, Location loc,
   return {boundary(thread), boundary(next)};
 }
 
-void ProductEmitter::emit(OpBuilder &builder, Value activations, Value weights,
-                          Value numTokens, Value thread, Value numThreads) {
+void ProductEmitter::bind(OpBuilder &builder, Value activations, Value weights,
+                          Value numTokens) {
   this->activations = activations;
   this->weights = weights;
   this->numTokens = numTokens;
   if (shape.rowTile > 1 || columnTile < target.panelRows)
     buffer =
         emitStackBuffer(builder, loc, shape.rowTile * target.panelRows * 4);
+}
 
+void ProductEmitter::emitPanels(OpBuilder &builder, Value activations,
+                                Value weights, Value numRows, Value firstPanel,
+                                Value endPanel) {
+  bind(builder, activations, weights, numRows);
+  scf::ForOp::create(builder, loc, firstPanel, endPanel,
+                     emitIndex(builder, loc, 1), ValueRange{},
+                     [&](OpBuilder &body, Location, Value panel, ValueRange) {
+                       emitTile(body, {panel, emitIndex(body, loc, 0)});
+                       scf::YieldOp::create(body, loc);
+                     });
+}
+
+void ProductEmitter::emit(OpBuilder &builder, Value activations, Value weights,
+                          Value numTokens, Value thread, Value numThreads) {
+  bind(builder, activations, weights, numTokens);
   Value rows = emitIndex(builder, loc, shape.rowTile);
   Value tiles = emitCeilDiv(builder, loc, numTokens, rows);
   Value tasks = emitMul(builder, loc, tiles, emitIndex(builder, loc, panels));
@@ -370,6 +390,15 @@ void emitProduct(OpBuilder &builder, Location loc, const Target &target,
   ProductEmitter(loc, target, shape, epilogue)
       .emit(builder, packedActivations, packedWeights, numTokens, thread,
             numThreads);
+}
+
+void emitProductPanels(OpBuilder &builder, Location loc, const Target &target,
+                       const ProductShape &shape, Value packedActivations,
+                       Value packedWeights, Value numRows, Value firstPanel,
+                       Value endPanel, ProductEpilogue epilogue) {
+  ProductEmitter(loc, target, shape, epilogue)
+      .emitPanels(builder, packedActivations, packedWeights, numRows,
+                  firstPanel, endPanel);
 }
 
 } // namespace clade::cpu

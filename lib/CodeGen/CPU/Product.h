@@ -64,6 +64,16 @@ void emitProduct(mlir::OpBuilder &builder, mlir::Location loc,
                  mlir::Value numTokens, mlir::Value thread,
                  mlir::Value numThreads, ProductEpilogue epilogue);
 
+/// Emits the product of `numRows` rows, at most MR, with the panels
+/// [firstPanel, endPanel) of the weights, by one thread. `packedActivations` is
+/// one tile; rows of the epilogue count from 0.
+void emitProductPanels(mlir::OpBuilder &builder, mlir::Location loc,
+                       const Target &target, const ProductShape &shape,
+                       mlir::Value packedActivations,
+                       mlir::Value packedWeights, mlir::Value numRows,
+                       mlir::Value firstPanel, mlir::Value endPanel,
+                       ProductEpilogue epilogue);
+
 /// Stores elements of row `row` of an activation matrix with `k` columns into
 /// its packed form at `base`: those from column `kIndex` on, as many as
 /// `values` (a vector of f32) has lanes. `kIndex` is a multiple of the number

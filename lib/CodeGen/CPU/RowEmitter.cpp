@@ -643,6 +643,8 @@ LogicalResult RowEmitter::evaluate(Operation *op) {
     return evaluateEmbed(embed);
   if (auto write = dyn_cast<CacheWriteOp>(op))
     return evaluateCacheWrite(write);
+  if (auto mix = dyn_cast<MixOp>(op))
+    return evaluateMix(mix);
   // Positions are read where they are used.
   if (isa<PositionsOp, ParamOp, SelectOp>(op))
     return success();

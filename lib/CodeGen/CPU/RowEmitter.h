@@ -175,6 +175,7 @@ private:
   mlir::LogicalResult evaluateRope(RopeOp op);
   mlir::LogicalResult evaluateRotaryTable(RotaryTableOp op);
   mlir::LogicalResult evaluateEmbed(EmbedOp op);
+  mlir::LogicalResult evaluateMix(MixOp op);
   mlir::LogicalResult evaluateCacheWrite(CacheWriteOp op);
   mlir::Value reduceOver(ReduceOp op, RowIndex &index, const RowLayout &layout,
                          int64_t axis, mlir::Value sum);
