@@ -64,3 +64,23 @@ func.func @shared(%x: !clade.tensor<[token, d = 8], f32>, %y: !clade.tensor<[tok
   %1 = clade.linear %y, %w : !clade.tensor<[token, d = 8], f32>, !clade.tensor<[a = 16, d = 8], f32> -> !clade.tensor<[token, a = 16], f32>
   return %0, %1 : !clade.tensor<[token, a = 16], f32>, !clade.tensor<[token, a = 16], f32>
 }
+
+// -----
+
+// The matrix of each expert lies in panels of its own.
+
+// CHECK: wmap.func @"experts.{expert}.weight.packed" -> tensor<4x2x4x16x2xbf16> {
+// CHECK:   %[[STACK:.*]] = wmap.source "experts.{expert}.weight" {stack = 4 : i64} : tensor<4x24x8xbf16>
+// CHECK:   wmap.pack %[[STACK]] rows 16 inner 2 : tensor<4x24x8xbf16> -> tensor<4x2x4x16x2xbf16>
+wmap.func @"experts.{expert}.weight" -> tensor<4x24x8xbf16> {
+  %0 = wmap.source "experts.{expert}.weight" {stack = 4 : i64} : tensor<4x24x8xbf16>
+  wmap.return %0 : tensor<4x24x8xbf16>
+}
+// CHECK-LABEL: func.func @experts
+func.func @experts(%x: !clade.tensor<[token, d = 8], bf16>, %chosen: !clade.tensor<[token, active = 2], i32>) -> !clade.tensor<[token, active = 2, ffn = 24], bf16> {
+  // CHECK: %[[W:.*]] = clade.param @{{.*}} : <[experts = 4, outputs = 24, inputs = 8], bf16, #clade.panels<rows = 16, inner = 2, groups = 4>>
+  // CHECK: clade.expert_linear %{{.*}}, %{{.*}}, %[[W]]
+  %w = clade.param @"experts.{expert}.weight" : !clade.tensor<[experts = 4, ffn = 24, d = 8], bf16>
+  %y = clade.expert_linear %x, %chosen, %w : !clade.tensor<[token, d = 8], bf16>, !clade.tensor<[token, active = 2], i32>, !clade.tensor<[experts = 4, ffn = 24, d = 8], bf16> -> !clade.tensor<[token, active = 2, ffn = 24], bf16>
+  return %y : !clade.tensor<[token, active = 2, ffn = 24], bf16>
+}

@@ -30,5 +30,5 @@ func.func private @tensor_negative_size(!clade.tensor<[d = -1], f32>)
 
 // -----
 
-// expected-error@+1 {{expected rows and inner of at least 1, got 0 and 2}}
+// expected-error@+1 {{expected rows, inner and groups of at least 1, got 0, 2 and 1}}
 func.func private @panels_c1(!clade.tensor<[o = 4, i = 4], f32, #clade.panels<rows = 0, inner = 2>>)

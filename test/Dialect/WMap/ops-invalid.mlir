@@ -275,7 +275,7 @@ wmap.func @rope_unpermute_c2_no_heads -> tensor<8x4xf32> {
 
 wmap.func @pack_c1_axes -> tensor<2x1x4x2xf32> {
   %0 = wmap.source "w" : tensor<8xf32>
-  // expected-error@+1 {{expected a matrix and positive panel sizes, got 'tensor<8xf32>' in panels of 4 x 2}}
+  // expected-error@+1 {{expected a matrix or a stack of matrices and positive panel sizes, got 'tensor<8xf32>' in panels of 4 x 2}}
   %1 = wmap.pack %0 rows 4 inner 2 : tensor<8xf32> -> tensor<2x1x4x2xf32>
   wmap.return %1 : tensor<2x1x4x2xf32>
 }
@@ -284,7 +284,7 @@ wmap.func @pack_c1_axes -> tensor<2x1x4x2xf32> {
 
 wmap.func @pack_c1_positive -> tensor<2x1x4x2xf32> {
   %0 = wmap.source "w" : tensor<8x4xf32>
-  // expected-error@+1 {{expected a matrix and positive panel sizes, got 'tensor<8x4xf32>' in panels of 0 x 2}}
+  // expected-error@+1 {{expected a matrix or a stack of matrices and positive panel sizes, got 'tensor<8x4xf32>' in panels of 0 x 2}}
   %1 = wmap.pack %0 rows 0 inner 2 : tensor<8x4xf32> -> tensor<2x1x4x2xf32>
   wmap.return %1 : tensor<2x1x4x2xf32>
 }
@@ -296,4 +296,32 @@ wmap.func @pack_c2_sizes -> tensor<2x1x4x2xf32> {
   // expected-error@+1 {{expected panels of 4 rows and 2 columns of 'tensor<8x4xf32>', got 'tensor<2x1x4x2xf32>'}}
   %1 = wmap.pack %0 rows 4 inner 2 : tensor<8x4xf32> -> tensor<2x1x4x2xf32>
   wmap.return %1 : tensor<2x1x4x2xf32>
+}
+
+// -----
+
+// source_c3
+wmap.func @w -> tensor<4x2xf32> {
+  // expected-error @below {{expected 'stack' to be the size of the first axis of 'tensor<4x2xf32>' if the name has '{expert}', and nothing otherwise}}
+  %0 = wmap.source "experts.{expert}.weight" : tensor<4x2xf32>
+  wmap.return %0 : tensor<4x2xf32>
+}
+
+// -----
+
+// source_c3
+wmap.func @w -> tensor<4x2xf32> {
+  // expected-error @below {{expected 'stack' to be the size of the first axis of 'tensor<4x2xf32>' if the name has '{expert}', and nothing otherwise}}
+  %0 = wmap.source "experts.{expert}.weight" {stack = 3 : i64} : tensor<4x2xf32>
+  wmap.return %0 : tensor<4x2xf32>
+}
+
+// -----
+
+// pack_c2
+wmap.func @w -> tensor<2x4x4x2xf32> {
+  %0 = wmap.source "w" : tensor<3x8x4xf32>
+  // expected-error @below {{expected panels of 4 rows and 2 columns of 'tensor<3x8x4xf32>', got 'tensor<2x4x4x2xf32>'}}
+  %1 = wmap.pack %0 rows 4 inner 2 : tensor<3x8x4xf32> -> tensor<2x4x4x2xf32>
+  wmap.return %1 : tensor<2x4x4x2xf32>
 }
