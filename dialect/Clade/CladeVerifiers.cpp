@@ -191,11 +191,11 @@ int64_t ExpertLinearOp::getNumInputs() {
 
 /// The choices of a mixture of experts: [token, a] i32.
 static LogicalResult expectChoices(Operation *op, NamedTensorType chosen) {
-  if (chosen.getRank() == 2 && hasTokens(chosen) && !chosen.isDynamic(1) &&
+  if (chosen.getRank() == 2 && chosen.hasSequence() && !chosen.isDynamic(1) &&
       chosen.getShape()[1] > 0 && chosen.getElementType().isInteger(32))
     return success();
-  return op->emitOpError() << "expected the choices to be i32 over 'token' and "
-                              "one other axis, got "
+  return op->emitOpError() << "expected the choices to be i32 over a sequence "
+                              "axis and one other, got "
                            << chosen;
 }
 
@@ -218,7 +218,7 @@ LogicalResult ExpertLinearOp::verify() {
     return emitOpError() << "expected a result for each choice of " << chosen
                          << ", got " << result;
   // expert_linear_c3
-  if (!sameSequence(input, chosen) || !hasTokens(input) || input.getRank() < 2)
+  if (!sameSequence(input, chosen) || input.getRank() < 2)
     return emitOpError() << "expected input and choices to have the same "
                             "sequence axis, got "
                          << input << " and " << chosen;

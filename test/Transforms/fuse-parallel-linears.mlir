@@ -90,8 +90,8 @@ wmap.func @other -> tensor<5x3x4xf32> {
 }
 // CHECK-LABEL: func.func @experts
 func.func @experts(%x: !x, %chosen: !chosen, %others: !chosen) -> (!y, !y, !y) {
-  // CHECK: %[[BOTH:.*]] = clade.expert_linear %arg0, %arg1, %{{.*}} bias %{{.*}} -> <[token, active = 2, ffn+ffn = 6], f32>
-  // CHECK: clade.slice %[[BOTH]] "ffn+ffn" from 0 : <[token, active = 2, ffn+ffn = 6], f32> -> <[token, active = 2, ffn+ffn#0 = 3], f32>
+  // CHECK: %[[BOTH:.*]] = clade.expert_linear %arg0, %arg1, %{{.*}} bias %{{.*}} -> <[token, active = 2, "ffn+ffn" = 6], f32>
+  // CHECK: clade.slice %[[BOTH]] "ffn+ffn" from 0 : <[token, active = 2, "ffn+ffn" = 6], f32> -> <[token, active = 2, "ffn+ffn#0" = 3], f32>
   // CHECK: clade.slice %[[BOTH]] "ffn+ffn" from 3
   // CHECK: clade.expert_linear %arg0, %arg2
   %wg = clade.param @"experts.{expert}.gate.weight" : !clade.tensor<[experts = 5, ffn = 3, d = 4], f32>

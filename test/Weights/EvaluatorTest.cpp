@@ -159,6 +159,29 @@ TEST_F(EvaluatorTest, PackOfComputedRows) {
            R"({"op":"concat","axis":0,"inputs":[)" + a + "," + turned + "]}"));
 }
 
+TEST_F(EvaluatorTest, PackOfAStackOfMatrices) {
+  for (DType dtype : {DType::BF16, DType::F32})
+    for (int64_t rows : {1, 16, 37})
+      expectMatches(pack(16, 2, sources.add(dtype, {3, rows, 67})));
+  std::string turned = R"({"op":"transpose","perm":[0,2,1],"input":)" +
+                       sources.add(DType::BF16, {3, 20, 40}) + "}";
+  expectMatches(pack(16, 2, turned));
+}
+
+TEST_F(EvaluatorTest, StackTakesTheTensorOfEachExpert) {
+  // "t0", "t1" and "t2" are the tensors of experts 0, 1 and 2.
+  std::string text;
+  for (int i = 0; i < 3; ++i)
+    text = sources.add(DType::BF16, {5, 6});
+  text.replace(text.find("t2"), 2, "t{expert}");
+  std::string stack = R"({"op":"stack","count":3,"input":)" + text + "}";
+  expectMatches(stack);
+  expectMatches(pack(4, 2, cast("f32", stack)));
+  expectMatches(R"({"op":"stack","count":3,"input":{"op":"slice","axis":1,)"
+                R"("begin":1,"end":4,"input":)" +
+                text + "}}");
+}
+
 TEST_F(EvaluatorTest, ResolverErrorsPassThrough) {
   auto node = parseWeightProgram(cast("f32", sources.add(DType::BF16, {2})));
   ASSERT_OK(node);

@@ -90,18 +90,25 @@ protected:
     module->walk([&](wmap::SourceOp source) {
       auto type =
           llvm::cast<mlir::RankedTensorType>(source.getResult().getType());
-      size_t bytes = type.getNumElements() *
+      int64_t experts = source.getStack().value_or(1);
+      llvm::ArrayRef<int64_t> shape = type.getShape();
+      if (source.getStack())
+        shape = shape.drop_front();
+      size_t bytes = type.getNumElements() / experts *
                      (type.getElementType().getIntOrFloatBitWidth() / 8);
       std::vector<std::byte> data(bytes);
-      for (int64_t layer : {0, 1}) {
-        std::string name = withLayer(source.getName(), layer);
-        for (size_t i = 0; i < bytes; ++i)
-          data[i] = static_cast<std::byte>(i % 119 + layer + name.size());
-        tensors.add(name,
-                    type.getElementType().isBF16() ? rt::DType::BF16
-                                                   : rt::DType::F32,
-                    type.getShape().vec(), data);
-      }
+      for (int64_t layer : {0, 1})
+        for (int64_t expert = 0; expert < experts; ++expert) {
+          std::string name =
+              withExpert(withLayer(source.getName(), layer), expert);
+          for (size_t i = 0; i < bytes; ++i)
+            data[i] = static_cast<std::byte>(i % 119 + layer + 2 * expert +
+                                             name.size());
+          tensors.add(name,
+                      type.getElementType().isBF16() ? rt::DType::BF16
+                                                     : rt::DType::F32,
+                      shape.vec(), data);
+        }
     });
     return tensors;
   }
@@ -233,6 +240,32 @@ wmap.func @v -> tensor<2x2x4xf32> {
   wmap.return %2 : tensor<2x2x4xf32>
 })"));
   EXPECT_EQ(roundTrip(), Names{"kv"});
+}
+
+TEST_F(InvertTest, EachExpertHasItsOwn) {
+  ASSERT_TRUE(build(R"(
+wmap.func @gate_up -> tensor<2x1x2x16x2xf32> {
+  %0 = wmap.source "experts.{expert}.gate" {stack = 2 : i64} : tensor<2x3x4xf32>
+  %1 = wmap.source "experts.{expert}.up" {stack = 2 : i64} : tensor<2x3x4xf32>
+  %2 = wmap.concat %0, %1 axis 1 : (tensor<2x3x4xf32>, tensor<2x3x4xf32>) -> tensor<2x6x4xf32>
+  %3 = wmap.pack %2 rows 16 inner 2 : tensor<2x6x4xf32> -> tensor<2x1x2x16x2xf32>
+  wmap.return %3 : tensor<2x1x2x16x2xf32>
+})"));
+  EXPECT_EQ(roundTrip(), (Names{"experts.0.gate", "experts.1.gate",
+                                "experts.0.up", "experts.1.up"}));
+  EXPECT_TRUE(inverse.losses.empty());
+}
+
+TEST_F(InvertTest, PublishedStackSplitAndFusedAgain) {
+  ASSERT_TRUE(build(R"(
+wmap.func @up_gate -> tensor<2x6x4xf32> {
+  %0 = wmap.source "gate_up" : tensor<2x6x4xf32>
+  %1 = wmap.slice %0 axis 1 from 3 : tensor<2x6x4xf32> -> tensor<2x3x4xf32>
+  %2 = wmap.slice %0 axis 1 from 0 : tensor<2x6x4xf32> -> tensor<2x3x4xf32>
+  %3 = wmap.concat %1, %2 axis 1 : (tensor<2x3x4xf32>, tensor<2x3x4xf32>) -> tensor<2x6x4xf32>
+  wmap.return %3 : tensor<2x6x4xf32>
+})"));
+  EXPECT_EQ(roundTrip(), Names{"gate_up"});
 }
 
 TEST_F(InvertTest, EachLayerHasItsOwn) {

@@ -101,9 +101,11 @@ void unitRows(NaiveTensor &result) {
 void pack(const WeightNode &node, NaiveTensor &input, NaiveTensor &result) {
   for (int64_t i = 0; i < countOf(input.shape); ++i) {
     Index index = indexAt(i, input.shape);
-    at(result, {index[0] / node.rows, index[1] / node.inner,
-                index[0] % node.rows, index[1] % node.inner}) =
-        input.values[static_cast<size_t>(i)];
+    Index place(index.begin(), index.end() - 2);
+    int64_t row = index[index.size() - 2], column = index.back();
+    place.insert(place.end(), {row / node.rows, column / node.inner,
+                               row % node.rows, column % node.inner});
+    at(result, place) = input.values[static_cast<size_t>(i)];
   }
 }
 
@@ -164,6 +166,18 @@ clade::rt::test::evaluate(const WeightNode &node,
                           const std::map<std::string, NaiveTensor> &sources) {
   if (node.op == WeightOp::Source)
     return sources.at(node.name);
+  if (node.op == WeightOp::Stack) {
+    NaiveTensor result = {node.dtype, node.shape, {}};
+    for (int64_t i = 0; i < node.stacked; ++i) {
+      // Under the name of all what expert i has.
+      auto expanded = sources;
+      expanded["t{expert}"] = sources.at("t" + std::to_string(i));
+      NaiveTensor part = evaluate(node.inputs[0], expanded);
+      result.values.insert(result.values.end(), part.values.begin(),
+                           part.values.end());
+    }
+    return result;
+  }
   std::vector<NaiveTensor> inputs;
   for (const WeightNode &input : node.inputs)
     inputs.push_back(evaluate(input, sources));

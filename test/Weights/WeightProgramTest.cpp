@@ -245,12 +245,31 @@ TEST(WeightProgram, Pack) {
                  "numbers");
   expectRejected(pack("100000", "2", wide),
                  "'pack': expected 'rows' from 0 to 65536, got '100000'");
-  expectRejected(pack("4", "2", source("f32", "[2,3,4]")),
-                 "'pack': the input is F32 [2, 3, 4], expected two axes and a "
-                 "plain dtype");
+  expectType(pack("4", "2", source("f32", "[3,6,4]")), DType::F32,
+             {3, 2, 2, 4, 2});
+  expectRejected(pack("4", "2", source("f32", "[2,3,4,5]")),
+                 "'pack': the input is F32 [2, 3, 4, 5], expected two or three "
+                 "axes and a plain dtype");
   expectRejected(pack("4", "2", source("q8_0", "[2,32]")),
-                 "'pack': the input is Q8_0 [2, 32], expected two axes and a "
-                 "plain dtype");
+                 "'pack': the input is Q8_0 [2, 32], expected two or three axes "
+                 "and a plain dtype");
+}
+
+TEST(WeightProgram, Stack) {
+  auto stack = [](const std::string &count, const std::string &input) {
+    return R"({"op":"stack","count":)" + count + R"(,"input":)" + input + "}";
+  };
+  expectType(stack("3", wide), DType::BF16, {3, 4, 6});
+  expectType(stack("2", source("q8_0", "[4,32]")), DType::Q8_0, {2, 4, 32});
+  expectRejected(stack("0", wide),
+                 "'stack': 'count' is 0, expected a positive number");
+  expectRejected(stack("100000", wide),
+                 "'stack': expected 'count' from 0 to 65536, got '100000'");
+  expectRejected(stack("2", stack("3", wide)),
+                 "'stack': the input holds another stack");
+  expectRejected(stack("2", source("f32", "[1,1,1,1,1,1,1,1]")),
+                 "'stack': the input is F32 [1, 1, 1, 1, 1, 1, 1, 1], expected "
+                 "fewer axes");
 }
 
 TEST(WeightProgram, ErrorsNameThePath) {

@@ -36,9 +36,10 @@ public:
 
 private:
   void emitPlan(OpBuilder &builder, Value choices, Value tileRows);
-  void emitTiles(OpBuilder &builder, Value choices, int64_t rowTile);
-  void emitTile(OpBuilder &builder, Value choices, int64_t rowTile, Value tile,
-                Value firstPanel, Value endPanel);
+  void emitTiles(OpBuilder &builder, Value choices, const ProductShape &product,
+                 Value buffer);
+  void emitTile(OpBuilder &builder, Value choices, const ProductShape &product,
+                Value buffer, Value tile, Value firstPanel, Value endPanel);
   void packRows(OpBuilder &builder, int64_t rowTile, Value order, Value count);
 
   Value index(OpBuilder &builder, int64_t value) {
@@ -119,12 +120,15 @@ void ExpertsEmitter::emit(OpBuilder &builder) {
   });
   emitBarrier(builder, loc, in.step, in.thread);
   auto branch = [&](int64_t rowTile) {
-    return [&, rowTile](OpBuilder &inner, Location) {
-      emitTiles(inner, choices, rowTile);
+    ProductShape product{shape.n, shape.k, shape.elementType, rowTile};
+    Value buffer = emitProductBuffer(builder, loc, target, product);
+    return [&, product, buffer](OpBuilder &inner, Location) {
+      emitTiles(inner, choices, product, buffer);
       scf::YieldOp::create(inner, loc);
     };
   };
-  scf::IfOp::create(builder, loc, isFew, branch(one), branch(many));
+  auto few = branch(one), others = branch(many);
+  scf::IfOp::create(builder, loc, isFew, few, others);
 }
 
 /// Sorts the choices by expert (counting sort, stable) and cuts each expert's
@@ -179,7 +183,7 @@ void ExpertsEmitter::emitPlan(OpBuilder &builder, Value choices,
 
 /// This thread's range of (tile, panel).
 void ExpertsEmitter::emitTiles(OpBuilder &builder, Value choices,
-                               int64_t rowTile) {
+                               const ProductShape &product, Value buffer) {
   Value panels =
       index(builder, llvm::divideCeil(shape.n, target.panelRows));
   Value tiles = loadNumber(builder, in.plan, index(builder, 0));
@@ -206,28 +210,28 @@ void ExpertsEmitter::emitTiles(OpBuilder &builder, Value choices,
       at = arith::MaxSIOp::create(b, loc, at, index(b, 0));
       return arith::MinSIOp::create(b, loc, at, panels);
     };
-    emitTile(b, choices, rowTile, tile, clamp(begin), clamp(end));
+    emitTile(b, choices, product, buffer, tile, clamp(begin), clamp(end));
   });
 }
 
 void ExpertsEmitter::emitTile(OpBuilder &builder, Value choices,
-                              int64_t rowTile, Value tile, Value firstPanel,
-                              Value endPanel) {
+                              const ProductShape &product, Value buffer,
+                              Value tile, Value firstPanel, Value endPanel) {
   auto number = [&](int64_t array) {
     return loadNumber(builder, planArray(builder, choices, array), tile);
   };
   Value expert = number(1), first = number(2), count = number(3);
   Value order = emitAddress(builder, loc, planArray(builder, choices, 0),
                             builder.getI32Type(), first);
-  packRows(builder, rowTile, order, count);
+  packRows(builder, product.rowTile, order, count);
   int64_t matrix =
       target.packedWeightElements(shape.elementType, shape.n, shape.k);
   Value weights =
       emitAddress(builder, loc, in.weights, shape.elementType,
                   emitMul(builder, loc, expert, index(builder, matrix)));
   emitProductPanels(
-      builder, loc, target, {shape.n, shape.k, shape.elementType, rowTile},
-      in.scratch, weights, count, firstPanel, endPanel,
+      builder, loc, target, product, in.scratch, weights, count, firstPanel,
+      endPanel, buffer,
       [&](OpBuilder &b, Location, Value row, Value column, Value accumulator,
           Value mask) {
         Value choice = loadNumber(b, order, row);

@@ -47,15 +47,16 @@ public:
   void emit(OpBuilder &builder, Value activations, Value weights,
             Value numTokens, Value thread, Value numThreads);
   void emitPanels(OpBuilder &builder, Value activations, Value weights,
-                  Value numRows, Value firstPanel, Value endPanel);
+                  Value numRows, Value firstPanel, Value endPanel,
+                  Value tileBuffer);
+  /// Memory for the sums of a tile, if it needs any.
+  Value emitBuffer(OpBuilder &builder);
 
 private:
   struct Tile {
     Value panel, rowTile;
   };
 
-  void bind(OpBuilder &builder, Value activations, Value weights,
-            Value numTokens);
   Value blockTiles(OpBuilder &builder, Value tiles);
   Tile locate(OpBuilder &builder, Value task, Value tiles, Value perBlock);
   void emitTile(OpBuilder &builder, Tile tile);
@@ -99,20 +100,20 @@ static std::pair<Value, Value> emitShare(OpBuilder &builder, Location loc,
   return {boundary(thread), boundary(next)};
 }
 
-void ProductEmitter::bind(OpBuilder &builder, Value activations, Value weights,
-                          Value numTokens) {
-  this->activations = activations;
-  this->weights = weights;
-  this->numTokens = numTokens;
+Value ProductEmitter::emitBuffer(OpBuilder &builder) {
   if (shape.rowTile > 1 || columnTile < target.panelRows)
-    buffer =
-        emitStackBuffer(builder, loc, shape.rowTile * target.panelRows * 4);
+    return emitStackBuffer(builder, loc,
+                           shape.rowTile * target.panelRows * 4);
+  return {};
 }
 
 void ProductEmitter::emitPanels(OpBuilder &builder, Value activations,
                                 Value weights, Value numRows, Value firstPanel,
-                                Value endPanel) {
-  bind(builder, activations, weights, numRows);
+                                Value endPanel, Value tileBuffer) {
+  this->activations = activations;
+  this->weights = weights;
+  numTokens = numRows;
+  buffer = tileBuffer;
   scf::ForOp::create(builder, loc, firstPanel, endPanel,
                      emitIndex(builder, loc, 1), ValueRange{},
                      [&](OpBuilder &body, Location, Value panel, ValueRange) {
@@ -123,7 +124,11 @@ void ProductEmitter::emitPanels(OpBuilder &builder, Value activations,
 
 void ProductEmitter::emit(OpBuilder &builder, Value activations, Value weights,
                           Value numTokens, Value thread, Value numThreads) {
-  bind(builder, activations, weights, numTokens);
+  this->activations = activations;
+  this->weights = weights;
+  this->numTokens = numTokens;
+  buffer = emitBuffer(builder);
+
   Value rows = emitIndex(builder, loc, shape.rowTile);
   Value tiles = emitCeilDiv(builder, loc, numTokens, rows);
   Value tasks = emitMul(builder, loc, tiles, emitIndex(builder, loc, panels));
@@ -395,10 +400,17 @@ void emitProduct(OpBuilder &builder, Location loc, const Target &target,
 void emitProductPanels(OpBuilder &builder, Location loc, const Target &target,
                        const ProductShape &shape, Value packedActivations,
                        Value packedWeights, Value numRows, Value firstPanel,
-                       Value endPanel, ProductEpilogue epilogue) {
+                       Value endPanel, Value buffer,
+                       ProductEpilogue epilogue) {
   ProductEmitter(loc, target, shape, epilogue)
       .emitPanels(builder, packedActivations, packedWeights, numRows,
-                  firstPanel, endPanel);
+                  firstPanel, endPanel, buffer);
+}
+
+Value emitProductBuffer(OpBuilder &builder, Location loc, const Target &target,
+                        const ProductShape &shape) {
+  auto nothing = [](OpBuilder &, Location, Value, Value, Value, Value) {};
+  return ProductEmitter(loc, target, shape, nothing).emitBuffer(builder);
 }
 
 } // namespace clade::cpu

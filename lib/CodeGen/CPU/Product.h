@@ -66,13 +66,17 @@ void emitProduct(mlir::OpBuilder &builder, mlir::Location loc,
 
 /// Emits the product of `numRows` rows, at most MR, with the panels
 /// [firstPanel, endPanel) of the weights, by one thread. `packedActivations` is
-/// one tile; rows of the epilogue count from 0.
+/// one tile; rows of the epilogue count from 0. `buffer` is what
+/// `emitProductBuffer` gave, which must be called directly in the function.
 void emitProductPanels(mlir::OpBuilder &builder, mlir::Location loc,
                        const Target &target, const ProductShape &shape,
                        mlir::Value packedActivations,
                        mlir::Value packedWeights, mlir::Value numRows,
                        mlir::Value firstPanel, mlir::Value endPanel,
-                       ProductEpilogue epilogue);
+                       mlir::Value buffer, ProductEpilogue epilogue);
+/// Memory on the stack for the sums of a tile; null if none is needed.
+mlir::Value emitProductBuffer(mlir::OpBuilder &builder, mlir::Location loc,
+                              const Target &target, const ProductShape &shape);
 
 /// Stores elements of row `row` of an activation matrix with `k` columns into
 /// its packed form at `base`: those from column `kIndex` on, as many as

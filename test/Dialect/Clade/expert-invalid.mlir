@@ -8,7 +8,7 @@
 
 // expert_linear_c1
 func.func @choices(%x: !x, %chosen: !clade.tensor<[token, active = 2], f32>, %w: !w) {
-  // expected-error @below {{'clade.expert_linear' op expected the choices to be i32 over 'token' and one other axis, got '!clade.tensor<[token, active = 2], f32>'}}
+  // expected-error @below {{'clade.expert_linear' op expected the choices to be i32 over a sequence axis and one other, got '!clade.tensor<[token, active = 2], f32>'}}
   %0 = clade.expert_linear %x, %chosen, %w : !x, !clade.tensor<[token, active = 2], f32>, !w -> !y
   return
 }
