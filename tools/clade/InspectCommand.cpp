@@ -147,6 +147,9 @@ static json describeKernels(mlir::func::FuncOp function) {
         weights.push_back(param.getName().str());
       else if (auto linear = llvm::dyn_cast<LinearOp>(op))
         multiplyAdds += linear.getNumOutputs() * linear.getNumInputs();
+      else if (auto experts = llvm::dyn_cast<ExpertLinearOp>(op))
+        multiplyAdds += experts.getNumActive() * experts.getNumOutputs() *
+                        experts.getNumInputs();
     });
     kernels.push_back({{"kind", stringifyKernelKind(kernel.getKind()).str()},
                        {"weights", weights},

@@ -118,8 +118,10 @@ static void findUnread(const rt::Checkpoint &checkpoint,
   std::set<std::string> read;
   for (const WeightUse &use : uses)
     wmap::FuncOp(use.function).walk([&](wmap::SourceOp source) {
+      int64_t experts = source.getStack().value_or(1);
       for (int64_t layer : use.layers)
-        read.insert(nameIn(source.getName(), layer));
+        for (int64_t expert = 0; expert < experts; ++expert)
+          read.insert(withExpert(nameIn(source.getName(), layer), expert));
     });
   for (const rt::StoredTensor &tensor : checkpoint.tensors())
     if (!read.count(tensor.name))
