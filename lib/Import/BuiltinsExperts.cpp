@@ -50,6 +50,9 @@ FailureOr<SpecValue> Evaluator::evalMix(const spec::LambdaExpr *expr,
                       << toString(chosen->axes) << ", got "
                       << reader.get("share")->describe();
 
+  // A run may note these choices, or make others.
+  if (auto topK = chosen->value.getDefiningOp<TopKOp>())
+    topK.setRouted(true);
   mixScope = MixScope{*chosen};
   Frame inner = frame;
   inner.vars[expr->var.name.str()] = SpecValue::of(expertPlaceholder.str());

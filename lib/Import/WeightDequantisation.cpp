@@ -19,6 +19,8 @@
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "llvm/ADT/StringExtras.h"
 
+#include <nlohmann/json.hpp>
+
 #include <cmath>
 #include <cstring>
 
