@@ -14,9 +14,12 @@
 #include "dialect/WMap/WMapDialect.h"
 
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
+
+#include <numeric>
 
 using namespace clade;
 using namespace clade::driver;
@@ -31,10 +34,15 @@ public:
     module.walk([&](mlir::Operation *op) {
       if (auto linear = llvm::dyn_cast<LinearOp>(op))
         addLinear(linear);
+      else if (auto mix = llvm::dyn_cast<MixOp>(op))
+        addExperts(mix);
       else
         addScaled(op);
     });
   }
+
+  /// Whether a router's numbers or shares come from an op.
+  bool isRouting(mlir::Operation *op) const { return routing.count(op); }
 
   llvm::ArrayRef<std::string> of(mlir::Operation *op) const {
     auto it = names.find(op);
@@ -57,6 +65,27 @@ private:
     names[linear].push_back(owner);
     if (mlir::Operation *producer = linear.getInput().getDefiningOp())
       names[producer].push_back(owner + ".input");
+  }
+
+  /// The experts end where their results are mixed; the module that owns them
+  /// is the part of a weight's name up to 'experts'.
+  void addExperts(MixOp mix) {
+    mlir::Operation *op = mix.getInput().getDefiningOp();
+    while (op && !llvm::isa<ExpertLinearOp>(op) && op->getNumOperands() > 0)
+      op = op->getOperand(0).getDefiningOp();
+    auto linear = llvm::dyn_cast_or_null<ExpertLinearOp>(op);
+    auto param =
+        linear ? linear.getWeight().getDefiningOp<ParamOp>() : ParamOp();
+    if (!param)
+      return;
+    llvm::StringRef name = param.getName();
+    size_t end = name.find(".experts.");
+    if (end == llvm::StringRef::npos)
+      return;
+    names[mix].push_back((name.take_front(end) + ".experts").str());
+    for (mlir::Value value : {mix.getChosen(), mix.getShare()})
+      if (mlir::Operation *producer = value.getDefiningOp())
+        routing.insert(producer);
   }
 
   /// A norm ends where its gain, or what is computed from the gain alone,
@@ -97,7 +126,25 @@ private:
   }
 
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<std::string, 2>> names;
+  llvm::SmallPtrSet<mlir::Operation *, 8> routing;
 };
+
+/// What the routers of the layer that runs gave: results of ops.
+using Routing = llvm::DenseMap<mlir::Value, Values>;
+
+/// The numbers of the experts of each token, ascending, or the shares of those.
+Values inOrder(const Values &chosen, const Values &of, int64_t active) {
+  Values sorted;
+  std::vector<size_t> order(active);
+  for (size_t first = 0; first + active <= chosen.size(); first += active) {
+    std::iota(order.begin(), order.end(), first);
+    llvm::stable_sort(
+        order, [&](size_t a, size_t b) { return chosen[a] < chosen[b]; });
+    for (size_t at : order)
+      sorted.push_back(of[at]);
+  }
+  return sorted;
+}
 } // namespace
 
 void driver::locateAgainstPublished(const PublishedRun &published,
@@ -107,14 +154,14 @@ void driver::locateAgainstPublished(const PublishedRun &published,
   PublishedNames names(module);
   bool found = false;
   std::string lastShared;
-  auto compareWith = [&](const reference::Event &event, llvm::StringRef name) {
+  Routing routing;
+  auto compareValues = [&](const reference::Event &event, llvm::StringRef name,
+                           llvm::ArrayRef<float> values) {
     const Values *expected = published.find(name.str());
     // Only the prompt, which both run in one piece, has comparable rows.
-    if (!expected ||
-        expected->size() != static_cast<size_t>(event.value.size()))
+    if (found || !expected || expected->size() != values.size())
       return;
-    Distance away = distance(
-        {event.value.data().data(), event.value.data().size()}, *expected);
+    Distance away = distance({values.data(), values.size()}, *expected);
     if (withinF32(away)) {
       lastShared = name.str();
       return;
@@ -133,7 +180,27 @@ void driver::locateAgainstPublished(const PublishedRun &published,
       llvm::errs() << "the last value that agrees: '" << lastShared << "'\n";
     mlir::emitRemark(event.op->getLoc()) << "computed here";
   };
+  auto compareWith = [&](const reference::Event &event, llvm::StringRef name) {
+    if (auto mix = llvm::dyn_cast<MixOp>(event.op)) {
+      // The router first: which experts, and with which shares.
+      const Values &chosen = routing[mix.getChosen()],
+                   &share = routing[mix.getShare()];
+      int64_t active = mix.getChosen().getType().getShape().back();
+      if (chosen.size() == share.size()) {
+        compareValues(event, (name + ".chosen").str(),
+                      inOrder(chosen, chosen, active));
+        compareValues(event, (name + ".share").str(),
+                      inOrder(chosen, share, active));
+      }
+    }
+    compareValues(event, name,
+                  {event.value.data().data(),
+                   static_cast<size_t>(event.value.data().size())});
+  };
   Observer observer = [&](const reference::Event &event) {
+    if (names.isRouting(event.op))
+      routing[event.op->getResult(event.resultNumber)] =
+          Values(event.value.data().begin(), event.value.data().end());
     for (const std::string &name : names.of(event.op))
       if (!found)
         compareWith(event,
