@@ -11,17 +11,17 @@
 # every expert is chosen, and some by one token only.
 #
 #===------------------------------------------------------------------------===#
-from cases import LLAMA, YARN, case, rope
+from cases import LLAMA, NEMOTRON_H, QWEN3_NEXT, YARN, case, rope
 
 LAYOUT = dict(group="moe", lengths=(96, 41, 1), steps=48, chunks=(1, 7, 96))
 EXPERTS = {**LLAMA, "moe_intermediate_size": 64, "num_experts_per_tok": 2}
-QWEN3_MOE = {**EXPERTS, "head_dim": 48, "num_experts": 8, "rope_parameters": rope("default", 1e6)}
+QWEN3_MOE = {**EXPERTS, "head_dim": 48, "num_experts": 16, "num_experts_per_tok": 4, "rope_parameters": rope("default", 1e6)}
 LATENT = {**EXPERTS, "num_key_value_heads": 8, "q_lora_rank": 96, "kv_lora_rank": 64, "qk_nope_head_dim": 32,
           "qk_rope_head_dim": 16, "v_head_dim": 24, "n_routed_experts": 16, "n_group": 4, "topk_group": 2,
           "num_experts_per_tok": 3, "first_k_dense_replace": 1, "n_shared_experts": 1}
-GLM4_MOE = {**EXPERTS, "head_dim": 48, "n_routed_experts": 12, "n_group": 1, "topk_group": 1, "num_experts_per_tok": 3,
+GLM4_MOE = {**EXPERTS, "head_dim": 48, "n_routed_experts": 16, "n_group": 1, "topk_group": 1, "num_experts_per_tok": 3,
             "first_k_dense_replace": 1, "n_shared_experts": 1, "routed_scaling_factor": 1.5}
-GPT_OSS = {**LLAMA, "num_experts_per_tok": 2, "head_dim": 32, "intermediate_size": 96, "num_local_experts": 8, "sliding_window": 20,
+GPT_OSS = {**LLAMA, "num_experts_per_tok": 2, "head_dim": 32, "intermediate_size": 96, "num_local_experts": 16, "num_experts_per_tok": 4, "sliding_window": 20,
            "layer_types": ["sliding_attention", "full_attention"] * 2, "rope_parameters": rope("default", 150000.0)}
 MISTRAL4 = {**LATENT, "first_k_dense_replace": 0, "rope_parameters": rope(
     "yarn", 10000.0, factor=4.0, original_max_position_embeddings=32, beta_fast=32.0, beta_slow=1.0, mscale=1.0,
@@ -48,6 +48,17 @@ def mistral4(name, **options):
     return case(f"mistral4-{name}", "Mistral4", MISTRAL4, **{**LAYOUT, **options})
 
 
+def nemotron_h(name, **options):
+    return case(f"nemotron-h-{name}", "NemotronH", NEMOTRON_H, **{**LAYOUT, **options})
+
+
+def qwen3_next(name, **options):
+    return case(f"qwen3-next-{name}", "Qwen3Next", QWEN3_NEXT, **{**LAYOUT, **options})
+
+
+NEMOTRON_EXPERTS = dict(n_routed_experts=16, n_group=4, topk_group=2, num_experts_per_tok=3, moe_intermediate_size=64,
+                        moe_shared_expert_intermediate_size=80, routed_scaling_factor=2.5,
+                        layers_block_type=["linear_attention", "moe", "full_attention", "moe", "linear_attention", "mlp"])
 CASES = [
     qwen3_moe("plain"),
     qwen3_moe("renormalised", norm_topk_prob=True),
@@ -66,6 +77,10 @@ CASES = [
     gpt_oss("yarn", rope_parameters=rope("yarn", 150000.0, factor=4.0, original_max_position_embeddings=32,
                                          beta_fast=32.0, beta_slow=1.0, truncate=False)),
     gpt_oss("one-active", num_experts_per_tok=1),
+    nemotron_h("experts", **NEMOTRON_EXPERTS),
+    nemotron_h("latent-experts", **NEMOTRON_EXPERTS, moe_latent_size=96),
+    qwen3_next("experts", num_hidden_layers=8, mlp_only_layers=[2], num_experts=16, num_experts_per_tok=4,
+               moe_intermediate_size=64, shared_expert_intermediate_size=80),
     mistral4("plain"),
     mistral4("groups", num_experts_per_tok=4, topk_group=3),
 ]
