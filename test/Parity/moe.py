@@ -91,8 +91,10 @@ def main(arguments=None):
     torch.set_num_threads(1)
     cases.CASES += moe_cases.CASES
     tool = clade.Clade(options)
-    report = Report(options.show)
-    for case in cases.select(options.pattern, "moe"):
+    chosen = cases.select(options.pattern, "moe")
+    record = run.Record(options.record, tool, chosen) if options.record else None
+    report = Report(options.show, record)
+    for case in chosen:
         chunks = [c for c in map(int, options.chunk or []) if c in case.chunks] or case.chunks
         for dtype in options.dtype:
             for engine in options.engine:
