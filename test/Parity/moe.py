@@ -26,6 +26,7 @@ import clade
 import compare
 import experts
 import moe_cases
+import record
 import run
 
 
@@ -92,8 +93,7 @@ def main(arguments=None):
     cases.CASES += moe_cases.CASES
     tool = clade.Clade(options)
     chosen = cases.select(options.pattern, "moe")
-    record = run.Record(options.record, tool, chosen) if options.record else None
-    report = Report(options.show, record)
+    report = Report(options.show, record.of(options, tool, chosen))
     for case in chosen:
         chunks = [c for c in map(int, options.chunk or []) if c in case.chunks] or case.chunks
         for dtype in options.dtype:

@@ -12,15 +12,11 @@
 # the logits by the rules of compare.py. Missing checkpoints and references are
 # made first.
 #
-# --record FILE adds the figures to a JSON list, one entry a comparison, in the
-# place of those that the file has of the same case, dtype and engine. Figures
-# that there are not are null. docs/families.md is made from docs/parity.json.
+# --record FILE adds the figures to a JSON list (record.py).
 #
 #===------------------------------------------------------------------------===#
 import argparse
 import json
-import math
-import os
 import pathlib
 import sys
 import tempfile
@@ -30,6 +26,7 @@ import torch
 import cases
 import clade
 import compare
+import record
 import reference
 
 DTYPES = ["f32", "bf16"]
@@ -63,43 +60,6 @@ class Report:
             self.record.write()
         print(f"{self.passed} passed, {self.failed} failed")
         return 1 if self.failed or not self.passed else 0
-
-
-class Record:
-    """Figures of comparisons for a JSON file."""
-
-    def __init__(self, path, tool, chosen):
-        self.path = pathlib.Path(path)
-        self.entries = []
-        families = {a: f["name"] for f in json.loads(tool.call("list", "--json")) for a in f["architectures"]}
-        self.families = {case.name: families[f"{case.model}ForCausalLM"] for case in chosen}
-
-    def add(self, case, dtype, engine, chunk, verdict):
-        figures = dict(diff=verdict.difference, cosine=verdict.cosine, ratio=verdict.rms_ratio)
-        self.entries.append(dict(case=case, family=self.families[case], dtype=dtype, engine=engine, chunk=chunk,
-                                 **{k: rounded(v) for k, v in figures.items()}, passed=verdict.passed))
-
-    def write(self):
-        """Puts the entries in the place of those of the same runs, and leaves the others."""
-        old = json.loads(self.path.read_text()) if self.path.exists() else []
-        made = {run_of(e) for e in self.entries}
-        entries = [e for e in old if run_of(e) not in made] + self.entries
-        entries.sort(key=lambda e: (*run_of(e), str(e["chunk"]).rjust(9)))
-        lines = ",\n".join(json.dumps(e) for e in entries)
-        work = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        work.write_text(f"[\n{lines}\n]\n")
-        work.rename(self.path)
-
-
-def run_of(entry):
-    return entry["case"], entry["dtype"], entry["engine"]
-
-
-def rounded(value):
-    """Four digits of what counts, which for a cosine is its distance from 1."""
-    if not math.isfinite(value):
-        return None
-    return 1.0 - float(f"{1.0 - value:.3e}") if 0.9 < value < 1.0 else float(f"{value:.3e}")
 
 
 def verdict_of(got, dtype, out):
@@ -158,7 +118,7 @@ def main(arguments=None, group="tiny"):
     chosen = cases.select(options.pattern, group)
     if group != "long":
         torch.set_num_threads(1)
-    report = Report(options.show, Record(options.record, tool, chosen) if options.record else None)
+    report = Report(options.show, record.of(options, tool, chosen))
     for case in chosen:
         # A case that allows none of the sizes asked for runs with its own instead of not at all.
         chunks = [c for c in map(int, options.chunk or []) if c in case.chunks] or case.chunks
