@@ -7,7 +7,33 @@
 
 #include "tools/clade/Environment.h"
 
+#include "lib/Spec/EditDistance.h"
+
 using namespace clade::driver;
+
+/// Whether the command line names a command that is not there. What CLI11 says
+/// then is only that there is none.
+static bool isUnknownCommand(const CLI::App &app,
+                             const CLI::ParseError &error) {
+  return error.get_exit_code() ==
+             static_cast<int>(CLI::ExitCodes::RequiredError) &&
+         app.get_subcommands().empty() && !app.remaining().empty() &&
+         !llvm::StringRef(app.remaining().front()).starts_with("-");
+}
+
+/// Says so, with the command that was meant, if one is near.
+static int failUnknownCommand(const CLI::App &app) {
+  std::string name = app.remaining().front();
+  std::vector<llvm::StringRef> commands;
+  for (const CLI::App *command : app.get_subcommands({}))
+    commands.push_back(command->get_name());
+  std::optional<llvm::StringRef> near =
+      clade::spec::nearestName(name, commands);
+  fail("unknown command '" + name + "' " +
+       (near ? "(did you mean '" + near->str() + "'?)"
+             : "('clade --help' lists the commands)"));
+  return Usage;
+}
 
 int main(int argc, char **argv) {
   CLI::App app("Clade compiles model families: a .spec, a configuration and "
@@ -31,6 +57,8 @@ int main(int argc, char **argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
+    if (isUnknownCommand(app, error))
+      return failUnknownCommand(app);
     return app.exit(error) == 0 ? Done : Usage;
   }
   return status;
