@@ -191,6 +191,128 @@ TEST_F(SerializeTest, QuantisedSourceIsCastFromItsBlocks) {
   EXPECT_EQ(program.inputs[0].shape, (Shape{8, 32}));
 }
 
+/// The weights of all experts as one value.
+std::string stackOf(const std::string &name, int64_t count,
+                    const std::string &each, const std::string &value = "%y") {
+  std::string number = std::to_string(count);
+  return "  " + value + " = wmap.source \"" + name + "\" {stack = " + number +
+         " : i64} : tensor<" + number + "x" + each + ">\n";
+}
+
+TEST_F(SerializeTest, StackOfTheTensorsOfExperts) {
+  auto read = table(function("w", stackOf("experts.{expert}.w", 4, "6x8xbf16"),
+                             "tensor<4x6x8xbf16>"),
+                    {"w"}, {}, "[e = 4, o = 6, i = 8], bf16");
+  ASSERT_TRUE(read) << diagnostics;
+  const rt::WeightNode &program = read->entries[0].program;
+  EXPECT_EQ(program.op, rt::WeightOp::Stack);
+  EXPECT_EQ(program.stacked, 4);
+  EXPECT_EQ(program.shape, (Shape{4, 6, 8}));
+  EXPECT_EQ(program.dtype, rt::DType::BF16);
+  const rt::WeightNode &source = program.inputs[0];
+  EXPECT_EQ(source.op, rt::WeightOp::Source);
+  EXPECT_EQ(source.name, "experts.{expert}.w");
+  EXPECT_EQ(source.shape, (Shape{6, 8}));
+  EXPECT_EQ(source.dtype, rt::DType::BF16);
+}
+
+TEST_F(SerializeTest, TheTextOfAStack) {
+  ASSERT_TRUE(
+      table(function("w", stackOf("e.{expert}", 2, "8xf32"), "tensor<2x8xf32>"),
+            {"w"}, {}, "[e = 2, d = 8], f32"))
+      << diagnostics;
+  size_t begin = text.find("\"program\"");
+  ASSERT_NE(begin, std::string::npos);
+  EXPECT_EQ(text.substr(begin), R"("program": {
+    "op": "stack",
+    "count": 2,
+    "input": {
+     "op": "source",
+     "name": "e.{expert}",
+     "shape": [
+      8
+     ],
+     "dtype": "f32"
+    }
+   }
+  }
+ ]
+})");
+}
+
+TEST_F(SerializeTest, StackOfBlocksIsCastAsAWhole) {
+  auto read = table(
+      function("w",
+               "  %y = wmap.source \"blk.{expert}\" {encoding = \"Q8_0\", "
+               "stack = 3 : i64} : tensor<3x8x32xf32>",
+               "tensor<3x8x32xf32>"),
+      {"w"}, {}, "[e = 3, o = 8, i = 32], f32");
+  ASSERT_TRUE(read) << diagnostics;
+  const rt::WeightNode &program = read->entries[0].program;
+  EXPECT_EQ(program.op, rt::WeightOp::Cast);
+  EXPECT_EQ(program.dtype, rt::DType::F32);
+  EXPECT_EQ(program.shape, (Shape{3, 8, 32}));
+  const rt::WeightNode &stack = program.inputs[0];
+  EXPECT_EQ(stack.op, rt::WeightOp::Stack);
+  EXPECT_EQ(stack.stacked, 3);
+  EXPECT_EQ(stack.dtype, rt::DType::Q8_0);
+  EXPECT_EQ(stack.inputs[0].name, "blk.{expert}");
+  EXPECT_EQ(stack.inputs[0].shape, (Shape{8, 32}));
+}
+
+TEST_F(SerializeTest, StackInEachLayer) {
+  auto read = table(function("w", stackOf("l.{layer}.e.{expert}", 2, "8xf32"),
+                             "tensor<2x8xf32>"),
+                    {}, {"w"}, "[e = 2, d = 8], f32");
+  ASSERT_TRUE(read) << diagnostics;
+  ASSERT_EQ(read->entries.size(), 1u);
+  EXPECT_EQ(read->entries[0].slots, (Numbers{0, 1}));
+  EXPECT_EQ(read->entries[0].layers, (Numbers{0, 1}));
+  EXPECT_EQ(read->entries[0].program.inputs[0].name, "l.{layer}.e.{expert}");
+}
+
+TEST_F(SerializeTest, StacksJoinedAndPackedForEachExpert) {
+  auto read = table(
+      function("w",
+               stackOf("{expert}.gate", 4, "6x8xf32", "%a") +
+                   stackOf("{expert}.up", 4, "6x8xf32", "%b") +
+                   "  %0 = wmap.concat %a, %b axis 1 : (tensor<4x6x8xf32>, "
+                   "tensor<4x6x8xf32>) -> tensor<4x12x8xf32>\n"
+                   "  %y = wmap.pack %0 rows 16 inner 2 : tensor<4x12x8xf32> "
+                   "-> tensor<4x1x4x16x2xf32>",
+               "tensor<4x1x4x16x2xf32>"),
+      {"w"}, {},
+      "[e = 4, o = 12, i = 8], f32, #clade.panels<rows = 16, inner = 2, "
+      "groups = 4>");
+  ASSERT_TRUE(read) << diagnostics;
+  const rt::WeightNode &program = read->entries[0].program;
+  EXPECT_EQ(program.op, rt::WeightOp::Pack);
+  EXPECT_EQ(program.shape, (Shape{4, 1, 4, 16, 2}));
+  const rt::WeightNode &concat = program.inputs[0];
+  EXPECT_EQ(concat.axis, 1);
+  EXPECT_EQ(concat.shape, (Shape{4, 12, 8}));
+  ASSERT_EQ(concat.inputs.size(), 2u);
+  EXPECT_EQ(concat.inputs[0].inputs[0].name, "{expert}.gate");
+  EXPECT_EQ(concat.inputs[1].inputs[0].name, "{expert}.up");
+}
+
+TEST_F(SerializeTest, StackOfLayersOutsideOfLayers) {
+  EXPECT_FALSE(table(
+      function("w", stackOf("{layer}.{expert}", 2, "8xf32"), "tensor<2x8xf32>"),
+      {"w"}, {}, "[e = 2, d = 8], f32"));
+  EXPECT_EQ(diagnostics,
+            "'wmap.source' op expected a name without '{layer}' outside of "
+            "layers, got '{layer}.{expert}'\n");
+}
+
+TEST_F(SerializeTest, UnknownElementTypeInAStack) {
+  EXPECT_FALSE(
+      table(function("w", stackOf("{expert}", 2, "8xi4"), "tensor<2x8xi4>"),
+            {"w"}, {}, "[e = 2, d = 8], i4"));
+  EXPECT_EQ(diagnostics, "'wmap.source' op expected an element type that "
+                         "weights can have, got 'i4'\n");
+}
+
 TEST_F(SerializeTest, OperationsOfQuantisedSources) {
   auto read = table(
       function(

@@ -98,6 +98,35 @@ TEST(WeightTable, Entries) {
                  begin + "unknown operation 'x'");
 }
 
+TEST(WeightTable, Stacks) {
+  auto stack = [](const std::string &members) {
+    return entry(R"("slot":0)", R"({"op":"stack",)" + members + "}");
+  };
+  std::string begin = "weight 'p': 'stack': ", input = R"("input":)" + plain;
+  auto result = WeightTable::parse(table(stack(R"("count":2,)" + input)), "f");
+  ASSERT_OK(result);
+  EXPECT_EQ(result->entries[0].program.shape, (std::vector<int64_t>{2, 1}));
+  expectRejected(table(stack(R"("count":2,"axis":1,)" + input)),
+                 begin + "unknown key 'axis'");
+  expectRejected(table(stack(R"("count":2,"shape":[2,1],)" + input)),
+                 begin + "unknown key 'shape'");
+  expectRejected(table(stack(R"("count":2,"inputs":[])")),
+                 begin + "unknown key 'inputs'");
+  expectRejected(table(stack(R"("count":2)")), begin + "expected 'input'");
+  // What a layer's experts are called needs its layer.
+  std::string layers = R"({"op":"stack","count":2,"input":)" + layered + "}";
+  expectRejected(table(entry(R"("slot":0)", layers)),
+                 "weight 'p': the program names '{layer}', but there are no "
+                 "'layers'");
+  ASSERT_OK(WeightTable::parse(
+      table(entry(R"("slots":[0],"layers":[3])", layers)), "f"));
+}
+
+TEST(WeightTable, ExpandExpert) {
+  EXPECT_EQ(expandExpert("e.{expert}.{expert}", 127), "e.127.127");
+  EXPECT_EQ(expandExpert("l.{layer}.{expert", 1), "l.{layer}.{expert");
+}
+
 TEST(WeightTable, Slots) {
   expectRejected(table(entry(R"("slot":0)", plain) +
                        R"(,{"param":"q","slot":0,"program":)" + plain + "}"),
