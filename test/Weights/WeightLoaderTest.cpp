@@ -67,6 +67,12 @@ protected:
     return R"({"op":"pack","rows":16,"inner":2,"input":)" + input + "}";
   }
 
+  /// The tensors of `count` experts.
+  static std::string stack(int count, const std::string &input) {
+    return R"({"op":"stack","count":)" + std::to_string(count) +
+           R"(,"input":)" + input + "}";
+  }
+
   TempDir dir;
   Sources sources;
   std::optional<Checkpoint> opened;
@@ -259,6 +265,91 @@ TEST_F(WeightLoaderTest, Errors) {
                  StatusCode::InvalidArgument,
                  "'t0' in " + quotedPath +
                      " is F32 [2, 3], expected BF16 [2, 3]");
+}
+
+TEST_F(WeightLoaderTest, StackFollowsTheExperts) {
+  for (int i = 0; i < 3; ++i)
+    sources.add(DType::BF16, {5, 6});
+  std::string each = Sources::json("t{expert}", DType::BF16, {5, 6});
+  auto loaded = loadWeights(table({stack(3, each)}), checkpoint());
+  ASSERT_OK(loaded);
+  std::vector<std::byte> expected;
+  for (const char *name : {"t0", "t1", "t2"})
+    expected.insert(expected.end(), sources.stored[name].begin(),
+                    sources.stored[name].end());
+  expectSlot(*loaded, 0, expected);
+  // No part of the file holds them in this order and aligned.
+  EXPECT_EQ(loaded->mappedBytes(), 0);
+}
+
+TEST_F(WeightLoaderTest, StackByAnyNumberOfThreads) {
+  for (int i = 0; i < 4; ++i)
+    sources.add(DType::BF16, {300, 500});
+  WeightTable weights = table(
+      {packed(stack(4, Sources::json("t{expert}", DType::BF16, {300, 500})))});
+  const Checkpoint &from = checkpoint();
+  for (int threads : {1, 2, 7}) {
+    LoadOptions options;
+    options.threads = threads;
+    auto loaded = loadWeights(weights, from, options);
+    ASSERT_OK(loaded);
+    expectSlot(*loaded, 0, weights.entries[0].program);
+  }
+}
+
+TEST_F(WeightLoaderTest, StacksOfLayers) {
+  // Layer 1 has the experts t10, t11 and t12, layer 2 t20, t21 and t22.
+  for (int i = 0; i < 23; ++i)
+    sources.add(DType::F32, {4, 6});
+  WeightTable weights = parse(
+      R"({"param":"p","slots":[0,1,2],"layers":[2,1,2],"program":)" +
+      packed(stack(3, Sources::json("t{layer}{expert}", DType::F32, {4, 6}))) +
+      "}");
+  auto loaded = loadWeights(weights, checkpoint());
+  ASSERT_OK(loaded);
+  for (auto [slot, layer] : {std::pair(0, "t2"), std::pair(1, "t1")}) {
+    std::map<std::string, NaiveTensor> experts;
+    for (const char *expert : {"0", "1", "2"})
+      experts[std::string("t") + expert] =
+          sources.decoded.at(layer + std::string(expert));
+    WeightNode program = weights.entries[0].program;
+    program.inputs[0].inputs[0].name = "t{expert}";
+    expectSlot(*loaded, slot, encode(evaluate(program, experts)));
+  }
+  EXPECT_EQ(loaded->table()[0], loaded->table()[2]);
+}
+
+TEST_F(WeightLoaderTest, ExpertThatIsMissing) {
+  sources.add(DType::F32, {2, 3});
+  sources.add(DType::F32, {2, 3});
+  const Checkpoint &from = checkpoint();
+  std::string each = Sources::json("t{expert}", DType::F32, {2, 3});
+  std::string where = "' is not in '" + dir.path() + "'";
+  ASSERT_OK(loadWeights(table({stack(2, each)}), from));
+  expectError(loadWeights(table({stack(3, each)}), from).status(),
+              StatusCode::NotFound, "weight 'p0': tensor 't2" + where);
+  expectError(loadWeights(table({packed(stack(5, each))}), from).status(),
+              StatusCode::NotFound, "weight 'p0': tensor 't2" + where);
+}
+
+TEST_F(WeightLoaderTest, ExpertThatIsMissingInALayer) {
+  for (int i = 0; i < 21; ++i)
+    sources.add(DType::F32, {3});
+  WeightTable weights =
+      parse(R"({"param":"p","slots":[0,1],"layers":[1,2],"program":)" +
+            stack(2, Sources::json("t{layer}{expert}", DType::F32, {3})) + "}");
+  expectError(loadWeights(weights, checkpoint()).status(), StatusCode::NotFound,
+              "weight 'p': tensor 't21' is not in '" + dir.path() + "'");
+}
+
+TEST_F(WeightLoaderTest, ExpertOfAnotherShape) {
+  sources.add(DType::F32, {2, 3});
+  sources.add(DType::F32, {3, 2});
+  std::string each = Sources::json("t{expert}", DType::F32, {2, 3});
+  expectError(loadWeights(table({stack(2, each)}), checkpoint()).status(),
+              StatusCode::InvalidArgument,
+              "weight 'p0': tensor 't1' in '" + dir.path() +
+                  "' is F32 [3, 2], expected F32 [2, 3]");
 }
 
 TEST_F(WeightLoaderTest, MoreThanMemory) {
