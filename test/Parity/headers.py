@@ -1,0 +1,363 @@
+#===- headers.py - The tensors of published sizes, without their weights ---===#
+#
+# Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+#===------------------------------------------------------------------------===#
+#
+# Usage: $(tools/dev/python-env.sh) test/Parity/headers.py [options] [PATTERN …]
+#
+# For each model of headers_models.py makes the published implementation on torch's
+# meta device, at full size, and writes the tensors it would publish: names, shapes
+# and dtypes as in the repository, data as a hole in a sparse file, several files
+# with an index where there is more than SHARD bytes. `clade inspect --json` must
+# then import the model, which fails unless each tensor is used or dropped by name.
+# A line for each: tensors, parameters, seconds (not judged), ok.
+#
+# Then, unless --no-mutations: headers of a few layers are changed in one place,
+# and clade must refuse each with an error that names the tensor (see spellings).
+#
+#===------------------------------------------------------------------------===#
+import argparse
+import copy
+import json
+import math
+import pathlib
+import random
+import re
+import resource
+import struct
+import sys
+import tempfile
+import time
+
+import torch
+import transformers
+
+import clade
+from headers_models import MODELS
+
+SHARD = 1 << 40  # bytes of one file
+BLOCK = 128  # rows and columns that share a scale of FP8
+BITS = {"F64": 64, "I64": 64, "F32": 32, "I32": 32, "BF16": 16, "F16": 16, "U8": 8, "F8_E4M3": 8, "BOOL": 8}
+PROJECTION = re.compile(r"\.layers\.\d+\.(self_attn|mlp)\..*_proj(_with_mqa)?\.weight$")
+
+
+#===------------------------------------------------------------------------===#
+# What a repository publishes
+#===------------------------------------------------------------------------===#
+
+
+def meta_shapes(config):
+    """Names and shapes of the parameters and buffers that save_pretrained would write, before it splits experts."""
+    config = {k: v for k, v in config.items() if k not in ("quantization_config", "auto_map")}
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(folder, "config.json").write_text(json.dumps(config))
+        loaded = transformers.AutoConfig.from_pretrained(folder)
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(loaded)
+    shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+    if loaded.tie_word_embeddings:
+        shapes.pop("lm_head.weight", None)
+    return shapes
+
+
+def split_experts(name, shape):
+    """The published tensors of a stack of experts: one matrix each."""
+    prefix, _, kind = name.rpartition(".")
+    for e in range(shape[0]):
+        if kind == "gate_up_proj":
+            half = [shape[1] // 2, shape[2]]
+            yield f"{prefix}.{e}.gate_proj.weight", half
+            yield f"{prefix}.{e}.up_proj.weight", half
+        else:
+            yield f"{prefix}.{e}.{kind}.weight", shape[1:]
+
+
+def published_names(shapes, config):
+    for name, shape in shapes.items():
+        if config["model_type"] == "nemotron_h":
+            name = re.sub(r"^model\.", "backbone.", name)
+        if re.search(r"\.experts\.(gate_up|up|down)_proj$", name) and config["model_type"] != "gpt_oss":
+            yield from split_experts(name, shape)
+        else:
+            yield name, shape
+
+
+def prediction_tensors(model, config, shapes):
+    """The tensors that predict further tokens, which transformers does not make: a layer of the last kind, and what
+    joins and reads it. Names: modeling_deepseek and vLLM's qwen3_next_mtp."""
+    d, vocab, layers = config["hidden_size"], config["vocab_size"], config["num_hidden_layers"]
+    if model.prediction == "layer":
+        last, own = f"model.layers.{layers - 1}.", f"model.layers.{layers}."
+        yield from ((own + n.removeprefix(last), s) for n, s in shapes.items() if n.startswith(last))
+        yield own + "embed_tokens.weight", [vocab, d]
+        yield own + "enorm.weight", [d]
+        yield own + "hnorm.weight", [d]
+        yield own + "eh_proj.weight", [d, 2 * d]
+        yield own + "shared_head.norm.weight", [d]
+        yield own + "shared_head.head.weight", [vocab, d]
+    elif model.prediction == "mtp":  # its layer has full attention, as the last has
+        last = f"model.layers.{layers - 1}."
+        yield from (("mtp.layers.0." + n.removeprefix(last), s) for n, s in shapes.items() if n.startswith(last))
+        yield "mtp.fc.weight", [d, 2 * d]
+        for norm in ("norm", "pre_fc_norm_embedding", "pre_fc_norm_hidden"):
+            yield f"mtp.{norm}.weight", [d]
+
+
+def stored_forms(form, name, shape):
+    """The tensors that hold a weight, with dtypes."""
+    if form == "fp8" and PROJECTION.search(name):
+        yield name, "F8_E4M3", shape
+        yield name + "_scale_inv", "F32", [math.ceil(n / BLOCK) for n in shape]
+    elif form == "mxfp4" and re.search(r"\.experts\.(gate_up|down)_proj$", name):
+        experts, inputs, outputs = shape  # made as [expert, in, out], stored as rows of outputs in blocks of 32
+        yield name + "_blocks", "U8", [experts, outputs, inputs // 32, 16]
+        yield name + "_scales", "U8", [experts, outputs, inputs // 32]
+    else:
+        # The corrections of routers are published in f32 also where all else is bf16.
+        yield name, "F32" if form == "f32" or name.endswith("e_score_correction_bias") else "BF16", shape
+
+
+def header(model, config):
+    """name → (dtype, shape) of all that the repository holds, and the number of its parameters."""
+    shapes = dict(published_names(meta_shapes(config), config))
+    if model.stored_head:
+        shapes["lm_head.weight"] = shapes["model.embed_tokens.weight"]
+    shapes.update(list(prediction_tensors(model, config, shapes)))
+    tensors = {n: (t, s) for name, shape in shapes.items() for n, t, s in stored_forms(model.form, name, shape)}
+    return tensors, sum(map(math.prod, shapes.values()))
+
+
+#===------------------------------------------------------------------------===#
+# Sparse files
+#===------------------------------------------------------------------------===#
+
+
+def size_of(dtype, shape):
+    return math.prod(shape) * BITS[dtype] // 8
+
+
+def write_file(path, tensors):
+    entries, offset = {"__metadata__": {"format": "pt"}}, 0
+    for name, (dtype, shape) in tensors.items():
+        end = offset + size_of(dtype, shape)
+        entries[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(entries, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + offset)
+
+
+def write(folder, config, tensors, shard=SHARD):
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    files, filled = [{}], 0
+    for name, (dtype, shape) in tensors.items():
+        size = size_of(dtype, shape)
+        if files[-1] and filled + size > shard:
+            files.append({})
+            filled = 0
+        files[-1][name] = (dtype, shape)
+        filled += size
+    if len(files) == 1:
+        write_file(folder / "model.safetensors", tensors)
+        return
+    index = {}
+    for i, part in enumerate(files):
+        path = f"model-{i + 1:05d}-of-{len(files):05d}.safetensors"
+        write_file(folder / path, part)
+        index.update(dict.fromkeys(part, path))
+    total = sum(size_of(*t) for t in tensors.values())
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {"total_size": total}, "weight_map": index}))
+
+
+#===------------------------------------------------------------------------===#
+# Full sizes
+#===------------------------------------------------------------------------===#
+
+
+def check_model(tool, name, model, folder):
+    """A line about the model, and what is wrong, or None."""
+    tensors, parameters = header(model, model.config)
+    total = sum(size_of(*t) for t in tensors.values())
+    write(folder, model.config, tensors, shard=min(SHARD, max(1, total // 3)))
+    begin, used = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    done = tool.run("inspect", "--json", folder)
+    seconds = time.monotonic() - begin
+    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - used
+    line = f"{name:20s} {len(tensors):7d} {parameters:15,d} {seconds:7.2f} s {used:7.2f} s of CPU"
+    if done.returncode:
+        return line, f"status {done.returncode}: {done.stderr.strip()[:2000]}"
+    told = json.loads(done.stdout)["totals"]
+    if model.parameters not in (None, parameters):
+        return line, f"{model.source} has {model.parameters:,d} parameters"
+    if (told["tensors"], told["stored_bytes"]) != (len(tensors), total):
+        return line, f"clade tells of {told['tensors']} tensors of {told['stored_bytes']} bytes, not {total}"
+    return line, None
+
+
+#===------------------------------------------------------------------------===#
+# Mutations
+#===------------------------------------------------------------------------===#
+
+# The headers that are mutated: the published layers of each kind, few of them and of few experts.
+CUT = {
+    "llama-3.1-8b": {"num_hidden_layers": 2},
+    "qwen2.5-0.5b": {"num_hidden_layers": 2},
+    "qwen3-235b-a22b": {"num_hidden_layers": 2, "num_experts": 8},
+    "deepseek-v3": {"num_hidden_layers": 5, "n_routed_experts": 16},
+    "gpt-oss-20b": {"num_hidden_layers": 2, "layer_types": ["sliding_attention", "full_attention"]},
+    "nemotron-3-nano": {"num_hidden_layers": 4, "hybrid_override_pattern": "ME*-", "n_routed_experts": 8},
+    "qwen3-next-80b-a3b": {"num_hidden_layers": 4, "num_experts": 16},
+}
+
+
+def is_read(model, config, name):
+    predicted = f"model.layers.{config['num_hidden_layers']}." if model.prediction == "layer" else "mtp."
+    return not name.startswith(predicted)
+
+
+def replaced(tensors, old, new, entry):
+    """The header with one tensor changed, in its place."""
+    return {(new if n == old else n): (entry if n == old else t) for n, t in tensors.items()}
+
+
+def dropped(rng, tensors, name):
+    return {n: t for n, t in tensors.items() if n != name}, name
+
+
+def renamed(rng, tensors, name):
+    at = rng.choice([i for i, c in enumerate(name) if c.isalpha()])
+    other = name[:at] + rng.choice([c for c in "abcdefghijklmnopqrstuvwxyz" if c != name[at]]) + name[at + 1:]
+    return replaced(tensors, name, other, tensors[name]), f"{name}|{other}"
+
+
+def transposed(rng, tensors, name):
+    dtype, shape = tensors[name]
+    other = shape[:-2] + shape[:-3:-1]
+    return (replaced(tensors, name, name, (dtype, other)), name) if len(shape) > 1 and other != shape else None
+
+
+def retyped(rng, tensors, name):
+    dtype, shape = tensors[name]
+    return replaced(tensors, name, name, (rng.choice([t for t in ("I64", "I32", "BOOL", "F64") if t != dtype]), shape)), name
+
+
+def resized(rng, tensors, name):
+    dtype, shape = tensors[name]
+    axis = rng.randrange(len(shape))
+    size = rng.choice([n for n in (shape[axis] + 1, shape[axis] * 2, shape[axis] // 2, shape[axis] - 1) if n > 0 and n != shape[axis]])
+    return replaced(tensors, name, name, (dtype, shape[:axis] + [size] + shape[axis + 1:])), name
+
+
+def doubled(rng, tensors, name):
+    other = rng.choice([name + "_copy", "copy." + name, name.replace("layers.0.", "layers.0.copy.")])
+    return ({**tensors, other: tensors[name]}, other) if other not in tensors else None
+
+
+def scaled(rng, tensors, name):
+    return resized(rng, tensors, name) if re.search("_scale_inv$|_scales$", name) else None
+
+
+MUTATIONS = [dropped, renamed, transposed, retyped, resized, doubled, scaled]
+
+
+def spellings(name):
+    """How a message may name a tensor: as it is, with {layer} and {expert} for the numbers where a message is about all
+    of a kind, or as the weight that a scale or a stack of experts belongs to."""
+    weight = re.sub(r"_(scale_inv|blocks|scales)$", "", name)
+    stacked = re.sub(r"(experts)\.(\w+_proj)_(bias)$", r"\1.{expert}.\2.\3", weight)
+    for form in {name, weight, stacked}:
+        of_layer = re.sub(r"\.layers\.\d+\.", ".layers.{layer}.", form)
+        for text in (form, of_layer):
+            yield from (text, re.sub(r"\.experts\.\d+\.", ".experts.{expert}.", text))
+    if weight.endswith("_proj"):
+        yield re.sub(r"\.layers\.\d+\.", ".layers.{layer}.", re.sub(r"(experts)\.(\w+)$", r"\1.{expert}.\2", weight))
+
+
+def check_mutation(tool, folder, config, tensors, expected):
+    write(folder, config, tensors)
+    said = tool.failure("inspect", "--json", folder)
+    errors = "\n".join(line for line in said.splitlines() if "error:" in line)
+    return None if any(n in errors for e in expected.split("|") for n in spellings(e)) else said[:600]
+
+
+def mutations(tool, count, seed, work, report):
+    """`count` mutations, of all kinds and headers in turn. A size of a dimension that a mutation may change is one that
+    the configuration fixes, so each of them contradicts it."""
+    rng = random.Random(seed)
+    headers = {}
+    done = refused = 0
+    kinds = {}
+    while done < count:
+        for name, cut in CUT.items():
+            model = MODELS[name]
+            config = {**copy.deepcopy(model.config), **cut}
+            if name not in headers:
+                headers[name] = header(model, config)[0]
+                write(work / "whole", config, headers[name])
+                whole = tool.run("inspect", "--json", work / "whole")
+                if whole.returncode:
+                    report(f"{name} of few layers", whole.stderr[:1000])
+            tensors = headers[name]
+            names = sorted(n for n in tensors if is_read(model, config, n))
+            mutate = MUTATIONS[(done + done // len(CUT)) % len(MUTATIONS)]
+            if mutate is scaled and model.form == "bf16":
+                mutate = rng.choice(MUTATIONS[:-1])
+            made = None
+            while made is None:
+                target = rng.choice(names)
+                made = mutate(rng, tensors, target)
+            problem = check_mutation(tool, work / "mutated", config, *made)
+            done += 1
+            refused += not problem
+            kinds[mutate.__name__] = kinds.get(mutate.__name__, 0) + 1
+            if problem:
+                report(f"mutation {done}: {name}, {mutate.__name__} {target} {tensors[target]}", problem)
+            if done == count:
+                break
+    print(f"{refused} of {count} mutations refused with the tensor's name: "
+          + ", ".join(f"{n} {k}" for k, n in kinds.items()))
+    return refused
+
+
+def main():
+    parser = argparse.ArgumentParser(description="prove the mapping of published sizes from headers alone")
+    parser.add_argument("pattern", nargs="*", help="only models whose names contain one of these")
+    parser.add_argument("--short", action="store_true", help="one model of each form, and 14 mutations")
+    parser.add_argument("--mutations", type=int, help="how many (default: 126)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="write the headers here, and leave them")
+    clade.add_options(parser)
+    options = parser.parse_args()
+    tool = clade.Clade(options)
+    passed = failed = 0
+
+    def report(line, problem):
+        nonlocal passed, failed
+        print(f"{line} {'FAIL' if problem else 'ok'}" + (f"\n    {problem}" if problem else ""), flush=True)
+        passed += not problem
+        failed += bool(problem)
+
+    with tempfile.TemporaryDirectory(prefix="clade-headers-") as folder:
+        work = options.keep or pathlib.Path(folder)
+        work.mkdir(parents=True, exist_ok=True)
+        for name, model in MODELS.items():
+            if any(p in name for p in options.pattern) if options.pattern else model.short or not options.short:
+                try:
+                    report(*check_model(tool, name, model, work / name))
+                except (OSError, ValueError, clade.CladeError) as error:
+                    report(name, f"{type(error).__name__}: {error}")
+        count = options.mutations if options.mutations is not None else 14 if options.short else 126
+        if count:
+            passed += mutations(tool, count, options.seed, work, report)
+    print(f"{passed} passed, {failed} failed")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
