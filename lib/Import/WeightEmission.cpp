@@ -49,8 +49,9 @@ static Type elementType(OpBuilder &builder, rt::DType dtype) {
   case rt::DType::U16:
     return integer(16, false);
   case rt::DType::U8:
-  case rt::DType::BOOL:
     return integer(8, false);
+  case rt::DType::BOOL: // Of no sign, so that no rule takes it for codes.
+    return builder.getIntegerType(8);
   default: // Blocks are taken as what they decode to.
     return builder.getF32Type();
   }

@@ -244,13 +244,15 @@ def transposed(rng, tensors, name):
 
 def retyped(rng, tensors, name):
     dtype, shape = tensors[name]
-    return replaced(tensors, name, name, (rng.choice([t for t in ("I64", "I32", "BOOL", "F64") if t != dtype]), shape)), name
+    other = rng.choice([t for t in ("I64", "I32", "BOOL", "F64") if t != dtype])
+    return replaced(tensors, name, name, (other, shape)), name
 
 
 def resized(rng, tensors, name):
     dtype, shape = tensors[name]
     axis = rng.randrange(len(shape))
-    size = rng.choice([n for n in (shape[axis] + 1, shape[axis] * 2, shape[axis] // 2, shape[axis] - 1) if n > 0 and n != shape[axis]])
+    n = shape[axis]
+    size = rng.choice([m for m in (n + 1, n * 2, n // 2, n - 1) if m > 0 and m != n])
     return replaced(tensors, name, name, (dtype, shape[:axis] + [size] + shape[axis + 1:])), name
 
 
@@ -271,7 +273,7 @@ def spellings(name):
     of a kind, or as the weight that a scale or a stack of experts belongs to."""
     weight = re.sub(r"_(scale_inv|blocks|scales)$", "", name)
     stacked = re.sub(r"(experts)\.(\w+_proj)_(bias)$", r"\1.{expert}.\2.\3", weight)
-    for form in {name, weight, stacked}:
+    for form in {name, weight, stacked, re.sub("^backbone\\.", "model.", name)}:
         of_layer = re.sub(r"\.layers\.\d+\.", ".layers.{layer}.", form)
         for text in (form, of_layer):
             yield from (text, re.sub(r"\.experts\.\d+\.", ".experts.{expert}.", text))

@@ -425,6 +425,8 @@ ERRORS = [
     ("no scale", "fp8-block", without("q_proj.weight_scale_inv"), "has type F8_E4M3, expected F32"),
     ("scale of integers", "fp8-block", changed("weight_scale_inv", lambda t: t.to(torch.int32)),
      "expected F32, BF16, F16, F8_E8M0 or U8 elements of tensor"),
+    ("scale of booleans", "fp8-block", changed("weight_scale_inv", lambda t: t.to(torch.bool)),
+     "expected F32, BF16, F16, F8_E8M0 or U8 elements of tensor"),
     ("other group", "ct-int4-group", configure(config_groups__group_0__weights__group_size=64),
      r"no group of quantization_config fits tensors .*'group_0' has 4-bit integers, one scale a group of \[1, 64\]"),
     ("other bits", "ct-int4-group", configure(config_groups__group_0__weights__num_bits=8),
