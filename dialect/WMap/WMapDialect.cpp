@@ -53,9 +53,9 @@ LogicalResult SourceOp::verify() {
   // source_c3
   bool isNumbered = getName().contains(expertPlaceholder);
   RankedTensorType type = typeOf(getResult());
-  bool fits = !getStack() || (type.getRank() > 0 &&
-                              static_cast<int64_t>(*getStack()) ==
-                                  type.getDimSize(0));
+  bool fits =
+      !getStack() || (type.getRank() > 0 &&
+                      static_cast<int64_t>(*getStack()) == type.getDimSize(0));
   if (isNumbered != getStack().has_value() || !fits)
     return emitOpError() << "expected 'stack' to be the size of the first axis "
                             "of "

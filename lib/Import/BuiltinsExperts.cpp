@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The body of a mixture is evaluated once, for all choices of a token at a time:
-// the number of the expert stays a placeholder in the names of weights, whose
-// linear maps become products by experts with an axis of choices.
+// The body of a mixture is evaluated once, for all choices of a token at a
+// time: the number of the expert stays a placeholder in the names of weights,
+// whose linear maps become products by experts with an axis of choices.
 //
 //===----------------------------------------------------------------------===//
 
@@ -60,10 +60,10 @@ FailureOr<SpecValue> Evaluator::evalMix(const spec::LambdaExpr *expr,
   mixScope.reset();
   if (failed(value))
     return failure();
-  bool isPerChoice =
-      value->is(SpecValue::Kind::Tensor) && value->tensor.axes.size() > 2 &&
-      value->tensor.hasSequence() &&
-      value->tensor.axes[1].name == chosen->axes[1].name;
+  bool isPerChoice = value->is(SpecValue::Kind::Tensor) &&
+                     value->tensor.axes.size() > 2 &&
+                     value->tensor.hasSequence() &&
+                     value->tensor.axes[1].name == chosen->axes[1].name;
   if (!isPerChoice)
     return error(expr->body->getLoc())
            << "expected the body of 'mix' to compute features of each token "
@@ -77,10 +77,10 @@ FailureOr<SpecValue> Evaluator::evalMix(const spec::LambdaExpr *expr,
   Type type = y.getType().getElementType();
   if (type.isF32() && *sum == "model")
     sumType = type;
-  return SpecValue::of(tensor(
-      MixOp::create(builder, named(loc), typeFor(axes, type), y.value,
-                    share->value, chosen->value, TypeAttr::get(sumType)),
-      axes));
+  return SpecValue::of(
+      tensor(MixOp::create(builder, named(loc), typeFor(axes, type), y.value,
+                           share->value, chosen->value, TypeAttr::get(sumType)),
+             axes));
 }
 
 FailureOr<SpecValue> Evaluator::expertLinear(const TensorValue &x,

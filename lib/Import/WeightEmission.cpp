@@ -108,7 +108,6 @@ static FailureOr<mlir::Value> emitSlice(const WeightTree &tree,
     return emitError(loc) << "expected at most " << type.getRank() - first
                           << " indices into [" << type.getShape() << "], got "
                           << tree.ranges.size();
-  SmallVector<int64_t> kept; // Axes of the result, those of elements left out.
   std::optional<int64_t> expertAxis;
   for (auto [place, range] : llvm::enumerate(tree.ranges)) {
     int64_t axis = first + place, size = type.getDimSize(axis);
@@ -118,11 +117,11 @@ static FailureOr<mlir::Value> emitSlice(const WeightTree &tree,
     }
     int64_t end = range.isElement() ? range.begin + 1 : range.end;
     if (end > size)
-      return emitError(loc) << "expected indices below " << size << " of axis "
-                            << place << " of [" << type.getShape() << "], got "
-                            << end - 1;
-    value = emitRange(builder, loc, value, axis, range.begin,
-                      end - range.begin);
+      return emitError(loc)
+             << "expected indices below " << size << " of axis " << place
+             << " of [" << type.getShape() << "], got " << end - 1;
+    value =
+        emitRange(builder, loc, value, axis, range.begin, end - range.begin);
   }
   if (expertAxis && first == 1)
     return emitError(loc) << "expected one index of the expert, got one in the "
@@ -254,9 +253,8 @@ FailureOr<mlir::Value> WeightResolver::emitTree(const WeightTree &tree,
         return failure();
       tensors.back() = *tensor;
     }
-    return tree.isStacked()
-               ? emitDequantisedStack(tree, tensors, builder, loc)
-               : emitDequantised(tree, tensors, builder, loc);
+    return tree.isStacked() ? emitDequantisedStack(tree, tensors, builder, loc)
+                            : emitDequantised(tree, tensors, builder, loc);
   }
   FailureOr<mlir::Value> input = tree.name == "transpose"
                                      ? emitTree(tree.inputs[0], builder, loc)

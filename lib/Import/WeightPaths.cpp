@@ -26,7 +26,7 @@ static SpecValue textValue(StringRef text) {
 }
 
 FailureOr<std::string> WeightResolver::text(const spec::Expr *expr,
-                                               const Scope &scope,
+                                            const Scope &scope,
                                             const Bindings &bindings) {
   if (auto *name = dyn_cast<spec::NameExpr>(expr))
     if (auto it = bindings.find(name->name); it != bindings.end())
@@ -171,7 +171,8 @@ WeightResolver::instantiate(ArrayRef<spec::PathSegment> segments,
 }
 
 FailureOr<bool> WeightResolver::holds(const spec::Expr *condition,
-                                      const Scope &scope, const Bindings &bindings) {
+                                      const Scope &scope,
+                                      const Bindings &bindings) {
   Bindings values = bindings;
   // A layer that is still a placeholder stands for the layer at hand.
   if (auto it = values.find("layer");

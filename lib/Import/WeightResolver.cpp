@@ -19,9 +19,8 @@ using namespace mlir;
 bool WeightTree::isStacked() const {
   auto isExpert = [](const Range &range) { return range.isExpert(); };
   return stack > 0 || llvm::any_of(ranges, isExpert) ||
-         llvm::any_of(inputs, [](const WeightTree &input) {
-           return input.isStacked();
-         });
+         llvm::any_of(
+             inputs, [](const WeightTree &input) { return input.isStacked(); });
 }
 
 std::string WeightTree::key() const {
@@ -226,8 +225,8 @@ WeightResolver::rangesOf(const spec::WeightRef *ref, const Match &match,
     auto isNumber = [](const SpecValue &number) {
       return number.is(SpecValue::Kind::Int) && number.dim.size >= 0;
     };
-    bool isExpert = value->is(SpecValue::Kind::String) &&
-                    value->text == expertPlaceholder;
+    bool isExpert =
+        value->is(SpecValue::Kind::String) && value->text == expertPlaceholder;
     if (isExpert) {
       ranges.push_back({-1, -1});
     } else if (isNumber(*value)) {
@@ -256,9 +255,8 @@ FailureOr<bool> WeightResolver::isInLoops(const Match &match,
     for (const spec::WeightBinding &binding : loop->bindings) {
       auto it = match.bindings.find(binding.name.name);
       if (it == match.bindings.end())
-        return emitError(binding.name.loc)
-               << "expected '{" << binding.name.name
-               << "}' in the name in front of '='";
+        return emitError(binding.name.loc) << "expected '{" << binding.name.name
+                                           << "}' in the name in front of '='";
       FailureOr<SpecValue> range = scope.evaluator->evalConfig(
           binding.range, Frame::Context::Weights, match.bindings, scope.layer);
       if (failed(range))
@@ -272,16 +270,15 @@ FailureOr<bool> WeightResolver::isInLoops(const Match &match,
       } else if (range->is(SpecValue::Kind::Int)) {
         bool isExpert = value.is(SpecValue::Kind::String) &&
                         value.text == expertPlaceholder;
-        isIn = isExpert ? range->dim.size == scope.experts
-                        : value.is(SpecValue::Kind::Int) &&
-                              value.dim.size >= 0 &&
-                              value.dim.size < range->dim.size;
+        isIn = isExpert
+                   ? range->dim.size == scope.experts
+                   : value.is(SpecValue::Kind::Int) && value.dim.size >= 0 &&
+                         value.dim.size < range->dim.size;
       } else if (range->is(SpecValue::Kind::Range)) {
         const SpecValue &begin = range->elements[0], &end = range->elements[1];
         isIn = value.is(SpecValue::Kind::Int) &&
                value.dim.size >= begin.dim.size &&
-               (!end.is(SpecValue::Kind::Int) ||
-                value.dim.size < end.dim.size);
+               (!end.is(SpecValue::Kind::Int) || value.dim.size < end.dim.size);
       } else {
         return emitError(binding.range->getLoc())
                << "expected a number or a set of names after 'in', got "
@@ -419,15 +416,56 @@ static std::vector<std::string> tensorNames(const WeightTree &source,
   return names;
 }
 
-LogicalResult WeightResolver::recordInvented(const WeightTree &tree,
-                                             std::optional<int64_t> layer,
-                                             Location loc) {
-  for (const std::string &name : tensorNames(tree, layer)) {
-    auto [it, isNew] = invented.try_emplace(name, tree.shape);
-    if (!isNew && it->second != tree.shape)
-      return emitError(loc) << "tensor '" << name << "' is used as "
-                            << rt::shapeText(it->second) << " and as "
-                            << rt::shapeText(tree.shape);
+/// The shape that a tensor has at least if this is what is taken of it.
+static std::vector<int64_t> shapeBehind(ArrayRef<WeightTree::Range> ranges,
+                                        int64_t experts,
+                                        ArrayRef<int64_t> taken) {
+  std::vector<int64_t> shape;
+  for (WeightTree::Range range : ranges) {
+    bool isRange = !range.isExpert() && !range.isElement();
+    shape.push_back(range.isExpert()    ? experts
+                    : range.isElement() ? range.begin + 1
+                                        : range.end);
+    if (isRange && !taken.empty())
+      taken = taken.drop_front();
+  }
+  llvm::append_range(shape, taken);
+  return shape;
+}
+
+LogicalResult WeightResolver::invent(const std::string &logical,
+                                     WeightTree &tree,
+                                     std::optional<int64_t> layer,
+                                     int64_t experts,
+                                     ArrayRef<int64_t> expected, Location loc) {
+  if (tree.kind == WeightTree::Kind::Call && tree.name == "transpose" &&
+      tree.inputs.size() == 1 && expected.size() == 2)
+    return invent(logical, tree.inputs[0], layer, experts,
+                  {expected[1], expected[0]}, loc);
+  bool isSlice = tree.kind == WeightTree::Kind::Slice &&
+                 tree.inputs[0].kind == WeightTree::Kind::Source;
+  if (!isSlice && tree.kind != WeightTree::Kind::Source)
+    return emitError(loc) << "weight '" << logical
+                          << "' is computed from tensors whose shapes only a "
+                             "checkpoint tells";
+  WeightTree &source = isSlice ? tree.inputs[0] : tree;
+  std::vector<int64_t> shape =
+      isSlice ? shapeBehind(tree.ranges, experts, expected)
+              : std::vector<int64_t>(expected.begin(), expected.end());
+  // Other slices may reach further into the same tensor.
+  std::vector<int64_t> &known = shapeOfTemplate[source.name];
+  if (isSlice && known.size() == shape.size())
+    for (auto [size, other] : llvm::zip_equal(shape, known))
+      size = std::max(size, other);
+  source.shape = known = shape;
+  for (const std::string &name : tensorNames(source, layer)) {
+    auto [it, isNew] = invented.try_emplace(name, shape);
+    bool grows = isSlice && it->second.size() == shape.size();
+    if (!isNew && !grows && it->second != shape)
+      return emitError(loc)
+             << "tensor '" << name << "' is used as "
+             << rt::shapeText(it->second) << " and as " << rt::shapeText(shape);
+    it->second = shape;
   }
   return success();
 }
@@ -442,13 +480,7 @@ FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical,
   if (failed(tree))
     return failure();
   if (inventedType && *tree) {
-    if ((*tree)->kind != WeightTree::Kind::Source)
-      return emitError(loc) << "weight '" << logical
-                            << "' is computed from tensors whose shapes only a "
-                               "checkpoint tells";
-    (*tree)->shape = expected;
-    shapeOfTemplate[(*tree)->name] = expected;
-    if (failed(recordInvented(**tree, layer, loc)))
+    if (failed(invent(logical, **tree, layer, experts, expected, loc)))
       return failure();
   }
   std::string name = withLayer(logical, layer);

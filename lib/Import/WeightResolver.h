@@ -189,8 +189,7 @@ private:
   mlir::LogicalResult readContents(WeightTree &tree,
                                    std::optional<int64_t> layer,
                                    mlir::Location loc);
-  std::optional<WeightTree> source(const std::string &name,
-                                   const Scope &scope);
+  std::optional<WeightTree> source(const std::string &name, const Scope &scope);
   /// The other names that were looked for, and a near one that there is.
   std::string missingHint(const std::string &name) const;
 
@@ -206,9 +205,12 @@ private:
   int64_t formSteps = 0;        ///< Of the lookup at hand.
   std::set<std::string> sought; ///< In vain, for the last request.
 
-  mlir::LogicalResult recordInvented(const WeightTree &tree,
-                                     std::optional<int64_t> layer,
-                                     mlir::Location loc);
+  /// Gives the sources of a tree the shapes from which what is expected can be
+  /// taken.
+  mlir::LogicalResult invent(const std::string &logical, WeightTree &tree,
+                             std::optional<int64_t> layer, int64_t experts,
+                             llvm::ArrayRef<int64_t> expected,
+                             mlir::Location loc);
   std::optional<rt::DType> inventedType;
   std::map<std::string, std::vector<int64_t>, std::less<>>
       shapeOfTemplate; ///< Of the last request for it.

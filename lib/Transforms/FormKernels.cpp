@@ -73,22 +73,17 @@ private:
     return isa<ParamOp, ConstantOp>(op) || isViewLike(op) ||
            isSpreadConstant(op);
   }
-  /// Whether an expert product reads the slice, which it wants in rows that
+  /// Whether an expert product reads the value, or a view of it.
+  static bool isReadByExperts(Operation *op) {
+    return llvm::any_of(op->getUsers(), [](Operation *user) {
+      return isa<ExpertLinearOp>(user) ||
+             (isa<ViewOp>(user) && isReadByExperts(user));
+    });
+  }
+  /// A slice that expert products read gets rows of its own, which they want to
   /// follow each other.
   static bool feedsExperts(Operation *op) {
-    return isViewLike(op) &&
-           llvm::any_of(op->getUsers(), [&](Operation *user) {
-             return isa<ExpertLinearOp>(user) ? isa<SliceOp>(op)
-                                              : isa<ViewOp>(user) &&
-                                                    isa<SliceOp>(op) &&
-                                                    feedsView(user);
-           });
-  }
-  static bool feedsView(Operation *view) {
-    return llvm::any_of(view->getUsers(), [](Operation *user) {
-      return isa<ExpertLinearOp>(user) ||
-             (isa<ViewOp>(user) && feedsView(user));
-    });
+    return isa<SliceOp>(op) && isReadByExperts(op);
   }
   static bool isSelectedType(Type type) {
     auto tensor = dyn_cast<NamedTensorType>(type);

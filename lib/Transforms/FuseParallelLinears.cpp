@@ -233,8 +233,7 @@ struct FuseParallelLinearsPass
       int64_t sequence = firstType.getNumSequenceAxes();
       SmallVector<StringAttr> names(
           firstType.getNames().slice(sequence, leading));
-      SmallVector<int64_t> shape(
-          firstType.getShape().slice(sequence, leading));
+      SmallVector<int64_t> shape(firstType.getShape().slice(sequence, leading));
       names.push_back(name);
       shape.push_back(count);
       return firstType.withFeatures(names, shape);

@@ -48,7 +48,8 @@ struct SinkSelectPass : impl::SinkSelectPassBase<SinkSelectPass> {
   void sink(SelectOp select, SmallVectorImpl<SelectOp> &worklist) {
     Operation *producer = select.getInput().getDefiningOp();
     if (!producer ||
-        !(isTokenwiseCompute(producer) || isa<LinearOp, ExpertLinearOp>(producer)) ||
+        !(isTokenwiseCompute(producer) ||
+          isa<LinearOp, ExpertLinearOp>(producer)) ||
         producer->getNumResults() != 1 || !producer->hasOneUse())
       return;
     OpBuilder builder(select);

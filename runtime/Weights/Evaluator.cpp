@@ -275,7 +275,7 @@ StatusOr<Input> bindOperation(const WeightNode &node,
 /// Binds a node within the `expert`-th input of a stack; outside of one,
 /// `expert` is negative.
 static StatusOr<Input> bindNode(const WeightNode &node,
-                            const SourceResolver &resolve, int64_t expert) {
+                                const SourceResolver &resolve, int64_t expert) {
   if (node.op == WeightOp::Source) {
     if (expert < 0) {
       CLADE_ASSIGN_OR_RETURN(ByteSpan data, resolve(node));

@@ -110,7 +110,7 @@ private:
   int64_t panelRows, inner;
   int64_t panels; ///< Of a matrix.
   int64_t panel;  ///< Elements of a panel.
-  int64_t piece; ///< Columns, a multiple of `inner` or all of them.
+  int64_t piece;  ///< Columns, a multiple of `inner` or all of them.
 };
 
 } // namespace

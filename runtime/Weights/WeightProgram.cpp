@@ -31,11 +31,10 @@ constexpr int64_t maxStacked = 1 << 16;
 constexpr size_t maxConstants = 256;
 
 constexpr std::string_view opNames[] = {
-    "source",       "concat",    "slice",    "transpose",
-    "reshape",      "cast",      "shift",    "rope_unpermute",
-    "rope_permute", "unit_rows", "pack",     "constant",
-    "bitcast",      "scale",     "subtract", "gather",
-    "stack",
+    "source", "concat",   "slice",          "transpose",    "reshape",
+    "cast",   "shift",    "rope_unpermute", "rope_permute", "unit_rows",
+    "pack",   "constant", "bitcast",        "scale",        "subtract",
+    "gather", "stack",
 };
 
 Status invalid(std::string message) {
@@ -448,11 +447,10 @@ Status readGather(const json &value, int depth, WeightNode &node) {
 using Reader = Status (*)(const json &, int, WeightNode &);
 /// In the order of WeightOp.
 constexpr Reader readers[] = {
-    readSource,  readConcat,    readSlice,     readTranspose,
-    readReshape, readCast,      readShift,     readRope,
-    readRope,    readUnitRows,  readPack,      readConstant,
-    readBitcast, readBlockwise, readBlockwise, readGather,
-    readStack,
+    readSource, readConcat,   readSlice,   readTranspose, readReshape,
+    readCast,   readShift,    readRope,    readRope,      readUnitRows,
+    readPack,   readConstant, readBitcast, readBlockwise, readBlockwise,
+    readGather, readStack,
 };
 static_assert(std::size(readers) == std::size(opNames));
 

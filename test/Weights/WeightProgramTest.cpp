@@ -250,9 +250,10 @@ TEST(WeightProgram, Pack) {
   expectRejected(pack("4", "2", source("f32", "[2,3,4,5]")),
                  "'pack': the input is F32 [2, 3, 4, 5], expected two or three "
                  "axes and a plain dtype");
-  expectRejected(pack("4", "2", source("q8_0", "[2,32]")),
-                 "'pack': the input is Q8_0 [2, 32], expected two or three axes "
-                 "and a plain dtype");
+  expectRejected(
+      pack("4", "2", source("q8_0", "[2,32]")),
+      "'pack': the input is Q8_0 [2, 32], expected two or three axes "
+      "and a plain dtype");
 }
 
 TEST(WeightProgram, Stack) {

@@ -68,7 +68,35 @@ static json commonKeys() {
           {"num_key_value_heads", 2},
           {"head_dim", 16},
           {"rms_norm_eps", 1e-6},
-          {"query_pre_attn_scalar", 16}};
+          {"query_pre_attn_scalar", 16},
+          // Experts, of which some groups lose.
+          {"num_experts", 8},
+          {"num_local_experts", 8},
+          {"n_routed_experts", 8},
+          {"num_experts_per_tok", 2},
+          {"n_group", 2},
+          {"topk_group", 1},
+          {"moe_intermediate_size", 32},
+          {"shared_expert_intermediate_size", 32},
+          {"moe_shared_expert_intermediate_size", 32},
+          {"n_shared_experts", 1},
+          {"first_k_dense_replace", 1},
+          // Latent attention.
+          {"q_lora_rank", 32},
+          {"kv_lora_rank", 32},
+          {"qk_nope_head_dim", 16},
+          {"qk_rope_head_dim", 8},
+          {"v_head_dim", 16},
+          // Recurrences.
+          {"hybrid_override_pattern", "M*E-"},
+          {"mamba_num_heads", 8},
+          {"mamba_head_dim", 16},
+          {"ssm_state_size", 16},
+          {"n_groups", 2},
+          {"linear_num_key_heads", 2},
+          {"linear_num_value_heads", 4},
+          {"linear_key_head_dim", 16},
+          {"linear_value_head_dim", 16}};
 }
 
 static int defaultConfig(const import::SpecLibrary &library,

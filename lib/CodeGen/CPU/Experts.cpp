@@ -47,9 +47,9 @@ private:
   }
   /// The plan's array: 0 the order, 1 experts, 2 first choices, 3 counts.
   Value planArray(OpBuilder &builder, Value choices, int64_t number) {
-    Value offset = emitAdd(
-        builder, loc, index(builder, planHeader),
-        emitMul(builder, loc, choices, index(builder, number)));
+    Value offset =
+        emitAdd(builder, loc, index(builder, planHeader),
+                emitMul(builder, loc, choices, index(builder, number)));
     return emitAddress(builder, loc, in.plan, builder.getI32Type(), offset);
   }
   Value loadNumber(OpBuilder &builder, Value base, Value at) {
@@ -58,8 +58,8 @@ private:
                                       value);
   }
   void storeNumber(OpBuilder &builder, Value value, Value base, Value at) {
-    Value number = arith::IndexCastOp::create(builder, loc,
-                                              builder.getI32Type(), value);
+    Value number =
+        arith::IndexCastOp::create(builder, loc, builder.getI32Type(), value);
     emitStore(builder, loc, number, base, at);
   }
   void forEach(OpBuilder &builder, Value begin, Value end,
@@ -85,8 +85,8 @@ static int64_t tileBytes(const Target &target, const ExpertsShape &shape,
                          int64_t rowTile) {
   int64_t elements = target.packedActivationElements(shape.elementType, rowTile,
                                                      shape.k, rowTile);
-  return llvm::alignTo(
-      elements * shape.elementType.getIntOrFloatBitWidth() / 8, 64);
+  return llvm::alignTo(elements * shape.elementType.getIntOrFloatBitWidth() / 8,
+                       64);
 }
 
 int64_t expertsScratchBytes(const Target &target, const ExpertsShape &shape) {
@@ -163,8 +163,7 @@ void ExpertsEmitter::emitPlan(OpBuilder &builder, Value choices,
           Value left = arith::SubIOp::create(inner, loc, count, done);
           storeNumber(inner, expert, tileExperts, at);
           storeNumber(inner, emitAdd(inner, loc, first, done), tileFirsts, at);
-          storeNumber(inner,
-                      arith::MinSIOp::create(inner, loc, left, tileRows),
+          storeNumber(inner, arith::MinSIOp::create(inner, loc, left, tileRows),
                       tileCounts, at);
         });
         scf::YieldOp::create(b, loc,
@@ -184,14 +183,12 @@ void ExpertsEmitter::emitPlan(OpBuilder &builder, Value choices,
 /// This thread's range of (tile, panel).
 void ExpertsEmitter::emitTiles(OpBuilder &builder, Value choices,
                                const ProductShape &product, Value buffer) {
-  Value panels =
-      index(builder, llvm::divideCeil(shape.n, target.panelRows));
+  Value panels = index(builder, llvm::divideCeil(shape.n, target.panelRows));
   Value tiles = loadNumber(builder, in.plan, index(builder, 0));
   Value tasks = emitMul(builder, loc, tiles, panels);
   auto boundary = [&](Value part) -> Value {
-    return arith::DivUIOp::create(builder, loc,
-                                  emitMul(builder, loc, tasks, part),
-                                  in.numThreads);
+    return arith::DivUIOp::create(
+        builder, loc, emitMul(builder, loc, tasks, part), in.numThreads);
   };
   Value begin = boundary(in.thread),
         end = boundary(emitAdd(builder, loc, in.thread, index(builder, 1)));
@@ -229,14 +226,14 @@ void ExpertsEmitter::emitTile(OpBuilder &builder, Value choices,
   Value weights =
       emitAddress(builder, loc, in.weights, shape.elementType,
                   emitMul(builder, loc, expert, index(builder, matrix)));
-  emitProductPanels(
-      builder, loc, target, product, in.scratch, weights, count, firstPanel,
-      endPanel, buffer,
-      [&](OpBuilder &b, Location, Value row, Value column, Value accumulator,
-          Value mask) {
-        Value choice = loadNumber(b, order, row);
-        epilogue(b, loc, choice, expert, column, accumulator, mask);
-      });
+  emitProductPanels(builder, loc, target, product, in.scratch, weights, count,
+                    firstPanel, endPanel, buffer,
+                    [&](OpBuilder &b, Location, Value row, Value column,
+                        Value accumulator, Value mask) {
+                      Value choice = loadNumber(b, order, row);
+                      epilogue(b, loc, choice, expert, column, accumulator,
+                               mask);
+                    });
 }
 
 void ExpertsEmitter::packRows(OpBuilder &builder, int64_t rowTile, Value order,
@@ -245,9 +242,8 @@ void ExpertsEmitter::packRows(OpBuilder &builder, int64_t rowTile, Value order,
     Value row = loadNumber(rows, order, i);
     if (!shape.perChoice)
       row = arith::DivUIOp::create(rows, loc, row, index(rows, shape.active));
-    Value base =
-        emitAddress(rows, loc, in.input, shape.elementType,
-                    emitMul(rows, loc, row, index(rows, shape.k)));
+    Value base = emitAddress(rows, loc, in.input, shape.elementType,
+                             emitMul(rows, loc, row, index(rows, shape.k)));
     int64_t width = target.width, whole = shape.k / width * width;
     auto copy = [&](OpBuilder &b, Value column, Value mask) {
       Value values = RowEmitter::loadVector(b, loc, width, shape.elementType,
@@ -256,12 +252,12 @@ void ExpertsEmitter::packRows(OpBuilder &builder, int64_t rowTile, Value order,
                       in.scratch, i, column, values);
     };
     if (whole > 0)
-      scf::ForOp::create(
-          rows, loc, index(rows, 0), index(rows, whole), index(rows, width),
-          ValueRange{}, [&](OpBuilder &b, Location, Value column, ValueRange) {
-            copy(b, column, {});
-            scf::YieldOp::create(b, loc);
-          });
+      scf::ForOp::create(rows, loc, index(rows, 0), index(rows, whole),
+                         index(rows, width), ValueRange{},
+                         [&](OpBuilder &b, Location, Value column, ValueRange) {
+                           copy(b, column, {});
+                           scf::YieldOp::create(b, loc);
+                         });
     if (whole < shape.k)
       copy(rows, index(rows, whole),
            emitConstantMask(rows, loc, width, shape.k - whole));

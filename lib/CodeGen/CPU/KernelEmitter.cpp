@@ -574,8 +574,8 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
   Value input = context.buffers.lookup(viewed(linear.getInput())),
         chosen = context.buffers.lookup(viewed(linear.getChosen()));
   auto weight = linear.getWeight().getDefiningOp<ParamOp>();
-  auto bias = linear.getBias() ? linear.getBias().getDefiningOp<ParamOp>()
-                               : ParamOp();
+  auto bias =
+      linear.getBias() ? linear.getBias().getDefiningOp<ParamOp>() : ParamOp();
   if (!input || !chosen || !weight ||
       !linear.getWeight().getType().getLayout() ||
       (linear.getBias() && !bias) || context.results.size() != 1)
@@ -583,9 +583,9 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
            << "expected operands in memory and a packed parameter as the "
               "weight of a product by experts";
   Type elementType = linear.getInput().getType().getElementType();
-  ExpertsShape shape{linear.getNumExperts(), linear.getNumActive(),
-                     linear.getNumOutputs(), linear.getNumInputs(),
-                     elementType,            linear.hasActiveInput()};
+  ExpertsShape shape{
+      linear.getNumExperts(), linear.getNumActive(), linear.getNumOutputs(),
+      linear.getNumInputs(),  elementType,           linear.hasActiveInput()};
   scratch.fixedBytes =
       std::max(scratch.fixedBytes, expertsScratchBytes(target, shape));
   packedBytesPerRow =
@@ -604,25 +604,23 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
   Value output = context.results[0];
   Type outputType = context.resultType(0),
        ownType = linear.getResult().getType().getElementType();
-  emitExperts(builder, loc, target, shape, operands,
-              [&](OpBuilder &b, Location, Value row, Value expert, Value column,
-                  Value accumulator, Value mask) {
-                if (bias) {
-                  Value first =
-                      emitMul(b, loc, expert, emitIndex(b, loc, shape.n));
-                  Value value = RowEmitter::loadVector(
-                      b, loc, target.width,
-                      linear.getBias().getType().getElementType(), biasPointer,
-                      emitAdd(b, loc, first, column), mask);
-                  accumulator =
-                      arith::AddFOp::create(b, loc, accumulator, value);
-                }
-                RowEmitter rounding(b, target, referenceRounding, context.step,
-                                    row, {});
-                accumulator = rounding.roundTo(accumulator, ownType, loc);
-                Value first = emitMul(b, loc, row, emitIndex(b, loc, shape.n));
-                RowEmitter::storeVector(b, loc, accumulator, outputType, output,
-                                        emitAdd(b, loc, first, column), mask);
-              });
+  emitExperts(
+      builder, loc, target, shape, operands,
+      [&](OpBuilder &b, Location, Value row, Value expert, Value column,
+          Value accumulator, Value mask) {
+        if (bias) {
+          Value first = emitMul(b, loc, expert, emitIndex(b, loc, shape.n));
+          Value value = RowEmitter::loadVector(
+              b, loc, target.width, linear.getBias().getType().getElementType(),
+              biasPointer, emitAdd(b, loc, first, column), mask);
+          accumulator = arith::AddFOp::create(b, loc, accumulator, value);
+        }
+        RowEmitter rounding(b, target, referenceRounding, context.step, row,
+                            {});
+        accumulator = rounding.roundTo(accumulator, ownType, loc);
+        Value first = emitMul(b, loc, row, emitIndex(b, loc, shape.n));
+        RowEmitter::storeVector(b, loc, accumulator, outputType, output,
+                                emitAdd(b, loc, first, column), mask);
+      });
   return success();
 }

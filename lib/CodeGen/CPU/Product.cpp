@@ -102,8 +102,7 @@ static std::pair<Value, Value> emitShare(OpBuilder &builder, Location loc,
 
 Value ProductEmitter::emitBuffer(OpBuilder &builder) {
   if (shape.rowTile > 1 || columnTile < target.panelRows)
-    return emitStackBuffer(builder, loc,
-                           shape.rowTile * target.panelRows * 4);
+    return emitStackBuffer(builder, loc, shape.rowTile * target.panelRows * 4);
   return {};
 }
 
@@ -400,8 +399,7 @@ void emitProduct(OpBuilder &builder, Location loc, const Target &target,
 void emitProductPanels(OpBuilder &builder, Location loc, const Target &target,
                        const ProductShape &shape, Value packedActivations,
                        Value packedWeights, Value numRows, Value firstPanel,
-                       Value endPanel, Value buffer,
-                       ProductEpilogue epilogue) {
+                       Value endPanel, Value buffer, ProductEpilogue epilogue) {
   ProductEmitter(loc, target, shape, epilogue)
       .emitPanels(builder, packedActivations, packedWeights, numRows,
                   firstPanel, endPanel, buffer);

@@ -70,10 +70,10 @@ void emitProduct(mlir::OpBuilder &builder, mlir::Location loc,
 /// `emitProductBuffer` gave, which must be called directly in the function.
 void emitProductPanels(mlir::OpBuilder &builder, mlir::Location loc,
                        const Target &target, const ProductShape &shape,
-                       mlir::Value packedActivations,
-                       mlir::Value packedWeights, mlir::Value numRows,
-                       mlir::Value firstPanel, mlir::Value endPanel,
-                       mlir::Value buffer, ProductEpilogue epilogue);
+                       mlir::Value packedActivations, mlir::Value packedWeights,
+                       mlir::Value numRows, mlir::Value firstPanel,
+                       mlir::Value endPanel, mlir::Value buffer,
+                       ProductEpilogue epilogue);
 /// Memory on the stack for the sums of a tile; null if none is needed.
 mlir::Value emitProductBuffer(mlir::OpBuilder &builder, mlir::Location loc,
                               const Target &target, const ProductShape &shape);

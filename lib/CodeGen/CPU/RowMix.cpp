@@ -29,11 +29,11 @@ static void emitOrder(OpBuilder &builder, Location loc, int64_t active,
         auto before = scf::ForOp::create(
             b, loc, zero, count, one, ValueRange{zero},
             [&](OpBuilder &inner, Location, Value other, ValueRange carried) {
-              Value isBefore = arith::CmpIOp::create(
-                  inner, loc, arith::CmpIPredicate::slt, expertAt(inner, other),
-                  expert);
-              Value more = arith::SelectOp::create(inner, loc, isBefore, one,
-                                                   zero);
+              Value isBefore =
+                  arith::CmpIOp::create(inner, loc, arith::CmpIPredicate::slt,
+                                        expertAt(inner, other), expert);
+              Value more =
+                  arith::SelectOp::create(inner, loc, isBefore, one, zero);
               scf::YieldOp::create(inner, loc,
                                    emitAdd(inner, loc, carried[0], more));
             });
@@ -55,24 +55,24 @@ LogicalResult RowEmitter::evaluateMix(MixOp op) {
   if (chosen.elementType != i32)
     return op.emitError() << "expected the choices to come from another kernel";
   auto expertAt = [&](OpBuilder &b, Value choice) {
-    Value at = emitMul(b, loc, choice,
-                       emitIndex(b, loc, chosen.layout.strides[0]));
+    Value at =
+        emitMul(b, loc, choice, emitIndex(b, loc, chosen.layout.strides[0]));
     at = emitAdd(b, loc, at, emitIndex(b, loc, chosen.offset));
     return emitLoad(b, loc, i32, chosen.base, at);
   };
-  auto indexType = NamedTensorType::get(
-      op.getContext(), {builder.getStringAttr(choiceAxis)}, {active}, i32,
-      Attribute());
+  auto indexType =
+      NamedTensorType::get(op.getContext(), {builder.getStringAttr(choiceAxis)},
+                           {active}, i32, Attribute());
   Value order = newRow(indexType).base;
   emitOrder(builder, loc, active, expertAt, order);
   auto zero = VectorType::get({target.width}, builder.getF32Type());
   forEachIndex(output.layout, loc, [&](const RowIndex &index) {
     Value start = arith::ConstantOp::create(builder, loc, zero,
                                             builder.getZeroAttr(zero));
-    auto loop = scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0),
-                                   emitIndex(builder, loc, active),
-                                   emitIndex(builder, loc, 1),
-                                   ValueRange{start});
+    auto loop =
+        scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0),
+                           emitIndex(builder, loc, active),
+                           emitIndex(builder, loc, 1), ValueRange{start});
     {
       OpBuilder::InsertionGuard guard(builder);
       builder.setInsertionPointToStart(loop.getBody());
@@ -83,8 +83,8 @@ LogicalResult RowEmitter::evaluateMix(MixOp op) {
       one.axes.emplace_back(choiceAxis, choice);
       RowIndex at = index;
       at.axes.emplace_back(choiceAxis, choice);
-      Value product = arith::MulFOp::create(
-          builder, loc, load(share, one, loc), load(input, at, loc));
+      Value product = arith::MulFOp::create(builder, loc, load(share, one, loc),
+                                            load(input, at, loc));
       Value sum = arith::AddFOp::create(builder, loc, loop.getRegionIterArg(0),
                                         roundTo(product, sumType, loc));
       scf::YieldOp::create(builder, loc, roundTo(sum, sumType, loc));
