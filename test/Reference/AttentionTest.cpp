@@ -32,8 +32,9 @@ protected:
                      std::vector<float> sink = {}) {
     std::string aliases, body, sinkText;
     if (!sink.empty()) {
-      std::string axis = "qh = " + std::to_string(sink.size());
-      addWeight("sink", {static_cast<int64_t>(sink.size())}, std::move(sink));
+      int64_t heads = sink.size();
+      std::string axis = "qh = " + std::to_string(heads);
+      addWeight("sink", {heads}, std::move(sink));
       aliases = "!sink = !clade.tensor<[" + axis + "], f32>\n";
       body = "  %sink = clade.param @sink : !sink\n";
       sinkText = " sink %sink : !sink";
