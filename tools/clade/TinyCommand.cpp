@@ -112,6 +112,9 @@ static int defaultConfig(const import::SpecLibrary &library,
   for (const auto &[key, value] : common.items())
     if (reach.mentionsKey(key))
       config[key] = value;
+  // Two names of one number: a family that knows both gets one.
+  if (config.contains("num_experts"))
+    config.erase("num_local_experts");
   // Windows shorter than a test's text, for families whose layers have them.
   if (reach.mentionsKey("sliding_window") && reach.mentionsKey("layer_types"))
     config["sliding_window"] = 16;
