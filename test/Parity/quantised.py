@@ -22,7 +22,6 @@
 #
 #===------------------------------------------------------------------------===#
 import argparse
-import hashlib
 import json
 import math
 import pathlib
@@ -39,22 +38,11 @@ import cases
 import checkpoint
 import clade
 import compare
+import packages
 import reference
 
 TREE = pathlib.Path(__file__).parents[2]
 E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
-
-
-def add_packages():
-    """The decoders, from a folder of their own: they are no part of the reference environment."""
-    requirements = TREE / "tools/dev/requirements-quantised.txt"
-    name = "quantised-" + hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:10]
-    folder = checkpoint.CACHE / name
-    if not folder.exists():
-        with checkpoint.written_whole(folder) as work:
-            subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-                            "--no-deps", "--target", work, "-r", requirements], check=True)
-    sys.path.append(str(folder))
 
 
 class Form:
@@ -474,7 +462,7 @@ def main():
     tool = clade.Clade(options)
     dump = options.dump or pathlib.Path(tool.binary).parents[1] / "test/Weights/weights-dump"
     torch.set_num_threads(1)
-    add_packages()
+    packages.add("quantised")
     passed = failed = 0
 
     def report(name, problem, note=""):

@@ -1,0 +1,1 @@
+#include "runtime/Image/Resample.h"
