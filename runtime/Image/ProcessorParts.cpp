@@ -71,17 +71,23 @@ StatusOr<CommonSettings> clade::rt::readCommonSettings(ConfigKeys &keys) {
   return settings;
 }
 
+Status clade::rt::checkPixels(int64_t pixels, int64_t copies) {
+  if (pixels <= maxImagePixels / copies)
+    return Status();
+  return Status::resourceExhausted(
+      "the images make more than the limit of " +
+      std::to_string(maxImagePixels) +
+      " pixels; give fewer or smaller images, or a smaller limit in "
+      "preprocessor_config.json");
+}
+
 Status clade::rt::growPixels(std::vector<float> &values, int64_t pixels,
                              int64_t copies) {
-  auto used = static_cast<int64_t>(values.size() / 3);
-  if (pixels > maxImagePixels / copies ||
-      used > maxImagePixels - pixels * copies)
-    return Status::resourceExhausted(
-        "the images make more than the limit of " +
-        std::to_string(maxImagePixels) +
-        " pixels; give fewer or smaller images, or a smaller limit in "
-        "preprocessor_config.json");
-  values.reserve(values.size() + static_cast<size_t>(pixels * copies * 3));
+  CLADE_RETURN_IF_ERROR(checkPixels(pixels, copies));
+  int64_t added = pixels * copies;
+  CLADE_RETURN_IF_ERROR(
+      checkPixels(static_cast<int64_t>(values.size() / 3) + added, 1));
+  values.reserve(values.size() + static_cast<size_t>(added * 3));
   return Status();
 }
 

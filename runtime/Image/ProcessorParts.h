@@ -47,8 +47,12 @@ struct CommonSettings {
 /// Reads them; ignores by name what has no influence here.
 StatusOr<CommonSettings> readCommonSettings(ConfigKeys &keys);
 
-/// Room for `pixels` times `copies` RGB pixels as f32; ResourceExhausted beyond
-/// maxImagePixels.
+/// ResourceExhausted when `pixels` (at most 2^62) times `copies` (at least 1)
+/// exceeds maxImagePixels.
+Status checkPixels(int64_t pixels, int64_t copies);
+
+/// Room in `values` for `pixels` times `copies` RGB pixels as f32; the same
+/// error when there are more of all images together.
 Status growPixels(std::vector<float> &values, int64_t pixels, int64_t copies);
 
 /// The pixels of the patch whose upper left corner is (x, y), as

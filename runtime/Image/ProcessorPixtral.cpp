@@ -35,7 +35,7 @@ public:
 private:
   Status readSize(ConfigKeys &keys);
   Status readPatch(ProcessorSource &source);
-  StatusOr<Image> resize(const Image &image) const;
+  Status findSize(int64_t &height, int64_t &width) const;
 
   CommonSettings settings;
   bool pad = true;
@@ -104,8 +104,11 @@ Status PixtralProcessor::readSettings(ProcessorSource &source) {
   return Status();
 }
 
-StatusOr<Image> PixtralProcessor::resize(const Image &image) const {
-  int64_t height = image.height, width = image.width;
+/// From the size of an image to the size that it gets.
+Status PixtralProcessor::findSize(int64_t &height, int64_t &width) const {
+  if (!settings.resize)
+    return Status();
+  auto from = std::to_string(width) + "x" + std::to_string(height);
   double ratio = std::max(static_cast<double>(height) / maxHeight,
                           static_cast<double>(width) / maxWidth);
   if (ratio > 1) {
@@ -114,48 +117,49 @@ StatusOr<Image> PixtralProcessor::resize(const Image &image) const {
   }
   if (height < 1 || width < 1)
     return Status::invalidArgument(
-        "an image of " + std::to_string(image.width) + "x" +
-        std::to_string(image.height) +
+        "an image of " + from +
         " pixels is too narrow: scaled to the largest size, nothing is left");
   height = ((height - 1) / patchHeight + 1) * patchHeight;
   width = ((width - 1) / patchWidth + 1) * patchWidth;
-  return resizeImage(image, width, height, settings.filter);
+  // Each side, so that their product has a value.
+  return checkPixels(std::max(height, width), 1);
 }
 
 StatusOr<ImageInputs>
 PixtralProcessor::process(std::span<const Image> images) const {
   ImageInputs inputs;
   inputs.sizesName = "image_sizes";
-  std::vector<Image> resized;
-  int64_t height = 0, width = 0;
-  for (const Image &original : images) {
-    Image image = toRGB(original, AlphaRule::OverWhite);
-    if (settings.resize) {
-      CLADE_ASSIGN_OR_RETURN(image, resize(image));
-    }
-    if (!pad && !resized.empty() &&
-        (image.height != height || image.width != width))
+  inputs.imageCount = static_cast<int64_t>(images.size());
+  int64_t most[2] = {0, 0};
+  for (const Image &image : images) {
+    int64_t size[2] = {image.height, image.width};
+    CLADE_RETURN_IF_ERROR(findSize(size[0], size[1]));
+    if (!pad && most[0] && !std::equal(size, size + 2, most))
       return Status::invalidArgument("images of different sizes, which "
                                      "'do_pad' of preprocessor_config.json "
                                      "forbids to pad");
-    height = std::max(height, image.height);
-    width = std::max(width, image.width);
-    inputs.sizes.insert(inputs.sizes.end(), {image.height, image.width});
-    resized.push_back(std::move(image));
+    for (int side = 0; side < 2; ++side)
+      most[side] = std::max(most[side], size[side]);
+    inputs.sizes.insert(inputs.sizes.end(), size, size + 2);
   }
-  inputs.imageCount = static_cast<int64_t>(resized.size());
-  inputs.pixelShape = {inputs.imageCount, 3, height, width};
-  CLADE_RETURN_IF_ERROR(
-      growPixels(inputs.pixelValues, height * width, inputs.imageCount));
-  for (const Image &image : resized)
+  inputs.pixelShape = {inputs.imageCount, 3, most[0], most[1]};
+  CLADE_RETURN_IF_ERROR(checkPixels(most[0] * most[1], inputs.imageCount));
+  inputs.pixelValues.reserve(
+      static_cast<size_t>(most[0] * most[1] * inputs.imageCount * 3));
+  for (size_t i = 0; i < images.size(); ++i) {
+    std::span<const int64_t> size = inputs.sizesOf(i);
+    CLADE_ASSIGN_OR_RETURN(Image image,
+                           resizeImage(toRGB(images[i], AlphaRule::OverWhite),
+                                       size[1], size[0], settings.filter));
     for (int c = 0; c < 3; ++c)
-      for (int64_t y = 0; y < height; ++y)
-        for (int64_t x = 0; x < width; ++x)
+      for (int64_t y = 0; y < most[0]; ++y)
+        for (int64_t x = 0; x < most[1]; ++x)
           inputs.pixelValues.push_back(
               y < image.height && x < image.width
                   ? settings.table[c][image.pixels[static_cast<size_t>(
                         (y * image.width + x) * 3 + c)]]
                   : 0.0f);
+  }
   return inputs;
 }
 

@@ -35,7 +35,7 @@ public:
 
 private:
   Status readBounds(ConfigKeys &keys);
-  StatusOr<Image> resize(const Image &image) const;
+  Status findSize(int64_t &height, int64_t &width) const;
 
   CommonSettings settings;
   int64_t minPixels = 56 * 56, maxPixels = 28 * 28 * 1280;
@@ -109,34 +109,42 @@ static int64_t roundTo(double value, int64_t factor) {
   return static_cast<int64_t>(std::nearbyint(value / factor)) * factor;
 }
 
-StatusOr<Image> QwenVLProcessor::resize(const Image &image) const {
-  auto height = static_cast<double>(image.height);
-  auto width = static_cast<double>(image.width);
-  if (std::max(height, width) / std::min(height, width) > 200)
-    return Status::invalidArgument(
-        "an image of " + std::to_string(image.width) + "x" +
-        std::to_string(image.height) +
-        " pixels is too narrow: one side may be 200 times the other at most");
+/// From the size of an image to the size that it gets.
+Status QwenVLProcessor::findSize(int64_t &height, int64_t &width) const {
+  auto from = std::to_string(width) + "x" + std::to_string(height);
   int64_t factor = patch * merge;
-  int64_t newHeight = roundTo(height, factor),
-          newWidth = roundTo(width, factor);
-  if (newHeight * newWidth > maxPixels) {
-    double beta = std::sqrt(height * width / maxPixels);
+  if (!settings.resize) {
+    if (height % factor || width % factor)
+      return Status::invalidArgument(
+          "an image of " + from + " pixels is not made of blocks of " +
+          std::to_string(factor) +
+          " pixels, and 'do_resize' of preprocessor_config.json is false");
+    return Status();
+  }
+  auto high = static_cast<double>(height), wide = static_cast<double>(width);
+  if (std::max(high, wide) / std::min(high, wide) > 200)
+    return Status::invalidArgument(
+        "an image of " + from +
+        " pixels is too narrow: one side may be 200 times the other at most");
+  height = roundTo(high, factor);
+  width = roundTo(wide, factor);
+  if (height * width > maxPixels) {
+    double beta = std::sqrt(high * wide / maxPixels);
     auto fit = [&](double side) {
       auto count = static_cast<int64_t>(std::floor(side / beta / factor));
       return std::max(factor, count * factor);
     };
-    newHeight = fit(height);
-    newWidth = fit(width);
-  } else if (newHeight * newWidth < minPixels) {
-    double beta = std::sqrt(minPixels / (height * width));
+    height = fit(high);
+    width = fit(wide);
+  } else if (height * width < minPixels) {
+    double beta = std::sqrt(minPixels / (high * wide));
     auto fit = [&](double side) {
       return static_cast<int64_t>(std::ceil(side * beta / factor)) * factor;
     };
-    newHeight = fit(height);
-    newWidth = fit(width);
+    height = fit(high);
+    width = fit(wide);
   }
-  return resizeImage(image, newWidth, newHeight, settings.filter);
+  return Status();
 }
 
 StatusOr<ImageInputs>
@@ -145,18 +153,13 @@ QwenVLProcessor::process(std::span<const Image> images) const {
   inputs.sizesName = "image_grid_thw";
   int64_t block = patch * merge, patches = 0;
   for (const Image &original : images) {
-    Image image = toRGB(original, AlphaRule::OverWhite);
-    if (settings.resize) {
-      CLADE_ASSIGN_OR_RETURN(image, resize(image));
-    }
-    if (image.height % block || image.width % block)
-      return Status::invalidArgument(
-          "an image of " + std::to_string(image.width) + "x" +
-          std::to_string(image.height) + " pixels is not made of blocks of " +
-          std::to_string(block) +
-          " pixels, and 'do_resize' of preprocessor_config.json is false");
+    int64_t height = original.height, width = original.width;
+    CLADE_RETURN_IF_ERROR(findSize(height, width));
     CLADE_RETURN_IF_ERROR(
-        growPixels(inputs.pixelValues, image.height * image.width, temporal));
+        growPixels(inputs.pixelValues, height * width, temporal));
+    CLADE_ASSIGN_OR_RETURN(Image image,
+                           resizeImage(toRGB(original, AlphaRule::OverWhite),
+                                       width, height, settings.filter));
     for (int64_t y = 0; y < image.height; y += block)
       for (int64_t x = 0; x < image.width; x += block)
         for (int64_t row = y; row < y + block; row += patch)

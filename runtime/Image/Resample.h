@@ -21,7 +21,7 @@ enum class ResampleFilter { Lanczos = 1, Bilinear = 2, Bicubic = 3 };
 /// filter widened when the image shrinks. Rows come before columns unless the
 /// height shrinks by more than twice what the width does; earlier Pillow always
 /// starts with rows, which moves some values by one. ResourceExhausted when
-/// the result, or what is between the passes, exceeds maxImagePixels.
+/// the result exceeds maxImagePixels, or the weights what Pillow allows.
 StatusOr<Image> resizeImage(const Image &image, int64_t width, int64_t height,
                             ResampleFilter filter);
 
