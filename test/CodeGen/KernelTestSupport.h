@@ -30,13 +30,16 @@ inline void PrintTo(const TestCPU &cpu, std::ostream *stream) {
   *stream << cpu.name;
 }
 
-/// This machine's own CPU and the x86-64 levels that it executes: with AVX-512
-/// but without bf16, with AVX2, with SSE4.2.
+/// This machine's own CPU and the x86-64 levels below it: with AVX-512 but
+/// without bf16, with AVX2, with SSE4.2. Kernels for a CPU of a level are those
+/// of the level.
 inline std::vector<TestCPU> testCPUs() {
   std::vector<TestCPU> cpus = {{"native", "native"}};
-  if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
+  bool avx512 =
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+  if (avx512 && __builtin_cpu_supports("avx512bf16"))
     cpus.push_back({"v4", "x86-64-v4"});
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+  if (avx512)
     cpus.push_back({"v3", "x86-64-v3"});
   cpus.push_back({"v2", "x86-64-v2"});
   return cpus;

@@ -129,10 +129,19 @@ class Bf16(unittest.TestCase):
         far, third = wide[0].copy(), wide[0].copy()
         far[0, 3] = -2.0
         third[0, 2] = 1.0 + 2.0**-9
-        self.assertTrue(compare_tokens([far], wide).passed)
+        self.assertTrue(compare_tokens([far], wide, wide).passed)
         self.assertFalse(compare_bf16([far], wide, wide).passed)
-        self.assertIn("expected token 0, got 2", compare_tokens([third], wide).failures[0])
-        self.assertIn("expected logits of 1 sequences, got 0", compare_tokens([], wide).failures[0])
+        self.assertIn("expected token 0, got 2", compare_tokens([third], wide, wide).failures[0])
+        self.assertIn("expected logits of 1 sequences, got 0", compare_tokens([], wide, wide).failures[0])
+
+    def test_the_token_of_the_f32_run_is_right(self):
+        """The reference's rounding chose token 0; the f32 run and we choose 2, which no gap would allow."""
+        reference = [np.array([[1.0, 0.5, 1.0 - 4 * 2.0**-7, -1.0]], np.float32)]
+        wide = [np.array([[1.0, 0.5, 1.0 + 2.0**-9, -1.0]], np.float32)]
+        verdict = compare_tokens(wide, reference, wide)
+        self.assertEqual((verdict.passed, verdict.swapped), (True, 1), verdict.failures)
+        other = [np.array([[1.0, 1.0 + 2.0**-9, 0.9, -1.0]], np.float32)]
+        self.assertIn("expected token 0, got 1", compare_tokens(other, reference, wide).failures[0])
 
 
 if __name__ == "__main__":

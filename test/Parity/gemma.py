@@ -69,7 +69,7 @@ def verdict_of(got, dtype, out, i, tokens_only):
     if dtype == "f32":
         return compare.compare_f32(got, wide)
     narrow = reference.read(out, f"bf16-{i}")
-    return compare.compare_tokens(got, narrow) if tokens_only else compare.compare_bf16(got, narrow, wide)
+    return compare.compare_tokens(got, narrow, wide) if tokens_only else compare.compare_bf16(got, narrow, wide)
 
 
 def attempt(report, name, dtype, engine, chunk, verdict):

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "test/CodeGen/Attention/AttentionReference.h"
+#include "test/CodeGen/KernelTestSupport.h"
 
 #include <cmath>
 #include <gtest/gtest.h>
@@ -39,7 +40,7 @@ void expectWithin(const std::vector<float> &actual,
   }
 }
 
-class AttentionTest : public testing::TestWithParam<const char *> {
+class AttentionTest : public testing::TestWithParam<TestCPU> {
 protected:
   /// Compiles `attention` and compares its results for `sequences`.
   void check(const AttentionCase &attention, const Sequences &sequences,
@@ -49,7 +50,7 @@ protected:
                  << attention.keySize << "/" << attention.valueSize
                  << (attention.bf16 ? " bf16" : " f32") << ", window "
                  << attention.window.value_or(0));
-    auto compiled = CompiledAttention::create(attention, GetParam());
+    auto compiled = CompiledAttention::create(attention, GetParam().cpu);
     ASSERT_TRUE(compiled);
     checkCompiled(*compiled, attention, sequences, exact);
   }
@@ -187,8 +188,8 @@ TEST_P(AttentionTest, referenceRoundingDiffersFromFused) {
   AttentionCase fused, reference;
   reference.referenceRounding = true;
   AttentionData data(fused, mixed, /*seed=*/7);
-  auto first = CompiledAttention::create(fused, GetParam());
-  auto second = CompiledAttention::create(reference, GetParam());
+  auto first = CompiledAttention::create(fused, GetParam().cpu);
+  auto second = CompiledAttention::create(reference, GetParam().cpu);
   ASSERT_TRUE(first && second);
   EXPECT_NE(first->run(data, 1), second->run(data, 1));
 }
@@ -198,8 +199,8 @@ TEST_P(AttentionTest, referenceRoundingLeavesF32Alone) {
   fused.bf16 = reference.bf16 = false;
   reference.referenceRounding = true;
   AttentionData data(fused, mixed, /*seed=*/7);
-  auto first = CompiledAttention::create(fused, GetParam());
-  auto second = CompiledAttention::create(reference, GetParam());
+  auto first = CompiledAttention::create(fused, GetParam().cpu);
+  auto second = CompiledAttention::create(reference, GetParam().cpu);
   ASSERT_TRUE(first && second);
   EXPECT_EQ(first->run(data, 1), second->run(data, 1));
 }
@@ -209,7 +210,7 @@ TEST_P(AttentionTest, stepsOfManyShapes) {
   attention.qHeads = 4;
   attention.kvHeads = 2;
   attention.keySize = attention.valueSize = 32;
-  auto compiled = CompiledAttention::create(attention, GetParam());
+  auto compiled = CompiledAttention::create(attention, GetParam().cpu);
   ASSERT_TRUE(compiled);
   for (const Sequences &sequences :
        {Sequences{{0, 1}}, Sequences{{0, 2}}, Sequences{{31, 1}},
@@ -219,13 +220,8 @@ TEST_P(AttentionTest, stepsOfManyShapes) {
     checkCompiled(*compiled, attention, sequences);
 }
 
-INSTANTIATE_TEST_SUITE_P(CPUs, AttentionTest,
-                         testing::Values("native", "x86-64-v3", "x86-64-v2"),
-                         [](const auto &info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(CPUs, AttentionTest, testing::ValuesIn(testCPUs()),
+                         [](const auto &info) { return info.param.name; });
 
 TEST(AttentionScratchTest, growsWithContextUpToTheWindow) {
   auto context = makeContext();

@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "runtime/include/clade/abi.h"
+#include "test/CodeGen/KernelTestSupport.h"
 #include "test/CodeGen/ProductHarness.h"
 
 #include <algorithm>
@@ -34,12 +35,12 @@ struct Types {
 using WriteFunction = void(const CladeKVState *, const void *, int64_t, int64_t,
                            int64_t);
 
-class CacheWriteTest : public testing::TestWithParam<const char *> {
+class CacheWriteTest : public testing::TestWithParam<TestCPU> {
 protected:
   void compile(int64_t size, Types types, bool isKey) {
     OpBuilder builder(context.get());
     Location loc = builder.getUnknownLoc();
-    FailureOr<Target> target = Target::resolve(loc, GetParam());
+    FailureOr<Target> target = Target::resolve(loc, GetParam().cpu);
     ASSERT_TRUE(succeeded(target));
     OwningOpRef<ModuleOp> owner = ModuleOp::create(loc);
     builder.setInsertionPointToEnd(owner->getBody());
@@ -64,7 +65,7 @@ protected:
         });
     func::ReturnOp::create(builder, loc);
     CompileOptions options;
-    options.cpu = GetParam();
+    options.cpu = GetParam().cpu;
     module = LoadedModule::create(*owner, options, {"write"});
     ASSERT_TRUE(module);
   }
@@ -123,13 +124,8 @@ TEST_P(CacheWriteTest, rows) {
         check(size, types, isKey);
 }
 
-INSTANTIATE_TEST_SUITE_P(CPUs, CacheWriteTest,
-                         testing::Values("native", "x86-64-v3", "x86-64-v2"),
-                         [](const auto &info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(CPUs, CacheWriteTest, testing::ValuesIn(testCPUs()),
+                         [](const auto &info) { return info.param.name; });
 
 } // namespace
 
