@@ -14,7 +14,7 @@ def Clade_StateAttr : ConfinedAttr<I64Attr, [IntNonNegative]>;
 def Clade_PositiveAttr : ConfinedAttr<I64Attr, [IntPositive]>;
 
 def Clade_AttendOp : Clade_Op<"attend", [MemoryEffects<[MemRead, MemWrite]>]> {
-  let summary = "causal attention over a sequence and its past";
+  let summary = "attention over a sequence and its past";
   let description = [{
     Token t of a sequence, at position p, attends to the positions j ≤ p of the same
     sequence and, with a `window`, j > p − window: y = Σ softmax(c(scale·q·k_j))·v_j,
@@ -25,6 +25,10 @@ def Clade_AttendOp : Clade_Op<"attend", [MemoryEffects<[MemRead, MemWrite]>]> {
     `slopes` m add m_h·(j − p) to the score of query head h (ALiBi, arXiv:2108.12409).
     A `sink` is one more score of each query head, which takes its share of the softmax
     and has no value (gpt-oss, arXiv:2508.10925; arXiv:2309.17453).
+
+    With `bidirectional`, a token attends to all tokens of its sequence, before and behind
+    it (arXiv:1810.04805). The sequence is then whole in the step, and what the state holds
+    is of no use behind it.
 
     Where the element type is narrower than f32, scores, scaled scores, biased scores,
     probabilities and the result round to it; with `model_softmax` the distances of
@@ -38,6 +42,7 @@ def Clade_AttendOp : Clade_Op<"attend", [MemoryEffects<[MemRead, MemWrite]>]> {
     * (C5) `state` is at least 0
     * (C6) the sink has one element for each head of q, and no other axis
     * (C7) there is a slope for each head of q
+    * (C8) attention that is bidirectional has neither a window nor slopes
 
     ```mlir
     func.func @attention(%q: !clade.tensor<[token, q_heads = 4, head = 8], bf16>, %k: !clade.tensor<[token, kv_heads = 2, head = 8], bf16>,
@@ -53,7 +58,8 @@ def Clade_AttendOp : Clade_Op<"attend", [MemoryEffects<[MemRead, MemWrite]>]> {
   let arguments = (ins Clade_Tensor:$query, Clade_Tensor:$key, Clade_Tensor:$value, Clade_BatchType:$batch,
                        Optional<Clade_Tensor>:$sink, Clade_StateAttr:$state, F64Attr:$scale,
                        OptionalAttr<Clade_PositiveAttr>:$window, OptionalAttr<F64Attr>:$softcap,
-                       OptionalAttr<DenseF32ArrayAttr>:$slopes, UnitAttr:$model_softmax);
+                       OptionalAttr<DenseF32ArrayAttr>:$slopes, UnitAttr:$model_softmax,
+                       UnitAttr:$bidirectional);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = [{
     $query `,` $key `,` $value `,` $batch (`sink` $sink^ `:` type($sink))? `state` $state `scale` $scale attr-dict
@@ -87,7 +93,7 @@ def Clade_CacheWriteOp : Clade_Op<"cache_write", [MemoryEffects<[MemWrite]>]> {
 }
 
 def Clade_AttendCachedOp : Clade_Op<"attend_cached", [MemoryEffects<[MemRead]>]> {
-  let summary = "causal attention over the keys and values of a state";
+  let summary = "attention over the keys and values of a state";
   let description = [{
     `clade.attend` after a `clade.cache_write` has stored this step's keys and values:
     all keys and values, old and new, come from the state.
@@ -99,6 +105,7 @@ def Clade_AttendCachedOp : Clade_Op<"attend_cached", [MemoryEffects<[MemRead]>]>
     * (C4) `state` is at least 0
     * (C5) the sink has one element for each head of q, and no other axis
     * (C6) there is a slope for each head of q
+    * (C7) attention that is bidirectional has neither a window nor slopes
 
     ```mlir
     func.func @attention(%q: !clade.tensor<[token, q_heads = 4, head = 8], bf16>, %batch: !clade.batch)
@@ -112,7 +119,8 @@ def Clade_AttendCachedOp : Clade_Op<"attend_cached", [MemoryEffects<[MemRead]>]>
   let arguments = (ins Clade_Tensor:$query, Clade_BatchType:$batch, Optional<Clade_Tensor>:$sink,
                        Clade_StateAttr:$state, Clade_PositiveAttr:$kv_heads, F64Attr:$scale,
                        OptionalAttr<Clade_PositiveAttr>:$window, OptionalAttr<F64Attr>:$softcap,
-                       OptionalAttr<DenseF32ArrayAttr>:$slopes, UnitAttr:$model_softmax);
+                       OptionalAttr<DenseF32ArrayAttr>:$slopes, UnitAttr:$model_softmax,
+                       UnitAttr:$bidirectional);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = [{
     $query `,` $batch (`sink` $sink^ `:` type($sink))? `state` $state `kv_heads` $kv_heads `scale` $scale

@@ -11,6 +11,7 @@
 include "dialect/Clade/AttentionOps.td"
 include "dialect/Clade/ElementwiseOps.td"
 include "dialect/Clade/ExpertOps.td"
+include "dialect/Clade/MediaOps.td"
 include "dialect/Clade/PositionOps.td"
 include "dialect/Clade/ProductOps.td"
 include "dialect/Clade/RecurrentOps.td"

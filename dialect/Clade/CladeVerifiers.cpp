@@ -480,9 +480,14 @@ LogicalResult RotaryTableOp::verify() {
   NamedTensorType type = getCos().getType();
   int64_t size = getFrequencies().size();
   // rotary_table_c1
-  if (!isTokenIntegers(getPositions().getType()))
-    return emitOpError() << "expected positions of one i32 for each token, got "
-                         << getPositions().getType();
+  NamedTensorType positions = getPositions().getType();
+  bool fits = getAxes() ? positions.getRank() == 2 && hasTokens(positions) &&
+                              positions.getElementType().isInteger(32)
+                        : isTokenIntegers(positions);
+  if (!fits)
+    return emitOpError() << "expected positions of "
+                         << (getAxes() ? "several i32" : "one i32")
+                         << " for each token, got " << positions;
   if (type.getRank() != 2 || !hasTokens(type) || type.getShape()[1] != size)
     return emitOpError() << "expected a result of " << size
                          << " frequencies a token, got " << type;
@@ -496,6 +501,15 @@ LogicalResult RotaryTableOp::verify() {
   if (getDynamicFactor() && (!getTheta() || !getOriginalLength()))
     return emitOpError()
            << "expected a theta and an original length with a dynamic factor";
+  // rotary_table_c4
+  bool axesFit =
+      !getAxes() || (static_cast<int64_t>(getAxes()->size()) == size &&
+                     llvm::all_of(*getAxes(), [&](int64_t axis) {
+                       return axis >= 0 && axis < positions.getShape()[1];
+                     }));
+  if (!axesFit)
+    return emitOpError() << "expected an axis of the positions for each of "
+                         << size << " frequencies, got [" << *getAxes() << "]";
   return success();
 }
 
@@ -557,6 +571,10 @@ static LogicalResult verifyAttention(Op op, int64_t kvHeads) {
                        differ(op.getSink().getType().getShape()[0], heads)))
     return op.emitOpError() << "expected a sink for each of " << heads
                             << " heads, got " << op.getSink().getType();
+  // attend_c8, attend_cached_c7
+  if (op.getBidirectional() && (op.getWindow() || op.getSlopes()))
+    return op.emitOpError()
+           << "expected neither a window nor slopes in both directions";
   // attend_c7, attend_cached_c6
   if (op.getSlopes() &&
       differ(static_cast<int64_t>(op.getSlopes()->size()), heads))

@@ -38,6 +38,10 @@ def Clade_RotaryTableOp : Clade_PureOp<"rotary_table", [AllTypesMatch<["cos", "s
     position × frequency is rounded to f32 before the cosine, as the published
     implementations do; the result is rounded once to its element type.
 
+    A position may have several axes, such as the row and the column of a patch of an image:
+    then `axes` says for each frequency which of them it turns with, and positions[t] stands
+    for positions[t, axes[j]] (M-RoPE, arXiv:2409.12191).
+
     Two scalings depend on the length L that a sequence is scaled for, which the
     batch carries:
     * `long_frequencies` replace `frequencies` where L > `original_length`
@@ -47,9 +51,10 @@ def Clade_RotaryTableOp : Clade_PureOp<"rotary_table", [AllTypesMatch<["cos", "s
       (dynamic NTK scaling); b is computed in f64, the powers in f32.
 
     **Constraints:**
-    * (C1) positions are [token] i32, both results [token, j], j as long as `frequencies`
+    * (C1) positions are [token] i32, or [token, axis] i32 with `axes`; both results [token, j], j as long as `frequencies`
     * (C2) `long_frequencies`, if there, is as long as `frequencies` and comes with `original_length`
     * (C3) `dynamic_factor` comes with `theta` and `original_length`
+    * (C4) `axes` are as many as `frequencies`, each a place of the positions' last axis
 
     ```mlir
     func.func @table(%p: !clade.tensor<[token], i32>, %batch: !clade.batch)
@@ -65,7 +70,8 @@ def Clade_RotaryTableOp : Clade_PureOp<"rotary_table", [AllTypesMatch<["cos", "s
                        OptionalAttr<DenseF32ArrayAttr>:$long_frequencies,
                        OptionalAttr<I64Attr>:$original_length,
                        OptionalAttr<F64Attr>:$dynamic_factor,
-                       OptionalAttr<F64Attr>:$theta);
+                       OptionalAttr<F64Attr>:$theta,
+                       OptionalAttr<DenseI64ArrayAttr>:$axes);
   let results = (outs Clade_Tensor:$cos, Clade_Tensor:$sin);
   let assemblyFormat = [{
     $positions `,` $batch `frequencies` $frequencies `scale` $scale attr-dict

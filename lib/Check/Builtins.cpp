@@ -46,6 +46,7 @@ ArrayRef<Builtin> check::builtins() {
         {"mix", Kind::Special, {"chosen", "share", "sum?"}},
         {"near", Kind::Mask, {"n"}},
         {"outer", Kind::Special, {"a", "b"}},
+        {"patches", Kind::Special, {"pixels", "sizes", "shape", "merge?"}},
         {"put_at", Kind::Unary, {"x", "where", "y"}},
         {"record", Kind::Variadic, {}},
         {"repeat", Kind::Variadic, {}},

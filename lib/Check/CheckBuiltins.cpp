@@ -67,6 +67,7 @@ Type FamilyChecker::special(StringRef name, const BuiltinArgs &args) {
       {"member", &FamilyChecker::member},
       {"mix", &FamilyChecker::mix},
       {"outer", &FamilyChecker::outer},
+      {"patches", &FamilyChecker::patches},
       {"rope", &FamilyChecker::rope},
       {"rope_table", &FamilyChecker::ropeTable},
       {"seen", &FamilyChecker::seen},

@@ -23,7 +23,8 @@ static std::optional<Type> wellKnown(StringRef name) {
     return Type::ofNumber(std::numeric_limits<double>::infinity());
   if (name == "causal" || name == "everything")
     return Type::of(Type::Kind::Mask);
-  if (llvm::is_contained({"halves", "adjacent", "model", "f32"}, name))
+  if (llvm::is_contained(
+          {"halves", "adjacent", "model", "f32", "axial", "alternate"}, name))
     return Type::string(name.str());
   return std::nullopt;
 }

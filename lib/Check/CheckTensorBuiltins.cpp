@@ -164,6 +164,20 @@ Type FamilyChecker::spread(const BuiltinArgs &args) {
   return tensorOf(std::move(axes), args.getLoc());
 }
 
+/// Patches of images as tokens, and the grids of the images.
+Type FamilyChecker::patches(const BuiltinArgs &args) {
+  std::optional<Axes> shape = args.shape("shape");
+  if (args.has("merge"))
+    args.number("merge");
+  Type pixels = Type::tensor();
+  if (shape) {
+    Axes axes{{"token", {}}};
+    llvm::append_range(axes, withoutOnes(*shape));
+    pixels = tensorOf(std::move(axes), args.getLoc());
+  }
+  return Type::tuple({std::move(pixels), Type::unknown()});
+}
+
 /// n tokens become one, with an axis 'fold'.
 Type FamilyChecker::fold(const BuiltinArgs &args) {
   Type x = args.tensor("x");

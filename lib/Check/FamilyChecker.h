@@ -193,6 +193,7 @@ private:
   Type axesOf(const BuiltinArgs &args);
   Type spread(const BuiltinArgs &args);
   Type fold(const BuiltinArgs &args);
+  Type patches(const BuiltinArgs &args);
   Type joinTensors(ArrayRef<CallArg> args, Location loc);
   Type repeat(ArrayRef<CallArg> args, Location loc);
 

@@ -39,6 +39,8 @@ FailureOr<SpecValue> Evaluator::arithmetic(spec::BinaryOp op,
     }
     return SpecValue::list({SpecValue::of(sumOf(std::move(parts)))});
   }
+  if (std::optional<SpecValue> found = places(op, lhs, rhs))
+    return *found;
   if (op == Op::In) {
     if (!rhs.is(Kind::List))
       return error(loc) << "expected a list after 'in', got " << rhs.describe();

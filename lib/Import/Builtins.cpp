@@ -58,6 +58,8 @@ Evaluator::callBuiltin(StringRef name, const CallArgs &args,
     return buildWeight(args, prefix, loc);
   if (name == "embed")
     return buildEmbed(args, prefix, loc);
+  if (std::optional<FailureOr<SpecValue>> result = callMedia(name, args, loc))
+    return *result;
   if (name == "attend")
     return buildAttend(args, loc);
   if (name == "rope")

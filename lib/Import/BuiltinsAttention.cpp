@@ -103,10 +103,11 @@ FailureOr<SpecValue> Evaluator::buildRopeTable(const CallArgs &args,
   const SpecValue *given = reader.get("record");
   auto locationOf = [&](StringRef key) { return locationOfKey(key, loc); };
   if (!given) {
-    if (std::optional<std::string> key = readConfiguredRope(record, table))
+    if (std::optional<std::string> key = readConfiguredRope(getRecord(), table))
       return error(locationOf(*key))
              << "expected an object as '" << *key << "', got "
-             << (*record.object)[key->substr(record.path.size())].dump();
+             << (*getRecord().object)[key->substr(getRecord().path.size())]
+                    .dump();
   } else if (given->is(SpecValue::Kind::Record)) {
     table.record = std::make_shared<const json>(*given->record.object);
     table.recordPath = given->record.path;
@@ -117,9 +118,14 @@ FailureOr<SpecValue> Evaluator::buildRopeTable(const CallArgs &args,
     return error(loc) << "expected a record such as rope_parameters, got "
                       << given->describe();
   }
-  if (reader.get("sections") || reader.get("weave"))
-    return error(loc)
-           << "rotary tables of several axes have no compiled form yet";
+  const SpecValue *sections = reader.get("sections");
+  bool isWord = sections && sections->is(SpecValue::Kind::String) &&
+                (sections->text == "axial" || sections->text == "alternate");
+  if ((sections && !isWord) || reader.get("weave"))
+    return error(loc) << "expected axial or alternate as 'sections' of "
+                         "'rope_table': others have no compiled form yet";
+  if (sections)
+    table.sections = sections->text;
   FailureOr<std::optional<double>> theta = reader.number("theta"),
                                    fraction = reader.number("fraction"),
                                    size = reader.number("size");
@@ -166,17 +172,17 @@ FailureOr<SpecValue> Evaluator::buildRopeTable(const CallArgs &args,
   table.adjacentPairs = *pairs == "adjacent";
   table.tableInF32 = *tableType == "f32";
   table.computeInF32 = *compute == "f32";
-  if (auto it = record.object->find("max_position_embeddings");
-      it != record.object->end() && it->is_number_integer())
+  if (auto it = getRecord().object->find("max_position_embeddings");
+      it != getRecord().object->end() && it->is_number_integer())
     table.maxPositions = it->get<int64_t>();
   std::vector<std::string> ignored;
-  for (const spec::FamilyDecl *decl : family.getChain())
+  for (const spec::FamilyDecl *decl : getFamily().getChain())
     if (decl->config)
       for (const spec::IgnoreDecl *ignore : decl->config->ignores)
         for (const spec::IgnoredKey &key : ignore->keys)
-          ignored.push_back(key.name.str());
+          ignored.push_back(getRecord().path + key.name.str());
   // What the family itself reads of a table, as in 'rot.factor'.
-  Reach reach(family);
+  Reach reach(getFamily());
   reach.walkFamily();
   for (const std::string &key : reach.getFieldKeys())
     ignored.push_back(table.pathOf(key));
@@ -193,6 +199,13 @@ Evaluator::rotaryTable(const RopeTable &table, int64_t headSize, Location loc) {
   std::string key = table.key() + "/" + std::to_string(headSize);
   auto it = rotaryTables.find(key);
   if (it == rotaryTables.end()) {
+    bool hasAxes = position.axes.size() == 2;
+    if (hasAxes == table.sections.empty())
+      return error(loc) << (hasAxes ? "expected 'sections' of 'rope_table' for "
+                                      "positions of several axes, "
+                                    : "expected 'position' of several axes for "
+                                      "'sections' of 'rope_table', ")
+                        << "got positions " << toString(position.axes);
     FailureOr<RotaryFrequencies> computed =
         rotaryFrequencies(table, headSize, loc, [&](StringRef key) {
           return locationOfKey(key, loc);
@@ -201,14 +214,14 @@ Evaluator::rotaryTable(const RopeTable &table, int64_t headSize, Location loc) {
       return failure();
     // The table is made once a step, before the layers.
     OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointAfterValue(positionsValue);
+    builder.setInsertionPointAfterValue(position.value);
     Type type = table.tableInF32 ? f32() : options.modelType;
     Shape axes{
         {ShapedType::kDynamic, tokenAxis.str(), {}},
         {static_cast<int64_t>(computed->frequencies.size()), "rotary", {}}};
     auto result = typeFor(axes, type);
     auto op = RotaryTableOp::create(
-        builder, named(loc), result, result, positionsValue, batchValue,
+        builder, named(loc), result, result, position.value, batchValue,
         builder.getDenseF32ArrayAttr(computed->frequencies),
         builder.getF64FloatAttr(computed->scale),
         computed->longFrequencies.empty()
@@ -221,7 +234,9 @@ Evaluator::rotaryTable(const RopeTable &table, int64_t headSize, Location loc) {
             ? builder.getF64FloatAttr(*computed->dynamicFactor)
             : FloatAttr(),
         computed->dynamicFactor ? builder.getF64FloatAttr(table.theta)
-                                : FloatAttr());
+                                : FloatAttr(),
+        computed->axes.empty() ? DenseI64ArrayAttr()
+                               : builder.getDenseI64ArrayAttr(computed->axes));
     it = rotaryTables.emplace(key, std::pair(op.getCos(), op.getSin())).first;
   }
   return std::pair(localize(it->second.first), localize(it->second.second));
@@ -241,8 +256,8 @@ FailureOr<SpecValue> Evaluator::buildRope(const CallArgs &args, Location loc) {
     return error(loc) << "expected a rotary table or none, got "
                       << rot->describe();
   if (reader.get("position"))
-    return error(loc)
-           << "rotary embedding by other positions has no compiled form yet";
+    return error(loc) << "rotary embedding by other positions has no compiled "
+                         "form yet: bind 'position' in the entry";
   if (x->features().empty())
     return error(loc) << "expected a tensor with a feature axis to rotate, got "
                       << toString(x->axes);
@@ -299,8 +314,15 @@ FailureOr<SpecValue> Evaluator::buildAttend(const CallArgs &args,
     return error(loc)
            << "expected a mask such as 'causal and near(window)', got "
            << mask->describe();
-  if (!mask->mask.causal)
-    return error(loc) << "attention without 'causal' has no compiled form yet";
+  bool isBidirectional = !mask->mask.causal;
+  if (isBidirectional && !imageFunction)
+    return error(loc) << "attention without 'causal' has a compiled form only "
+                         "in the entry 'image'";
+  if (isBidirectional &&
+      (mask->mask.window ||
+       (reader.get("bias") && !reader.get("bias")->is(SpecValue::Kind::None))))
+    return error(loc) << "attention in both directions with a window or a bias "
+                         "has no compiled form yet";
   for (const TensorValue *x : {&*q, &*k, &*v})
     if (x->axes.size() != 3 || !x->hasSequence())
       return error(loc) << "expected [token, heads, size], got "
@@ -370,6 +392,7 @@ FailureOr<SpecValue> Evaluator::buildAttend(const CallArgs &args,
       builder.getI64IntegerAttr(layerScope->nextState++),
       builder.getF64FloatAttr(factor), optionalInteger(mask->mask.window),
       *softcap ? builder.getF64FloatAttr(**softcap) : FloatAttr(), slopes,
-      *softmax == "model" ? builder.getUnitAttr() : UnitAttr());
+      *softmax == "model" ? builder.getUnitAttr() : UnitAttr(),
+      isBidirectional ? builder.getUnitAttr() : UnitAttr());
   return SpecValue::of(tensor(result, axes));
 }

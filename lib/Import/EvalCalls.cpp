@@ -19,12 +19,12 @@ using namespace mlir;
 FailureOr<SpecValue> Evaluator::field(StringRef name,
                                       std::optional<int64_t> layer,
                                       Location use, bool mayBeAbsent) {
-  const spec::FieldDecl *decl = family.findField(name);
+  const spec::FieldDecl *decl = getFamily().findField(name);
   if (!decl)
     return error(use) << "expected a field '" << name
                       << "' in the configuration of family '"
-                      << family.getName() << "'"
-                      << SpecLibrary::hint(name, family.fieldNames());
+                      << getFamily().getName() << "'"
+                      << SpecLibrary::hint(name, getFamily().fieldNames());
   if (decl->index && !layer)
     return error(use)
            << "'" << name
@@ -34,9 +34,9 @@ FailureOr<SpecValue> Evaluator::field(StringRef name,
                       << "', got " << *layer;
   std::string key =
       name.str() + (decl->index ? "[" + std::to_string(*layer) + "]" : "");
-  auto it = fieldCache.find(key);
-  if (it == fieldCache.end()) {
-    if (!fieldsInProgress.insert(key).second)
+  auto it = current->fieldCache.find(key);
+  if (it == current->fieldCache.end()) {
+    if (!current->fieldsInProgress.insert(key).second)
       return error(decl->getLoc())
              << "field '" << name << "' depends on itself";
     Frame frame;
@@ -48,7 +48,7 @@ FailureOr<SpecValue> Evaluator::field(StringRef name,
     currentLayer = decl->index ? layer : std::nullopt;
     FailureOr<SpecValue> value = eval(decl->value, frame);
     currentLayer = savedLayer;
-    fieldsInProgress.erase(key);
+    current->fieldsInProgress.erase(key);
     if (failed(value))
       return failure();
     if (decl->index && value->is(SpecValue::Kind::List)) {
@@ -59,7 +59,7 @@ FailureOr<SpecValue> Evaluator::field(StringRef name,
     }
     if (value->is(SpecValue::Kind::Int))
       value->dim = Dim{value->dim.size, name.str(), {}};
-    it = fieldCache.emplace(key, std::move(*value)).first;
+    it = current->fieldCache.emplace(key, std::move(*value)).first;
   }
   if (it->second.is(SpecValue::Kind::Absent) && !mayBeAbsent) {
     InFlightDiagnostic diagnostic = error(config ? config->locationOf("") : use)
@@ -75,7 +75,7 @@ FailureOr<SpecValue> Evaluator::field(StringRef name,
 LogicalResult Evaluator::checkLayerList(const spec::FieldDecl *decl,
                                         const SpecValue &list, int64_t layer) {
   int64_t size = list.elements.size(), layers = layer + 1;
-  if (family.findField("layers")) {
+  if (getFamily().findField("layers")) {
     FailureOr<SpecValue> count = field("layers", std::nullopt, decl->getLoc());
     if (failed(count))
       return failure();
@@ -97,7 +97,7 @@ LogicalResult Evaluator::checkLayerList(const spec::FieldDecl *decl,
 /// Points at the keys of the configuration that a field depends on.
 void Evaluator::noteKeys(InFlightDiagnostic &diagnostic,
                          const spec::FieldDecl *decl) {
-  Reach mentioned(family);
+  Reach mentioned(getFamily());
   mentioned.walkValue(decl);
   for (const std::string &key : mentioned.getKeys())
     noteKey(diagnostic, key);
@@ -114,22 +114,24 @@ Location Evaluator::locationOfKey(StringRef dottedKey,
 
 void Evaluator::noteKey(InFlightDiagnostic &diagnostic,
                         const std::string &key) {
-  if (!config || !config->json().contains(key))
+  const Record &record = getRecord();
+  if (!config || !record.object || !record.object->contains(key))
     return;
   constexpr size_t most = 80;
-  std::string text = config->json()[key].dump();
+  std::string text = (*record.object)[key].dump();
   if (text.size() > most) {
     text.resize(most);
     text += "…";
   }
-  diagnostic.attachNote(config->locationOf(key))
-      << "'" << key << "' is " << text;
+  diagnostic.attachNote(config->locationOf(record.path + key))
+      << "'" << record.path << key << "' is " << text;
 }
 
 FailureOr<SpecValue>
 Evaluator::evalConfig(const spec::Expr *expr, Frame::Context context,
                       const std::map<std::string, SpecValue, std::less<>> &vars,
-                      std::optional<int64_t> layer) {
+                      std::optional<int64_t> layer, FamilyInstance *of) {
+  FamilyInstance *savedInstance = std::exchange(current, of ? of : current);
   Frame frame;
   frame.context = context;
   frame.vars = vars;
@@ -138,6 +140,16 @@ Evaluator::evalConfig(const spec::Expr *expr, Frame::Context context,
   FailureOr<SpecValue> value = eval(expr, frame);
   currentLayer = savedLayer;
   steps = savedSteps;
+  current = savedInstance;
+  return value;
+}
+
+FailureOr<SpecValue> Evaluator::fieldOf(FamilyInstance &of, StringRef name,
+                                        std::optional<int64_t> layer,
+                                        Location use) {
+  FamilyInstance *saved = std::exchange(current, &of);
+  FailureOr<SpecValue> value = field(name, layer, use);
+  current = saved;
   return value;
 }
 
@@ -201,21 +213,27 @@ FailureOr<std::string> Evaluator::address(const spec::Path *path, Frame &frame,
 /// Built-ins that make tensors, or weights, which a configuration has not.
 static bool takesTensors(StringRef name) {
   return llvm::is_contained({"linear", "weight", "embed", "attend", "rope",
-                             "top_k", "member", "where", "causal_conv",
-                             "zeros"},
+                             "top_k", "member", "where", "causal_conv", "zeros",
+                             "patches", "grid_positions", "fold", "put_at",
+                             "add_at"},
                             name);
 }
 
 static std::vector<std::string> builtinNames() {
-  return {
-      "abs",        "alibi",  "apply",  "attend",      "axes",       "clamp",
-      "count",      "embed",  "exp",    "f32",         "floor",      "gelu",
-      "int",        "join",   "linear", "log",         "max",        "mean",
-      "min",        "near",   "outer",  "relu",        "rope",       "round",
-      "rope_table", "rsqrt",  "silu",   "round_up",    "sqrt",       "sigmoid",
-      "softmax",    "spread", "sum",    "softplus",    "tanh",       "view",
-      "weight",     "record", "slice",  "yarn_mscale", "top_k",      "member",
-      "where",      "dot",    "repeat", "zeros",       "causal_conv"};
+  return {"abs",        "alibi",    "apply",       "attend",
+          "axes",       "clamp",    "count",       "embed",
+          "exp",        "f32",      "floor",       "gelu",
+          "int",        "join",     "linear",      "log",
+          "max",        "mean",     "min",         "near",
+          "outer",      "relu",     "rope",        "round",
+          "rope_table", "rsqrt",    "silu",        "round_up",
+          "sqrt",       "sigmoid",  "softmax",     "spread",
+          "sum",        "softplus", "tanh",        "view",
+          "weight",     "record",   "slice",       "yarn_mscale",
+          "top_k",      "member",   "where",       "dot",
+          "repeat",     "zeros",    "causal_conv", "patches",
+          "fold",       "put_at",   "add_at",      "grid_positions",
+          "same",       "frame_of"};
 }
 
 static std::string unknownBlockHint(const Family &family, StringRef owner,
@@ -262,17 +280,20 @@ FailureOr<SpecValue> Evaluator::evalCall(const spec::CallExpr *call,
   if (auto *callee = dyn_cast<spec::NameExpr>(call->callee)) {
     name = callee->name.str();
     if (frame.context == Frame::Context::Block)
-      found = family.findBlock(name);
+      found = getFamily().findBlock(name);
   } else if (auto *qualified = dyn_cast<spec::AttrExpr>(call->callee)) {
     auto *owner = dyn_cast<spec::NameExpr>(qualified->base);
     name = qualified->name.name.str();
     if (!owner)
       return error(loc)
              << "expected the name of a block or built-in before '('";
-    found = family.findQualifiedBlock(owner->name, name);
+    if (FamilyInstance *part = current->findPart(owner->name))
+      return callPart(*part, name, call, frame, prefix);
+    found = getFamily().findQualifiedBlock(owner->name, name);
     if (!found)
       return error(loc) << "unknown block '" << owner->name << "." << name
-                        << "'" << unknownBlockHint(family, owner->name, name);
+                        << "'"
+                        << unknownBlockHint(getFamily(), owner->name, name);
     if (frame.context != Frame::Context::Block)
       return error(loc) << "expected a function of configuration values, got "
                            "block '"
@@ -295,8 +316,9 @@ FailureOr<SpecValue> Evaluator::evalCall(const spec::CallExpr *call,
   if (std::optional<FailureOr<SpecValue>> result =
           callBuiltin(name, *args, prefix, loc))
     return *result;
-  std::vector<std::string> known = family.blockNames();
-  for (const spec::BlockDecl *block : family.getLibrary().getPreludeBlocks())
+  std::vector<std::string> known = getFamily().blockNames();
+  for (const spec::BlockDecl *block :
+       getFamily().getLibrary().getPreludeBlocks())
     known.push_back(block->name.name.str());
   llvm::append_range(known, builtinNames());
   return error(loc) << "unknown block or built-in '" << name << "'"
@@ -311,6 +333,7 @@ FailureOr<SpecValue> Evaluator::callBlock(FoundBlock found,
   Frame frame;
   frame.blockName = (found.family + "." + decl->name.name).str();
   frame.prefix = prefix;
+  frame.isEntry = decl->isEntry;
   if (decl->at) {
     FailureOr<std::string> at = address(decl->at, frame, prefix);
     if (failed(at))

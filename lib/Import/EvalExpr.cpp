@@ -25,9 +25,8 @@ static constexpr int64_t maxSteps = 2000000;
 Evaluator::Evaluator(const Family &family, const Config *config,
                      const Record &record, WeightResolver *weights,
                      ModuleOp module, const ImportOptions &options)
-    : family(family), config(config), record(record), weights(weights),
-      module(module), options(options),
-      builder(family.getLibrary().getContext()) {}
+    : root(family, record), config(config), weights(weights), module(module),
+      options(options), builder(family.getLibrary().getContext()) {}
 
 //===----------------------------------------------------------------------===//
 // Expressions
@@ -149,7 +148,7 @@ FailureOr<SpecValue> Evaluator::evalIndex(const spec::IndexExpr *expr,
   auto *name = dyn_cast<spec::NameExpr>(expr->base);
   // field[i]: the value of a per-layer field for layer i.
   if (name && name->name != frame.ownField && !frame.vars.count(name->name)) {
-    const spec::FieldDecl *decl = family.findField(name->name);
+    const spec::FieldDecl *decl = getFamily().findField(name->name);
     if (decl && decl->index) {
       FailureOr<SpecValue> index = eval(expr->args[0].value, frame);
       if (failed(index))

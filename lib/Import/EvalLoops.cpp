@@ -97,6 +97,14 @@ FailureOr<SpecValue> Evaluator::evalUnrolled(const spec::ForExpr *expr,
 // Layers
 //===----------------------------------------------------------------------===//
 
+/// The name, or if something of the module has it, one that begins with it.
+static std::string freeName(ModuleOp module, const std::string &name) {
+  std::string free = name;
+  for (int64_t i = 1; module.lookupSymbol(free); ++i)
+    free = name + "." + std::to_string(i);
+  return free;
+}
+
 /// The function of one kind of layer, and the weights that it asked for.
 struct Evaluator::LayerFunction {
   func::FuncOp function;
@@ -141,7 +149,8 @@ Evaluator::buildLayerFunction(const spec::ForExpr *expr, Frame &frame,
                               int64_t kind) {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(module.getBody());
-  std::string name = family.getName().str() + ".layer." + std::to_string(kind);
+  std::string name = freeName(module, getFamily().getName().str() + ".layer." +
+                                          std::to_string(kind));
   auto function = func::FuncOp::create(builder, expr->getLoc(), name,
                                        builder.getFunctionType({}, {}));
   function.setPrivate();
@@ -211,7 +220,7 @@ FailureOr<SpecValue> Evaluator::evalLayers(const spec::ForExpr *expr,
              << variable << "', which is " << it->second.describe();
     carried.push_back(variable);
   }
-  Reach reach(family);
+  Reach reach(getFamily());
   reach.walkBody(expr->body);
   std::vector<std::string> fields = reach.layerFields();
 
@@ -290,7 +299,7 @@ FailureOr<SpecValue> Evaluator::evalLayers(const spec::ForExpr *expr,
     function.setFunctionType(type);
     kinds.push_back(FlatSymbolRefAttr::get(function));
   }
-  std::string name = family.getName().str() + ".layers";
+  std::string name = freeName(module, getFamily().getName().str() + ".layers");
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToEnd(module.getBody());

@@ -22,7 +22,8 @@ static std::optional<SpecValue> wellKnown(StringRef name) {
     return SpecValue::of(std::numeric_limits<double>::infinity());
   if (name == "causal" || name == "everything")
     return SpecValue::of(Mask{name == "causal", std::nullopt});
-  for (StringRef word : {"halves", "adjacent", "model", "f32"})
+  for (StringRef word :
+       {"halves", "adjacent", "model", "f32", "axial", "alternate"})
     if (name == word)
       return SpecValue::of(name.str());
   return std::nullopt;
@@ -44,23 +45,22 @@ FailureOr<SpecValue> Evaluator::evalName(const spec::NameExpr *expr,
     return error(expr->getLoc())
            << "'position' inside a scan has no compiled form yet";
   if (name == "position" && inBlock)
-    return SpecValue::of(tensor(localize(positionsValue),
-                                {{ShapedType::kDynamic, tokenAxis.str(), {}}}));
+    return SpecValue::of(localize(position));
   if (name == "last" && frame.last)
     return SpecValue::of(*frame.last);
-  if (name != frame.ownField && family.findField(name))
+  if (name != frame.ownField && getFamily().findField(name))
     return field(name, currentLayer, expr->getLoc());
   if (!inBlock) {
     if (name == "config")
-      return SpecValue::of(record);
-    if (record.object && record.object->contains(name.str()))
+      return SpecValue::of(getRecord());
+    if (getRecord().object && getRecord().object->contains(name.str()))
       return evalKey(name);
   }
   if (std::optional<SpecValue> value = wellKnown(name))
     return *value;
   if (!inBlock)
-    return SpecValue::absent(record.path + name.str());
-  std::vector<std::string> candidates = family.fieldNames();
+    return SpecValue::absent(getRecord().path + name.str());
+  std::vector<std::string> candidates = getFamily().fieldNames();
   for (const auto &[variable, value] : frame.vars)
     candidates.push_back(variable);
   return error(expr->getLoc()) << "unknown name '" << name << "'"
@@ -68,9 +68,10 @@ FailureOr<SpecValue> Evaluator::evalName(const spec::NameExpr *expr,
 }
 
 SpecValue Evaluator::evalKey(StringRef name) {
-  if (!record.object || !record.object->contains(name.str()))
-    return SpecValue::absent(record.path + name.str());
-  return toValue((*record.object)[name.str()], record.path + name.str());
+  if (!getRecord().object || !getRecord().object->contains(name.str()))
+    return SpecValue::absent(getRecord().path + name.str());
+  return toValue((*getRecord().object)[name.str()],
+                 getRecord().path + name.str());
 }
 
 /// 'text.rope.factor' as it is written; only the end if other expressions are
@@ -89,6 +90,11 @@ static std::string dottedName(const spec::AttrExpr *expr) {
 
 FailureOr<SpecValue> Evaluator::evalAttr(const spec::AttrExpr *expr,
                                          Frame &frame) {
+  // 'text.vocab': a field of a part.
+  if (auto *name = dyn_cast<spec::NameExpr>(expr->base);
+      name && name->name != frame.ownField && !frame.vars.count(name->name))
+    if (FamilyInstance *part = current->findPart(name->name))
+      return fieldOf(*part, expr->name.name, currentLayer, expr->getLoc());
   FailureOr<SpecValue> base = [&]() -> FailureOr<SpecValue> {
     auto *name = dyn_cast<spec::NameExpr>(expr->base);
     if (name && name->name == frame.ownField)

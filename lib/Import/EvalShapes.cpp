@@ -104,7 +104,7 @@ FailureOr<Shape> Evaluator::shapeOf(const SpecValue &value, Location loc) {
           error(loc) << "expected a whole number from 1 to " << maxAxisSize
                      << " as the size of axis '" << dim.name << "', got "
                      << element.describe();
-      if (const spec::FieldDecl *decl = family.findField(dim.name))
+      if (const spec::FieldDecl *decl = getFamily().findField(dim.name))
         noteKeys(diagnostic, decl);
       return diagnostic;
     }

@@ -46,6 +46,22 @@ FailureOr<SpecValue> Evaluator::evalBody(const spec::Body *body, Frame &frame) {
   return last;
 }
 
+/// 'position = …' in an entry: what rotary embedding reads from here on.
+LogicalResult Evaluator::bindPosition(const SpecValue &value, Location loc) {
+  bool fits = value.is(SpecValue::Kind::Tensor) && !layerScope &&
+              value.tensor.getType().getRank() == 2 &&
+              value.tensor.getType().getNames()[0] == tokenAxis &&
+              value.tensor.getType().getElementType().isInteger(32);
+  if (!fits)
+    return error(loc) << "expected positions of several axes for each token, "
+                         "such as 'grid_positions(grid, merge)', outside the "
+                         "layers as 'position', got "
+                      << value.describe();
+  position = value.tensor;
+  rotaryTables.clear();
+  return success();
+}
+
 LogicalResult Evaluator::evalAssign(const spec::AssignStmt *stmt,
                                     Frame &frame) {
   FailureOr<SpecValue> value = eval(stmt->value, frame);
@@ -74,6 +90,11 @@ LogicalResult Evaluator::evalAssign(const spec::AssignStmt *stmt,
     if (target.index)
       return error(target.name.loc)
              << "assignment to a part of a tensor has no compiled form yet";
+    if (target.name.name == "position" && !stmt->isAdd && frame.isEntry) {
+      if (failed(bindPosition(assigned, stmt->getLoc())))
+        return failure();
+      continue;
+    }
     if (!stmt->isAdd) {
       frame.vars[target.name.name.str()] = assigned;
       continue;

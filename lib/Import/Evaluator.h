@@ -20,6 +20,7 @@
 #include "dialect/WMap/WMapDialect.h"
 #include "lib/Import/Config.h"
 #include "lib/Import/Family.h"
+#include "lib/Import/Instance.h"
 #include "lib/Import/WeightResolver.h"
 
 #include "mlir/IR/Builders.h"
@@ -34,6 +35,9 @@ using mlir::FailureOr;
 using mlir::Location;
 using mlir::LogicalResult;
 using mlir::success;
+
+/// What an entry for images takes, and how it is cut into patches.
+inline constexpr llvm::StringLiteral imagesAttr = "clade.images";
 
 /// Layers, and steps of a requirement about each layer.
 inline constexpr int64_t maxLayers = 4096;
@@ -51,6 +55,7 @@ struct Frame {
   std::optional<SpecValue> returned; ///< Set by 'return'.
   bool inScan = false;
   std::optional<SpecValue> emitted; ///< Set by 'emit', in a scan.
+  bool isEntry = false;             ///< Whether it may bind 'position'.
 };
 
 /// Positional and named arguments of a call, evaluated.
@@ -70,9 +75,16 @@ public:
             WeightResolver *weights, mlir::ModuleOp module,
             const ImportOptions &options);
 
-  /// Builds the function of an entry of the family: i32 tokens in, the value of
-  /// the entry for the selected tokens out.
-  LogicalResult buildEntry(llvm::StringRef name);
+  /// Makes the families that are parts of this one.
+  LogicalResult makeParts();
+  /// The family that is compiled, with its parts.
+  FamilyInstance &getRoot() { return root; }
+  /// Builds the function of the entry 'forward' of the family: i32 tokens in,
+  /// the value of the entry for the selected tokens out.
+  LogicalResult buildForward();
+  /// Builds the function of the entry 'image', if the family has one: patches
+  /// of images in, rows out that stand for tokens. Comes before 'forward'.
+  LogicalResult buildImages();
 
   /// The value of a configuration field; `layer` for a per-layer field. Without
   /// `mayBeAbsent` a field whose key is not there is an error.
@@ -80,16 +92,21 @@ public:
                              Location use, bool mayBeAbsent = false);
   /// Checks the requirements that concern what the entries reach.
   LogicalResult checkRequirements();
-  /// An expression in a context of configuration or weights.
+  /// An expression in a context of configuration or weights, of an instance or
+  /// of the one at hand.
   FailureOr<SpecValue>
   evalConfig(const spec::Expr *expr, Frame::Context context,
              const std::map<std::string, SpecValue, std::less<>> &vars,
-             std::optional<int64_t> layer);
+             std::optional<int64_t> layer, FamilyInstance *of = nullptr);
+  /// A configuration field of an instance.
+  FailureOr<SpecValue> fieldOf(FamilyInstance &of, llvm::StringRef name,
+                               std::optional<int64_t> layer, Location use);
 
   /// The values of all per-layer fields among `names` as one text.
   FailureOr<std::string> layerKey(llvm::ArrayRef<std::string> names,
                                   int64_t layer, Location use);
-  const Family &getFamily() const { return family; }
+  /// The family whose text is at hand.
+  const Family &getFamily() const { return current->family; }
   /// Dotted names of the keys of configuration objects that were read.
   const std::set<std::string> &getKeysRead() const { return keysRead; }
 
@@ -118,10 +135,21 @@ private:
   // EvalStmt.cpp
   FailureOr<SpecValue> evalBody(const spec::Body *body, Frame &frame);
   LogicalResult evalAssign(const spec::AssignStmt *stmt, Frame &frame);
+  LogicalResult bindPosition(const SpecValue &value, Location loc);
   FailureOr<std::vector<SpecValue>> split(const TensorValue &tensor,
                                           size_t count, Location loc);
 
+  // EvalParts.cpp
+  LogicalResult makeParts(FamilyInstance &of);
+  FailureOr<SpecValue> callPart(FamilyInstance &part, llvm::StringRef block,
+                                const spec::CallExpr *call, Frame &frame,
+                                const std::string &prefix);
+
   // EvalEntry.cpp
+  struct EntryFunction;
+  FailureOr<EntryFunction> beginEntry(llvm::StringRef name);
+  LogicalResult checkRequirementsOf(FamilyInstance &of);
+  FailureOr<mlir::Value> imageRows(const SpecValue &result, Location loc);
   /// The two sides of a comparison that does not hold, for a message.
   std::string comparedValues(const spec::Expr *condition,
                              std::optional<int64_t> layer);
@@ -219,6 +247,19 @@ private:
                                    const std::string &prefix, Location loc);
   FailureOr<SpecValue> buildEmbed(const CallArgs &args,
                                   const std::string &prefix, Location loc);
+  // BuiltinsMedia.cpp
+  std::optional<FailureOr<SpecValue>>
+  callMedia(llvm::StringRef name, const CallArgs &args, Location loc);
+  FailureOr<SpecValue> buildPatches(const CallArgs &args, Location loc);
+  FailureOr<SpecValue> buildGridPositions(const CallArgs &args, Location loc);
+  FailureOr<SpecValue> buildFold(const CallArgs &args, Location loc);
+  FailureOr<SpecValue> buildPutAt(llvm::StringRef name, const CallArgs &args,
+                                  Location loc);
+  /// 'tokens == id' and 'a or b' of such: the places of tokens; nothing for
+  /// other operands.
+  std::optional<SpecValue> places(spec::BinaryOp op, const SpecValue &lhs,
+                                  const SpecValue &rhs) const;
+
   FailureOr<SpecValue> buildAttend(const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildRopeTable(const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildRope(const CallArgs &args, Location loc);
@@ -228,18 +269,16 @@ private:
   SpecValue castTo(const TensorValue &x, mlir::Type type, Location loc);
 
   /// A parameter of this logical name, as a tensor of the given axes: outputs,
-  /// and for a matrix inputs; one for each of `experts`, if given, along a first
-  /// axis. A null type keeps the one it is stored in.
+  /// and for a matrix inputs; one for each of `experts`, if given, along a
+  /// first axis. A null type keeps the one it is stored in.
   FailureOr<TensorValue> param(const std::string &logical, const Shape &outer,
                                const Shape &inner, mlir::Type type,
                                Location loc,
                                std::optional<Dim> experts = std::nullopt);
-  FailureOr<wmap::FuncOp> defineWeight(const std::string &name,
-                                       const std::string &logical,
-                                       const WeightTree &tree,
-                                       const Shape &outer, const Shape &inner,
-                                       int64_t experts, mlir::Type type,
-                                       Location loc);
+  FailureOr<wmap::FuncOp>
+  defineWeight(const std::string &name, const std::string &logical,
+               const WeightTree &tree, const Shape &outer, const Shape &inner,
+               int64_t experts, mlir::Type type, Location loc);
 
   // BuiltinsExperts.cpp
   /// 'mix(chosen, share) { e => y }'.
@@ -269,27 +308,34 @@ private:
   }
   mlir::Value batch() { return localize(batchValue); }
 
-  const Family &family;
+  /// The configuration that the text at hand reads.
+  const Record &getRecord() const { return current->record; }
+
+  FamilyInstance root;
+  FamilyInstance *current = &root;
   const Config *config;
-  Record record;
   WeightResolver *weights;
   mlir::ModuleOp module;
   ImportOptions options;
   mlir::OpBuilder builder;
 
-  std::map<std::string, SpecValue, std::less<>> fieldCache;
-  std::set<std::string> fieldsInProgress;
   std::set<std::string> keysRead;
   /// What record(…) made.
   std::vector<std::unique_ptr<const nlohmann::json>> madeRecords;
   std::optional<int64_t> currentLayer;
   int depth = 0;     ///< Nesting of evaluation, bounded.
+  int partDepth = 0; ///< Nesting of parts, bounded.
   int64_t steps = 0; ///< Expressions evaluated, bounded as well.
   std::string currentBlock;
 
   // The entry that is being built.
   mlir::Block *entryBlock = nullptr;
   mlir::Value batchValue, positionsValue;
+  /// What 'position' means: one number for each token, or what the entry binds.
+  TensorValue position;
+  mlir::func::FuncOp imageFunction; ///< While the entry for images is built.
+  /// What the entry for images gives, for the entry for text.
+  std::optional<SpecValue> mediaValue;
   std::map<std::string, std::pair<mlir::Value, mlir::Value>> rotaryTables;
 
   // The layer function that is being built, if any.

@@ -112,8 +112,17 @@ static LogicalResult buildModule(const Family &family, const Config &config,
   Evaluator evaluator(family, &config, config.record(), &weights, *model.module,
                       options);
   weights.setEvaluator(&evaluator);
+  if (failed(evaluator.makeParts()))
+    return failure();
+  std::vector<FamilyInstance *> instances;
+  evaluator.getRoot().collect(instances);
+  for (FamilyInstance *part : ArrayRef(instances).drop_front())
+    if (failed(checkAllKeysRead(part->family, config,
+                                StringRef(part->record.path).rtrim('.'))))
+      return failure();
   return success(succeeded(evaluator.checkRequirements()) &&
-                 succeeded(evaluator.buildEntry("forward")) &&
+                 succeeded(evaluator.buildImages()) &&
+                 succeeded(evaluator.buildForward()) &&
                  succeeded(weights.checkAllUsed()) &&
                  succeeded(verify(*model.module)));
 }

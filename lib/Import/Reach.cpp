@@ -97,7 +97,11 @@ void Reach::walkCall(const spec::CallExpr *call, bool inConfig,
             "partial_rotary_factor", "original_max_position_embeddings"})
         addKey(key);
   } else if (auto *qualified = dyn_cast<spec::AttrExpr>(call->callee)) {
-    if (auto *owner = dyn_cast<spec::NameExpr>(qualified->base))
+    auto *owner = dyn_cast<spec::NameExpr>(qualified->base);
+    bool isPart = owner && llvm::any_of(family.getChain(), [&](auto *decl) {
+                    return decl->findPart(owner->name) != nullptr;
+                  });
+    if (owner && !isPart)
       addBlock(
           family.findQualifiedBlock(owner->name, qualified->name.name).decl);
   }
@@ -285,9 +289,13 @@ void Reach::walkFamily() {
     for (const spec::BlockDecl *block : decl->blocks)
       if (block->isEntry)
         addBlock(family.findBlock(block->name.name).decl);
-  for (const spec::FamilyDecl *decl : family.getChain())
+  for (const spec::FamilyDecl *decl : family.getChain()) {
+    // A part reads the keys of its object by itself.
+    for (const spec::PartDecl *part : decl->parts)
+      walk(part->config, /*inConfig=*/true, "");
     if (decl->weights)
       walkItems(decl->weights->items);
+  }
   walkPending();
   for (const spec::FamilyDecl *decl : family.getChain())
     if (decl->config)
@@ -418,7 +426,11 @@ private:
 
 LogicalResult import::checkAllKeysRead(const Family &family,
                                        const Config &config, StringRef object) {
-  const nlohmann::json &keys =
-      object.empty() ? config.json() : config.json()[object.str()];
-  return success(UnreadKeys(family, config, object).check(keys, ""));
+  const nlohmann::json *keys = &config.json();
+  for (StringRef rest = object; !rest.empty();) {
+    auto [key, others] = rest.split('.');
+    keys = &(*keys)[key.str()];
+    rest = others;
+  }
+  return success(UnreadKeys(family, config, object).check(*keys, ""));
 }

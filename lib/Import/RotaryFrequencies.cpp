@@ -238,6 +238,23 @@ static RotaryFrequencies longrope(const RopeTable &table, int64_t size,
   return result;
 }
 
+/// Frequencies of several position axes. 'axial': each of two axes has all
+/// frequencies of a head of half the size, and all of the first come first
+/// (Qwen2-VL, arXiv:2409.12191). 'alternate': the axes take the frequencies of
+/// the head in turn, and those of the first come first (Pixtral,
+/// arXiv:2410.07073).
+static RotaryFrequencies sectioned(const RopeTable &table, int64_t size) {
+  bool isAxial = table.sections == "axial";
+  std::vector<float> all = powers(table.theta, isAxial ? size / 2 : size);
+  RotaryFrequencies result;
+  for (int64_t axis = 0; axis < 2; ++axis)
+    for (size_t j = isAxial ? 0 : axis; j < all.size(); j += isAxial ? 1 : 2) {
+      result.frequencies.push_back(1.0f / all[j]);
+      result.axes.push_back(axis);
+    }
+  return result;
+}
+
 FailureOr<RotaryFrequencies>
 import::rotaryFrequencies(const RopeTable &table, int64_t headSize,
                           Location loc,
@@ -249,6 +266,18 @@ import::rotaryFrequencies(const RopeTable &table, int64_t headSize,
     return emitError(loc)
            << "expected an even number of rotated features of at most "
            << headSize << ", got " << size;
+  if (!table.sections.empty()) {
+    if (table.kind != "default" && table.kind != "axial")
+      return emitError(locationOf(table.pathOf("rope_type")))
+             << "expected rotary scaling 'default' or 'axial' with sections, "
+                "got '"
+             << table.kind << "'";
+    if (size % 4 != 0)
+      return emitError(loc) << "expected a multiple of 4 rotated features for "
+                               "two position axes, got "
+                            << size;
+    return sectioned(table, size);
+  }
   if (table.kind == "yarn" && table.theta == 1)
     return emitError(locationOf(table.pathOf("rope_theta")))
            << "rotary scaling 'yarn' expects another base than 1";
@@ -295,7 +324,7 @@ import::checkRopeRecord(const RopeTable &table,
   auto add = [&](std::initializer_list<const char *> keys) {
     known.insert(known.end(), keys.begin(), keys.end());
   };
-  if (table.kind != "default")
+  if (table.kind != "default" && table.kind != "axial")
     add({"factor", "original_max_position_embeddings"});
   if (table.kind == "llama3")
     add({"low_freq_factor", "high_freq_factor"});

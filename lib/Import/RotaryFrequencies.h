@@ -19,6 +19,8 @@ struct RotaryFrequencies {
   double scale = 1;                   ///< Of cosines and sines.
   std::optional<int64_t> originalLength;
   std::optional<double> dynamicFactor;
+  /// The position axis of each frequency; empty if there is one.
+  std::vector<int64_t> axes;
 };
 
 /// Frequencies for heads of `headSize`, rounded to f32 in every step in which

@@ -84,10 +84,10 @@ static std::string textOf(const nlohmann::json &object) {
 }
 
 std::string RopeTable::key() const {
-  return llvm::formatv("{0}/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}", kind,
+  return llvm::formatv("{0}/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}/{9}", kind,
                        toString(theta), toString(fraction), size.value_or(-1),
-                       adjacentPairs, tableInF32, computeInF32, maxPositions,
-                       textOf(*record));
+                       adjacentPairs, tableInF32, computeInF32, sections,
+                       maxPositions, textOf(*record));
 }
 
 SpecValue SpecValue::absent(std::string key) {
@@ -131,6 +131,21 @@ SpecValue SpecValue::of(Mask mask) {
 SpecValue SpecValue::of(Record record) {
   SpecValue value = ofKind(Kind::Record);
   value.record = std::move(record);
+  return value;
+}
+SpecValue SpecValue::of(MediaRows rows) {
+  SpecValue value = ofKind(Kind::Media);
+  value.media = std::make_shared<const MediaRows>(std::move(rows));
+  return value;
+}
+SpecValue SpecValue::input(std::string name) {
+  SpecValue value = ofKind(Kind::Input);
+  value.text = std::move(name);
+  return value;
+}
+SpecValue SpecValue::places(std::vector<SpecValue> ids) {
+  SpecValue value = ofKind(Kind::Places);
+  value.elements = std::move(ids);
   return value;
 }
 SpecValue SpecValue::list(std::vector<SpecValue> elements) {
@@ -188,6 +203,16 @@ std::string SpecValue::describe() const {
     return "a mask";
   case Kind::Rope:
     return "a rotary table";
+  case Kind::Input:
+    return "the input '" + text + "'";
+  case Kind::Grid:
+    return "the grids of images";
+  case Kind::Frames:
+    return "the frames of patches";
+  case Kind::Places:
+    return "the places of tokens";
+  case Kind::Media:
+    return "rows of images " + toString(media->axes);
   }
   return "";
 }

@@ -25,8 +25,6 @@
 
 namespace clade::import {
 
-class FamilyInstance;
-
 /// An axis: a size with a name, or the sum of several shapes ('head + head'),
 /// whose parts an assignment to several names takes apart.
 struct Dim {
@@ -81,7 +79,8 @@ struct TensorValue {
   }
 };
 
-/// A predicate on the order of query and source, as a conjunction.
+/// A predicate on the order of query and source, as a conjunction. What is not
+/// causal sees the whole sequence.
 struct Mask {
   bool causal = false;
   std::optional<int64_t> window; ///< near(n): source > query - n.
@@ -96,6 +95,8 @@ struct RopeTable {
   bool adjacentPairs = false;
   bool tableInF32 = false;
   bool computeInF32 = false;
+  /// How several position axes share the frequencies; empty for one axis.
+  std::string sections;
   int64_t maxPositions = 0; ///< max_position_embeddings, 0 if absent.
   std::shared_ptr<const nlohmann::json>
       record;             ///< The JSON record of the scaling; never null.
@@ -106,6 +107,13 @@ struct RopeTable {
   std::string pathOf(llvm::StringRef key) const;
   /// Everything above as text: equal tables have equal keys.
   std::string key() const;
+};
+
+/// What the entry for images gave: a part of each row of it.
+struct MediaRows {
+  int64_t from = 0;  ///< First value of the part.
+  int64_t width = 0; ///< Values of a row.
+  Shape axes;        ///< Of the part.
 };
 
 /// An object of the configuration, with the dotted path of its keys.
@@ -129,18 +137,24 @@ struct SpecValue {
     Tensor,
     Mask,
     Rope,
+    Input,  ///< What an entry takes, by its name.
+    Grid,   ///< The rows and columns of images.
+    Frames, ///< Which image a patch belongs to.
+    Places, ///< Tokens that stand for images: their ids are the elements.
+    Media,
   };
 
   Kind kind = Kind::None;
   bool boolean = false;
   Dim dim; ///< Int, and the size of a sum.
   double number = 0;
-  std::string text;                ///< String; the key of Absent.
+  std::string text;                ///< String, Input; the key of Absent.
   std::vector<SpecValue> elements; ///< List, Tuple; begin and end of Range.
   Record record;
   TensorValue tensor;
   Mask mask;
   std::shared_ptr<RopeTable> rope;
+  std::shared_ptr<const MediaRows> media;
 
   bool is(Kind k) const { return kind == k; }
   bool isNumber() const { return kind == Kind::Int || kind == Kind::Float; }
@@ -159,6 +173,9 @@ struct SpecValue {
   static SpecValue of(TensorValue tensor);
   static SpecValue of(Mask mask);
   static SpecValue of(Record record);
+  static SpecValue of(MediaRows rows);
+  static SpecValue input(std::string name);
+  static SpecValue places(std::vector<SpecValue> ids);
   static SpecValue list(std::vector<SpecValue> elements);
   static SpecValue tuple(std::vector<SpecValue> elements);
   static SpecValue range(SpecValue begin, SpecValue end);
@@ -171,7 +188,6 @@ struct SpecValue {
   /// Whether two configuration values are equal; 4 == 4.0.
   bool equals(const SpecValue &other) const;
 
-private:
   static SpecValue ofKind(Kind kind) {
     SpecValue value;
     value.kind = kind;

@@ -97,6 +97,27 @@ static mlir::Value emitPermuted(OpBuilder &builder, Location loc,
       permutation);
 }
 
+/// The columns [features][n] of a matrix as [n][features]: what torch's unfold
+/// gives of n neighbours is what follows from n neighbours side by side.
+static FailureOr<mlir::Value> emitUnfolded(OpBuilder &builder, Location loc,
+                                           mlir::Value value, double number) {
+  auto type = cast<RankedTensorType>(value.getType());
+  int64_t rows = type.getDimSize(0), columns = type.getDimSize(1),
+          n = number >= 1 && number <= maxAxisSize ? number : 0;
+  if (n < 1 || n != number || columns % n != 0)
+    return emitError(loc) << "expected the columns of [" << type.getShape()
+                          << "] to divide into neighbours, got "
+                          << SpecValue::of(number).describe()
+                          << " as their count";
+  auto shaped = [&](ArrayRef<int64_t> shape, mlir::Value of) -> mlir::Value {
+    return wmap::ReshapeOp::create(
+        builder, loc, RankedTensorType::get(shape, type.getElementType()), of);
+  };
+  return shaped({rows, columns},
+                emitPermuted(builder, loc,
+                             shaped({rows, columns / n, n}, value), {0, 2, 1}));
+}
+
 /// A slice of a tensor. The axis of experts, if there is one, is the first of
 /// the result.
 static FailureOr<mlir::Value> emitSlice(const WeightTree &tree,
@@ -288,6 +309,8 @@ FailureOr<mlir::Value> WeightResolver::emitTree(const WeightTree &tree,
     return mlir::Value(wmap::RopeUnpermuteOp::create(
         builder, loc, type, *input, builder.getI64IntegerAttr(heads)));
   }
+  if (tree.name == "unfolded" && rank == 2)
+    return emitUnfolded(builder, loc, *input, tree.inputs[1].number);
   if (rank != 2)
     return emitError(loc) << "weight function '" << tree.name
                           << "' expects a matrix, got [" << type.getShape()

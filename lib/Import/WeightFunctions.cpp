@@ -21,6 +21,7 @@ static const std::vector<WeightFunction> &weightFunctions() {
       {"unit_rows", {{t}}},
       {"shift", {{t, n}}},
       {"rope_unpermute", {{t, n}}},
+      {"unfolded", {{t, n}}},
       {"scaled", {{t, t}, {t, t, v}}},
       {"quantised", {{t, t, v}, {t, t, t, v}}},
       {"packed", {{t, t, c, v}, {t, t, c, t, v}}},

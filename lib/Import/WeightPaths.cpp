@@ -34,7 +34,7 @@ FailureOr<std::string> WeightResolver::text(const spec::Expr *expr,
                  ? std::to_string(it->second.dim.size)
                  : it->second.text;
   FailureOr<SpecValue> value = scope.evaluator->evalConfig(
-      expr, Frame::Context::Weights, bindings, scope.layer);
+      expr, Frame::Context::Weights, bindings, scope.layer, scope.part);
   if (failed(value))
     return failure();
   if (value->is(SpecValue::Kind::Int))
@@ -181,7 +181,7 @@ FailureOr<bool> WeightResolver::holds(const spec::Expr *condition,
       it->second = SpecValue::of(*scope.layer);
   }
   FailureOr<SpecValue> value = scope.evaluator->evalConfig(
-      condition, Frame::Context::Weights, values, scope.layer);
+      condition, Frame::Context::Weights, values, scope.layer, scope.part);
   if (failed(value))
     return failure();
   if (!value->is(SpecValue::Kind::Bool))

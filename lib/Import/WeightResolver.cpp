@@ -162,8 +162,9 @@ WeightResolver::formOf(const spec::WeightExpr *expr, const Match &match,
   if (!first && ref->path->segments.size() == 1 &&
       ref->path->segments[0].size() == 1 &&
       ref->path->segments[0][0].isText() &&
-      scope.evaluator->getFamily().findField(ref->path->segments[0][0].text)) {
-    FailureOr<SpecValue> value = scope.evaluator->field(
+      familyOf(scope).findField(ref->path->segments[0][0].text)) {
+    FailureOr<SpecValue> value = scope.evaluator->fieldOf(
+        scope.part ? *scope.part : scope.evaluator->getRoot(),
         ref->path->segments[0][0].text, scope.layer, ref->getLoc());
     if (failed(value))
       return failure();
@@ -176,7 +177,8 @@ WeightResolver::formOf(const spec::WeightExpr *expr, const Match &match,
     return std::optional(tree);
   }
   size_t set = 0;
-  std::string name;
+  bool isBelow = scope.part && !scope.part->prefix.empty();
+  std::string name = isBelow ? scope.part->prefix + "." : "";
   if (!ref->path->isAbsolute)
     for (const spec::WeightFor *loop : scope.loops) {
       if (!loop->at)
@@ -192,6 +194,8 @@ WeightResolver::formOf(const spec::WeightExpr *expr, const Match &match,
   if (failed(own))
     return failure();
   name += *own;
+  if (isBelow && own->empty())
+    name = scope.part->prefix;
   if (first && !match.rest.empty())
     name += (name.empty() ? "" : ".") + match.rest;
   if (name.size() > maxWeightName)
@@ -218,8 +222,9 @@ WeightResolver::rangesOf(const spec::WeightRef *ref, const Match &match,
   std::vector<WeightTree::Range> ranges;
   for (const spec::Arg &arg : *ref->index) {
     Location loc = arg.value->getLoc();
-    FailureOr<SpecValue> value = scope.evaluator->evalConfig(
-        arg.value, Frame::Context::Weights, match.bindings, scope.layer);
+    FailureOr<SpecValue> value =
+        scope.evaluator->evalConfig(arg.value, Frame::Context::Weights,
+                                    match.bindings, scope.layer, scope.part);
     if (failed(value))
       return failure();
     auto isNumber = [](const SpecValue &number) {
@@ -257,8 +262,9 @@ FailureOr<bool> WeightResolver::isInLoops(const Match &match,
       if (it == match.bindings.end())
         return emitError(binding.name.loc) << "expected '{" << binding.name.name
                                            << "}' in the name in front of '='";
-      FailureOr<SpecValue> range = scope.evaluator->evalConfig(
-          binding.range, Frame::Context::Weights, match.bindings, scope.layer);
+      FailureOr<SpecValue> range =
+          scope.evaluator->evalConfig(binding.range, Frame::Context::Weights,
+                                      match.bindings, scope.layer, scope.part);
       if (failed(range))
         return failure();
       const SpecValue &value = it->second;
@@ -300,7 +306,11 @@ WeightResolver::applyEquation(const spec::WeightEquation *equation,
       if (loop->at)
         llvm::append_range(segments, loop->at->segments);
   llvm::append_range(segments, equation->path->segments);
-  FailureOr<std::optional<Match>> found = match(segments, logical, scope, {});
+  // The names of a part are those below its path.
+  std::string own = scope.part && !scope.part->prefix.empty()
+                        ? logical.substr(scope.part->prefix.size() + 1)
+                        : logical;
+  FailureOr<std::optional<Match>> found = match(segments, own, scope, {});
   if (failed(found) || !*found)
     return failed(found) ? FailureOr<std::optional<WeightTree>>(failure())
                          : std::optional<WeightTree>();
@@ -346,17 +356,20 @@ WeightResolver::lookupItems(ArrayRef<const spec::WeightItem *> items,
 FailureOr<std::optional<WeightTree>>
 WeightResolver::lookupIn(const std::string &logical, const Scope &scope,
                          std::vector<const spec::WeightItem *> &skip) {
-  auto items = [&](ArrayRef<const spec::WeightItem *> list, Evaluator *owner) {
+  auto items = [&](ArrayRef<const spec::WeightItem *> list, Evaluator *owner,
+                   FamilyInstance *part = nullptr) {
     return lookupItems(list, logical,
-                       Scope{owner, scope.layer, scope.experts, {}}, skip);
+                       Scope{owner, scope.layer, scope.experts, {}, part},
+                       skip);
   };
-  for (const spec::FamilyDecl *decl : family.getChain()) {
-    if (!decl->weights)
-      continue;
-    auto result = items(decl->weights->items, evaluator);
-    if (failed(result) || *result)
-      return result;
-  }
+  for (FamilyInstance *instance : instancesOf(logical))
+    for (const spec::FamilyDecl *decl : instance->family.getChain()) {
+      if (!decl->weights)
+        continue;
+      auto result = items(decl->weights->items, evaluator, instance);
+      if (failed(result) || *result)
+        return result;
+    }
   for (auto [container, owner] :
        llvm::zip_equal(containers, containerEvaluators))
     for (const spec::FamilyDecl *decl : container->getChain()) {
@@ -386,6 +399,24 @@ WeightResolver::lookup(const std::string &logical, std::optional<int64_t> layer,
 FailureOr<std::optional<WeightTree>>
 WeightResolver::lookup(const Request &request, int64_t layer) {
   return lookup(request.logical, layer, request.experts);
+}
+
+std::vector<FamilyInstance *>
+WeightResolver::instancesOf(StringRef name) const {
+  std::vector<FamilyInstance *> all, found;
+  evaluator->getRoot().collect(all);
+  // Parts come behind what they are parts of.
+  for (FamilyInstance *instance : llvm::reverse(all)) {
+    StringRef rest = name;
+    if (instance->prefix.empty() ||
+        (rest.consume_front(instance->prefix) && rest.starts_with(".")))
+      found.push_back(instance);
+  }
+  return found;
+}
+
+const Family &WeightResolver::familyOf(const Scope &scope) {
+  return scope.part ? scope.part->family : scope.evaluator->getRoot().family;
 }
 
 std::string WeightResolver::missingHint(const std::string &name) const {
@@ -442,6 +473,9 @@ LogicalResult WeightResolver::invent(const std::string &logical,
       tree.inputs.size() == 1 && expected.size() == 2)
     return invent(logical, tree.inputs[0], layer, experts,
                   {expected[1], expected[0]}, loc);
+  // Columns in another order.
+  if (tree.kind == WeightTree::Kind::Call && tree.name == "unfolded")
+    return invent(logical, tree.inputs[0], layer, experts, expected, loc);
   bool isSlice = tree.kind == WeightTree::Kind::Slice &&
                  tree.inputs[0].kind == WeightTree::Kind::Source;
   if (!isSlice && tree.kind != WeightTree::Kind::Source)
@@ -518,13 +552,16 @@ void WeightResolver::markUsed(const WeightTree &tree,
 //===----------------------------------------------------------------------===//
 
 FailureOr<bool> WeightResolver::isDropped(const std::string &name) {
-  auto drops = [&](const spec::WeightsDecl *weights,
-                   Evaluator *owner) -> FailureOr<bool> {
+  auto drops = [&](const spec::WeightsDecl *weights, Evaluator *owner,
+                   FamilyInstance *part = nullptr) -> FailureOr<bool> {
+    std::string own = part && !part->prefix.empty()
+                          ? name.substr(part->prefix.size() + 1)
+                          : name;
     for (const spec::WeightItem *item : weights->items) {
       auto *drop = dyn_cast<spec::WeightDrop>(item);
       if (!drop)
         continue;
-      Scope scope{owner, std::nullopt};
+      Scope scope{owner, std::nullopt, 0, {}, part};
       if (drop->condition) {
         FailureOr<bool> ok = holds(drop->condition, scope, {});
         if (failed(ok) || !*ok)
@@ -532,7 +569,7 @@ FailureOr<bool> WeightResolver::isDropped(const std::string &name) {
       }
       for (const spec::Path *path : drop->paths) {
         FailureOr<std::optional<Match>> found =
-            match(path->segments, name, scope, {});
+            match(path->segments, own, scope, {});
         if (failed(found))
           return failure();
         if (*found)
@@ -541,11 +578,12 @@ FailureOr<bool> WeightResolver::isDropped(const std::string &name) {
     }
     return false;
   };
-  for (const spec::FamilyDecl *decl : family.getChain())
-    if (decl->weights)
-      if (FailureOr<bool> result = drops(decl->weights, evaluator);
-          failed(result) || *result)
-        return result;
+  for (FamilyInstance *instance : instancesOf(name))
+    for (const spec::FamilyDecl *decl : instance->family.getChain())
+      if (decl->weights)
+        if (FailureOr<bool> result = drops(decl->weights, evaluator, instance);
+            failed(result) || *result)
+          return result;
   for (auto [container, owner] :
        llvm::zip_equal(containers, containerEvaluators))
     for (const spec::FamilyDecl *decl : container->getChain())

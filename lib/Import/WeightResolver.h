@@ -26,6 +26,7 @@
 namespace clade::import {
 
 class Evaluator;
+struct FamilyInstance;
 
 /// How one weight is made of published tensors.
 struct WeightTree {
@@ -146,6 +147,8 @@ private:
     int64_t experts = 0;
     /// The loops around an equation, from the outside.
     std::vector<const spec::WeightFor *> loops = {};
+    /// The part whose equation it is; null for the family itself.
+    FamilyInstance *part = nullptr;
   };
 
   mlir::FailureOr<std::optional<WeightTree>>
@@ -185,6 +188,11 @@ private:
   mlir::FailureOr<std::string> text(const spec::Expr *expr, const Scope &scope,
                                     const Bindings &bindings);
   mlir::FailureOr<bool> isDropped(const std::string &name);
+  /// The parts that the weights of this name lie in, the innermost first, then
+  /// the family itself.
+  std::vector<FamilyInstance *> instancesOf(llvm::StringRef name) const;
+  /// The family whose fields the text of a scope reads.
+  static const Family &familyOf(const Scope &scope);
   /// Reads the tensor that an argument of a function is.
   mlir::LogicalResult readContents(WeightTree &tree,
                                    std::optional<int64_t> layer,

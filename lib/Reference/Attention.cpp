@@ -30,6 +30,7 @@ struct ScoreOptions {
   std::optional<ArrayRef<float>> slopes; ///< Of each head.
   const Tensor *sink;                    ///< Of each head; may be null.
   bool modelSoftmax;
+  bool bidirectional;
 };
 } // namespace
 
@@ -40,7 +41,8 @@ static ScoreOptions scoreOptions(Op op, const Tensor *sink) {
                        std::nullopt,
                        op.getSlopes(),
                        sink,
-                       op.getModelSoftmax()};
+                       op.getModelSoftmax(),
+                       op.getBidirectional()};
   if (op.getWindow())
     options.window = *op.getWindow();
   if (op.getSoftcap())
@@ -122,7 +124,7 @@ static void attendHead(ArrayRef<float> query, int64_t position, int64_t head,
                        int64_t kvHead, const KeyValueState &state,
                        const ScoreOptions &options, Element inner,
                        Element outer, MutableArrayRef<float> result) {
-  int64_t begin = 0, end = position + 1;
+  int64_t begin = 0, end = options.bidirectional ? state.length : position + 1;
   if (options.window)
     begin = std::max<int64_t>(0, end - *options.window);
   std::vector<double> q(query.begin(), query.end()), k(state.keySize);

@@ -340,7 +340,8 @@ FailureOr<Tensor> Evaluator::runPure(Op op, Values &values) {
     return valueOf(operand, values);
   };
   if constexpr (std::is_same_v<Op, ConstantOp> ||
-                std::is_same_v<Op, PositionsOp>)
+                std::is_same_v<Op, PositionsOp> ||
+                std::is_same_v<Op, GridPositionsOp>)
     return evaluate(op, batch);
   else if constexpr (std::is_same_v<Op, BinaryOp>)
     return evaluate(op, at(op.getLhs()), at(op.getRhs()), batch);
@@ -371,7 +372,7 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<UnaryOp, BinaryOp, CastOp, ConstantOp, ReduceOp, SoftmaxOp, ViewOp,
             SliceOp, SpreadOp, RepeatOp, SelectOp, PositionsOp, RopeOp, EmbedOp,
-            GatherOp, MemberOp, WhereOp>(
+            GatherOp, MemberOp, WhereOp, GridPositionsOp, FoldOp, PutAtOp>(
           [&](auto op) { return defineResult(op, runPure(op, values)); })
       .Case([&](ParamOp op) { return defineResult(op, runParam(op)); })
       .Case([&](JoinOp op) {
@@ -396,14 +397,14 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
       })
       .Case([&](ExpertLinearOp op) {
         const Tensor *bias = op.getBias() ? &at(op.getBias()) : nullptr;
-        return defineResult(op, evaluate(op, at(op.getInput()),
-                                         at(op.getChosen()),
-                                         at(op.getWeight()), bias, batch));
+        return defineResult(op,
+                            evaluate(op, at(op.getInput()), at(op.getChosen()),
+                                     at(op.getWeight()), bias, batch));
       })
       .Case([&](MixOp op) {
-        return defineResult(op, evaluate(op, at(op.getInput()),
-                                         at(op.getShare()), at(op.getChosen()),
-                                         batch));
+        return defineResult(op,
+                            evaluate(op, at(op.getInput()), at(op.getShare()),
+                                     at(op.getChosen()), batch));
       })
       .Case([&](LayersOp op) { return runLayers(op, values); })
       .Case([&](KernelOp op) { return runKernel(op, values); })
@@ -442,7 +443,16 @@ FailureOr<Tensor> reference::evaluateEntry(func::FuncOp entry,
   FailureOr<Tensor> ids = makeTensor(entry, type, context.batch);
   if (failed(ids))
     return failure();
-  llvm::copy(context.batch.ids, ids->data().begin());
+  bool isText = type.getElementType().isInteger();
+  if (!isText &&
+      ids->size() != static_cast<int64_t>(context.batch.pixels.size()))
+    return entry.emitError()
+           << "expected " << ids->size() << " values of patches, got "
+           << context.batch.pixels.size();
+  if (isText)
+    llvm::copy(context.batch.ids, ids->data().begin());
+  else
+    llvm::copy(context.batch.pixels, ids->data().begin());
   FailureOr<SmallVector<Tensor>> results =
       Evaluator(context).run(entry.getBody().front(), *ids);
   if (failed(results))

@@ -36,6 +36,8 @@ class Interpreter::Impl {
 public:
   ModuleOp module;
   func::FuncOp entry;
+  std::vector<float> media; ///< Rows of images.
+  int64_t mediaWidth = 0;
   SlotTable slots;
   WeightValues weights;
   std::vector<Sequence> sequences;
@@ -79,6 +81,9 @@ static FailureOr<func::FuncOp> findEntry(ModuleOp module, StringRef name) {
       entries.push_back(function);
   if (entries.size() == 1)
     return entries.front();
+  // Beside an entry for images there is one for text.
+  if (name.empty() && entries.size() > 1)
+    return findEntry(module, "forward");
   if (!name.empty())
     return module.emitError() << "expected an entry '@" << name << "'";
   return module.emitError() << "expected one function with '" << entryAttr
@@ -190,9 +195,12 @@ Batch Interpreter::Impl::makeBatch(ArrayRef<SequenceChunk> chunks) const {
       batch.ids.push_back(token);
       batch.sequenceOf.push_back(row);
       batch.positions.push_back(sequence.length + i);
+      batch.mediaRows.push_back(chunk.mediaRows.empty() ? -1
+                                                        : chunk.mediaRows[i]);
     }
     batch.scaledLengths.push_back(sequence.scaledLength);
   }
+  batch.media = media;
   return batch;
 }
 
@@ -222,6 +230,46 @@ FailureOr<Tensor> Interpreter::Impl::run(ArrayRef<SequenceChunk> chunks,
       state.truncate(sequence.length);
   }
   return result;
+}
+
+int64_t Interpreter::outputWidth() const {
+  return cast<NamedTensorType>(impl->entry.getResultTypes().front())
+      .getNumFeatures();
+}
+
+FailureOr<int64_t> Interpreter::addImages(const rt::ImagePatches &images,
+                                          int64_t fold) {
+  FailureOr<func::FuncOp> entry = findEntry(impl->module, "image");
+  if (failed(entry))
+    return failure();
+  Batch batch;
+  batch.pixels = images.pixels;
+  std::vector<SequenceStates> states(images.numImages(),
+                                     SequenceStates(impl->slots.numStates));
+  SmallVector<SequenceStates *> pointers;
+  for (int64_t image = 0; image < images.numImages(); ++image) {
+    for (int64_t patch = 0; patch < images.numPatches(image); ++patch) {
+      batch.ids.push_back(0);
+      batch.sequenceOf.push_back(image);
+      batch.positions.push_back(patch);
+    }
+    batch.grids.emplace_back(images.grids[2 * image],
+                             images.grids[2 * image + 1]);
+    batch.scaledLengths.push_back(images.numPatches(image));
+    pointers.push_back(&states[image]);
+  }
+  for (int64_t row = 0; row < batch.numTokens() / fold; ++row)
+    batch.selected.push_back(row);
+  FailureOr<Tensor> rows =
+      evaluateEntry(*entry, {impl->module, impl->slots, impl->weights, batch,
+                             pointers, impl->observer, nullptr});
+  if (failed(rows))
+    return failure();
+  impl->mediaWidth = rows->rowSize();
+  int64_t first =
+      impl->mediaWidth == 0 ? 0 : impl->media.size() / impl->mediaWidth;
+  llvm::append_range(impl->media, rows->data());
+  return first;
 }
 
 FailureOr<std::vector<std::vector<float>>>

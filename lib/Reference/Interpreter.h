@@ -18,6 +18,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "runtime/Weights/WeightLoader.h"
 
+#include "runtime/Engine/Images.h"
 #include "runtime/Engine/Route.h"
 
 #include <functional>
@@ -32,6 +33,8 @@ struct SequenceChunk {
   /// As long as `tokens`: whose outputs the caller wants. Empty for those of
   /// the last token alone.
   std::vector<bool> wanted;
+  /// For each token its row of the images, or -1; empty if none has one.
+  std::vector<int32_t> mediaRows;
 };
 
 /// One result of one op, just computed.
@@ -49,8 +52,8 @@ class Interpreter {
 public:
   /// Loads the weights of `module` from `checkpoint`. `entry` names a function
   /// with the attribute `clade.entry`, from (tokens [token] i32, batch) to one
-  /// tensor [selected, …]; empty for the only one. The module outlives the
-  /// interpreter and does not change.
+  /// tensor [selected, …]; empty for the only one, or 'forward'. The module
+  /// outlives the interpreter and does not change.
   static mlir::FailureOr<std::unique_ptr<Interpreter>>
   create(mlir::ModuleOp module, const rt::Checkpoint &checkpoint,
          const rt::LoadOptions &options = {}, llvm::StringRef entry = {});
@@ -71,6 +74,14 @@ public:
   /// After an error the sequences are as they were before.
   mlir::FailureOr<std::vector<std::vector<float>>>
   step(llvm::ArrayRef<SequenceChunk> chunks);
+
+  /// Runs the module's entry for images on some, each of whose `fold` patches
+  /// gives a row, and keeps the rows for mediaRows of later steps. Gives the
+  /// number of the first.
+  mlir::FailureOr<int64_t> addImages(const rt::ImagePatches &images,
+                                     int64_t fold);
+  /// Values of a row of the entry's result.
+  int64_t outputWidth() const;
 
   /// Calls `observer` after each op of each later step; null for none.
   void setObserver(std::function<void(const Event &)> observer);

@@ -68,11 +68,13 @@ reference::evaluate(RotaryTableOp op, const Tensor &positions,
   for (int64_t length : batch.scaledLengths)
     frequencies.push_back(frequenciesFor(op, length));
   float scale = static_cast<float>(op.getScale().convertToDouble());
-  int64_t count = op.getFrequencies().size();
+  int64_t count = op.getFrequencies().size(),
+          numAxes = op.getAxes() ? positions.shape[1] : 1;
   for (int64_t token = 0; token < batch.numTokens(); ++token) {
     for (int64_t j = 0; j < count; ++j) {
       float frequency = frequencies[batch.sequenceOf[token]][j];
-      float angle = positions.data()[token] * frequency;
+      int64_t axis = op.getAxes() ? (*op.getAxes())[j] : 0;
+      float angle = positions.data()[token * numAxes + axis] * frequency;
       auto value = [&](double (*function)(double)) {
         float rounded = static_cast<float>(function(angle));
         return roundTo(cos->element, rounded * scale);

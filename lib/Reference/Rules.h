@@ -84,6 +84,13 @@ mlir::FailureOr<Tensor> evaluate(RopeOp op, const Tensor &input,
                                  const Tensor &cos, const Tensor &sin,
                                  const Batch &batch);
 
+// Media.cpp
+mlir::FailureOr<Tensor> evaluate(GridPositionsOp op, const Batch &batch);
+mlir::FailureOr<Tensor> evaluate(FoldOp op, const Tensor &input,
+                                 const Batch &batch);
+mlir::FailureOr<Tensor> evaluate(PutAtOp op, const Tensor &input,
+                                 const Batch &batch);
+
 // Product.cpp
 /// `bias` may be null.
 mlir::FailureOr<Tensor> evaluate(LinearOp op, const Tensor &input,

@@ -47,6 +47,14 @@ struct Batch {
   std::vector<int64_t> selected;
   /// Of each sequence: the length that its rotary scalings are fixed for.
   std::vector<int64_t> scaledLengths;
+  /// Of an entry for images: the values of each patch, and of each sequence the
+  /// rows and columns of patches.
+  llvm::ArrayRef<float> pixels;
+  std::vector<std::pair<int64_t, int64_t>> grids;
+  /// Of a model with images: rows that its entry for them gave, and of each
+  /// token its row, or -1.
+  llvm::ArrayRef<float> media;
+  std::vector<int64_t> mediaRows;
 
   int64_t numTokens() const { return ids.size(); }
 };

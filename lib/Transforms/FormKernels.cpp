@@ -108,9 +108,9 @@ private:
       int64_t stage = 0;
       for (Value operand : op.getOperands()) {
         int64_t at = availableAt(operand);
-        // A select starts the kernels of the selected tokens.
+        // A select or a fold starts the kernels of the selected tokens.
         Operation *producer = operand.getDefiningOp();
-        if (isa<SelectOp>(op) && producer && !isHeart(producer) &&
+        if (isa<SelectOp, FoldOp>(op) && producer && !isHeart(producer) &&
             !isa<ParamOp, ConstantOp>(producer))
           ++at;
         stage = std::max(stage, at);

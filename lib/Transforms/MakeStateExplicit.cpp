@@ -33,7 +33,7 @@ struct MakeStateExplicitPass
           attend.getStateAttr(), builder.getI64IntegerAttr(kvHeads),
           attend.getScaleAttr(), attend.getWindowAttr(),
           attend.getSoftcapAttr(), attend.getSlopesAttr(),
-          attend.getModelSoftmaxAttr());
+          attend.getModelSoftmaxAttr(), attend.getBidirectionalAttr());
       attend.replaceAllUsesWith(result);
       attend.erase();
     }

@@ -126,6 +126,8 @@ Status Artifact::loadCode() {
                                 quoteName(name));
     if (name == "forward")
       forwardFunction = reinterpret_cast<CladeStepFunction>(symbol);
+    if (name == "image")
+      imageFunction = reinterpret_cast<CladeStepFunction>(symbol);
   }
   return {};
 }

@@ -58,6 +58,8 @@ public:
   const Manifest &manifest() const { return content; }
   /// The entry `forward`.
   CladeStepFunction forward() const { return forwardFunction; }
+  /// The entry `image`, or null.
+  CladeStepFunction image() const { return imageFunction; }
   /// The text of weights.json, as it was checked.
   const std::string &weightTable() const { return weights; }
   /// Whether the manifest lists a file of that name.
@@ -81,6 +83,7 @@ private:
   int codeFile = -1; ///< Open as long as the code is loaded.
   void *library = nullptr;
   CladeStepFunction forwardFunction = nullptr;
+  CladeStepFunction imageFunction = nullptr;
 };
 
 } // namespace clade::rt

@@ -27,8 +27,9 @@ struct Active {
   SequenceId sequence;
   Sampler sampler;
   std::vector<int32_t> feed;
-  std::vector<uint8_t> wanted; ///< Empty: the last token's logits.
-  int64_t position = 0;        ///< Of feed[0].
+  std::vector<uint8_t> wanted;    ///< Empty: the last token's logits.
+  std::vector<int32_t> mediaRows; ///< Of `feed`; empty: no images.
+  int64_t position = 0;           ///< Of feed[0].
   bool isPrompt = true;
   bool isLast = false; ///< No token is chosen after this step.
 };
@@ -56,6 +57,7 @@ public:
 private:
   Status check(const GenerateRequest &request) const;
   Status admit();
+  Status addImages(Active &work);
   Status step();
   Status receive(Active &work, const Logits &logits, int64_t firstRow);
   Status choose(Active &work, std::span<const float> logits);
@@ -124,11 +126,37 @@ Status Generator::admit() {
       sampler.observe(token);
     std::vector<uint8_t> wanted(options.onLogits ? request.prompt.size() : 0,
                                 1);
-    active.push_back({nextRequest++, &request, sequence, std::move(sampler),
-                      request.prompt, std::move(wanted)});
+    active.push_back({nextRequest++,
+                      &request,
+                      sequence,
+                      std::move(sampler),
+                      request.prompt,
+                      std::move(wanted),
+                      {}});
+    CLADE_RETURN_IF_ERROR(addImages(active.back()));
     active.back().isLast = made == 0;
   }
   return {};
+}
+
+/// Computes the images of a request that has just been admitted.
+Status Generator::addImages(Active &work) {
+  const auto &images = work.request->images;
+  if (!images)
+    return {};
+  auto place = [&]() -> Status {
+    CLADE_ASSIGN_OR_RETURN(int64_t first, session.addImages(*images));
+    CLADE_ASSIGN_OR_RETURN(
+        work.mediaRows,
+        mediaRows(work.feed, session.model().manifest().images->tokens, first,
+                  session.mediaRowsOf(*images)));
+    return {};
+  };
+  Status status = place();
+  if (status.ok())
+    return status;
+  return std::move(status).withContext("request " +
+                                       std::to_string(work.index));
 }
 
 //===----------------------------------------------------------------------===//
@@ -141,12 +169,14 @@ Status Generator::run() {
     if (!status.ok())
       return std::move(status).withContext("request " + std::to_string(i));
   }
+  session.clearImages();
   while (true) {
     CLADE_RETURN_IF_ERROR(admit());
     if (active.empty())
       break;
     CLADE_RETURN_IF_ERROR(step());
   }
+  session.clearImages();
   generation.stats.loadSeconds = session.model().loadSeconds();
   generation.stats.residentBytes = residentMemory();
   return {};
@@ -155,7 +185,7 @@ Status Generator::run() {
 Status Generator::step() {
   batch.clear();
   for (const Active &work : active)
-    batch.push_back({work.sequence, work.feed, work.wanted});
+    batch.push_back({work.sequence, work.feed, work.wanted, work.mediaRows});
   auto start = std::chrono::steady_clock::now();
   CLADE_ASSIGN_OR_RETURN(Logits logits, session.step(batch));
   count(std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
@@ -200,6 +230,7 @@ Status Generator::receive(Active &work, const Logits &logits,
   work.position += fed;
   work.isPrompt = false;
   work.feed.clear();
+  work.mediaRows.clear();
   if (work.isLast)
     return {};
   return choose(work, logits.row(firstRow + std::max<int64_t>(rows, 1) - 1));

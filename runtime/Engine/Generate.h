@@ -45,6 +45,9 @@ struct GenerateRequest {
   /// Also the logarithms of this many top probabilities for each token; -1 for
   /// none, 0 for those of the chosen tokens only.
   int32_t logProbabilities = -1;
+  /// Images whose rows stand for the prompt's tokens for them, in order; may be
+  /// null.
+  std::shared_ptr<const ImagePatches> images = nullptr;
 };
 
 /// A token that was just chosen.

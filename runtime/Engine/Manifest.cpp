@@ -119,6 +119,16 @@ Status checkEntries(const Manifest &manifest) {
                   std::to_string(forward->second.outputWidth));
 }
 
+Status checkKeyValue(const ManifestState &state) {
+  CLADE_RETURN_IF_ERROR(
+      checkOneOf("states.dtype", state.dtype, {"bf16", "f32"}));
+  CLADE_RETURN_IF_ERROR(
+      checkRange("states.heads", state.heads, 1, maxHeadSize));
+  CLADE_RETURN_IF_ERROR(
+      checkRange("states.key_size", state.keySize, 1, maxHeadSize));
+  return checkRange("states.value_size", state.valueSize, 1, maxHeadSize);
+}
+
 Status checkStates(const Manifest &manifest) {
   for (const ManifestGroup &group : manifest.groups) {
     if (group.window)
@@ -157,14 +167,7 @@ Status checkStates(const Manifest &manifest) {
           checkRange("states: bytes of a page", total, 0, maxBytes));
       continue;
     }
-    CLADE_RETURN_IF_ERROR(
-        checkOneOf("states.dtype", state.dtype, {"bf16", "f32"}));
-    CLADE_RETURN_IF_ERROR(
-        checkRange("states.heads", state.heads, 1, maxHeadSize));
-    CLADE_RETURN_IF_ERROR(
-        checkRange("states.key_size", state.keySize, 1, maxHeadSize));
-    CLADE_RETURN_IF_ERROR(
-        checkRange("states.value_size", state.valueSize, 1, maxHeadSize));
+    CLADE_RETURN_IF_ERROR(checkKeyValue(state));
     total += state.keyPageBytes() + state.valuePageBytes();
     CLADE_RETURN_IF_ERROR(
         checkRange("states: bytes of a page", total, 1, maxBytes));
@@ -172,11 +175,11 @@ Status checkStates(const Manifest &manifest) {
   return {};
 }
 
-Status checkLayers(const Manifest &manifest) {
-  CLADE_RETURN_IF_ERROR(
-      checkRange("weights.slots", manifest.weightSlots, 0, INT32_MAX));
-  int64_t states = static_cast<int64_t>(manifest.states.size());
-  for (const CladeLayer &layer : manifest.layers) {
+Status checkLayers(const Manifest &manifest,
+                   const std::vector<CladeLayer> &layers,
+                   const std::vector<ManifestState> &stateList) {
+  int64_t states = static_cast<int64_t>(stateList.size());
+  for (const CladeLayer &layer : layers) {
     CLADE_RETURN_IF_ERROR(checkRange("layers.kind", layer.kind, 0, INT32_MAX));
     CLADE_RETURN_IF_ERROR(
         checkRange("layers.layer", layer.layer, 0, INT32_MAX));
@@ -188,14 +191,48 @@ Status checkLayers(const Manifest &manifest) {
   return {};
 }
 
-Status checkSizes(const Manifest &manifest) {
-  const ManifestWorkspace &workspace = manifest.workspace;
+Status checkSizes(const ManifestWorkspace &workspace,
+                  const ManifestScratch &scratch) {
   for (int64_t size : {workspace.fixed, workspace.perToken,
                        workspace.perSelected, workspace.perSequence})
     CLADE_RETURN_IF_ERROR(checkRange("workspace", size, 0, maxBytes));
-  for (int64_t size : {manifest.scratch.fixed, manifest.scratch.perContext})
+  for (int64_t size : {scratch.fixed, scratch.perContext})
     CLADE_RETURN_IF_ERROR(checkRange("scratch", size, 0, maxBytes));
   return {};
+}
+
+Status checkImages(const Manifest &manifest) {
+  bool hasEntry = manifest.entries.count("image") != 0;
+  if (hasEntry != manifest.images.has_value())
+    return expected("images",
+                    hasEntry ? "an object, for the entry 'image'"
+                             : "null without an entry 'image'",
+                    hasEntry ? "null" : "an object");
+  if (!hasEntry)
+    return {};
+  const ImageLayout &layout = manifest.images->layout;
+  constexpr int64_t maxSide = 1 << 12;
+  CLADE_RETURN_IF_ERROR(checkUnicode("images.pixels", layout.pixels));
+  CLADE_RETURN_IF_ERROR(checkUnicode("images.sizes", layout.sizes));
+  CLADE_RETURN_IF_ERROR(
+      checkRange("images.channels", layout.channels, 1, maxSide));
+  CLADE_RETURN_IF_ERROR(checkRange("images.patch", layout.patch, 1, maxSide));
+  CLADE_RETURN_IF_ERROR(checkRange("images.merge", layout.merge, 1, maxSide));
+  if (layout.fold != 1 && layout.fold != layout.merge * layout.merge)
+    return expected("images.fold", "1 or the square of 'merge'",
+                    std::to_string(layout.fold));
+  if (manifest.images->tokens.empty())
+    return expected("images.tokens", "at least one token", "none");
+  for (int32_t id : manifest.images->tokens)
+    CLADE_RETURN_IF_ERROR(
+        checkRange("images.tokens", id, 0, manifest.model.vocab - 1));
+  for (const ManifestState &state : manifest.images->states) {
+    CLADE_RETURN_IF_ERROR(checkOneOf("images.states.kind", state.kind, {"kv"}));
+    CLADE_RETURN_IF_ERROR(checkKeyValue(state));
+  }
+  CLADE_RETURN_IF_ERROR(
+      checkLayers(manifest, manifest.images->layers, manifest.images->states));
+  return checkSizes(manifest.images->workspace, manifest.images->scratch);
 }
 
 /// Names are single path components, so that no file outside is meant.
@@ -227,7 +264,9 @@ Status Manifest::validate() const {
   CLADE_RETURN_IF_ERROR(checkTarget(target));
   CLADE_RETURN_IF_ERROR(checkEntries(*this));
   CLADE_RETURN_IF_ERROR(checkStates(*this));
-  CLADE_RETURN_IF_ERROR(checkLayers(*this));
-  CLADE_RETURN_IF_ERROR(checkSizes(*this));
+  CLADE_RETURN_IF_ERROR(checkRange("weights.slots", weightSlots, 0, INT32_MAX));
+  CLADE_RETURN_IF_ERROR(checkLayers(*this, layers, states));
+  CLADE_RETURN_IF_ERROR(checkSizes(workspace, scratch));
+  CLADE_RETURN_IF_ERROR(checkImages(*this));
   return checkFiles(*this);
 }

@@ -14,6 +14,7 @@
 #define CLADE_RUNTIME_ENGINE_MANIFEST_H
 
 #include "clade/abi.h"
+#include "runtime/Engine/Images.h"
 #include "runtime/Support/Status.h"
 
 #include <cstdint>
@@ -26,7 +27,7 @@
 namespace clade::rt {
 
 /// Version of the artifact format that this runtime reads and writes.
-inline constexpr int64_t artifactVersion = 2;
+inline constexpr int64_t artifactVersion = 3;
 
 /// The model that was compiled.
 struct ManifestModel {
@@ -99,6 +100,18 @@ struct ManifestScratch {
   int64_t perContext = 0;
 };
 
+/// The entry `image`: what it takes, and what its steps need.
+struct ManifestImages {
+  ImageLayout layout;
+  /// Token ids that stand for rows of its output, ascending.
+  std::vector<int32_t> tokens;
+  std::vector<CladeLayer> layers;
+  /// Keys and values of one layer's attention at a time; in no group.
+  std::vector<ManifestState> states;
+  ManifestWorkspace workspace;
+  ManifestScratch scratch;
+};
+
 /// Size and hash of another file of the artifact.
 struct ManifestFile {
   uint64_t bytes = 0;
@@ -116,6 +129,8 @@ struct Manifest {
   std::vector<ManifestGroup> groups;
   ManifestWorkspace workspace;
   ManifestScratch scratch;
+  /// Of a model with an entry `image`, and only of one.
+  std::optional<ManifestImages> images;
   /// True if rotary angles depend on the length that a sequence is scaled for.
   bool lengthDependentRotary = false;
   std::map<std::string, ManifestFile> files; ///< writeArtifact fills it in.

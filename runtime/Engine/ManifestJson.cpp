@@ -63,6 +63,39 @@ json layerToJson(const CladeLayer &layer) {
           {"first_state", layer.first_state}};
 }
 
+template <typename T, typename F>
+json arrayOf(const std::vector<T> &list, F toJson) {
+  json array = json::array();
+  for (const T &element : list)
+    array.push_back(toJson(element));
+  return array;
+}
+
+json workspaceToJson(const ManifestWorkspace &sizes) {
+  return {{"fixed", sizes.fixed},
+          {"per_token", sizes.perToken},
+          {"per_selected", sizes.perSelected},
+          {"per_sequence", sizes.perSequence}};
+}
+
+json scratchToJson(const ManifestScratch &sizes) {
+  return {{"fixed", sizes.fixed}, {"per_context", sizes.perContext}};
+}
+
+json imagesToJson(const ManifestImages &images) {
+  return {{"pixels", images.layout.pixels},
+          {"sizes", images.layout.sizes},
+          {"channels", images.layout.channels},
+          {"patch", images.layout.patch},
+          {"merge", images.layout.merge},
+          {"fold", images.layout.fold},
+          {"tokens", images.tokens},
+          {"layers", arrayOf(images.layers, layerToJson)},
+          {"states", arrayOf(images.states, stateToJson)},
+          {"workspace", workspaceToJson(images.workspace)},
+          {"scratch", scratchToJson(images.scratch)}};
+}
+
 json manifestToJson(const Manifest &manifest) {
   json entries = json::object(), files = json::object();
   for (const auto &[name, entry] : manifest.entries)
@@ -70,11 +103,7 @@ json manifestToJson(const Manifest &manifest) {
                      {"output_width", entry.outputWidth}};
   for (const auto &[name, file] : manifest.files)
     files[name] = {{"bytes", file.bytes}, {"xxh128", file.xxh128}};
-  json layers = json::array(), states = json::array(), groups = json::array();
-  for (const CladeLayer &layer : manifest.layers)
-    layers.push_back(layerToJson(layer));
-  for (const ManifestState &state : manifest.states)
-    states.push_back(stateToJson(state));
+  json groups = json::array();
   for (const ManifestGroup &group : manifest.groups)
     groups.push_back({{"window", orNull(group.window)},
                       {"per_sequence", group.perSequence}});
@@ -87,18 +116,14 @@ json manifestToJson(const Manifest &manifest) {
             {"cpu", manifest.target.cpu},
             {"features", manifest.target.features}}},
           {"entries", entries},
-          {"layers", layers},
+          {"layers", arrayOf(manifest.layers, layerToJson)},
           {"weights", {{"slots", manifest.weightSlots}}},
-          {"states", states},
+          {"states", arrayOf(manifest.states, stateToJson)},
           {"groups", groups},
-          {"workspace",
-           {{"fixed", manifest.workspace.fixed},
-            {"per_token", manifest.workspace.perToken},
-            {"per_selected", manifest.workspace.perSelected},
-            {"per_sequence", manifest.workspace.perSequence}}},
-          {"scratch",
-           {{"fixed", manifest.scratch.fixed},
-            {"per_context", manifest.scratch.perContext}}},
+          {"workspace", workspaceToJson(manifest.workspace)},
+          {"scratch", scratchToJson(manifest.scratch)},
+          {"images",
+           manifest.images ? imagesToJson(*manifest.images) : json(nullptr)},
           {"length_dependent_rotary", manifest.lengthDependentRotary},
           {"files", files}};
 }
@@ -265,23 +290,22 @@ void readTarget(const json &value, ManifestTarget &target, Status &problem) {
   });
 }
 
-void readTables(Members &members, Manifest &manifest, Status &problem) {
-  members.map("entries", [&](const std::string &key, const json &value,
-                             const std::string &where) {
-    Members entry(value, where, problem);
-    entry.text("symbol", manifest.entries[key].symbol);
-    entry.number("output_width", manifest.entries[key].outputWidth);
-  });
+void readLayers(Members &members, std::vector<CladeLayer> &layers,
+                Status &problem) {
   members.array("layers", [&](const json &value, const std::string &where) {
-    CladeLayer &layer = manifest.layers.emplace_back();
+    CladeLayer &layer = layers.emplace_back();
     Members row(value, where, problem);
     row.number("kind", layer.kind);
     row.number("layer", layer.layer);
     row.number("first_weight", layer.first_weight);
     row.number("first_state", layer.first_state);
   });
+}
+
+void readStates(Members &members, std::vector<ManifestState> &states,
+                Status &problem) {
   members.array("states", [&](const json &value, const std::string &where) {
-    ManifestState &state = manifest.states.emplace_back();
+    ManifestState &state = states.emplace_back();
     Members row(value, where, problem);
     row.text("kind", state.kind);
     row.number("group", state.group);
@@ -292,6 +316,17 @@ void readTables(Members &members, Manifest &manifest, Status &problem) {
     row.number("value_size", state.valueSize);
     row.text("dtype", state.dtype);
   });
+}
+
+void readTables(Members &members, Manifest &manifest, Status &problem) {
+  members.map("entries", [&](const std::string &key, const json &value,
+                             const std::string &where) {
+    Members entry(value, where, problem);
+    entry.text("symbol", manifest.entries[key].symbol);
+    entry.number("output_width", manifest.entries[key].outputWidth);
+  });
+  readLayers(members, manifest.layers, problem);
+  readStates(members, manifest.states, problem);
   members.array("groups", [&](const json &value, const std::string &where) {
     ManifestGroup &group = manifest.groups.emplace_back();
     Members row(value, where, problem);
@@ -306,21 +341,44 @@ void readTables(Members &members, Manifest &manifest, Status &problem) {
   });
 }
 
-void readSizes(Members &members, Manifest &manifest, Status &problem) {
-  if (const json *value = members.take("weights"))
-    Members(*value, "'weights'", problem).number("slots", manifest.weightSlots);
+void readMemory(Members &members, ManifestWorkspace &workspace,
+                ManifestScratch &scratch, Status &problem) {
   if (const json *value = members.take("workspace")) {
     Members sizes(*value, "'workspace'", problem);
-    sizes.number("fixed", manifest.workspace.fixed);
-    sizes.number("per_token", manifest.workspace.perToken);
-    sizes.number("per_selected", manifest.workspace.perSelected);
-    sizes.number("per_sequence", manifest.workspace.perSequence);
+    sizes.number("fixed", workspace.fixed);
+    sizes.number("per_token", workspace.perToken);
+    sizes.number("per_selected", workspace.perSelected);
+    sizes.number("per_sequence", workspace.perSequence);
   }
   if (const json *value = members.take("scratch")) {
     Members sizes(*value, "'scratch'", problem);
-    sizes.number("fixed", manifest.scratch.fixed);
-    sizes.number("per_context", manifest.scratch.perContext);
+    sizes.number("fixed", scratch.fixed);
+    sizes.number("per_context", scratch.perContext);
   }
+}
+
+void readImages(const json &value, ManifestImages &images, Status &problem) {
+  Members members(value, "'images'", problem);
+  members.text("pixels", images.layout.pixels);
+  members.text("sizes", images.layout.sizes);
+  members.number("channels", images.layout.channels);
+  members.number("patch", images.layout.patch);
+  members.number("merge", images.layout.merge);
+  members.number("fold", images.layout.fold);
+  members.array("tokens", [&](const json &id, const std::string &name) {
+    members.numberOf(id, name, images.tokens.emplace_back());
+  });
+  readLayers(members, images.layers, problem);
+  readStates(members, images.states, problem);
+  readMemory(members, images.workspace, images.scratch, problem);
+}
+
+void readSizes(Members &members, Manifest &manifest, Status &problem) {
+  if (const json *value = members.take("weights"))
+    Members(*value, "'weights'", problem).number("slots", manifest.weightSlots);
+  readMemory(members, manifest.workspace, manifest.scratch, problem);
+  if (const json *value = members.take("images"); value && !value->is_null())
+    readImages(*value, manifest.images.emplace(), problem);
 }
 
 /// A manifest of another version may have other members: look at this first.

@@ -106,6 +106,17 @@ Status Session::checkItem(const BatchItem &item) const {
     return Status::invalidArgument(
         "expected a mask of " + std::to_string(item.tokens.size()) +
         " tokens, got " + std::to_string(item.wanted.size()));
+  if (!item.mediaRows.empty() && item.mediaRows.size() != item.tokens.size())
+    return Status::invalidArgument("expected a row or -1 for each of " +
+                                   std::to_string(item.tokens.size()) +
+                                   " tokens, got " +
+                                   std::to_string(item.mediaRows.size()));
+  int64_t rows = numMediaRows();
+  for (int32_t row : item.mediaRows)
+    if (row < -1 || row >= rows)
+      return Status::invalidArgument("expected a row of images below " +
+                                     std::to_string(rows) + " or -1, got " +
+                                     std::to_string(row));
   int64_t vocab = model().manifest().model.vocab;
   for (int32_t token : item.tokens)
     if (token < 0 || token >= vocab)
@@ -176,7 +187,7 @@ Status Session::beginStep(std::span<const BatchItem> batch) {
 /// Describes the next piece, or returns false if nothing is left.
 bool Session::fillPiece() {
   for (auto *list : {&tokens, &positions, &sequenceOf, &firstToken, &selected,
-                     &scaledLengths})
+                     &scaledLengths, &mediaRows})
     list->clear();
   rowOfSelected.clear();
   growths.clear();
@@ -195,6 +206,8 @@ bool Session::fillPiece() {
         rowOfSelected.push_back(work.firstRow++);
       }
       tokens.push_back(item.tokens[static_cast<size_t>(i)]);
+      mediaRows.push_back(
+          item.mediaRows.empty() ? -1 : item.mediaRows[static_cast<size_t>(i)]);
       positions.push_back(static_cast<int32_t>(work.position++));
       sequenceOf.push_back(row);
     }
@@ -207,23 +220,21 @@ bool Session::fillPiece() {
   return !tokens.empty();
 }
 
-Status Session::reserveMemory() {
-  const Manifest &manifest = model().manifest();
-  auto count = [](const auto &list) {
-    return static_cast<int64_t>(list.size());
-  };
-  const ManifestWorkspace &sizes = manifest.workspace;
+Status Session::reserveFor(const ManifestWorkspace &sizes,
+                           const ManifestScratch &scratchSizes,
+                           int64_t numTokens, int64_t numSelected,
+                           int64_t numSequences, int64_t context) {
   std::optional<int64_t> shared =
       checkedSum({{sizes.fixed, 1},
-                  {sizes.perToken, count(tokens)},
-                  {sizes.perSelected, count(selected)},
-                  {sizes.perSequence, count(growths)}});
+                  {sizes.perToken, numTokens},
+                  {sizes.perSelected, numSelected},
+                  {sizes.perSequence, numSequences}});
   CLADE_RETURN_IF_ERROR(workspace.reserve(
       shared ? static_cast<uint64_t>(*shared) : UINT64_MAX, "the workspace"));
 
-  int64_t context = ceilDiv(longest, CLADE_PAGE_TOKENS) * CLADE_PAGE_TOKENS;
-  std::optional<int64_t> own = checkedSum(
-      {{manifest.scratch.fixed, 1}, {manifest.scratch.perContext, context}});
+  int64_t whole = ceilDiv(context, CLADE_PAGE_TOKENS) * CLADE_PAGE_TOKENS;
+  std::optional<int64_t> own =
+      checkedSum({{scratchSizes.fixed, 1}, {scratchSizes.perContext, whole}});
   if (own)
     own = checkedAlignUp(*own, scratchAlignment);
   std::optional<int64_t> all =
@@ -231,6 +242,17 @@ Status Session::reserveMemory() {
   CLADE_RETURN_IF_ERROR(scratch.reserve(
       all ? static_cast<uint64_t>(*all) : UINT64_MAX, "the threads' scratch"));
   scratchBytes = *own;
+  return {};
+}
+
+Status Session::reserveMemory() {
+  const Manifest &manifest = model().manifest();
+  auto count = [](const auto &list) {
+    return static_cast<int64_t>(list.size());
+  };
+  CLADE_RETURN_IF_ERROR(reserveFor(manifest.workspace, manifest.scratch,
+                                   count(tokens), count(selected),
+                                   count(growths), longest));
   if (onePiece)
     return {};
   // Not larger than the logits, whose size was checked.
@@ -240,14 +262,26 @@ Status Session::reserveMemory() {
                              "the logits of a piece");
 }
 
-Status Session::runPiece() {
-  CLADE_RETURN_IF_ERROR(reserveMemory());
-  CLADE_RETURN_IF_ERROR(cache->grow(growths));
-  const Manifest &manifest = model().manifest();
+/// A step with what all steps have, after reserveFor().
+CladeStep Session::emptyStep() {
   CladeStep step = {};
   step.struct_size = sizeof(CladeStep);
   step.abi_version = CLADE_ABI_VERSION;
   step.num_threads = pool->size();
+  step.weights = model().weights().data();
+  step.workspace = workspace.data();
+  step.scratch = scratch.data();
+  step.scratch_bytes = scratchBytes;
+  step.barrier = ThreadPool::barrierCallback;
+  step.barrier_state = pool.get();
+  return step;
+}
+
+Status Session::runPiece() {
+  CLADE_RETURN_IF_ERROR(reserveMemory());
+  CLADE_RETURN_IF_ERROR(cache->grow(growths));
+  const Manifest &manifest = model().manifest();
+  CladeStep step = emptyStep();
   step.num_tokens = static_cast<int32_t>(tokens.size());
   step.num_sequences = static_cast<int32_t>(growths.size());
   step.num_selected = static_cast<int32_t>(selected.size());
@@ -259,15 +293,11 @@ Status Session::runPiece() {
   step.selected = selected.data();
   step.scaled_lengths = scaledLengths.data();
   step.layers = manifest.layers.data();
-  step.weights = model().weights().data();
+  step.media = media.data();
+  step.media_rows = mediaRows.data();
   step.states = cache->states(growths).data();
   step.output =
       reinterpret_cast<float *>((onePiece ? logits : pieceOutput).data());
-  step.workspace = workspace.data();
-  step.scratch = scratch.data();
-  step.scratch_bytes = scratchBytes;
-  step.barrier = ThreadPool::barrierCallback;
-  step.barrier_state = pool.get();
   if (trace) {
     step.trace = [](void *state, const void *values, int64_t bytes) {
       (*static_cast<TraceFunction *>(state))(values, bytes);

@@ -47,6 +47,9 @@ struct BatchItem {
   /// wanted[i] != 0 asks for the logits after tokens[i]. Empty means the last
   /// token's only.
   std::span<const uint8_t> wanted = {};
+  /// For each token the row of the session's images that stands for it, or -1.
+  /// Empty means that none does.
+  std::span<const int32_t> mediaRows = {};
 };
 
 /// Rows of logits, f32 [rows][vocab], in the order of the batch's wanted
@@ -89,6 +92,17 @@ public:
   /// sequences keep the pieces that were done: see length().
   StatusOr<Logits> step(std::span<const BatchItem> batch);
 
+  /// Computes the rows of images (the entry `image`), for mediaRows of later
+  /// steps; gives the number of the first. InvalidArgument for a model without
+  /// such an entry, and for patches that do not fit its layout.
+  StatusOr<int64_t> addImages(const ImagePatches &images);
+  /// Forgets the rows of all images.
+  void clearImages() { media.clear(); }
+  /// Rows of images that there are.
+  int64_t numMediaRows() const;
+  /// Rows that `images` have in the session's model.
+  int64_t mediaRowsOf(const ImagePatches &images) const;
+
   /// Calls `router` for each token in each layer with routed experts of each
   /// later step, from any of the threads, several at once; it may change them.
   /// Null for none.
@@ -122,6 +136,12 @@ private:
   bool fillPiece();
   Status runPiece();
   Status reserveMemory();
+  Status reserveFor(const ManifestWorkspace &sizes,
+                    const ManifestScratch &scratchSizes, int64_t numTokens,
+                    int64_t numSelected, int64_t numSequences, int64_t context);
+  CladeStep emptyStep();
+  Status runImages(const ImagePatches &images, int64_t first, int64_t end,
+                   int64_t firstPatch, float *output);
   void scatterRows();
   void route(int32_t layer, int32_t token, std::span<int32_t> experts,
              int32_t numExperts) const;
@@ -139,7 +159,8 @@ private:
   std::vector<Pending> pending;
   std::vector<KVCache::Growth> growths;
   std::vector<int32_t> tokens, positions, sequenceOf, firstToken, selected,
-      scaledLengths;
+      scaledLengths, mediaRows;
+  std::vector<float> media;           ///< Rows of images.
   std::vector<int64_t> rowOfSelected; ///< Row of the result for selected[i].
   int64_t numRows = 0;
   int64_t longest = 0; ///< Tokens of the longest sequence after the piece.

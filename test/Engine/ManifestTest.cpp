@@ -112,10 +112,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{"/version", nullptr,
                     "member 'version' is missing or not an integer"},
         BadManifest{"/version", 1,
-                    "expected 'version' 2, got 1; compile the model again",
+                    "expected 'version' 3, got 1; compile the model again",
                     unsupported},
         BadManifest{"/abi_version", 7,
-                    "expected 'abi_version' 4, got 7; compile the model again",
+                    "expected 'abi_version' 5, got 7; compile the model again",
                     unsupported},
         BadManifest{"/extra", 1, "manifest: unknown member 'extra'"},
         BadManifest{"/model", nullptr, "manifest: member 'model' is missing"},
@@ -275,6 +275,64 @@ TEST(ManifestTest, RecurrentStatesHaveSizes) {
   expectError(manifest.validate(), StatusCode::Corruption,
               "'states: bytes of a page': expected a number in "
               "[0, 1125899906842624], got 1125899906848192");
+}
+
+/// The toy with an entry for images.
+Manifest imagesManifest() {
+  Manifest manifest = toyManifest();
+  manifest.entries["image"] = {"toy_image", 12};
+  ManifestImages &images = manifest.images.emplace();
+  images.layout = {"pixel_values", "image_sizes", 3, 14, 2, 4};
+  images.tokens = {10, 12};
+  images.layers = {{0, 0, 3, 0}, {0, 1, 7, 0}};
+  images.states = {{"kv", 0, 2, 64, 64, "f32"}};
+  images.workspace = {1, 2, 3, 4};
+  images.scratch = {5, 6};
+  return manifest;
+}
+
+TEST(ManifestTest, Images) {
+  Manifest manifest = imagesManifest();
+  auto read = Manifest::fromJson(manifest.toJson());
+  ASSERT_OK(read);
+  EXPECT_EQ(read->toJson(), manifest.toJson());
+  ASSERT_TRUE(read->images);
+  EXPECT_EQ(read->images->layout.pixels, "pixel_values");
+  EXPECT_EQ(read->images->layout.width(), 3 * 14 * 14);
+  EXPECT_EQ(read->images->layout.fold, 4);
+  EXPECT_EQ(read->images->tokens, (std::vector<int32_t>{10, 12}));
+  EXPECT_EQ(read->images->layers[1].first_weight, 7);
+  EXPECT_EQ(read->images->workspace.perSelected, 3);
+  EXPECT_EQ(read->images->scratch.perContext, 6);
+}
+
+TEST(ManifestTest, BadImages) {
+  auto expectBad = [](std::function<void(Manifest &)> change,
+                      const char *message) {
+    Manifest manifest = imagesManifest();
+    change(manifest);
+    expectError(manifest.validate(), StatusCode::Corruption, message);
+  };
+  expectBad([](Manifest &m) { m.images.reset(); },
+            "'images': expected an object, for the entry 'image', got null");
+  expectBad([](Manifest &m) { m.entries.erase("image"); },
+            "'images': expected null without an entry 'image', got an object");
+  expectBad([](Manifest &m) { m.images->layout.channels = 0; },
+            "'images.channels': expected a number in [1, 4096], got 0");
+  expectBad([](Manifest &m) { m.images->layout.patch = 5000; },
+            "'images.patch': expected a number in [1, 4096], got 5000");
+  expectBad([](Manifest &m) { m.images->layout.merge = 0; },
+            "'images.merge': expected a number in [1, 4096], got 0");
+  expectBad([](Manifest &m) { m.images->layout.fold = 2; },
+            "'images.fold': expected 1 or the square of 'merge', got 2");
+  expectBad([](Manifest &m) { m.images->tokens.clear(); },
+            "'images.tokens': expected at least one token, got none");
+  expectBad([](Manifest &m) { m.images->tokens = {50}; },
+            "'images.tokens': expected a number in [0, 49], got 50");
+  expectBad([](Manifest &m) { m.images->states[0].kind = "recurrent"; },
+            "'images.states.kind': expected 'kv', got 'recurrent'");
+  expectBad([](Manifest &m) { m.images->layers[0].first_state = 2; },
+            "'layers.first_state': expected a number in [0, 1], got 2");
 }
 
 TEST(ManifestTest, NamesAreUnicode) {

@@ -7,6 +7,7 @@
 
 #include "tools/clade/CompileModel.h"
 
+#include "tools/clade/ImageEntry.h"
 #include "tools/clade/Progress.h"
 
 #include "lib/CodeGen/CPU/CompileModel.h"
@@ -79,7 +80,8 @@ static bool runPasses(mlir::ModuleOp module,
 /// A state slot for each attention, convolution and scan of each layer, by the
 /// order of the layers; one group for each window, and one for all states of
 /// fixed size.
-static void describeStates(mlir::ModuleOp module, const SlotTable &slots,
+static void describeStates(const SlotTable &slots,
+                           llvm::ArrayRef<LayerSlots> layers,
                            rt::Manifest &manifest) {
   auto groupOf = [&](std::optional<int64_t> window, bool perSequence) {
     auto it = llvm::find_if(manifest.groups, [&](const rt::ManifestGroup &g) {
@@ -97,7 +99,7 @@ static void describeStates(mlir::ModuleOp module, const SlotTable &slots,
     state.group = groupOf(std::nullopt, /*perSequence=*/true);
     state.bytes = bytes;
   };
-  for (const LayerSlots &layer : slots.layers) {
+  for (const LayerSlots &layer : layers) {
     const KindSlots &kind = slots.kinds[layer.kind];
     std::vector<rt::ManifestState> states(kind.numStates);
     func::FuncOp function = kind.function;
@@ -119,11 +121,58 @@ static void describeStates(mlir::ModuleOp module, const SlotTable &slots,
     function.walk([&](ScanOp scan) {
       recurrent(states[scan.getState()], scan.getStateBytes());
     });
-    llvm::append_range(manifest.states, states);
     manifest.layers.push_back({static_cast<int32_t>(layer.kind),
                                static_cast<int32_t>(layer.layer),
                                static_cast<int32_t>(layer.firstWeight),
-                               static_cast<int32_t>(layer.firstState)});
+                               static_cast<int32_t>(manifest.states.size())});
+    llvm::append_range(manifest.states, states);
+  }
+}
+
+/// The rows of the schedules that an entry runs.
+static std::vector<LayerSlots> layersOf(func::FuncOp entry,
+                                        const SlotTable &slots) {
+  std::vector<LayerSlots> layers;
+  auto module = entry->getParentOfType<mlir::ModuleOp>();
+  entry.walk([&](LayersOp op) {
+    auto schedule = module.lookupSymbol<ScheduleOp>(op.getSchedule());
+    llvm::append_range(layers,
+                       llvm::ArrayRef(slots.layers)
+                           .slice(slots.firstLayer.lookup(op.getSchedule()),
+                                  schedule.getRows().size()));
+  });
+  return layers;
+}
+
+/// The entries' layers and states. Those of images keep nothing from layer to
+/// layer: all layers have the states of the one that needs most.
+static void describeLayers(mlir::ModuleOp module, const SlotTable &slots,
+                           rt::Manifest &manifest) {
+  for (auto entry : module.getOps<func::FuncOp>()) {
+    if (!entry->hasAttr(entryAttr))
+      continue;
+    std::vector<LayerSlots> layers = layersOf(entry, slots);
+    if (entry.getSymName() != "image") {
+      describeStates(slots, layers, manifest);
+      continue;
+    }
+    rt::Manifest images;
+    describeStates(slots, layers, images);
+    manifest.images = imageEntryOf(module);
+    for (CladeLayer &layer : images.layers) {
+      llvm::ArrayRef<rt::ManifestState> own(images.states);
+      own = own.drop_front(layer.first_state)
+                .take_front(slots.kinds[layer.kind].numStates);
+      if (own.size() > manifest.images->states.size())
+        manifest.images->states.assign(own.begin(), own.end());
+      for (auto [mine, shared] : llvm::zip(own, manifest.images->states)) {
+        shared.heads = std::max(shared.heads, mine.heads);
+        shared.keySize = std::max(shared.keySize, mine.keySize);
+        shared.valueSize = std::max(shared.valueSize, mine.valueSize);
+      }
+      layer.first_state = 0;
+    }
+    manifest.images->layers = images.layers;
   }
 }
 
@@ -191,7 +240,7 @@ bool driver::compileToFolder(Environment &environment,
   if (failed(slots))
     return false;
   rt::Manifest manifest = describeModel(*model, checkpoint, choice, *target);
-  describeStates(module, *slots, manifest);
+  describeLayers(module, *slots, manifest);
   manifest.weightSlots = slots->numWeights;
   module.walk([&](RotaryTableOp table) {
     manifest.lengthDependentRotary |=
@@ -219,10 +268,19 @@ bool driver::compileToFolder(Environment &environment,
   }
   manifest.model.vocab = code->outputWidth;
   manifest.entries["forward"] = {code->symbol, code->outputWidth};
-  manifest.workspace = {code->workspace.fixed, code->workspace.perToken,
-                        code->workspace.perSelected, 0};
-  manifest.scratch = {code->scratch.fixedBytes,
-                      code->scratch.bytesPerContextToken};
+  auto needs = [](const cpu::CompiledEntry &entry,
+                  rt::ManifestWorkspace &workspace,
+                  rt::ManifestScratch &scratch) {
+    workspace = {entry.workspace.fixed, entry.workspace.perToken,
+                 entry.workspace.perSelected, 0};
+    scratch = {entry.scratch.fixedBytes, entry.scratch.bytesPerContextToken};
+  };
+  needs(*code, manifest.workspace, manifest.scratch);
+  if (code->images && manifest.images) {
+    manifest.entries["image"] = {code->images->symbol,
+                                 code->images->outputWidth};
+    needs(*code->images, manifest.images->workspace, manifest.images->scratch);
+  }
   rt::ArtifactContents contents;
   contents.code = object.str().str();
   contents.weights = *weights;

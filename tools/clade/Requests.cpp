@@ -25,9 +25,15 @@ void RequestOptions::addTo(CLI::App &command) {
   inputs
       ->add_option(
           "--batch", batchFile,
-          "JSON list of {\"prompt\" or \"tokens\", \"max_tokens\", \"force\"}")
+          "JSON list of {\"prompt\" or \"tokens\", \"max_tokens\", \"force\", "
+          "\"inputs\"}")
       ->check(CLI::ExistingFile);
   inputs->require_option(1);
+  command
+      .add_option("--inputs", inputsFile,
+                  "Safetensors file with the tensors that the reference "
+                  "processor made of the images, such as pixel_values")
+      ->check(CLI::ExistingFile);
   command
       .add_option("--force", forced,
                   "Decode these tokens one by one instead of sampling")
@@ -85,10 +91,10 @@ batchRequest(const json &item, size_t index, const RequestOptions &options,
     return Status::invalidArgument("expected " + what + " to be an object");
   for (const auto &[key, value] : item.items())
     if (key != "prompt" && key != "tokens" && key != "max_tokens" &&
-        key != "force")
+        key != "force" && key != "inputs")
       return Status::invalidArgument(
           "unknown key '" + key + "' in " + what +
-          ", expected prompt, tokens, max_tokens or force");
+          ", expected prompt, tokens, max_tokens, force or inputs");
   rt::GenerateRequest request;
   request.sampling = options.sampling;
   request.ignoreEos = options.ignoreEos;
@@ -123,10 +129,22 @@ batchRequest(const json &item, size_t index, const RequestOptions &options,
 
 bool RequestOptions::needsTokenizer() const { return tokens.empty(); }
 
-StatusOr<std::vector<rt::GenerateRequest>>
-driver::makeRequests(const RequestOptions &options,
-                     const rt::Tokenizer *tokenizer) {
-  std::vector<rt::GenerateRequest> requests;
+/// The file of inputs of a request of a batch.
+static StatusOr<std::string> batchInputs(const json &item, size_t index,
+                                         const RequestOptions &options) {
+  if (!item.contains("inputs"))
+    return std::string();
+  if (item["inputs"].is_string())
+    return item["inputs"].get<std::string>();
+  return Status::invalidArgument(
+      "expected 'inputs' of request " + std::to_string(index) + " of '" +
+      options.batchFile + "' to be the path of a file");
+}
+
+StatusOr<Requests> driver::makeRequests(const RequestOptions &options,
+                                        const rt::Tokenizer *tokenizer) {
+  Requests made;
+  std::vector<rt::GenerateRequest> &requests = made.requests;
   if (options.batchFile.empty()) {
     rt::GenerateRequest request;
     request.sampling = options.sampling;
@@ -141,8 +159,13 @@ driver::makeRequests(const RequestOptions &options,
                              encodePrompt(options.prompt, tokenizer));
     }
     requests.push_back(std::move(request));
-    return requests;
+    made.inputs.push_back(options.inputsFile);
+    return made;
   }
+  if (!options.inputsFile.empty())
+    return Status::invalidArgument(
+        "--inputs is for one request: say \"inputs\" in '" + options.batchFile +
+        "'");
   CLADE_ASSIGN_OR_RETURN(std::string text, rt::readTextFile(options.batchFile));
   json batch = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!batch.is_array() || batch.empty())
@@ -152,9 +175,12 @@ driver::makeRequests(const RequestOptions &options,
     CLADE_ASSIGN_OR_RETURN(
         rt::GenerateRequest request,
         batchRequest(batch[index], index, options, tokenizer));
+    CLADE_ASSIGN_OR_RETURN(std::string inputs,
+                           batchInputs(batch[index], index, options));
     requests.push_back(std::move(request));
+    made.inputs.push_back(std::move(inputs));
   }
-  return requests;
+  return made;
 }
 
 static StatusOr<std::unique_ptr<rt::Tokenizer>>

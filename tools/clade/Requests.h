@@ -18,7 +18,7 @@ namespace clade::driver {
 
 /// The options of 'clade run' that say what to continue and how.
 struct RequestOptions {
-  std::string prompt, batchFile;
+  std::string prompt, batchFile, inputsFile;
   std::vector<int32_t> tokens, forced;
   int64_t maxTokens = 64;
   bool ignoreEos = false;
@@ -28,10 +28,17 @@ struct RequestOptions {
   bool needsTokenizer() const;
 };
 
+/// What to continue.
+struct Requests {
+  std::vector<rt::GenerateRequest> requests;
+  /// Of each, the file with what its images have become; may be empty.
+  std::vector<std::string> inputs;
+};
+
 /// The requests; prompts are encoded by `tokenizer`, which may be null if none
 /// has a text.
-rt::StatusOr<std::vector<rt::GenerateRequest>>
-makeRequests(const RequestOptions &options, const rt::Tokenizer *tokenizer);
+rt::StatusOr<Requests> makeRequests(const RequestOptions &options,
+                                    const rt::Tokenizer *tokenizer);
 
 /// The tokenizer of a checkpoint: tokenizer.json, or a GGUF file's vocabulary.
 rt::StatusOr<std::unique_ptr<rt::Tokenizer>>

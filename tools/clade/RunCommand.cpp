@@ -8,6 +8,7 @@
 #include "tools/clade/CompileModel.h"
 #include "tools/clade/Environment.h"
 #include "tools/clade/ExpertChoices.h"
+#include "tools/clade/ImageEntry.h"
 #include "tools/clade/Progress.h"
 #include "tools/clade/Requests.h"
 #include "tools/clade/RunInterpreted.h"
@@ -152,8 +153,7 @@ static int printJson(const RunOutcome &outcome, const ExpertChoices &choices,
 
 static std::optional<RunOutcome>
 runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
-               const RunOptions &options,
-               const std::vector<rt::GenerateRequest> &requests,
+               const RunOptions &options, Requests requests,
                const rt::GenerateOptions &generateOptions) {
   RunOutcome outcome;
   showProgress("reading the specs and headers");
@@ -163,6 +163,10 @@ runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
   if (failed(model))
     return std::nullopt;
   outcome.compileSeconds = since(start);
+  std::optional<rt::ManifestImages> images = imageEntryOf(*model->module);
+  if (rt::Status status = addInputs(requests.requests, requests.inputs, images);
+      !status.ok())
+    return fail(status), std::nullopt;
   showProgress("loading weights");
   start = std::chrono::steady_clock::now();
   auto interpreter = reference::Interpreter::create(*model->module, checkpoint);
@@ -170,10 +174,10 @@ runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
     return std::nullopt;
   outcome.loadSeconds = since(start);
   showProgress("reading the prompt");
-  auto vocab = model->config->json().value("vocab_size", int64_t(1));
-  auto generation = generateInterpreted(**interpreter, vocab, requests,
-                                        stopTokens(checkpoint, *model->config),
-                                        options.chunk, generateOptions);
+  auto generation = generateInterpreted(
+      **interpreter, (*interpreter)->outputWidth(), requests.requests,
+      stopTokens(checkpoint, *model->config), options.chunk, generateOptions,
+      images ? &*images : nullptr);
   if (failed(generation))
     return std::nullopt;
   outcome.generation = std::move(*generation);
@@ -182,8 +186,7 @@ runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
 
 static std::optional<RunOutcome>
 runCompiled(const std::string &artifact, const RunOptions &options,
-            const std::vector<rt::GenerateRequest> &requests,
-            const rt::GenerateOptions &generateOptions) {
+            Requests requests, const rt::GenerateOptions &generateOptions) {
   RunOutcome outcome;
   rt::ModelOptions modelOptions;
   modelOptions.threads = options.threads;
@@ -194,6 +197,10 @@ runCompiled(const std::string &artifact, const RunOptions &options,
   if (!model.ok())
     return fail(model.status()), std::nullopt;
   outcome.loadSeconds = (*model)->loadSeconds();
+  if (rt::Status status = addInputs(requests.requests, requests.inputs,
+                                    (*model)->manifest().images);
+      !status.ok())
+    return fail(status), std::nullopt;
   rt::SessionOptions sessionOptions;
   sessionOptions.threads = options.threads;
   sessionOptions.maxContext = options.maxContext;
@@ -203,7 +210,7 @@ runCompiled(const std::string &artifact, const RunOptions &options,
   if (!session.ok())
     return fail(session.status()), std::nullopt;
   showProgress("reading the prompt");
-  auto generation = rt::generate(**session, requests, generateOptions);
+  auto generation = rt::generate(**session, requests.requests, generateOptions);
   if (!generation.ok())
     return fail(generation.status()), std::nullopt;
   outcome.generation = std::move(*generation);
@@ -231,10 +238,10 @@ static int run(const RunOptions &options) {
     tokenizer = std::move(*loaded);
   else if (!options.requests.prompt.empty())
     return fail(loaded.status());
-  rt::StatusOr<std::vector<rt::GenerateRequest>> requests =
-      makeRequests(options.requests, tokenizer.get());
-  if (!requests.ok())
-    return fail(requests.status());
+  rt::StatusOr<Requests> made = makeRequests(options.requests, tokenizer.get());
+  if (!made.ok())
+    return fail(made.status());
+  const std::vector<rt::GenerateRequest> *requests = &made->requests;
 
   LogitsRecorder recorder(requests->size(),
                           !options.requests.batchFile.empty());
@@ -265,7 +272,7 @@ static int run(const RunOptions &options) {
     Environment environment(options.specs);
     if (!environment.ok())
       return Failed;
-    outcome = runInterpreted(environment, *checkpoint, options, *requests,
+    outcome = runInterpreted(environment, *checkpoint, options, *made,
                              generateOptions);
   } else {
     double compileSeconds = 0;
@@ -282,7 +289,7 @@ static int run(const RunOptions &options) {
       artifact = *cached;
       compileSeconds = since(start);
     }
-    outcome = runCompiled(artifact, options, *requests, generateOptions);
+    outcome = runCompiled(artifact, options, *made, generateOptions);
     if (outcome)
       outcome->compileSeconds = compileSeconds;
   }

@@ -25,8 +25,9 @@ struct Active {
   const rt::GenerateRequest *request;
   rt::Sampler sampler;
   int sequence;
-  std::vector<int32_t> history; ///< Prompt and chosen tokens.
-  int64_t fed = 0;              ///< Tokens of the history that have run.
+  std::vector<int32_t> history;   ///< Prompt and chosen tokens.
+  std::vector<int32_t> mediaRows; ///< Of the prompt; empty without images.
+  int64_t fed = 0;                ///< Tokens of the history that have run.
   bool done = false;
 };
 } // namespace
@@ -62,7 +63,8 @@ FailureOr<rt::Generation>
 driver::generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
                             const std::vector<rt::GenerateRequest> &requests,
                             const std::vector<int32_t> &stopTokens,
-                            int64_t chunk, const rt::GenerateOptions &options) {
+                            int64_t chunk, const rt::GenerateOptions &options,
+                            const rt::ManifestImages *images) {
   rt::Generation generation;
   generation.results.resize(requests.size());
   std::vector<Active> active;
@@ -72,9 +74,23 @@ driver::generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
     if (!sampler.ok())
       return fail(sampler.status()), failure();
     int64_t expected = request.prompt.size() + request.maxTokens;
-    active.push_back({&request, std::move(*sampler),
-                      interpreter.addSequence(expected), request.prompt, 0,
+    active.push_back({&request,
+                      std::move(*sampler),
+                      interpreter.addSequence(expected),
+                      request.prompt,
+                      {},
+                      0,
                       false});
+    if (request.images) {
+      int64_t rows = request.images->numPatches() / images->layout.fold;
+      auto first = interpreter.addImages(*request.images, images->layout.fold);
+      if (failed(first))
+        return failure();
+      auto places = rt::mediaRows(request.prompt, images->tokens, *first, rows);
+      if (!places.ok())
+        return fail(places.status()), failure();
+      active.back().mediaRows = std::move(*places);
+    }
     for (int32_t token : request.prompt)
       active.back().sampler.observe(token);
     active.back().done = request.maxTokens == 0 && !options.onLogits;
@@ -100,8 +116,14 @@ driver::generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
       auto begin = one.history.begin() + one.fed;
       chunks.push_back({one.sequence,
                         {begin, begin + count},
-                        std::vector<bool>(count, wantsAll)});
+                        std::vector<bool>(count, wantsAll),
+                        {}});
       chunks.back().wanted.back() = true;
+      if (!one.mediaRows.empty())
+        for (int64_t i = one.fed; i < one.fed + count; ++i)
+          chunks.back().mediaRows.push_back(
+              i < static_cast<int64_t>(one.mediaRows.size()) ? one.mediaRows[i]
+                                                             : -1);
       prefill |=
           one.fed + count <= static_cast<int64_t>(one.request->prompt.size());
       owners.push_back(index);

@@ -14,12 +14,14 @@
 namespace clade::driver {
 
 /// rt::generate by the reference interpreter: greedy, sampled or forced tokens,
-/// prompts in pieces of `chunk` tokens (0: whole). Fails after a diagnostic.
+/// prompts in pieces of `chunk` tokens (0: whole). `images` is the module's
+/// entry for images, or null. Fails after a diagnostic.
 mlir::FailureOr<rt::Generation>
 generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
                     const std::vector<rt::GenerateRequest> &requests,
                     const std::vector<int32_t> &stopTokens, int64_t chunk,
-                    const rt::GenerateOptions &options);
+                    const rt::GenerateOptions &options,
+                    const rt::ManifestImages *images = nullptr);
 
 } // namespace clade::driver
 

@@ -69,6 +69,9 @@ static json commonKeys() {
           {"head_dim", 16},
           {"rms_norm_eps", 1e-6},
           {"query_pre_attn_scalar", 16},
+          // Images.
+          {"image_token_index", 10},
+          {"patch_size", 4},
           // Experts, of which some groups lose.
           {"num_experts", 8},
           {"num_local_experts", 8},
@@ -99,15 +102,33 @@ static json commonKeys() {
           {"linear_value_head_dim", 16}};
 }
 
+/// The key of the object that a part reads, of 'config.KEY'; empty for others.
+static llvm::StringRef keyOf(const spec::PartDecl &part) {
+  auto *attr = llvm::dyn_cast<spec::AttrExpr>(part.config);
+  auto *base = attr ? llvm::dyn_cast<spec::NameExpr>(attr->base) : nullptr;
+  return base && base->name == "config" ? attr->name.name : llvm::StringRef();
+}
+
 static int defaultConfig(const import::SpecLibrary &library,
-                         const spec::FamilyDecl &family, json &config) {
+                         const spec::FamilyDecl &family, json &config,
+                         int depth = 0) {
+  constexpr int most = 8;
   import::Family whole(library, &family);
   import::Reach reach(whole);
   reach.walkFamily();
-  config = {
-      {"architectures", json::array({family.serves->names.front().name.str()})},
-      {"model_type", family.name.name.str()},
-      {"max_position_embeddings", 512}};
+  config = {{"model_type", family.name.name.str()},
+            {"max_position_embeddings", 512}};
+  if (family.serves)
+    config["architectures"] =
+        json::array({family.serves->names.front().name.str()});
+  // A part that is the whole again is refused when it is compiled.
+  for (const spec::FamilyDecl *decl : whole.getChain())
+    for (const spec::PartDecl *part : decl->parts) {
+      llvm::StringRef key = keyOf(*part);
+      const spec::FamilyDecl *inner = library.findFamily(part->family.name);
+      if (inner && depth < most && !key.empty() && !config.contains(key.str()))
+        defaultConfig(library, *inner, config[key.str()], depth + 1);
+    }
   const json common = commonKeys();
   for (const auto &[key, value] : common.items())
     if (reach.mentionsKey(key))

@@ -276,6 +276,8 @@ void emitAttention(OpBuilder &builder, Location loc, const Target &target,
   call.keys = view.keys();
   call.values = view.values();
   call.positions = StepView(builder, loc, step).positions();
+  if (shape.isBidirectional)
+    call.firstTokens = StepView(builder, loc, step).firstToken();
   call.queries = queries;
   call.output = output;
   call.scratch = scratch;

@@ -23,7 +23,8 @@ namespace clade::cpu {
 
 /// What is fixed when attention is compiled. With positions p of a query and j
 /// of a key of the same sequence, a query attends the keys with j <= p and, if
-/// there is a window, j > p - window.
+/// there is a window, j > p - window; or all keys of the sequence, whose tokens
+/// are then all in the step.
 struct AttentionShape {
   int64_t qHeads;         ///< a multiple of kvHeads
   int64_t kvHeads;        ///< query head h reads head h / (qHeads / kvHeads)
@@ -46,6 +47,9 @@ struct AttentionShape {
   /// With `referenceRounding`, the distance of a score to the largest one
   /// rounds, too.
   bool roundsDistance = false;
+  /// Whether queries attend what is behind them, too; then without a window and
+  /// slopes.
+  bool isBidirectional = false;
 };
 
 /// How much scratch memory a thread needs: `fixedBytes` and `bytesPerToken` for

@@ -69,6 +69,20 @@ void TileEmitter::emit() {
 // Positions
 //===----------------------------------------------------------------------===//
 
+/// The last position (i32) that a token attends: its own, or the last of its
+/// sequence.
+Value TileEmitter::lastKeyOf(Value token) {
+  if (!shape.isBidirectional)
+    return emitLoad(builder, loc, i32, call.positions, token);
+  Value first = emitLoad(builder, loc, i32, call.firstTokens, tile.sequence),
+        end = emitLoad(builder, loc, i32, call.firstTokens,
+                       add(tile.sequence, 1));
+  Value one =
+      arith::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(1));
+  return arith::SubIOp::create(
+      builder, loc, arith::SubIOp::create(builder, loc, end, first), one);
+}
+
 void TileEmitter::emitPositions() {
   int64_t lanes = std::max(plan.rows, target.width);
   Value last = sub(tile.tokens, index(1));
@@ -76,8 +90,7 @@ void TileEmitter::emitPositions() {
     Value row = arith::RemUIOp::create(builder, loc, lane, index(plan.rows));
     Value token = arith::DivUIOp::create(builder, loc, row, index(plan.heads));
     token = add(tile.firstToken, minimum(token, last));
-    Value position = emitLoad(builder, loc, i32, call.positions, token);
-    emitStore(builder, loc, position, rowPositions, lane);
+    emitStore(builder, loc, lastKeyOf(token), rowPositions, lane);
     return {};
   });
   for (int64_t v = 0; v < rowVectors(); ++v) {
@@ -120,8 +133,7 @@ Values TileEmitter::valuesOfHeads(Value numbers, Type type, Value rows) {
 /// one the causal range.
 void TileEmitter::emitKeyRange() {
   auto positionAt = [&](Value token) {
-    Value position = emitLoad(builder, loc, i32, call.positions, token);
-    return emitToIndex(builder, loc, position);
+    return emitToIndex(builder, loc, lastKeyOf(token));
   };
   Value lastToken = sub(add(tile.firstToken, tile.tokens), index(1));
   endKey = add(positionAt(lastToken), 1);

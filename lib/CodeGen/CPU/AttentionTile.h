@@ -83,11 +83,13 @@ struct AttentionValues {
   mlir::Value keys;      ///< !llvm.ptr
   mlir::Value values;    ///< !llvm.ptr
   mlir::Value positions; ///< !llvm.ptr
-  mlir::Value queries;   ///< !llvm.ptr
-  mlir::Value output;    ///< !llvm.ptr
-  mlir::Value scratch;   ///< !llvm.ptr
-  mlir::Value sinks;     ///< !llvm.ptr, null if there are none
-  mlir::Value slopes;    ///< !llvm.ptr, null if there are none
+  /// !llvm.ptr: CladeStep::first_token; null unless bidirectional.
+  mlir::Value firstTokens;
+  mlir::Value queries; ///< !llvm.ptr
+  mlir::Value output;  ///< !llvm.ptr
+  mlir::Value scratch; ///< !llvm.ptr
+  mlir::Value sinks;   ///< !llvm.ptr, null if there are none
+  mlir::Value slopes;  ///< !llvm.ptr, null if there are none
 };
 
 using Values = llvm::SmallVector<mlir::Value>;
@@ -127,6 +129,7 @@ private:
   };
 
   // AttentionTile.cpp
+  mlir::Value lastKeyOf(mlir::Value token);
   void emitPositions();
   void emitKeyRange();
   Values valuesOfHeads(mlir::Value numbers, mlir::Type type, mlir::Value rows);

@@ -18,6 +18,8 @@ using namespace mlir;
 using namespace clade;
 using namespace clade::cpu;
 
+/// The entry whose tokens are patches of images.
+static constexpr StringRef imagesEntry = "image";
 static constexpr StringRef abiSymbol = "clade_abi_version";
 
 /// The version of the contract, for the runtime to check.
@@ -39,34 +41,39 @@ cpu::compileModel(ModuleOp module, const SlotTable &slots, const Target &target,
   context->loadAllAvailableDialects();
   OwningOpRef<ModuleOp> code = ModuleOp::create(module.getLoc());
   addVersion(*code);
-  KernelEmitter kernels(*code, target, options.referenceRounding);
-  StepEmitter steps(*code, kernels, slots, options.isTraced);
   CompiledCode result;
+  std::vector<std::string> exported{abiSymbol.str()};
   for (auto function : module.getOps<func::FuncOp>()) {
     if (!function->hasAttr(entryAttr))
       continue;
-    if (!result.symbol.empty())
+    bool isImages = function.getSymName() == imagesEntry;
+    if (isImages ? result.images.has_value() : !result.symbol.empty())
       return function.emitError() << "expected one entry in a module";
-    result.symbol = ("clade_step_" + function.getSymName()).str();
-    if (failed(steps.emit(function, result.symbol)))
+    CompiledEntry &entry = isImages ? result.images.emplace()
+                                    : static_cast<CompiledEntry &>(result);
+    entry.symbol = ("clade_step_" + function.getSymName()).str();
+    KernelEmitter kernels(*code, target, options.referenceRounding,
+                          isImages ? "cpu_image_" : "cpu_");
+    StepEmitter steps(*code, kernels, slots, options.isTraced && !isImages);
+    if (failed(steps.emit(function, entry.symbol)))
       return failure();
+    entry.outputWidth = steps.getOutputWidth();
+    entry.workspace = steps.getWorkspace();
+    entry.scratch = kernels.getScratch();
+    result.numKernels += kernels.getNumKernels();
+    exported.push_back(entry.symbol);
   }
   if (result.symbol.empty())
     return module.emitError() << "expected an entry in the module";
   if (failed(verify(*code)) || (options.onCode && !options.onCode(*code)))
     return failure();
-  result.outputWidth = steps.getOutputWidth();
-  result.workspace = steps.getWorkspace();
-  result.scratch = kernels.getScratch();
-  result.numKernels = kernels.getNumKernels();
   FailureOr<SmallVector<char>> object =
       compileToObject(*code, {target.cpu, target.features, 3});
   if (failed(object))
     return failure();
   llvm::MemoryBufferRef buffer(StringRef(object->data(), object->size()),
                                "model.o");
-  if (failed(linkSharedObject(module.getLoc(), {buffer}, path,
-                              {result.symbol, abiSymbol.str()})))
+  if (failed(linkSharedObject(module.getLoc(), {buffer}, path, exported)))
     return failure();
   return result;
 }

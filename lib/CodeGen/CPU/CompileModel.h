@@ -15,11 +15,17 @@
 namespace clade::cpu {
 
 /// What the runtime has to know about compiled code.
-struct CompiledCode {
+/// The function of one entry, and what its steps need.
+struct CompiledEntry {
   std::string symbol;
   int64_t outputWidth = 0;
   WorkspaceNeed workspace;
   ScratchNeed scratch;
+};
+
+/// The entry for text, and that for images if there is one.
+struct CompiledCode : CompiledEntry {
+  std::optional<CompiledEntry> images;
   int64_t numKernels = 0;
 };
 

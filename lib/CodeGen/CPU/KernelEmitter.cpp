@@ -103,7 +103,7 @@ FailureOr<func::FuncOp> KernelEmitter::emit(KernelOp kernel,
     if (isa<NamedTensorType>(operand.getType()))
       types.push_back(pointer);
   types.append(kernel.getNumResults(), pointer);
-  std::string name = "cpu_" + stringifyKernelKind(kernel.getKind()).str() +
+  std::string name = prefix + stringifyKernelKind(kernel.getKind()).str() +
                      "_" + std::to_string(functions.size());
   auto function = func::FuncOp::create(builder, loc, name,
                                        builder.getFunctionType(types, {}));
@@ -205,6 +205,13 @@ static void bindRow(RowEmitter &emitter, OpBuilder &builder, Block &body,
       Value token = StepView(builder, op.getLoc(), step).selectedAt(row);
       if (Value buffer = buffers.lookup(select.getInput()))
         bind(select.getResult(), buffer, select.getResult().getType(), token);
+    } else if (auto fold = dyn_cast<FoldOp>(op)) {
+      // Tokens that become one follow each other in the buffer of all tokens.
+      Value source = fold.getInput();
+      while (auto view = source.getDefiningOp<ViewOp>())
+        source = view.getInput();
+      if (Value buffer = buffers.lookup(source))
+        bind(fold.getResult(), buffer, fold.getResult().getType(), row);
     }
   }
 }
@@ -471,6 +478,7 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
   shape.referenceRounding =
       referenceRounding && queryType.getElementType().isBF16();
   shape.roundsDistance = attend.getModelSoftmax();
+  shape.isBidirectional = attend.getBidirectional();
   if (attend.getSlopes())
     shape.slopes = *attend.getSlopes();
   Value sinks;

@@ -31,10 +31,11 @@ struct ScratchNeed {
 
 class KernelEmitter {
 public:
-  /// Functions go into `code`.
+  /// Functions go into `code`, with names that begin with `prefix`.
   KernelEmitter(mlir::ModuleOp code, const Target &target,
-                bool referenceRounding)
-      : code(code), target(target), referenceRounding(referenceRounding) {}
+                bool referenceRounding, std::string prefix = "cpu_")
+      : code(code), target(target), referenceRounding(referenceRounding),
+        prefix(std::move(prefix)) {}
 
   /// The function of a kernel whose parameters have the numbers of `params`. If
   /// `outputIsF32`, its one result is written as f32 whatever its type.
@@ -69,6 +70,7 @@ private:
   mlir::ModuleOp code;
   const Target &target;
   bool referenceRounding;
+  std::string prefix;
   llvm::StringMap<mlir::func::FuncOp> functions;
   ScratchNeed scratch;
   int64_t packedBytesPerRow = 0;

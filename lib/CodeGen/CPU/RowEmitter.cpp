@@ -645,8 +645,12 @@ LogicalResult RowEmitter::evaluate(Operation *op) {
     return evaluateCacheWrite(write);
   if (auto mix = dyn_cast<MixOp>(op))
     return evaluateMix(mix);
-  // Positions are read where they are used.
-  if (isa<PositionsOp, ParamOp, SelectOp>(op))
+  if (auto grid = dyn_cast<GridPositionsOp>(op))
+    return evaluateGridPositions(grid);
+  if (auto put = dyn_cast<PutAtOp>(op))
+    return evaluatePutAt(put);
+  // Positions are read where they are used; the kernel binds the others.
+  if (isa<PositionsOp, ParamOp, SelectOp, FoldOp>(op))
     return success();
   return op->emitError() << "'" << op->getName()
                          << "' has no code for CPUs yet";

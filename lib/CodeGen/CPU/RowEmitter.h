@@ -177,6 +177,11 @@ private:
   mlir::LogicalResult evaluateEmbed(EmbedOp op);
   mlir::LogicalResult evaluateMix(MixOp op);
   mlir::LogicalResult evaluateCacheWrite(CacheWriteOp op);
+  // RowMedia.cpp
+  mlir::LogicalResult evaluateGridPositions(GridPositionsOp op);
+  mlir::LogicalResult evaluatePutAt(PutAtOp op);
+  /// The address of the position (f32) that each frequency turns with.
+  mlir::Value positionsOfAxes(RotaryTableOp op);
   mlir::Value reduceOver(ReduceOp op, RowIndex &index, const RowLayout &layout,
                          int64_t axis, mlir::Value sum);
 

@@ -350,7 +350,11 @@ LogicalResult RowEmitter::evaluateRotaryTable(RotaryTableOp op) {
         arith::IndexCastOp::create(builder, loc, builder.getI64Type(), index);
     return arith::SIToFPOp::create(builder, loc, type, integer);
   };
-  Value position = toFloat(view.positionAt(row), f32);
+  Value position, positions;
+  if (op.getAxes())
+    positions = positionsOfAxes(op);
+  else
+    position = toFloat(view.positionAt(row), f32);
   Value frequencies = emitConstantArray(builder, loc, op.getFrequencies());
   Value length;
   if (op.getLongFrequencies() || op.getDynamicFactor())
@@ -403,6 +407,8 @@ LogicalResult RowEmitter::evaluateRotaryTable(RotaryTableOp op) {
     } else {
       frequency = emitLoad(builder, loc, f32, frequencies, j);
     }
+    if (positions)
+      position = emitLoad(builder, loc, f32, positions, j);
     Value angle = arith::MulFOp::create(builder, loc, position, frequency);
     Value scale = constant(op.getScale().convertToDouble());
     Type type = op.getCos().getType().getElementType();

@@ -80,6 +80,10 @@ CLADE_ABI_MEMBER(StepView, trace, CladeStep, trace)
 CLADE_ABI_MEMBER(StepView, traceState, CladeStep, trace_state)
 CLADE_ABI_MEMBER(StepView, route, CladeStep, route)
 CLADE_ABI_MEMBER(StepView, routeState, CladeStep, route_state)
+CLADE_ABI_MEMBER(StepView, pixels, CladeStep, pixels)
+CLADE_ABI_MEMBER(StepView, grids, CladeStep, grids)
+CLADE_ABI_MEMBER(StepView, media, CladeStep, media)
+CLADE_ABI_MEMBER(StepView, mediaRows, CladeStep, media_rows)
 
 CLADE_ABI_MEMBER(LayerView, kind, CladeLayer, kind)
 CLADE_ABI_MEMBER(LayerView, layer, CladeLayer, layer)
@@ -115,6 +119,15 @@ Value StepView::firstTokenAt(Value sequence) const {
 Value StepView::selectedAt(Value i) const { return loadEntry(selected(), i); }
 Value StepView::scaledLengthAt(Value sequence) const {
   return loadEntry(scaledLengths(), sequence);
+}
+
+Value StepView::mediaRowAt(Value token) const {
+  return loadEntry(mediaRows(), token);
+}
+Value StepView::gridColumnsAt(Value sequence) const {
+  Value one = emitIndex(builder, loc, 1), two = emitIndex(builder, loc, 2);
+  return loadEntry(grids(), emitAdd(builder, loc,
+                                    emitMul(builder, loc, sequence, two), one));
 }
 
 /// The address `bytes * i` bytes behind `base`.

@@ -76,6 +76,10 @@ public:
   mlir::Value traceState() const;
   mlir::Value route() const;
   mlir::Value routeState() const;
+  mlir::Value pixels() const;
+  mlir::Value grids() const;
+  mlir::Value media() const;
+  mlir::Value mediaRows() const;
 
   /// `tokens[token]`, and so on for the other arrays of numbers.
   mlir::Value tokenAt(mlir::Value token) const;
@@ -84,6 +88,9 @@ public:
   mlir::Value firstTokenAt(mlir::Value sequence) const;
   mlir::Value selectedAt(mlir::Value i) const;
   mlir::Value scaledLengthAt(mlir::Value sequence) const;
+  mlir::Value mediaRowAt(mlir::Value token) const;
+  /// Columns of patches of the image `sequence`.
+  mlir::Value gridColumnsAt(mlir::Value sequence) const;
   /// The address of `layers[i]` and of `states[i]`.
   mlir::Value layerAt(mlir::Value i) const;
   mlir::Value stateAt(mlir::Value i) const;

@@ -175,12 +175,26 @@ FailureOr<func::FuncOp> StepEmitter::emitKind(const KindSlots &kind,
   return function;
 }
 
+SmallVector<int64_t> StepEmitter::kindsOf(LayersOp layers) const {
+  auto module = layers->getParentOfType<ModuleOp>();
+  auto schedule = module.lookupSymbol<ScheduleOp>(layers.getSchedule());
+  SmallVector<int64_t> kinds;
+  for (auto [number, kind] : llvm::enumerate(slots.kinds)) {
+    func::FuncOp function = kind.function;
+    auto reference = FlatSymbolRefAttr::get(function.getSymNameAttr());
+    if (llvm::is_contained(schedule.getKinds(), reference))
+      kinds.push_back(number);
+  }
+  return kinds;
+}
+
 LogicalResult StepEmitter::emitLayers(Scope &scope, LayersOp layers) {
   OpBuilder &b = scope.builder;
   Location loc = layers.getLoc();
+  SmallVector<int64_t> kinds = kindsOf(layers);
   SmallVector<func::FuncOp> functions;
-  for (auto [number, kind] : llvm::enumerate(slots.kinds)) {
-    FailureOr<func::FuncOp> function = emitKind(kind, number);
+  for (int64_t number : kinds) {
+    FailureOr<func::FuncOp> function = emitKind(slots.kinds[number], number);
     if (failed(function))
       return failure();
     functions.push_back(*function);
@@ -222,8 +236,8 @@ LogicalResult StepEmitter::emitLayers(Scope &scope, LayersOp layers) {
     llvm::append_range(arguments, captured);
     arguments.append(iterated.begin() + count, iterated.begin() + 2 * count);
     SmallVector<int64_t> cases;
-    for (size_t i = 0; i + 1 < functions.size(); ++i)
-      cases.push_back(i);
+    for (int64_t number : ArrayRef(kinds).drop_back())
+      cases.push_back(number);
     auto select = scf::IndexSwitchOp::create(b, loc, TypeRange(), kind, cases,
                                              cases.size());
     for (auto [number, function] : llvm::enumerate(functions)) {
@@ -281,12 +295,13 @@ LogicalResult StepEmitter::emit(func::FuncOp source, StringRef symbol) {
   plan(body, tokenBytes, selectedBytes);
   // Layers add their temporaries behind; their size must be known before the
   // places of selected rows are.
-  for (const KindSlots &kind : slots.kinds) {
-    func::FuncOp layer = kind.function;
-    int64_t tokens = 0, selected = 0;
-    plan(layer.getBody().front(), tokens, selected);
-    layerBytes = std::max(layerBytes, tokens);
-  }
+  for (LayersOp layers : body.getOps<LayersOp>())
+    for (int64_t number : kindsOf(layers)) {
+      func::FuncOp layer = slots.kinds[number].function;
+      int64_t tokens = 0, selected = 0;
+      plan(layer.getBody().front(), tokens, selected);
+      layerBytes = std::max(layerBytes, tokens);
+    }
   layerBase = tokenBytes;
   tokenBytes += layerBytes;
 
@@ -315,6 +330,11 @@ LogicalResult StepEmitter::emit(func::FuncOp source, StringRef symbol) {
       emitMul(b, loc, emitIndex(b, loc, selectedBytes), scope.selectedRows));
   scope.packed =
       emitAddress(b, loc, scope.workspace, b.getI8Type(), packedOffset);
+  // Pixels of an entry for images; token ids are read where they are used.
+  for (BlockArgument argument : body.getArguments())
+    if (auto type = dyn_cast<NamedTensorType>(argument.getType());
+        type && type.getElementType().isF32())
+      scope.buffers[argument] = StepView(b, loc, scope.step).pixels();
   for (Operation &op : body.without_terminator()) {
     if (auto layers = dyn_cast<LayersOp>(op)) {
       if (failed(emitLayers(scope, layers)))

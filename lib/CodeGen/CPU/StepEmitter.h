@@ -58,6 +58,8 @@ private:
   /// Thread 0 shows the results of a kernel that all threads have finished.
   void emitTraces(Scope &scope, KernelOp kernel, mlir::Value output);
   mlir::LogicalResult emitLayers(Scope &scope, LayersOp layers);
+  /// Indices in the slot table of the kinds of a schedule.
+  llvm::SmallVector<int64_t> kindsOf(LayersOp layers) const;
   mlir::FailureOr<mlir::func::FuncOp> emitKind(const KindSlots &kind,
                                                size_t number);
 

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define CLADE_ABI_VERSION 4
+#define CLADE_ABI_VERSION 5
 
 /** Tokens in one page of a paged key/value state. */
 #define CLADE_PAGE_TOKENS 32
@@ -109,6 +109,15 @@ typedef struct CladeStep {
   void (*route)(void *route_state, int32_t layer, int32_t token,
                 int32_t *experts, int32_t count, int32_t num_experts);
   void *route_state;
+  /** Only of an entry for images, whose tokens are patches and whose sequences
+   *  are images. [num_tokens][width], as the manifest says. */
+  const float *pixels;
+  const int32_t *grids; /**< [num_sequences][2] rows and columns of patches */
+  /** Only of an entry for text of a model with images: rows that the entry for
+   *  images gave, and for each token its row, or -1 for a token that is no
+   *  part of an image. */
+  const float *media;
+  const int32_t *media_rows; /**< [num_tokens] */
 } CladeStep;
 
 /** A compiled entry: every one of num_threads threads calls it with its own

@@ -98,12 +98,13 @@ TEST(StepABITest, members) {
         step.output(),       step.workspace(),    step.scratch(),
         step.scratchBytes(), step.barrier(),      step.barrierState(),
         step.trace(),        step.traceState(),   step.route(),
-        step.routeState(),   step.firstToken()};
+        step.routeState(),   step.firstToken(),   step.pixels(),
+        step.grids(),        step.media(),        step.mediaRows()};
   });
   ASSERT_TRUE(reader.ok());
 
   CladeStep step;
-  char memory[18];
+  char memory[22];
   step.struct_size = 101;
   step.abi_version = 102;
   step.num_threads = 103;
@@ -133,18 +134,17 @@ TEST(StepABITest, members) {
                                          int32_t, int32_t)>(memory + 15);
   step.route_state = memory + 16;
   step.first_token = reinterpret_cast<int32_t *>(memory + 17);
+  step.pixels = reinterpret_cast<float *>(memory + 18);
+  step.grids = reinterpret_cast<int32_t *>(memory + 19);
+  step.media = reinterpret_cast<float *>(memory + 20);
+  step.media_rows = reinterpret_cast<int32_t *>(memory + 21);
 
   std::vector<int64_t> expected = {101, 102, 103, 104, 105, 106, 107};
   for (int i = 0; i <= 10; ++i)
     expected.push_back(number(memory + i));
   expected.push_back(0x123456789abc);
-  expected.push_back(number(memory + 11));
-  expected.push_back(number(memory + 12));
-  expected.push_back(number(memory + 13));
-  expected.push_back(number(memory + 14));
-  expected.push_back(number(memory + 15));
-  expected.push_back(number(memory + 16));
-  expected.push_back(number(memory + 17));
+  for (int i = 11; i <= 21; ++i)
+    expected.push_back(number(memory + i));
   expected.resize(32, -1);
   EXPECT_EQ(reader.read(&step, 0), expected);
 }
@@ -156,12 +156,13 @@ TEST(StepABITest, elements) {
                               step.sequenceAt(i),     step.selectedAt(i),
                               step.scaledLengthAt(i), step.layerAt(i),
                               step.stateAt(i),        step.weightAt(i),
-                              step.scratchOf(i),      step.firstTokenAt(i)};
+                              step.scratchOf(i),      step.firstTokenAt(i),
+                              step.mediaRowAt(i),     step.gridColumnsAt(i)};
   });
   ASSERT_TRUE(reader.ok());
 
-  int32_t numbers[6][3];
-  for (int row = 0; row < 6; ++row)
+  int32_t numbers[7][3];
+  for (int row = 0; row < 7; ++row)
     for (int i = 0; i < 3; ++i)
       numbers[row][i] = 10 * row + i;
   numbers[0][2] = -5;
@@ -176,6 +177,9 @@ TEST(StepABITest, elements) {
   step.selected = numbers[3];
   step.scaled_lengths = numbers[4];
   step.first_token = numbers[5];
+  step.media_rows = numbers[6];
+  const int32_t grids[3][2] = {{1, 2}, {3, 4}, {5, 6}};
+  step.grids = grids[0];
   step.layers = layers;
   step.states = states;
   step.weights = weights;
@@ -191,7 +195,9 @@ TEST(StepABITest, elements) {
                                    number(states + 2),
                                    number(memory + 2),
                                    number(memory + 200),
-                                   52};
+                                   52,
+                                   62,
+                                   6};
   expected.resize(32, -1);
   EXPECT_EQ(reader.read(&step, 2), expected);
 }

@@ -1,0 +1,99 @@
+//===- MediaOps.td - Images among the tokens ---------------*- tablegen -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// An entry for images has patches as its tokens and images as its sequences.
+// Its rows of output stand for tokens of the entry for text.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_DIALECT_MEDIA_OPS_TD
+#define CLADE_DIALECT_MEDIA_OPS_TD
+
+include "dialect/Clade/CladeOpBase.td"
+
+def Clade_GridPositionsOp : Clade_PureOp<"grid_positions"> {
+  let summary = "row and column of each patch in its image";
+  let description = [{
+    The patches of an image of R rows and C columns, which the batch carries, come in blocks
+    of merge × merge, row by row, and within a block row by row. With
+    b = i / merge², o = i mod merge², B = C / merge, patch i of its image has the row
+    (b / B)·merge + o / merge and the column (b mod B)·merge + o mod merge, all divisions
+    without remainder (Qwen2-VL, arXiv:2409.12191). `merge = 1` is row-major order.
+
+    **Constraints:**
+    * (C1) the result is [token, axis = 2] i32
+    * (C2) merge is at least 1
+
+    ```mlir
+    func.func @where(%batch: !clade.batch) -> !clade.tensor<[token, grid = 2], i32> {
+      %0 = clade.grid_positions %batch merge 2 : !clade.tensor<[token, grid = 2], i32>
+      return %0 : !clade.tensor<[token, grid = 2], i32>
+    }
+    ```
+  }];
+  let arguments = (ins Clade_BatchType:$batch, ConfinedAttr<I64Attr, [IntPositive]>:$merge);
+  let results = (outs Clade_Tensor:$result);
+  let assemblyFormat = "$batch `merge` $merge attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Clade_FoldOp : Clade_PureOp<"fold"> {
+  let summary = "tokens that become one";
+  let description = [{
+    y[s, i, f…] = x[n·s + i, f…]: n adjacent tokens become one with an axis of size n, the first
+    behind the sequence. The tokens of a step are a multiple of n, and its selected rows as many
+    as that multiple (patch merging, arXiv:2103.14030).
+
+    **Constraints:**
+    * (C1) the operand has the axis `token`, the result `selected`, another axis, and the operand's features
+    * (C2) operand and result have one element type
+
+    ```mlir
+    func.func @merge(%x: !clade.tensor<[token, d = 8], bf16>) -> !clade.tensor<[selected, fold = 4, d = 8], bf16> {
+      %0 = clade.fold %x : !clade.tensor<[token, d = 8], bf16> -> !clade.tensor<[selected, fold = 4, d = 8], bf16>
+      return %0 : !clade.tensor<[selected, fold = 4, d = 8], bf16>
+    }
+    ```
+  }];
+  let arguments = (ins Clade_Tensor:$input);
+  let results = (outs Clade_Tensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// How many tokens become one.
+    int64_t getTimes() { return getResult().getType().getShape()[1]; }
+  }];
+}
+
+def Clade_PutAtOp : Clade_PureOp<"put_at", [AllTypesMatch<["input", "result"]>]> {
+  let summary = "rows of images in the place of tokens";
+  let description = [{
+    Each token whose id is one of `tokens` stands for a row m of what the entry for images gave,
+    in their order: y[t] = m[from … from + F), F being the number of features of y, converted to the
+    element type; with `add` it is added to x[t]. All other tokens pass (masked scatter; LLaVA,
+    arXiv:2304.08485). A row has `width` values in f32; the batch carries the rows.
+
+    **Constraints:**
+    * (C1) the operand has the axis `token` and features of known sizes
+    * (C2) from + F is at most `width`, and from is at least 0
+    * (C3) there are tokens, none below 0
+
+    ```mlir
+    func.func @images(%x: !clade.tensor<[token, d = 8], bf16>, %batch: !clade.batch) -> !clade.tensor<[token, d = 8], bf16> {
+      %0 = clade.put_at %x, %batch tokens [10] from 0 width 8 : !clade.tensor<[token, d = 8], bf16>
+      return %0 : !clade.tensor<[token, d = 8], bf16>
+    }
+    ```
+  }];
+  let arguments = (ins Clade_Tensor:$input, Clade_BatchType:$batch, DenseI32ArrayAttr:$tokens,
+                       I64Attr:$from, I64Attr:$width, UnitAttr:$add);
+  let results = (outs Clade_Tensor:$result);
+  let assemblyFormat = "$input `,` $batch `tokens` $tokens `from` $from `width` $width attr-dict `:` type($input)";
+  let hasVerifier = 1;
+}
+
+#endif // CLADE_DIALECT_MEDIA_OPS_TD

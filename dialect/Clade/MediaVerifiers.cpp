@@ -1,0 +1,65 @@
+//===- MediaVerifiers.cpp - Checks of what concerns images ----------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Each check is marked with the constraint of the op's description that it
+// enforces; constraints without a mark are those of types and attributes.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/Clade/CladeDialect.h"
+
+using namespace mlir;
+using namespace clade;
+
+LogicalResult GridPositionsOp::verify() {
+  // grid_positions_c1
+  NamedTensorType type = getResult().getType();
+  if (type.getRank() != 2 || type.getNames()[0] != tokenAxis ||
+      type.getShape()[1] != 2 || !type.getElementType().isInteger(32))
+    return emitOpError() << "expected a result of two i32 for each token, got "
+                         << type;
+  return success();
+}
+
+LogicalResult FoldOp::verify() {
+  // fold_c1
+  NamedTensorType input = getInput().getType(), result = getResult().getType();
+  if (input.getRank() == 0 || result.getRank() != input.getRank() + 1 ||
+      input.getNames()[0] != tokenAxis ||
+      result.getNames()[0] != selectedAxis || result.isDynamic(1) ||
+      getTimes() < 1 ||
+      input.getNames().drop_front() != result.getNames().drop_front(2) ||
+      input.getShape().drop_front() != result.getShape().drop_front(2))
+    return emitOpError() << "expected 'selected' and another axis in the place "
+                            "of 'token', got "
+                         << input << " and " << result;
+  // fold_c2
+  if (input.getElementType() != result.getElementType())
+    return emitOpError() << "expected one element type, got " << input
+                         << " and " << result;
+  return success();
+}
+
+LogicalResult PutAtOp::verify() {
+  // put_at_c1
+  NamedTensorType type = getInput().getType();
+  int64_t features = type.getNumFeatures();
+  if (type.getRank() < 2 || type.getNames()[0] != tokenAxis ||
+      ShapedType::isDynamic(features))
+    return emitOpError() << "expected features of each token, got " << type;
+  // put_at_c2
+  int64_t from = getFrom(), width = getWidth();
+  if (from < 0 || features > width || from > width - features)
+    return emitOpError() << "expected " << features << " values in rows of "
+                         << width << ", got them from " << from;
+  // put_at_c3
+  if (getTokens().empty() ||
+      llvm::any_of(getTokens(), [](int32_t token) { return token < 0; }))
+    return emitOpError() << "expected tokens from 0, got [" << getTokens()
+                         << "]";
+  return success();
+}

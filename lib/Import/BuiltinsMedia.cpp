@@ -1,0 +1,219 @@
+//===- BuiltinsMedia.cpp - Built-ins about images -------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// In the entry 'image' the tokens are patches and the sequences are images,
+// whose grids the batch carries. What it gives stands for tokens in 'forward'.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Import/ArgReader.h"
+
+using namespace clade;
+using namespace clade::import;
+using namespace mlir;
+
+/// Patches that are merged along one axis, and tokens folded into one.
+static constexpr int64_t maxMerge = 1024;
+
+/// A whole number from 1 to `most`.
+static FailureOr<int64_t> count(const ArgReader &reader, StringRef parameter,
+                                StringRef builtin, int64_t most, Location loc) {
+  FailureOr<std::optional<double>> number = reader.number(parameter);
+  if (failed(number))
+    return failure();
+  if (!*number ||
+      !(**number >= 1 && **number <= most && **number == std::floor(**number)))
+    return emitError(loc) << "expected a whole number from 1 to " << most
+                          << " as '" << parameter << "' of '" << builtin
+                          << "', got " << reader.get(parameter)->describe();
+  return static_cast<int64_t>(**number);
+}
+
+std::optional<FailureOr<SpecValue>>
+Evaluator::callMedia(StringRef name, const CallArgs &args, Location loc) {
+  if (name == "patches")
+    return buildPatches(args, loc);
+  if (name == "grid_positions")
+    return buildGridPositions(args, loc);
+  if (name == "fold")
+    return buildFold(args, loc);
+  if (name == "put_at" || name == "add_at")
+    return buildPutAt(name, args, loc);
+  if (name != "frame_of" && name != "same")
+    return std::nullopt;
+  bool isFrames = name == "frame_of";
+  ArgReader reader(name, args, {isFrames ? "grid" : "ids"}, loc);
+  if (!reader.ok())
+    return failure();
+  const SpecValue *value = reader.get(isFrames ? "grid" : "ids");
+  if (!value->is(isFrames ? SpecValue::Kind::Grid : SpecValue::Kind::Frames))
+    return error(loc) << "expected "
+                      << (isFrames ? "the grids that 'patches' gave"
+                                   : "'frame_of(grid)'")
+                      << " as argument of '" << name << "', got "
+                      << value->describe();
+  // The frames are the sequences of the step: each sees all of itself.
+  if (!isFrames)
+    return SpecValue::of(Mask());
+  return SpecValue::ofKind(SpecValue::Kind::Frames);
+}
+
+FailureOr<SpecValue> Evaluator::buildPatches(const CallArgs &args,
+                                             Location loc) {
+  ArgReader reader("patches", args, {"pixels", "sizes", "shape", "merge?"},
+                   loc);
+  if (!reader.ok())
+    return failure();
+  const SpecValue *pixels = reader.get("pixels"), *sizes = reader.get("sizes");
+  if (!imageFunction || !pixels->is(SpecValue::Kind::Input) ||
+      !sizes->is(SpecValue::Kind::Input))
+    return error(loc) << "expected 'patches' of two inputs of the entry "
+                         "'image', got "
+                      << pixels->describe() << " and " << sizes->describe();
+  if (imageFunction->hasAttr(imagesAttr))
+    return error(loc) << "expected one call of 'patches' in the entry 'image'";
+  FailureOr<Shape> shape = shapeOf(*reader.get("shape"), loc);
+  FailureOr<int64_t> merge =
+      reader.get("merge") ? count(reader, "merge", "patches", maxMerge, loc)
+                          : FailureOr<int64_t>(1);
+  if (failed(shape) || failed(merge))
+    return failure();
+  bool isSquare = shape->size() == 3 && (*shape)[1].size == (*shape)[2].size;
+  if (!isSquare)
+    return error(loc) << "expected the axes of a square patch, such as "
+                         "[channels, patch, columns = patch], as 'shape' of "
+                         "'patches', got "
+                      << toString(*shape);
+  Shape axes{{ShapedType::kDynamic, tokenAxis.str(), {}}};
+  llvm::append_range(axes, *shape);
+  if (failed(checkAxes(axes, loc)))
+    return failure();
+  imageFunction->setAttr(
+      imagesAttr,
+      builder.getDictionaryAttr(
+          {builder.getNamedAttr("pixels", builder.getStringAttr(pixels->text)),
+           builder.getNamedAttr("sizes", builder.getStringAttr(sizes->text)),
+           builder.getNamedAttr("channels",
+                                builder.getI64IntegerAttr((*shape)[0].size)),
+           builder.getNamedAttr("patch",
+                                builder.getI64IntegerAttr((*shape)[1].size)),
+           builder.getNamedAttr("merge", builder.getI64IntegerAttr(*merge))}));
+  mlir::Value argument =
+      entryBlock->insertArgument(0u, typeFor(axes, f32()), loc);
+  return SpecValue::tuple({SpecValue::of(tensor(argument, axes)),
+                           SpecValue::ofKind(SpecValue::Kind::Grid)});
+}
+
+FailureOr<SpecValue> Evaluator::buildGridPositions(const CallArgs &args,
+                                                   Location loc) {
+  ArgReader reader("grid_positions", args, {"grid", "merge"}, loc);
+  if (!reader.ok())
+    return failure();
+  if (!reader.get("grid")->is(SpecValue::Kind::Grid))
+    return error(loc) << "expected the grids that 'patches' gave as 'grid' of "
+                         "'grid_positions', got "
+                      << reader.get("grid")->describe();
+  FailureOr<int64_t> merge =
+      count(reader, "merge", "grid_positions", maxMerge, loc);
+  if (failed(merge))
+    return failure();
+  Shape axes{{ShapedType::kDynamic, tokenAxis.str(), {}}, {2, "grid", {}}};
+  return SpecValue::of(tensor(
+      GridPositionsOp::create(builder, named(loc),
+                              typeFor(axes, builder.getI32Type()), batch(),
+                              builder.getI64IntegerAttr(*merge)),
+      axes));
+}
+
+FailureOr<SpecValue> Evaluator::buildFold(const CallArgs &args, Location loc) {
+  ArgReader reader("fold", args, {"x", "n"}, loc);
+  if (!reader.ok())
+    return failure();
+  FailureOr<TensorValue> x = reader.tensor("x");
+  FailureOr<int64_t> n = count(reader, "n", "fold", maxMerge * maxMerge, loc);
+  if (failed(x) || failed(n))
+    return failure();
+  if (!imageFunction || layerScope || x->axes.front().name != tokenAxis.str())
+    return error(loc) << "expected 'fold' of tokens in the entry 'image', "
+                         "outside the layers and once, got "
+                      << toString(x->axes);
+  auto images = imageFunction->getAttrOfType<DictionaryAttr>(imagesAttr);
+  auto merge = images ? images.getAs<IntegerAttr>("merge") : IntegerAttr();
+  if (!merge || merge.getInt() * merge.getInt() != *n)
+    return error(loc) << "expected a fold of the " << (merge ? "" : "unknown ")
+                      << "patches that 'patches' merges, got " << *n;
+  Shape axes{{ShapedType::kDynamic, selectedAxis.str(), {}}, {*n, "fold", {}}};
+  axes.insert(axes.end(), x->axes.begin() + 1, x->axes.end());
+  if (failed(checkAxes(axes, loc)))
+    return failure();
+  auto type = typeFor(axes, x->getType().getElementType());
+  return SpecValue::of(
+      tensor(FoldOp::create(builder, named(loc), type, x->value), axes));
+}
+
+std::optional<SpecValue> Evaluator::places(spec::BinaryOp op,
+                                           const SpecValue &lhs,
+                                           const SpecValue &rhs) const {
+  using Kind = SpecValue::Kind;
+  if (op == spec::BinaryOp::Or && lhs.is(Kind::Places) &&
+      rhs.is(Kind::Places)) {
+    std::vector<SpecValue> ids = lhs.elements;
+    llvm::append_range(ids, rhs.elements);
+    return SpecValue::places(std::move(ids));
+  }
+  bool isTokens = op == spec::BinaryOp::Equal && lhs.is(Kind::Tensor) &&
+                  rhs.is(Kind::Int) && entryBlock && !imageFunction &&
+                  lhs.tensor.value == entryBlock->getArgument(0);
+  if (!isTokens)
+    return std::nullopt;
+  return SpecValue::places({rhs});
+}
+
+FailureOr<SpecValue> Evaluator::buildPutAt(StringRef name, const CallArgs &args,
+                                           Location loc) {
+  ArgReader reader(name, args, {"x", "where", "y"}, loc);
+  if (!reader.ok())
+    return failure();
+  FailureOr<TensorValue> x = reader.tensor("x");
+  if (failed(x))
+    return failure();
+  const SpecValue *where = reader.get("where"), *y = reader.get("y");
+  if (!where->is(SpecValue::Kind::Places))
+    return error(loc) << "expected places such as 'tokens == image_id' as "
+                         "'where' of '"
+                      << name << "', got " << where->describe();
+  if (!y->is(SpecValue::Kind::Media))
+    return error(loc) << "expected what the entry 'image' gave as 'y' of '"
+                      << name << "', got " << y->describe();
+  const MediaRows &rows = *y->media;
+  Shape features = x->features();
+  bool same = x->hasSequence() && x->axes.front().name == tokenAxis.str() &&
+              features.size() == rows.axes.size() &&
+              llvm::all_of(llvm::zip(features, rows.axes), [](auto pair) {
+                return std::get<0>(pair).size == std::get<1>(pair).size;
+              });
+  if (!same)
+    return error(loc) << "expected rows of images with the features of "
+                      << toString(x->axes) << ", got " << toString(rows.axes);
+  SmallVector<int32_t> ids;
+  for (const SpecValue &id : where->elements) {
+    if (id.dim.size < 0 || id.dim.size > maxAxisSize)
+      return error(loc) << "expected token ids from 0 to " << maxAxisSize
+                        << " in 'where' of '" << name << "', got "
+                        << id.dim.size;
+    ids.push_back(static_cast<int32_t>(id.dim.size));
+  }
+  llvm::sort(ids);
+  ids.erase(llvm::unique(ids), ids.end());
+  return SpecValue::of(tensor(
+      PutAtOp::create(builder, named(loc), x->value.getType(), x->value,
+                      batch(), builder.getDenseI32ArrayAttr(ids),
+                      builder.getI64IntegerAttr(rows.from),
+                      builder.getI64IntegerAttr(rows.width),
+                      name == "add_at" ? builder.getUnitAttr() : UnitAttr()),
+      x->axes));
+}

@@ -1,0 +1,192 @@
+//===- Images.cpp - Images cut into patches -------------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Engine/Images.h"
+
+#include "runtime/Support/CheckedMath.h"
+#include "runtime/Support/Text.h"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace clade::rt;
+
+namespace {
+
+/// Patches of one image, and rows of all images of one call.
+constexpr int64_t maxPatches = int64_t(1) << 24;
+
+std::string shapeOf(const StoredTensor &tensor) {
+  std::string text = "[";
+  for (int64_t size : tensor.shape)
+    text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  return text + "]";
+}
+
+StatusOr<const StoredTensor *> find(std::span<const StoredTensor> tensors,
+                                    const std::string &name,
+                                    std::initializer_list<DType> types,
+                                    const std::string &expected) {
+  const StoredTensor *tensor = findTensor(tensors, name);
+  if (!tensor)
+    return Status::invalidArgument("expected a tensor " + quoteName(name) +
+                                   " " + expected + " among the inputs");
+  if (std::ranges::find(types, tensor->dtype) == types.end())
+    return Status::invalidArgument("expected " + quoteName(name) + " " +
+                                   expected + ", got the type " +
+                                   std::string(dtypeName(tensor->dtype)));
+  return tensor;
+}
+
+/// Element `i` of a tensor of integers.
+int64_t integerAt(const StoredTensor &tensor, int64_t i) {
+  if (tensor.dtype == DType::I64) {
+    int64_t value = 0;
+    std::memcpy(&value, tensor.bytes.data() + 8 * i, sizeof(value));
+    return value;
+  }
+  int32_t value = 0;
+  std::memcpy(&value, tensor.bytes.data() + 4 * i, sizeof(value));
+  return value;
+}
+
+/// Copies `count` elements from element `first` on, widened.
+void copyFloats(const StoredTensor &tensor, int64_t first, int64_t count,
+                float *to) {
+  const std::byte *bytes = tensor.bytes.data();
+  if (tensor.dtype == DType::F32) {
+    std::memcpy(to, bytes + 4 * first, static_cast<size_t>(4 * count));
+    return;
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    uint16_t narrow = 0;
+    std::memcpy(&narrow, bytes + 2 * (first + i), sizeof(narrow));
+    uint32_t wide = uint32_t(narrow) << 16;
+    std::memcpy(to + i, &wide, sizeof(wide));
+  }
+}
+
+/// Cuts one image, at the upper left of [channels][height][width] pixels.
+class ImageCutter {
+public:
+  ImageCutter(const ImageLayout &layout, const StoredTensor &pixels,
+              int64_t image)
+      : layout(layout), pixels(pixels), height(pixels.shape[2]),
+        width(pixels.shape[3]),
+        first(image * layout.channels * height * width) {}
+
+  void cut(int64_t rows, int64_t columns, float *to) const {
+    int64_t merge = layout.merge;
+    for (int64_t row = 0; row < rows; row += merge)
+      for (int64_t column = 0; column < columns; column += merge)
+        for (int64_t r = row; r < row + merge; ++r)
+          for (int64_t c = column; c < column + merge; ++c) {
+            cutPatch(r * layout.patch, c * layout.patch, to);
+            to += layout.width();
+          }
+  }
+
+private:
+  void cutPatch(int64_t y, int64_t x, float *to) const {
+    for (int64_t channel = 0; channel < layout.channels; ++channel)
+      for (int64_t line = y; line < y + layout.patch; ++line) {
+        copyFloats(pixels, first + (channel * height + line) * width + x,
+                   layout.patch, to);
+        to += layout.patch;
+      }
+  }
+
+  const ImageLayout &layout;
+  const StoredTensor &pixels;
+  int64_t height, width, first;
+};
+
+/// The grid of one image, appended.
+Status addGrid(const ImageLayout &layout, const StoredTensor &pixels,
+               const StoredTensor &sizes, int64_t image, ImagePatches &result) {
+  int64_t block = layout.patch * layout.merge;
+  for (int64_t side = 0; side < 2; ++side) {
+    int64_t size = integerAt(sizes, 2 * image + side);
+    int64_t most = pixels.shape[static_cast<size_t>(2 + side)];
+    if (size < block || size % block != 0 || size > most)
+      return Status::invalidArgument(
+          "expected " + std::string(side == 0 ? "a height" : "a width") +
+          " of image " + std::to_string(image) + " that is a multiple of " +
+          std::to_string(block) + " pixels and at most " +
+          std::to_string(most) + ", got " + std::to_string(size));
+    result.grids.push_back(static_cast<int32_t>(size / layout.patch));
+  }
+  if (result.numPatches(image) > maxPatches)
+    return Status::invalidArgument(
+        "expected at most " + std::to_string(maxPatches) +
+        " patches of image " + std::to_string(image) + ", got " +
+        std::to_string(result.numPatches(image)));
+  return {};
+}
+
+} // namespace
+
+int64_t ImagePatches::numPatches() const {
+  int64_t count = 0;
+  for (int64_t image = 0; image < numImages(); ++image)
+    count += numPatches(image);
+  return count;
+}
+
+StatusOr<ImagePatches>
+clade::rt::cutImages(const ImageLayout &layout,
+                     std::span<const StoredTensor> tensors) {
+  std::string pixelsExpected = "[images, " + std::to_string(layout.channels) +
+                               ", height, width] of F32 or BF16",
+              sizesExpected = "[images, 2] of I64 or I32";
+  CLADE_ASSIGN_OR_RETURN(
+      const StoredTensor *pixels,
+      find(tensors, layout.pixels, {DType::F32, DType::BF16}, pixelsExpected));
+  CLADE_ASSIGN_OR_RETURN(
+      const StoredTensor *sizes,
+      find(tensors, layout.sizes, {DType::I64, DType::I32}, sizesExpected));
+  if (pixels->shape.size() != 4 || pixels->shape[1] != layout.channels)
+    return Status::invalidArgument("expected " + quoteName(layout.pixels) +
+                                   " " + pixelsExpected + ", got " +
+                                   shapeOf(*pixels));
+  int64_t images = pixels->shape[0];
+  if (sizes->shape != std::vector<int64_t>{images, 2})
+    return Status::invalidArgument(
+        "expected " + quoteName(layout.sizes) + " " + sizesExpected + " for " +
+        std::to_string(images) + " images, got " + shapeOf(*sizes));
+  ImagePatches result;
+  for (int64_t image = 0; image < images; ++image)
+    CLADE_RETURN_IF_ERROR(addGrid(layout, *pixels, *sizes, image, result));
+  result.pixels.resize(
+      static_cast<size_t>(result.numPatches() * layout.width()));
+  float *to = result.pixels.data();
+  for (int64_t image = 0; image < images; ++image) {
+    auto at = static_cast<size_t>(2 * image);
+    ImageCutter(layout, *pixels, image)
+        .cut(result.grids[at], result.grids[at + 1], to);
+    to += result.numPatches(image) * layout.width();
+  }
+  return result;
+}
+
+StatusOr<std::vector<int32_t>>
+clade::rt::mediaRows(std::span<const int32_t> prompt,
+                     std::span<const int32_t> ids, int64_t firstRow,
+                     int64_t numRows) {
+  std::vector<int32_t> rows;
+  int64_t next = firstRow;
+  for (int32_t token : prompt) {
+    bool isMedia = std::ranges::find(ids, token) != ids.end();
+    rows.push_back(isMedia ? static_cast<int32_t>(next++) : -1);
+  }
+  if (next - firstRow == numRows)
+    return rows;
+  return Status::invalidArgument("the images give " + std::to_string(numRows) +
+                                 " rows, but the prompt has " +
+                                 std::to_string(next - firstRow) +
+                                 " tokens that stand for them");
+}

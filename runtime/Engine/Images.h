@@ -1,0 +1,70 @@
+//===- Images.h - Images cut into patches -----------------------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// From the tensors that a family's processor makes of images to what the entry
+// for images takes: a row for each patch, image after image.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_RUNTIME_ENGINE_IMAGES_H
+#define CLADE_RUNTIME_ENGINE_IMAGES_H
+
+#include "runtime/Formats/Safetensors.h"
+#include "runtime/Support/Status.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace clade::rt {
+
+/// What the entry for images takes.
+struct ImageLayout {
+  /// Name of the tensor [images, channels, height, width], F32 or BF16; each
+  /// image lies at its upper left, what is behind it means nothing.
+  std::string pixels;
+  /// Name of the tensor [images, 2], I64 or I32: height and width in pixels.
+  std::string sizes;
+  int64_t channels = 0;
+  int64_t patch = 0; ///< Pixels along a side of a patch.
+  int64_t merge = 1; ///< Patches along a side of a block, whose order is kept.
+  int64_t fold = 1;  ///< Patches that become one row: 1, or merge².
+
+  /// Values of a patch: [channels][patch][patch].
+  int64_t width() const { return channels * patch * patch; }
+};
+
+/// Images as the entry takes them.
+struct ImagePatches {
+  std::vector<float> pixels; ///< [patches][width], in blocks of merge × merge.
+  std::vector<int32_t> grids; ///< [images][2]: rows and columns of patches.
+
+  int64_t numImages() const { return static_cast<int64_t>(grids.size()) / 2; }
+  int64_t numPatches(int64_t image) const {
+    auto at = static_cast<size_t>(2 * image);
+    return static_cast<int64_t>(grids[at]) * grids[at + 1];
+  }
+  int64_t numPatches() const;
+};
+
+/// Cuts the images of `tensors`, sorted by name. InvalidArgument names the
+/// tensor that is missing or of another type or shape, and the image whose
+/// size is not a multiple of a block or goes beyond the pixels.
+StatusOr<ImagePatches> cutImages(const ImageLayout &layout,
+                                 std::span<const StoredTensor> tensors);
+
+/// For each token of a prompt its row of the images' output, from `firstRow`
+/// on, or -1 for a token whose id is not in `ids`. InvalidArgument unless
+/// `numRows` tokens are.
+StatusOr<std::vector<int32_t>> mediaRows(std::span<const int32_t> prompt,
+                                         std::span<const int32_t> ids,
+                                         int64_t firstRow, int64_t numRows);
+
+} // namespace clade::rt
+
+#endif // CLADE_RUNTIME_ENGINE_IMAGES_H

@@ -1,0 +1,137 @@
+//===- ImagesTest.cpp - Tests of images that become patches ---------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Engine/Images.h"
+#include "ToySupport.h"
+
+#include <bit>
+
+using namespace clade::rt;
+using namespace clade::rt::test;
+
+namespace {
+
+/// Two images of one channel, padded to 4 x 8: pixel (y, x) of image i is
+/// 100 i + 10 y + x.
+class ImagesTest : public ::testing::Test {
+protected:
+  ImagesTest() {
+    for (int image = 0; image < 2; ++image)
+      for (int y = 0; y < 4; ++y)
+        for (int x = 0; x < 8; ++x)
+          pixels.push_back(static_cast<float>(100 * image + 10 * y + x));
+    sizes = {4, 8, 4, 4};
+  }
+
+  std::vector<StoredTensor> tensors() {
+    return {{"image_sizes", DType::I64, {2, 2}, std::as_bytes(std::span(sizes))},
+            {"pixel_values",
+             DType::F32,
+             {2, 1, 4, 8},
+             std::as_bytes(std::span(pixels))}};
+  }
+  /// What is wrong with these tensors.
+  Status wrong(const std::vector<StoredTensor> &given) {
+    return cutImages(layout, given).takeStatus();
+  }
+
+  ImageLayout layout{"pixel_values", "image_sizes", 1, 2, 2, 4};
+  std::vector<float> pixels;
+  std::vector<int64_t> sizes;
+};
+
+TEST_F(ImagesTest, CutsBlockAfterBlock) {
+  auto images = cutImages(layout, tensors());
+  ASSERT_OK(images);
+  EXPECT_EQ(images->grids, (std::vector<int32_t>{2, 4, 2, 2}));
+  EXPECT_EQ(images->numImages(), 2);
+  EXPECT_EQ(images->numPatches(), 12);
+  std::vector<float> expected = {
+      0,   1,   10,  11,  2,   3,   12,  13,  // The first block of image 0.
+      20,  21,  30,  31,  22,  23,  32,  33,  //
+      4,   5,   14,  15,  6,   7,   16,  17,  // The second one.
+      24,  25,  34,  35,  26,  27,  36,  37,  //
+      100, 101, 110, 111, 102, 103, 112, 113, // Image 1 without its padding.
+      120, 121, 130, 131, 122, 123, 132, 133};
+  EXPECT_EQ(images->pixels, expected);
+}
+
+TEST_F(ImagesTest, WithoutMergingRowByRow) {
+  layout.merge = layout.fold = 1;
+  auto images = cutImages(layout, tensors());
+  ASSERT_OK(images);
+  std::vector<float> first(images->pixels.begin(), images->pixels.begin() + 20);
+  EXPECT_EQ(first, (std::vector<float>{0,  1,  10, 11, 2,  3,  12, 13, 4,  5,
+                                       14, 15, 6,  7,  16, 17, 20, 21, 30, 31}));
+}
+
+TEST_F(ImagesTest, OtherTypes) {
+  std::vector<uint16_t> narrow;
+  for (float pixel : pixels) // Small integers are exact.
+    narrow.push_back(static_cast<uint16_t>(std::bit_cast<uint32_t>(pixel) >> 16));
+  std::vector<int32_t> short32(sizes.begin(), sizes.end());
+  std::vector<StoredTensor> given = tensors();
+  given[0].dtype = DType::I32;
+  given[0].bytes = std::as_bytes(std::span(short32));
+  given[1].dtype = DType::BF16;
+  given[1].bytes = std::as_bytes(std::span(narrow));
+  auto images = cutImages(layout, given);
+  ASSERT_OK(images);
+  EXPECT_EQ(images->pixels, cutImages(layout, tensors())->pixels);
+}
+
+TEST_F(ImagesTest, SaysWhatIsWrong) {
+  std::vector<StoredTensor> given = tensors();
+  expectError(wrong({given[0]}), StatusCode::InvalidArgument,
+              "expected a tensor 'pixel_values' [images, 1, height, width] of "
+              "F32 or BF16 among the inputs");
+  expectError(wrong({given[1]}), StatusCode::InvalidArgument,
+              "expected a tensor 'image_sizes' [images, 2] of I64 or I32 among "
+              "the inputs");
+  given[1].dtype = DType::I32;
+  expectError(wrong(given), StatusCode::InvalidArgument,
+              "expected 'pixel_values' [images, 1, height, width] of F32 or "
+              "BF16, got the type I32");
+  given = tensors();
+  given[1].shape = {2, 4, 8};
+  expectError(wrong(given), StatusCode::InvalidArgument,
+              "expected 'pixel_values' [images, 1, height, width] of F32 or "
+              "BF16, got [2, 4, 8]");
+  given = tensors();
+  given[0].shape = {4};
+  expectError(wrong(given), StatusCode::InvalidArgument,
+              "expected 'image_sizes' [images, 2] of I64 or I32 for 2 images, "
+              "got [4]");
+}
+
+TEST_F(ImagesTest, SizesAreWholeBlocksWithinThePixels) {
+  sizes[0] = 6;
+  expectError(wrong(tensors()), StatusCode::InvalidArgument,
+              "expected a height of image 0 that is a multiple of 4 pixels and "
+              "at most 4, got 6");
+  sizes = {4, 8, 4, 12};
+  expectError(wrong(tensors()), StatusCode::InvalidArgument,
+              "expected a width of image 1 that is a multiple of 4 pixels and "
+              "at most 8, got 12");
+  sizes = {4, 8, 0, 4};
+  expectError(wrong(tensors()), StatusCode::InvalidArgument,
+              "expected a height of image 1 that is a multiple of 4 pixels and "
+              "at most 4, got 0");
+}
+
+TEST(MediaRowsTest, TokensTakeRowsInOrder) {
+  std::vector<int32_t> prompt = {1, 10, 10, 2, 12, 10}, ids = {10, 12};
+  auto rows = mediaRows(prompt, ids, 5, 4);
+  ASSERT_OK(rows);
+  EXPECT_EQ(*rows, (std::vector<int32_t>{-1, 5, 6, -1, 7, 8}));
+  expectError(mediaRows(prompt, ids, 0, 3).takeStatus(),
+              StatusCode::InvalidArgument,
+              "the images give 3 rows, but the prompt has 4 tokens that stand "
+              "for them");
+}
+
+} // namespace

@@ -1,0 +1,88 @@
+#===- vision_cases.py - The tiny checkpoints with images --------------------===#
+#
+# Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+#===------------------------------------------------------------------------===#
+#
+# One row a case, and one class a family: what its processor gives for images of
+# some sizes in pixels, and which tokens stand for them.
+#
+#===------------------------------------------------------------------------===#
+import json
+from dataclasses import dataclass
+
+import torch
+
+import record
+
+
+@dataclass(frozen=True)
+class VisionCase:
+    name: str
+    model: str  # "Mistral3" stands for Mistral3Config and Mistral3ForConditionalGeneration
+    family: type
+    config: dict
+    images: tuple  # of each sequence the (height, width) of its images
+    steps: int = 16  # forced decode steps after each prompt
+    chunks: tuple = (1, 7, 64)
+    text_tokens: tuple = (20, 512)  # the range that tokens of texts are drawn from
+
+
+class Mistral3:
+    """Images padded to the largest; a token for each block of merged patches, and one behind each row."""
+
+    @staticmethod
+    def grid(case, size):
+        block = case.config["vision_config"]["patch_size"] * case.config["spatial_merge_size"]
+        return size[0] // block, size[1] // block
+
+    @staticmethod
+    def tokens(case, size):
+        rows, columns = Mistral3.grid(case, size)
+        image, end_of_row, end = case.config["image_token_index"], 12, 13
+        return (([image] * columns + [end_of_row]) * rows)[:-1] + [end]
+
+    @staticmethod
+    def inputs(case, sizes, generator):
+        height, width = (max(size[i] for size in sizes) for i in range(2))
+        pixels = torch.zeros(len(sizes), 3, height, width)
+        for image, (h, w) in zip(pixels, sizes):
+            image[:, :h, :w] = torch.randn(3, h, w, generator=generator)
+        return {"pixel_values": pixels, "image_sizes": torch.tensor(sizes)}
+
+    @staticmethod
+    def adjust(model):
+        """The norm behind the patches has a name that checkpoint.fill does not know."""
+        model.model.vision_tower.ln_pre.weight.data += 1.0
+
+
+TEXT = dict(model_type="mistral", vocab_size=512, hidden_size=256, intermediate_size=384, num_hidden_layers=3,
+            num_attention_heads=8, num_key_value_heads=4, head_dim=32, max_position_embeddings=2048,
+            sliding_window=None, rope_parameters={"rope_type": "default", "rope_theta": 1e6})
+PIXTRAL = dict(model_type="pixtral", hidden_size=256, intermediate_size=384, num_hidden_layers=3,
+               num_attention_heads=4, patch_size=14, image_size=224, hidden_act="silu")
+MISTRAL3 = dict(text_config=TEXT, vision_config=PIXTRAL, image_token_index=10, spatial_merge_size=2,
+                tie_word_embeddings=False)
+# More patches than a page of keys, blocks in rows of other lengths, an image of two blocks.
+SIZES = (((112, 168), (56, 84)), ((28, 56),), ())
+
+CASES = [
+    VisionCase("mistral3-two-images", "Mistral3", Mistral3, MISTRAL3, SIZES),
+    # Another activation, biases, a head of 40 that is no multiple of a vector, no merging in the tower's order.
+    VisionCase("mistral3-forms", "Mistral3", Mistral3,
+               {**MISTRAL3, "multimodal_projector_bias": True, "spatial_merge_size": 3,
+                "vision_config": {**PIXTRAL, "hidden_size": 320, "num_attention_heads": 8, "hidden_act": "gelu",
+                                  "patch_size": 8, "rope_parameters": {"rope_type": "axial", "rope_theta": 500.0}},
+                "text_config": {**TEXT, "sliding_window": 24}},
+               (((72, 120), (48, 24)), ((24, 72),), ())),
+]
+
+
+def record_of(options, tool, chosen):
+    """The record that the options ask for, or None."""
+    if not options.record:
+        return None
+    families = {a: f["name"] for f in json.loads(tool.call("list", "--json")) for a in f["architectures"]}
+    return record.Record(options.record,
+                         {case.name: families[f"{case.model}ForConditionalGeneration"] for case in chosen})

@@ -1,0 +1,149 @@
+//===- MediaTest.cpp - Tests of what concerns images ----------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "ReferenceTest.h"
+
+using namespace clade::reference;
+using clade::rt::ImagePatches;
+
+namespace {
+
+/// Modules with an entry for images around a body that uses %p, patches of one
+/// number, and ends with the value %y [selected, c].
+class MediaTest : public ReferenceTest {
+protected:
+  bool loadImages(const std::string &body, int64_t width,
+                  const std::string &put = "") {
+    std::string row = "!clade.tensor<[selected, c = " + std::to_string(width) +
+                      "], f32>";
+    addWeight("table", {3, 2}, {1, 2, 3, 4, 5, 6});
+    return load(
+        "!p = !clade.tensor<[token, c = 1], f32>\n"
+        "!x = !clade.tensor<[token, d = 2], f32>\n"
+        "!grid = !clade.tensor<[token, grid = 2], i32>\n"
+        "func.func @image(%p: !p, %batch: !clade.batch) -> " +
+        row + " attributes {clade.entry} {\n" + body + "  return %y : " + row +
+        "\n}\n"
+        "func.func @forward(%ids: !clade.tensor<[token], i32>, %batch: "
+        "!clade.batch) -> !clade.tensor<[selected, d = 2], f32> attributes "
+        "{clade.entry} {\n"
+        "  %t = clade.param @table : !clade.tensor<[vocab = 3, d = 2], f32>\n"
+        "  %x = clade.embed %ids, %t : !clade.tensor<[token], i32>, "
+        "!clade.tensor<[vocab = 3, d = 2], f32> -> !x\n" +
+        (put.empty() ? "  %z = clade.view %x : !x -> !x\n" : put) +
+        "  %s = clade.select %z, %batch : !x -> !clade.tensor<[selected, d = "
+        "2], f32>\n"
+        "  return %s : !clade.tensor<[selected, d = 2], f32>\n}\n");
+  }
+
+  /// Images of these grids, whose patches are numbered from 1.
+  static ImagePatches images(std::vector<int32_t> grids) {
+    ImagePatches made;
+    made.grids = std::move(grids);
+    for (int64_t patch = 1; patch <= made.numPatches(); ++patch)
+      made.pixels.push_back(static_cast<float>(patch));
+    return made;
+  }
+};
+
+const char *const folded =
+    "  %f = clade.fold %p : !p -> !clade.tensor<[selected, fold = 4, c = 1], "
+    "f32>\n"
+    "  %y = clade.view %f : !clade.tensor<[selected, fold = 4, c = 1], f32> -> "
+    "!clade.tensor<[selected, c = 4], f32>\n";
+
+TEST_F(MediaTest, GridPositionsGoBlockByBlock) {
+  ASSERT_TRUE(loadImages("  %g = clade.grid_positions %batch merge 2 : !grid\n"
+                         "  %y = clade.select %p, %batch : !p -> "
+                         "!clade.tensor<[selected, c = 1], f32>\n",
+                         1))
+      << diagnostics;
+  ASSERT_TRUE(mlir::succeeded(interpreter->addImages(images({2, 4, 4, 2}), 1)));
+  EXPECT_EQ(last("clade.grid_positions"),
+            (std::vector<float>{0, 0, 0, 1, 1, 0, 1, 1, 0, 2, 0, 3, 1, 2, 1, 3,
+                                0, 0, 0, 1, 1, 0, 1, 1, 2, 0, 2, 1, 3, 0, 3,
+                                1}));
+}
+
+TEST_F(MediaTest, GridPositionsWithoutMergingGoRowByRow) {
+  ASSERT_TRUE(loadImages("  %g = clade.grid_positions %batch merge 1 : !grid\n"
+                         "  %y = clade.select %p, %batch : !p -> "
+                         "!clade.tensor<[selected, c = 1], f32>\n",
+                         1))
+      << diagnostics;
+  ASSERT_TRUE(mlir::succeeded(interpreter->addImages(images({2, 3}), 1)));
+  EXPECT_EQ(last("clade.grid_positions"),
+            (std::vector<float>{0, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 2}));
+}
+
+TEST_F(MediaTest, FoldPutsNeighboursTogether) {
+  ASSERT_TRUE(loadImages(folded, 4)) << diagnostics;
+  auto first = interpreter->addImages(images({2, 2, 2, 2}), 4);
+  ASSERT_TRUE(mlir::succeeded(first));
+  EXPECT_EQ(*first, 0);
+  EXPECT_EQ(last("clade.fold"), (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}));
+  // Further images come behind.
+  auto next = interpreter->addImages(images({2, 2}), 4);
+  ASSERT_TRUE(mlir::succeeded(next));
+  EXPECT_EQ(*next, 2);
+}
+
+TEST_F(MediaTest, RowsStandForTokens) {
+  ASSERT_TRUE(loadImages(
+      folded, 4,
+      "  %z = clade.put_at %x, %batch tokens [2] from 1 width 4 : !x\n"))
+      << diagnostics;
+  ASSERT_TRUE(mlir::succeeded(interpreter->addImages(images({2, 2, 2, 2}), 4)));
+  int sequence = interpreter->addSequence(10);
+  ASSERT_TRUE(step({{sequence, {0, 2, 1, 2}, {}, {-1, 1, -1, 0}}}))
+      << diagnostics;
+  EXPECT_EQ(last("clade.put_at"),
+            (std::vector<float>{1, 2, 6, 7, 3, 4, 2, 3}));
+  // Without rows the tokens are those of the table.
+  ASSERT_TRUE(step({{sequence, {2}, {}, {}}})) << diagnostics;
+  EXPECT_EQ(last("clade.put_at"), (std::vector<float>{5, 6}));
+}
+
+TEST_F(MediaTest, RowsAreAddedToTokens) {
+  ASSERT_TRUE(loadImages(
+      folded, 4,
+      "  %z = clade.put_at %x, %batch tokens [2] from 2 width 4 {add} : !x\n"))
+      << diagnostics;
+  ASSERT_TRUE(mlir::succeeded(interpreter->addImages(images({2, 2}), 4)));
+  int sequence = interpreter->addSequence(10);
+  ASSERT_TRUE(step({{sequence, {2, 0}, {}, {0, -1}}})) << diagnostics;
+  EXPECT_EQ(last("clade.put_at"), (std::vector<float>{8, 10, 1, 2}));
+}
+
+TEST_F(MediaTest, RowsMustBeThere) {
+  ASSERT_TRUE(loadImages(
+      folded, 4,
+      "  %z = clade.put_at %x, %batch tokens [2] from 0 width 4 : !x\n"))
+      << diagnostics;
+  int sequence = interpreter->addSequence(10);
+  EXPECT_FALSE(step({{sequence, {2}, {}, {0}}}));
+  EXPECT_NE(diagnostics.find("expected a row of images below 0, got 0"),
+            std::string::npos)
+      << diagnostics;
+}
+
+TEST_F(MediaTest, PatchesMustFit) {
+  ASSERT_TRUE(loadImages(folded, 4)) << diagnostics;
+  ImagePatches few = images({2, 2});
+  few.pixels.pop_back();
+  EXPECT_TRUE(mlir::failed(interpreter->addImages(few, 4)));
+  EXPECT_NE(diagnostics.find("expected 4 values of patches, got 3"),
+            std::string::npos)
+      << diagnostics;
+  // More patches than rows that they fold to.
+  EXPECT_TRUE(mlir::failed(interpreter->addImages(images({2, 3}), 4)));
+  EXPECT_NE(diagnostics.find("expected 4 tokens for each selected row, got 6"),
+            std::string::npos)
+      << diagnostics;
+}
+
+} // namespace
