@@ -22,7 +22,8 @@ def Clade_GridPositionsOp : Clade_PureOp<"grid_positions"> {
     of merge × merge, row by row, and within a block row by row. With
     b = i / merge², o = i mod merge², B = C / merge, patch i of its image has the row
     (b / B)·merge + o / merge and the column (b mod B)·merge + o mod merge, all divisions
-    without remainder (Qwen2-VL, arXiv:2409.12191). `merge = 1` is row-major order.
+    without remainder (Qwen2-VL, arXiv:2409.12191). `merge = 1` is row-major order. Not a
+    composition: the place of a patch in its image, and the image's size, are the batch's.
 
     **Constraints:**
     * (C1) the result is [token, axis = 2] i32
@@ -46,7 +47,8 @@ def Clade_FoldOp : Clade_PureOp<"fold"> {
   let description = [{
     y[s, i, f…] = x[n·s + i, f…]: n adjacent tokens become one with an axis of size n, the first
     behind the sequence. The tokens of a step are a multiple of n, and its selected rows as many
-    as that multiple (patch merging, arXiv:2103.14030).
+    as that multiple (patch merging, arXiv:2103.14030). Not a composition: no view changes the
+    sequence axis.
 
     **Constraints:**
     * (C1) the operand has the axis `token`, the result `selected`, another axis, and the operand's features
@@ -75,7 +77,8 @@ def Clade_PutAtOp : Clade_PureOp<"put_at", [AllTypesMatch<["input", "result"]>]>
     Each token whose id is one of `tokens` stands for a row m of what the entry for images gave,
     in their order: y[t] = m[from … from + F), F being the number of features of y, converted to the
     element type; with `add` it is added to x[t]. All other tokens pass (masked scatter; LLaVA,
-    arXiv:2304.08485). A row has `width` values in f32; the batch carries the rows.
+    arXiv:2304.08485). A row has `width` values in f32; the batch carries the rows. Not a
+    composition: which row a token takes depends on its sequence, which only the batch knows.
 
     **Constraints:**
     * (C1) the operand has the axis `token` and features of known sizes

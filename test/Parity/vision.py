@@ -157,7 +157,7 @@ def main(arguments=None):
     torch.set_num_threads(1)
     tool = clade.Clade(options)
     chosen = [c for c in vision_cases.CASES if not options.pattern or any(p in c.name for p in options.pattern)]
-    report = run.Report(options.show, vision_cases.record_of(options, tool, chosen))
+    report = run.Report(options.show, vision_cases.record_of(options, chosen))
     for case in chosen:
         chunks = [c for c in map(int, options.chunk or []) if c in case.chunks] or case.chunks
         for dtype in options.dtype:

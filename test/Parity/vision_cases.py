@@ -9,7 +9,6 @@
 # some sizes in pixels, and which tokens stand for them.
 #
 #===------------------------------------------------------------------------===#
-import json
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +19,7 @@ import record
 @dataclass(frozen=True)
 class VisionCase:
     name: str
+    spec: str  # the family of Clade
     model: str  # "Mistral3" stands for Mistral3Config and Mistral3ForConditionalGeneration
     family: type
     config: dict
@@ -68,9 +68,9 @@ MISTRAL3 = dict(text_config=TEXT, vision_config=PIXTRAL, image_token_index=10, s
 SIZES = (((112, 168), (56, 84)), ((28, 56),), ())
 
 CASES = [
-    VisionCase("mistral3-two-images", "Mistral3", Mistral3, MISTRAL3, SIZES),
+    VisionCase("mistral3-two-images", "mistral3", "Mistral3", Mistral3, MISTRAL3, SIZES),
     # Another activation, biases, a head of 40 that is no multiple of a vector, no merging in the tower's order.
-    VisionCase("mistral3-forms", "Mistral3", Mistral3,
+    VisionCase("mistral3-forms", "mistral3", "Mistral3", Mistral3,
                {**MISTRAL3, "multimodal_projector_bias": True, "spatial_merge_size": 3,
                 "vision_config": {**PIXTRAL, "hidden_size": 320, "num_attention_heads": 8, "hidden_act": "gelu",
                                   "patch_size": 8, "rope_parameters": {"rope_type": "axial", "rope_theta": 500.0}},
@@ -79,10 +79,8 @@ CASES = [
 ]
 
 
-def record_of(options, tool, chosen):
+def record_of(options, chosen):
     """The record that the options ask for, or None."""
     if not options.record:
         return None
-    families = {a: f["name"] for f in json.loads(tool.call("list", "--json")) for a in f["architectures"]}
-    return record.Record(options.record,
-                         {case.name: families[f"{case.model}ForConditionalGeneration"] for case in chosen})
+    return record.Record(options.record, {case.name: case.spec for case in chosen})

@@ -48,7 +48,7 @@ OP = re.compile(r"^ *(?:%[\w:, %]+ = )?clade\.(\w+)\b", re.MULTILINE)
 FUNCTION = re.compile(r"clade\.(unary|binary|reduce) (\w+)")
 DEFINITION = re.compile(r"^def \w+ : \w+<\"(\w+)\"(.*?)^}", re.MULTILINE | re.DOTALL)
 DESCRIPTION = re.compile(r"let description = \[\{(.*?)\}\];", re.DOTALL)
-REASON = re.compile(r"Not a composition: (.*?\.)(?:\s|$)", re.DOTALL)
+REASON = re.compile(r"Not a\s+composition: (.*?\.)(?:\s|$)", re.DOTALL)
 WEIGHTS = re.compile(r"^  weights \{(?:(?:  //.*)?\n(?: {4}.*\n|\n)*  \}|.*\})\n", re.MULTILINE)
 BLOCK = re.compile(r"^  (?:block|entry) (\w+)")
 
@@ -200,6 +200,8 @@ def kind_of(ops):
         kinds.append("hybrid" if "attend" in ops else "recurrent")
     if "expert_linear" in ops:
         kinds.append("experts")
+    if "put_at" in ops:
+        kinds.append("images")
     return ", ".join(kinds) or "dense"
 
 
@@ -312,7 +314,7 @@ The functions of `unary`, `binary` and `reduce`:
 
 Against the published implementation, on small random checkpoints: the largest difference of a logit over the largest logit in
 f32, and in bf16 the rms error over that of the reference's own bf16 run, both against an f32 run; each the worst of the cases
-recorded in `docs/parity.json` (`test/Parity/run.py --record docs/parity.json`, `moe.py` likewise).
+recorded in `docs/parity.json` (`test/Parity/run.py --record docs/parity.json`, `moe.py` and `vision.py` likewise).
 
 {parity_table(families, entries)}
 """

@@ -6,22 +6,22 @@
 !table = !clade.tensor<[token, rotary = 4], f32>
 
 // CHECK-LABEL: @grid_positions
-// CHECK: clade.grid_positions %{{.*}} merge 2 : !clade.tensor<[token, grid = 2], i32>
+// CHECK: clade.grid_positions %{{.*}} merge 2 : <[token, grid = 2], i32>
 func.func @grid_positions(%batch: !clade.batch) -> !grid {
   %0 = clade.grid_positions %batch merge 2 : !grid
   return %0 : !grid
 }
 
 // CHECK-LABEL: @fold
-// CHECK: clade.fold %{{.*}} : !clade.tensor<[token, d = 8], bf16> -> !clade.tensor<[selected, fold = 4, d = 8], bf16>
+// CHECK: clade.fold %{{.*}} : <[token, d = 8], bf16> -> <[selected, fold = 4, d = 8], bf16>
 func.func @fold(%x: !x) -> !clade.tensor<[selected, fold = 4, d = 8], bf16> {
   %0 = clade.fold %x : !x -> !clade.tensor<[selected, fold = 4, d = 8], bf16>
   return %0 : !clade.tensor<[selected, fold = 4, d = 8], bf16>
 }
 
 // CHECK-LABEL: @put_at
-// CHECK: clade.put_at %{{.*}}, %{{.*}} tokens [10, 12] from 0 width 24 : !clade.tensor<[token, d = 8], bf16>
-// CHECK: clade.put_at %{{.*}}, %{{.*}} tokens [10] from 16 width 24 {add} : !clade.tensor<[token, d = 8], bf16>
+// CHECK: clade.put_at %{{.*}}, %{{.*}} tokens [10, 12] from 0 width 24 : <[token, d = 8], bf16>
+// CHECK: clade.put_at %{{.*}}, %{{.*}} tokens [10] from 16 width 24 {add} : <[token, d = 8], bf16>
 func.func @put_at(%x: !x, %batch: !clade.batch) -> !x {
   %0 = clade.put_at %x, %batch tokens [10, 12] from 0 width 24 : !x
   %1 = clade.put_at %0, %batch tokens [10] from 16 width 24 {add} : !x
