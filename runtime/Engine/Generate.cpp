@@ -146,17 +146,16 @@ Status Generator::addImages(Active &work) {
     return {};
   auto place = [&]() -> Status {
     CLADE_ASSIGN_OR_RETURN(int64_t first, session.addImages(*images));
-    CLADE_ASSIGN_OR_RETURN(
-        work.mediaRows,
-        mediaRows(work.feed, session.model().manifest().images->tokens, first,
-                  session.mediaRowsOf(*images)));
+    CLADE_ASSIGN_OR_RETURN(work.mediaRows,
+                           mediaRows(work.feed,
+                                     session.model().manifest().images->tokens,
+                                     first, session.mediaRowsOf(*images)));
     return {};
   };
   Status status = place();
   if (status.ok())
     return status;
-  return std::move(status).withContext("request " +
-                                       std::to_string(work.index));
+  return std::move(status).withContext("request " + std::to_string(work.index));
 }
 
 //===----------------------------------------------------------------------===//

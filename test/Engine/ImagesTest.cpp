@@ -28,11 +28,12 @@ protected:
   }
 
   std::vector<StoredTensor> tensors() {
-    return {{"image_sizes", DType::I64, {2, 2}, std::as_bytes(std::span(sizes))},
-            {"pixel_values",
-             DType::F32,
-             {2, 1, 4, 8},
-             std::as_bytes(std::span(pixels))}};
+    return {
+        {"image_sizes", DType::I64, {2, 2}, std::as_bytes(std::span(sizes))},
+        {"pixel_values",
+         DType::F32,
+         {2, 1, 4, 8},
+         std::as_bytes(std::span(pixels))}};
   }
   /// What is wrong with these tensors.
   Status wrong(const std::vector<StoredTensor> &given) {
@@ -65,14 +66,15 @@ TEST_F(ImagesTest, WithoutMergingRowByRow) {
   auto images = cutImages(layout, tensors());
   ASSERT_OK(images);
   std::vector<float> first(images->pixels.begin(), images->pixels.begin() + 20);
-  EXPECT_EQ(first, (std::vector<float>{0,  1,  10, 11, 2,  3,  12, 13, 4,  5,
-                                       14, 15, 6,  7,  16, 17, 20, 21, 30, 31}));
+  EXPECT_EQ(first, (std::vector<float>{0,  1, 10, 11, 2,  3,  12, 13, 4, 5, 14,
+                                       15, 6, 7,  16, 17, 20, 21, 30, 31}));
 }
 
 TEST_F(ImagesTest, OtherTypes) {
   std::vector<uint16_t> narrow;
   for (float pixel : pixels) // Small integers are exact.
-    narrow.push_back(static_cast<uint16_t>(std::bit_cast<uint32_t>(pixel) >> 16));
+    narrow.push_back(
+        static_cast<uint16_t>(std::bit_cast<uint32_t>(pixel) >> 16));
   std::vector<int32_t> short32(sizes.begin(), sizes.end());
   std::vector<StoredTensor> given = tensors();
   given[0].dtype = DType::I32;

@@ -18,8 +18,8 @@ class MediaTest : public ReferenceTest {
 protected:
   bool loadImages(const std::string &body, int64_t width,
                   const std::string &put = "") {
-    std::string row = "!clade.tensor<[selected, c = " + std::to_string(width) +
-                      "], f32>";
+    std::string row =
+        "!clade.tensor<[selected, c = " + std::to_string(width) + "], f32>";
     addWeight("table", {3, 2}, {1, 2, 3, 4, 5, 6});
     return load(
         "!p = !clade.tensor<[token, c = 1], f32>\n"
@@ -63,10 +63,10 @@ TEST_F(MediaTest, GridPositionsGoBlockByBlock) {
                          1))
       << diagnostics;
   ASSERT_TRUE(mlir::succeeded(interpreter->addImages(images({2, 4, 4, 2}), 1)));
-  EXPECT_EQ(last("clade.grid_positions"),
-            (std::vector<float>{0, 0, 0, 1, 1, 0, 1, 1, 0, 2, 0, 3, 1, 2, 1, 3,
-                                0, 0, 0, 1, 1, 0, 1, 1, 2, 0, 2, 1, 3, 0, 3,
-                                1}));
+  EXPECT_EQ(
+      last("clade.grid_positions"),
+      (std::vector<float>{0, 0, 0, 1, 1, 0, 1, 1, 0, 2, 0, 3, 1, 2, 1, 3,
+                          0, 0, 0, 1, 1, 0, 1, 1, 2, 0, 2, 1, 3, 0, 3, 1}));
 }
 
 TEST_F(MediaTest, GridPositionsWithoutMergingGoRowByRow) {
@@ -101,8 +101,7 @@ TEST_F(MediaTest, RowsStandForTokens) {
   int sequence = interpreter->addSequence(10);
   ASSERT_TRUE(step({{sequence, {0, 2, 1, 2}, {}, {-1, 1, -1, 0}}}))
       << diagnostics;
-  EXPECT_EQ(last("clade.put_at"),
-            (std::vector<float>{1, 2, 6, 7, 3, 4, 2, 3}));
+  EXPECT_EQ(last("clade.put_at"), (std::vector<float>{1, 2, 6, 7, 3, 4, 2, 3}));
   // Without rows the tokens are those of the table.
   ASSERT_TRUE(step({{sequence, {2}, {}, {}}})) << diagnostics;
   EXPECT_EQ(last("clade.put_at"), (std::vector<float>{5, 6}));

@@ -152,12 +152,11 @@ TEST(StepABITest, members) {
 TEST(StepABITest, elements) {
   Reader reader([](OpBuilder &builder, Location loc, Value pointer, Value i) {
     StepView step(builder, loc, pointer);
-    return std::vector<Value>{step.tokenAt(i),        step.positionAt(i),
-                              step.sequenceAt(i),     step.selectedAt(i),
-                              step.scaledLengthAt(i), step.layerAt(i),
-                              step.stateAt(i),        step.weightAt(i),
-                              step.scratchOf(i),      step.firstTokenAt(i),
-                              step.mediaRowAt(i),     step.gridColumnsAt(i)};
+    return std::vector<Value>{
+        step.tokenAt(i),      step.positionAt(i),     step.sequenceAt(i),
+        step.selectedAt(i),   step.scaledLengthAt(i), step.layerAt(i),
+        step.stateAt(i),      step.weightAt(i),       step.scratchOf(i),
+        step.firstTokenAt(i), step.mediaRowAt(i),     step.gridColumnsAt(i)};
   });
   ASSERT_TRUE(reader.ok());
 
