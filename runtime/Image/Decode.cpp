@@ -13,38 +13,38 @@
 using namespace clade::rt;
 
 StatusOr<Image> clade::rt::makeImage(int64_t width, int64_t height,
-                                     int channels) {
+                                     int channels, int64_t maxPixels) {
   if (width < 1 || height < 1)
     return Status::corruption("an image of " + std::to_string(width) + "x" +
                               std::to_string(height) + " pixels");
-  if (width > maxImagePixels / height)
+  if (width > maxPixels / height)
     return Status::resourceExhausted(
         "an image of " + std::to_string(width) + "x" + std::to_string(height) +
-        " pixels is more than the limit of " + std::to_string(maxImagePixels));
+        " pixels is more than the limit of " + std::to_string(maxPixels));
   Image image{width, height, channels, {}};
   image.pixels.resize(static_cast<size_t>(width * height * channels));
   return image;
 }
 
-static StatusOr<Image> decode(ByteSpan bytes) {
+static StatusOr<Image> decode(ByteSpan bytes, int64_t maxPixels) {
   std::string_view text(reinterpret_cast<const char *>(bytes.data()),
                         bytes.size());
   if (text.starts_with("\x89PNG\r\n\x1a\n"))
-    return decodePNG(bytes);
+    return decodePNG(bytes, maxPixels);
   if (text.starts_with("\xff\xd8\xff"))
-    return decodeJPEG(bytes);
+    return decodeJPEG(bytes, maxPixels);
   if (text.starts_with("RIFF") && text.size() >= 12 &&
       text.substr(8, 4) == "WEBP")
-    return decodeWebP(bytes);
+    return decodeWebP(bytes, maxPixels);
   return Status::unsupported(
       bytes.empty() ? "the file is empty, expected a PNG, JPEG or WebP image"
                     : "not an image in a known format, expected PNG, JPEG or "
                       "WebP (convert it with another program)");
 }
 
-StatusOr<Image> clade::rt::decodeImage(ByteSpan bytes,
-                                       const std::string &name) {
-  StatusOr<Image> image = decode(bytes);
+StatusOr<Image> clade::rt::decodeImage(ByteSpan bytes, const std::string &name,
+                                       int64_t maxPixels) {
+  StatusOr<Image> image = decode(bytes, maxPixels);
   if (!image.ok())
     return image.takeStatus().withContext(quoteName(name));
   return image;

@@ -33,7 +33,7 @@ public:
   JPEGReader &operator=(const JPEGReader &) = delete;
   ~JPEGReader() { jpeg_destroy_decompress(&info); }
 
-  StatusOr<Image> read();
+  StatusOr<Image> read(int64_t maxPixels);
 
 private:
   /// A progressive file can ask for any number of passes over all pixels.
@@ -154,7 +154,7 @@ bool JPEGReader::readRows() {
   return true;
 }
 
-StatusOr<Image> JPEGReader::read() {
+StatusOr<Image> JPEGReader::read(int64_t maxPixels) {
   auto failure = [&] {
     return Status::corruption("JPEG: " + std::string(message));
   };
@@ -165,14 +165,14 @@ StatusOr<Image> JPEGReader::read() {
     return Status::unsupported("JPEG: " + std::to_string(info.num_components) +
                                " components, expected 1 (grey), 3 (colour) or "
                                "4 (CMYK)");
-  CLADE_ASSIGN_OR_RETURN(image,
-                         makeImage(info.image_width, info.image_height, 3));
+  CLADE_ASSIGN_OR_RETURN(
+      image, makeImage(info.image_width, info.image_height, 3, maxPixels));
   row.resize(static_cast<size_t>(image.width * info.num_components));
   if (!readRows())
     return failure();
   return std::move(image);
 }
 
-StatusOr<Image> clade::rt::decodeJPEG(ByteSpan bytes) {
-  return JPEGReader(bytes).read();
+StatusOr<Image> clade::rt::decodeJPEG(ByteSpan bytes, int64_t maxPixels) {
+  return JPEGReader(bytes).read(maxPixels);
 }

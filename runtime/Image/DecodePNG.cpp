@@ -26,7 +26,8 @@ namespace {
 
 class PNGReader {
 public:
-  explicit PNGReader(ByteSpan bytes) : rest(bytes) {}
+  PNGReader(ByteSpan bytes, int64_t maxPixels)
+      : rest(bytes), maxPixels(maxPixels) {}
   PNGReader(const PNGReader &) = delete;
   PNGReader &operator=(const PNGReader &) = delete;
   ~PNGReader() { png_destroy_read_struct(&png, &info, nullptr); }
@@ -47,6 +48,7 @@ private:
   Status failure() const { return Status::corruption("PNG: " + message); }
 
   ByteSpan rest;
+  int64_t maxPixels;
   std::string message;
   png_structp png = nullptr;
   png_infop info = nullptr;
@@ -214,7 +216,7 @@ StatusOr<Image> PNGReader::read() {
   bool hasAlpha = hasKey || (type & PNG_COLOR_MASK_ALPHA) != 0;
   CLADE_ASSIGN_OR_RETURN(image, makeImage(png_get_image_width(png, info),
                                           png_get_image_height(png, info),
-                                          hasAlpha ? 4 : 3));
+                                          hasAlpha ? 4 : 3, maxPixels));
   size_t rowBytes = png_get_rowbytes(png, info);
   size_t rowCount = interlaced ? static_cast<size_t>(image.height) : 1;
   raw.resize(rowBytes * rowCount);
@@ -225,6 +227,6 @@ StatusOr<Image> PNGReader::read() {
   return std::move(image);
 }
 
-StatusOr<Image> clade::rt::decodePNG(ByteSpan bytes) {
-  return PNGReader(bytes).read();
+StatusOr<Image> clade::rt::decodePNG(ByteSpan bytes, int64_t maxPixels) {
+  return PNGReader(bytes, maxPixels).read();
 }

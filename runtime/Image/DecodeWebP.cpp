@@ -13,13 +13,14 @@
 
 using namespace clade::rt;
 
-StatusOr<Image> clade::rt::decodeWebP(ByteSpan bytes) {
+StatusOr<Image> clade::rt::decodeWebP(ByteSpan bytes, int64_t maxPixels) {
   WebPData data{reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()};
   WebPBitstreamFeatures features;
   if (WebPGetFeatures(data.bytes, data.size, &features) != VP8_STATUS_OK)
     return Status::corruption("WebP: the file is truncated or damaged");
-  CLADE_ASSIGN_OR_RETURN(Image image, makeImage(features.width, features.height,
-                                                features.has_alpha ? 4 : 3));
+  CLADE_ASSIGN_OR_RETURN(Image image,
+                         makeImage(features.width, features.height,
+                                   features.has_alpha ? 4 : 3, maxPixels));
 
   // The decoder of animations reads stills, too, and places the first frame.
   std::unique_ptr<WebPAnimDecoder, decltype(&WebPAnimDecoderDelete)> decoder(

@@ -16,13 +16,14 @@
 
 namespace clade::rt {
 
-StatusOr<Image> decodePNG(ByteSpan bytes);
-StatusOr<Image> decodeJPEG(ByteSpan bytes);
-StatusOr<Image> decodeWebP(ByteSpan bytes);
+StatusOr<Image> decodePNG(ByteSpan bytes, int64_t maxPixels);
+StatusOr<Image> decodeJPEG(ByteSpan bytes, int64_t maxPixels);
+StatusOr<Image> decodeWebP(ByteSpan bytes, int64_t maxPixels);
 
 /// An image of that size whose pixels are zero; ResourceExhausted for more than
-/// maxImagePixels. Called before anything of the image's size is allocated.
-StatusOr<Image> makeImage(int64_t width, int64_t height, int channels);
+/// `maxPixels`. Called before anything of the image's size is allocated.
+StatusOr<Image> makeImage(int64_t width, int64_t height, int channels,
+                          int64_t maxPixels = maxImagePixels);
 
 } // namespace clade::rt
 

@@ -51,8 +51,9 @@ enum class AlphaRule {
 
 /// Decodes the image file `bytes`; `name` stands for the path in messages.
 /// Unsupported for another format, Corruption for a truncated or damaged file,
-/// ResourceExhausted for more than maxImagePixels.
-StatusOr<Image> decodeImage(ByteSpan bytes, const std::string &name);
+/// ResourceExhausted for more than `maxPixels`, before they are allocated.
+StatusOr<Image> decodeImage(ByteSpan bytes, const std::string &name,
+                            int64_t maxPixels = maxImagePixels);
 
 /// Decodes a file. Errors are also those of MappedFile::open().
 StatusOr<Image> loadImage(const std::string &path);

@@ -11,8 +11,6 @@
 #include "runtime/Support/File.h"
 #include "runtime/Support/Text.h"
 
-#include <algorithm>
-
 using namespace clade::rt;
 using nlohmann::json;
 
@@ -21,9 +19,15 @@ static constexpr const char *processorFile = "processor_config.json";
 
 ImageProcessor::~ImageProcessor() = default;
 
+StatusOr<ImageInputs> ImageProcessor::process(std::span<const Image> images,
+                                              int64_t maxPixels) const {
+  if (images.empty())
+    return Status::invalidArgument("no images to process");
+  return compute(images, maxPixels);
+}
+
 std::vector<StoredTensor> ImageInputs::tensors() const {
-  auto width =
-      static_cast<int64_t>(sizes.size()) / std::max<int64_t>(imageCount, 1);
+  auto width = static_cast<int64_t>(sizes.size()) / imageCount;
   return {{"pixel_values", DType::F32, pixelShape,
            std::as_bytes(std::span(pixelValues))},
           {sizesName,

@@ -80,11 +80,11 @@ public:
 
   virtual ~ImageProcessor();
 
-  /// The tensors of `images`, at least one. InvalidArgument for an image that
-  /// the processor's rules leave nothing of, ResourceExhausted for results of
-  /// more than maxImagePixels pixels.
-  virtual StatusOr<ImageInputs>
-  process(std::span<const Image> images) const = 0;
+  /// The tensors of `images`. InvalidArgument for no images, or one that the
+  /// processor's rules leave nothing of; ResourceExhausted for results of more
+  /// than `maxPixels` pixels, before they are computed.
+  StatusOr<ImageInputs> process(std::span<const Image> images,
+                                int64_t maxPixels = maxImagePixels) const;
 
   /// How many tokens of the prompt stand for an image: its features and, for
   /// Pixtral, the ends of rows.
@@ -112,6 +112,10 @@ public:
                      std::optional<int64_t> configuredId) const;
 
 protected:
+  /// process() of at least one image.
+  virtual StatusOr<ImageInputs> compute(std::span<const Image> images,
+                                        int64_t maxPixels) const = 0;
+
   /// The tokens of placeholders(), the image token first; what surrounds them.
   std::vector<std::string> tokens;
   std::string before;

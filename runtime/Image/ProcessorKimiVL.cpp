@@ -30,7 +30,8 @@ constexpr int64_t maxSide = 512;
 class KimiVLProcessor : public ImageProcessor {
 public:
   Status readSettings(ProcessorSource &source);
-  StatusOr<ImageInputs> process(std::span<const Image> images) const override;
+  StatusOr<ImageInputs> compute(std::span<const Image> images,
+                                int64_t maxPixels) const override;
   int64_t tokenCount(const ImageInputs &inputs, size_t image) const override {
     std::span<const int64_t> grid = inputs.sizesOf(image);
     return grid[0] * grid[1] / (mergeHeight * mergeWidth);
@@ -41,7 +42,7 @@ public:
 private:
   Status readMerge(ConfigKeys &keys);
   StatusOr<Image> resize(const Image &image) const;
-  StatusOr<Image> fit(const Image &image) const;
+  StatusOr<Image> fit(const Image &image, int64_t maxPixels) const;
 
   PixelTable table;
   bool pad = false;
@@ -109,7 +110,8 @@ StatusOr<Image> KimiVLProcessor::resize(const Image &image) const {
 }
 
 /// Makes whole patches, and when padding whole tokens.
-StatusOr<Image> KimiVLProcessor::fit(const Image &image) const {
+StatusOr<Image> KimiVLProcessor::fit(const Image &image,
+                                     int64_t maxPixels) const {
   int64_t rows = pad ? mergeHeight * patch : patch;
   int64_t columns = pad ? mergeWidth * patch : patch;
   int64_t height = image.height + (pad ? rows - 1 : 0);
@@ -128,6 +130,7 @@ StatusOr<Image> KimiVLProcessor::fit(const Image &image) const {
         "an image of " + std::to_string(width / patch) + "x" +
         std::to_string(height / patch) +
         " patches: the model has positions for fewer than 512");
+  CLADE_RETURN_IF_ERROR(checkPixels(width * height, 1, maxPixels));
   CLADE_ASSIGN_OR_RETURN(Image result, makeImage(width, height, 3));
   // Halves are rounded to even, as torchvision's center_crop() does.
   auto start = [](int64_t from, int64_t to) {
@@ -142,17 +145,17 @@ StatusOr<Image> KimiVLProcessor::fit(const Image &image) const {
   return result;
 }
 
-StatusOr<ImageInputs>
-KimiVLProcessor::process(std::span<const Image> images) const {
+StatusOr<ImageInputs> KimiVLProcessor::compute(std::span<const Image> images,
+                                               int64_t maxPixels) const {
   ImageInputs inputs;
   inputs.sizesName = "image_grid_hws";
   int64_t patches = 0;
   for (const Image &original : images) {
     CLADE_ASSIGN_OR_RETURN(Image image,
                            resize(toRGB(original, AlphaRule::Drop)));
-    CLADE_ASSIGN_OR_RETURN(image, fit(image));
-    CLADE_RETURN_IF_ERROR(
-        growPixels(inputs.pixelValues, image.height * image.width, 1));
+    CLADE_ASSIGN_OR_RETURN(image, fit(image, maxPixels));
+    CLADE_RETURN_IF_ERROR(growPixels(inputs.pixelValues,
+                                     image.height * image.width, 1, maxPixels));
     for (int64_t y = 0; y < image.height; y += patch)
       for (int64_t x = 0; x < image.width; x += patch)
         appendPatch(image, table, x, y, patch, 1, inputs.pixelValues);

@@ -71,22 +71,22 @@ StatusOr<CommonSettings> clade::rt::readCommonSettings(ConfigKeys &keys) {
   return settings;
 }
 
-Status clade::rt::checkPixels(int64_t pixels, int64_t copies) {
-  if (pixels <= maxImagePixels / copies)
+Status clade::rt::checkPixels(int64_t pixels, int64_t copies,
+                              int64_t maxPixels) {
+  if (pixels <= maxPixels / copies)
     return Status();
   return Status::resourceExhausted(
-      "the images make more than the limit of " +
-      std::to_string(maxImagePixels) +
+      "the images make more than the limit of " + std::to_string(maxPixels) +
       " pixels; give fewer or smaller images, or a smaller limit in "
       "preprocessor_config.json");
 }
 
 Status clade::rt::growPixels(std::vector<float> &values, int64_t pixels,
-                             int64_t copies) {
-  CLADE_RETURN_IF_ERROR(checkPixels(pixels, copies));
+                             int64_t copies, int64_t maxPixels) {
+  CLADE_RETURN_IF_ERROR(checkPixels(pixels, copies, maxPixels));
   int64_t added = pixels * copies;
-  CLADE_RETURN_IF_ERROR(
-      checkPixels(static_cast<int64_t>(values.size() / 3) + added, 1));
+  CLADE_RETURN_IF_ERROR(checkPixels(
+      static_cast<int64_t>(values.size() / 3) + added, 1, maxPixels));
   values.reserve(values.size() + static_cast<size_t>(added * 3));
   return Status();
 }

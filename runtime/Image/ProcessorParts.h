@@ -48,12 +48,13 @@ struct CommonSettings {
 StatusOr<CommonSettings> readCommonSettings(ConfigKeys &keys);
 
 /// ResourceExhausted when `pixels` (at most 2^62) times `copies` (at least 1)
-/// exceeds maxImagePixels.
-Status checkPixels(int64_t pixels, int64_t copies);
+/// exceeds `maxPixels`.
+Status checkPixels(int64_t pixels, int64_t copies, int64_t maxPixels);
 
 /// Room in `values` for `pixels` times `copies` RGB pixels as f32; the same
 /// error when there are more of all images together.
-Status growPixels(std::vector<float> &values, int64_t pixels, int64_t copies);
+Status growPixels(std::vector<float> &values, int64_t pixels, int64_t copies,
+                  int64_t maxPixels);
 
 /// The pixels of the patch whose upper left corner is (x, y), as
 /// [3, patch, patch], each channel `copies` times.

@@ -24,7 +24,8 @@ namespace {
 class PixtralProcessor : public ImageProcessor {
 public:
   Status readSettings(ProcessorSource &source);
-  StatusOr<ImageInputs> process(std::span<const Image> images) const override;
+  StatusOr<ImageInputs> compute(std::span<const Image> images,
+                                int64_t maxPixels) const override;
   int64_t tokenCount(const ImageInputs &inputs, size_t image) const override {
     std::span<const int64_t> size = inputs.sizesOf(image);
     return size[0] / patchHeight * (size[1] / patchWidth + 1);
@@ -122,11 +123,11 @@ Status PixtralProcessor::findSize(int64_t &height, int64_t &width) const {
   height = ((height - 1) / patchHeight + 1) * patchHeight;
   width = ((width - 1) / patchWidth + 1) * patchWidth;
   // Each side, so that their product has a value.
-  return checkPixels(std::max(height, width), 1);
+  return checkPixels(std::max(height, width), 1, maxImagePixels);
 }
 
-StatusOr<ImageInputs>
-PixtralProcessor::process(std::span<const Image> images) const {
+StatusOr<ImageInputs> PixtralProcessor::compute(std::span<const Image> images,
+                                                int64_t maxPixels) const {
   ImageInputs inputs;
   inputs.sizesName = "image_sizes";
   inputs.imageCount = static_cast<int64_t>(images.size());
@@ -143,7 +144,8 @@ PixtralProcessor::process(std::span<const Image> images) const {
     inputs.sizes.insert(inputs.sizes.end(), size, size + 2);
   }
   inputs.pixelShape = {inputs.imageCount, 3, most[0], most[1]};
-  CLADE_RETURN_IF_ERROR(checkPixels(most[0] * most[1], inputs.imageCount));
+  CLADE_RETURN_IF_ERROR(
+      checkPixels(most[0] * most[1], inputs.imageCount, maxPixels));
   inputs.pixelValues.reserve(
       static_cast<size_t>(most[0] * most[1] * inputs.imageCount * 3));
   for (size_t i = 0; i < images.size(); ++i) {

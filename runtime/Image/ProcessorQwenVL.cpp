@@ -25,7 +25,8 @@ namespace {
 class QwenVLProcessor : public ImageProcessor {
 public:
   Status readSettings(ProcessorSource &source);
-  StatusOr<ImageInputs> process(std::span<const Image> images) const override;
+  StatusOr<ImageInputs> compute(std::span<const Image> images,
+                                int64_t maxPixels) const override;
   int64_t tokenCount(const ImageInputs &inputs, size_t image) const override {
     std::span<const int64_t> grid = inputs.sizesOf(image);
     return grid[0] * grid[1] * grid[2] / (merge * merge);
@@ -147,8 +148,8 @@ Status QwenVLProcessor::findSize(int64_t &height, int64_t &width) const {
   return Status();
 }
 
-StatusOr<ImageInputs>
-QwenVLProcessor::process(std::span<const Image> images) const {
+StatusOr<ImageInputs> QwenVLProcessor::compute(std::span<const Image> images,
+                                               int64_t maxPixels) const {
   ImageInputs inputs;
   inputs.sizesName = "image_grid_thw";
   int64_t block = patch * merge, patches = 0;
@@ -156,7 +157,7 @@ QwenVLProcessor::process(std::span<const Image> images) const {
     int64_t height = original.height, width = original.width;
     CLADE_RETURN_IF_ERROR(findSize(height, width));
     CLADE_RETURN_IF_ERROR(
-        growPixels(inputs.pixelValues, height * width, temporal));
+        growPixels(inputs.pixelValues, height * width, temporal, maxPixels));
     CLADE_ASSIGN_OR_RETURN(Image image,
                            resizeImage(toRGB(original, AlphaRule::OverWhite),
                                        width, height, settings.filter));

@@ -31,18 +31,14 @@ static void checkPixels(const Image &image) {
             static_cast<size_t>(image.width * image.height * image.channels));
 }
 
-/// Larger results are right, and slow.
-static bool isSmall(const Image &image) {
-  return image.width * image.height <= 1 << 20;
-}
+/// Larger images are right, and slow.
+static constexpr int64_t maxPixels = 1 << 20;
 
 static void useImage(ByteSpan bytes) {
-  StatusOr<Image> image = decodeImage(bytes, "input");
+  StatusOr<Image> image = decodeImage(bytes, "input", maxPixels);
   if (!image.ok())
     return check(!image.status().message().empty());
   checkPixels(*image);
-  if (!isSmall(*image))
-    return;
   for (AlphaRule rule : {AlphaRule::OverWhite, AlphaRule::Drop}) {
     Image rgb = toRGB(*image, rule);
     checkPixels(rgb);
@@ -66,7 +62,7 @@ static void useConfig(std::string_view image,
         static_cast<size_t>(picture.width * picture.height * picture.channels));
   for (size_t count = 1; count <= images.size(); ++count) {
     StatusOr<ImageInputs> inputs =
-        (*processor)->process(std::span(images).first(count));
+        (*processor)->process(std::span(images).first(count), maxPixels);
     if (!inputs.ok()) {
       check(!inputs.status().message().empty());
       continue;
@@ -79,8 +75,7 @@ static void useConfig(std::string_view image,
                                        (tensor.name == "pixel_values" ? 4 : 8));
     }
     for (size_t i = 0; i < count; ++i)
-      if ((*processor)->tokenCount(*inputs, i) < 1 << 16)
-        (void)(*processor)->placeholders(*inputs, i);
+      (void)(*processor)->placeholders(*inputs, i);
   }
 }
 

@@ -168,6 +168,20 @@ TEST(Decode, DecompressionBombs) {
   EXPECT_EQ(decodeError(webp), "'picture': an image of 32768x32768" + limit);
 }
 
+TEST(Decode, TheLimitIsTheCallers) {
+  for (const char *name : {"rgb.png", "rgba.webp"}) {
+    std::string file = readFile(name);
+    ByteSpan bytes = std::as_bytes(std::span(file));
+    EXPECT_TRUE(decodeImage(bytes, name, 35).ok());
+    EXPECT_EQ(decodeImage(bytes, "p", 34).status().message(),
+              "'p': an image of 7x5 pixels is more than the limit of 34");
+  }
+  std::string jpeg = readFile("rgb.jpg");
+  EXPECT_EQ(
+      decodeImage(std::as_bytes(std::span(jpeg)), "p", 199).status().message(),
+      "'p': an image of 20x10 pixels is more than the limit of 199");
+}
+
 TEST(Decode, TruncatedAndDamagedFiles) {
   EXPECT_EQ(decodeError(readFile("rgb.png").substr(0, 50)),
             "'picture': PNG: the file is truncated");

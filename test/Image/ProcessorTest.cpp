@@ -285,6 +285,27 @@ TEST(KimiVL, Errors) {
             "'in_token_limit' of preprocessor_config.json, nothing is left");
 }
 
+TEST(Process, Limits) {
+  const std::string message =
+      "the images make more than the limit of 2000 pixels; give fewer or "
+      "smaller images, or a smaller limit in preprocessor_config.json";
+  std::vector<Image> images = {plainImage(28, 28)};
+  for (const char *name : {"pixtral.json", "qwen2_vl.json", "kimi_vl.json"}) {
+    auto processor = fromFile(name);
+    EXPECT_EQ(processor->process({}).status().message(),
+              "no images to process");
+    // 784 pixels, 1024 for Pixtral, twice 3136 for Qwen2-VL.
+    EXPECT_EQ(processor->process(images, 2000).ok(),
+              std::string(name) != "qwen2_vl.json")
+        << name;
+    EXPECT_EQ(processor->process(std::vector<Image>(3, images.front()), 2000)
+                  .status()
+                  .message(),
+              message)
+        << name;
+  }
+}
+
 TEST(Tensors, AreNamedAndTyped) {
   auto processor = fromFile("qwen2_vl.json");
   ImageInputs inputs =
