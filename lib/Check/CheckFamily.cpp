@@ -20,6 +20,13 @@ std::vector<EntryType> FamilyChecker::checkAll() {
   if (decl->serves && found.empty())
     error(decl->name.loc, "family '" + decl->name.name +
                               "' serves an architecture but has no entry");
+  if (decl->serves && decl->serves->condition) {
+    Type type = evalConfig(decl->serves->condition, Frame::Context::Config, {},
+                           Layers::No);
+    if (!type.mayBe(Type::Kind::Bool))
+      error(decl->serves->condition->getLoc(),
+            "expected true or false, got " + type.describe());
+  }
   for (const spec::BlockDecl *entry : found)
     types.push_back(checkEntry(entry));
   checkUnreached();

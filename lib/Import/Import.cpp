@@ -29,6 +29,29 @@ import::loadConfig(SpecLibrary &library, const rt::Checkpoint &checkpoint) {
                        library.getSourceMgr(), library.getContext());
 }
 
+FailureOr<bool> import::servesConfig(const SpecLibrary &library,
+                                     const spec::FamilyDecl *decl,
+                                     const Config &config) {
+  const spec::Expr *condition =
+      decl->serves ? decl->serves->condition : nullptr;
+  if (!condition)
+    return true;
+  Family family(library, decl);
+  Evaluator evaluator(family, &config, config.record(), nullptr, ModuleOp(),
+                      ImportOptions{Float32Type::get(library.getContext())});
+  FailureOr<SpecValue> value =
+      evaluator.evalConfig(condition, Frame::Context::Config, {}, {});
+  if (failed(value))
+    return failure();
+  // A key that is not there has no value to compare.
+  if (value->is(SpecValue::Kind::Absent))
+    return false;
+  if (value->is(SpecValue::Kind::Bool))
+    return value->boolean;
+  return emitError(condition->getLoc())
+         << "expected true or false, got " << value->describe();
+}
+
 FailureOr<const spec::FamilyDecl *>
 import::findFamily(const SpecLibrary &library, const Config &config) {
   auto it = config.json().find("architectures");
@@ -38,8 +61,24 @@ import::findFamily(const SpecLibrary &library, const Config &config) {
     return emitError(loc)
            << "expected 'architectures' to be a list of at least one name";
   std::string architecture = (*it)[0];
-  if (const spec::FamilyDecl *decl = library.findServing(architecture))
-    return decl;
+  std::vector<const spec::FamilyDecl *> serving =
+      library.findServing(architecture);
+  for (const spec::FamilyDecl *decl : serving) {
+    FailureOr<bool> serves = servesConfig(library, decl, config);
+    if (failed(serves))
+      return failure();
+    if (*serves)
+      return decl;
+  }
+  if (!serving.empty()) {
+    InFlightDiagnostic diagnostic = emitError(loc)
+                                    << "no family serves '" << architecture
+                                    << "' with this configuration";
+    for (const spec::FamilyDecl *decl : serving)
+      diagnostic.attachNote(decl->serves->condition->getLoc())
+          << "family '" << decl->name.name << "' wants this";
+    return diagnostic;
+  }
   std::vector<std::string> served;
   for (const spec::FamilyDecl *decl : library.getFamilies())
     if (decl->serves)

@@ -65,6 +65,12 @@ publishedTensors(SpecLibrary &library, const spec::FamilyDecl *family,
 mlir::FailureOr<std::unique_ptr<Config>>
 loadConfig(SpecLibrary &library, const rt::Checkpoint &checkpoint);
 
+/// Whether what a family says about the configurations that it serves holds of
+/// one; a family that says nothing serves all.
+mlir::FailureOr<bool> servesConfig(const SpecLibrary &library,
+                                   const spec::FamilyDecl *decl,
+                                   const Config &config);
+
 /// The family that serves a configuration; reports the nearest one if none
 /// does.
 mlir::FailureOr<const spec::FamilyDecl *> findFamily(const SpecLibrary &library,

@@ -289,6 +289,10 @@ void Reach::walkFamily() {
     for (const spec::BlockDecl *block : decl->blocks)
       if (block->isEntry)
         addBlock(family.findBlock(block->name.name).decl);
+  // What tells the family from others is read as well; it is not inherited.
+  if (const spec::ServesDecl *serves = family.getChain().front()->serves;
+      serves && serves->condition)
+    walk(serves->condition, /*inConfig=*/true, "");
   for (const spec::FamilyDecl *decl : family.getChain()) {
     // A part reads the keys of its object by itself.
     for (const spec::PartDecl *part : decl->parts)

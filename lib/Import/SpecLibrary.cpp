@@ -172,14 +172,19 @@ const spec::FamilyDecl *SpecLibrary::findFamily(StringRef name) const {
   return byName.lookup(name);
 }
 
-const spec::FamilyDecl *SpecLibrary::findServing(StringRef architecture) const {
+std::vector<const spec::FamilyDecl *>
+SpecLibrary::findServing(StringRef architecture) const {
   // Later files win, so that a user's own family can take over an architecture.
+  std::vector<const spec::FamilyDecl *> found;
   for (const spec::FamilyDecl *family : llvm::reverse(families))
     if (family->serves && llvm::any_of(family->serves->names, [&](auto &id) {
           return id.name == architecture;
         }))
-      return family;
-  return nullptr;
+      found.push_back(family);
+  llvm::stable_sort(found, [](auto *a, auto *b) {
+    return a->serves->condition && !b->serves->condition;
+  });
+  return found;
 }
 
 StringRef SpecLibrary::getPath(const spec::FamilyDecl *family) const {

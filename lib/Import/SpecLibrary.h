@@ -42,8 +42,10 @@ public:
   mlir::LogicalResult finish();
 
   const spec::FamilyDecl *findFamily(llvm::StringRef name) const;
-  /// The family whose `serves` lists this architecture, or null.
-  const spec::FamilyDecl *findServing(llvm::StringRef architecture) const;
+  /// The families whose `serves` lists this architecture: those with a
+  /// condition come first, and of the others those that were added last.
+  std::vector<const spec::FamilyDecl *>
+  findServing(llvm::StringRef architecture) const;
   /// In the order they were added.
   llvm::ArrayRef<const spec::FamilyDecl *> getFamilies() const {
     return families;

@@ -243,12 +243,13 @@ struct PartDecl : Node {
   const Path *at; ///< Null without `at`.
 };
 
-/// `serves "A", "B"`: names of architectures in config.json.
+/// `serves "A", "B" if COND`: names of architectures in config.json.
 struct ServesDecl : Node {
-  ServesDecl(Span span, ArrayRef<Identifier> names)
-      : Node(span), names(names) {}
+  ServesDecl(Span span, ArrayRef<Identifier> names, const Expr *condition)
+      : Node(span), names(names), condition(condition) {}
 
   ArrayRef<Identifier> names; ///< Without quotes.
+  const Expr *condition;      ///< Of the configuration; null without `if`.
 };
 
 /// `reference transformers`: what the family is checked against.

@@ -73,9 +73,12 @@ Doc DocBuilder::build(const FamilyDecl &family) {
 }
 
 Doc DocBuilder::build(const ServesDecl &serves) {
-  return listOf("serves", serves.names, [](const Identifier &name) {
+  Doc names = listOf("serves", serves.names, [](const Identifier &name) {
     return text("\"" + name.name + "\"");
   });
+  if (!serves.condition)
+    return names;
+  return Doc::concat({names, text(" if "), build(serves.condition)});
 }
 
 Doc DocBuilder::build(const ReferenceDecl &reference) {

@@ -101,6 +101,11 @@ void Dumper::dump(const FamilyDecl &family) {
     if (family.serves)
       for (const Identifier &name : family.serves->names)
         line(), os << "serves \"" << name.name << "\"\n";
+    if (family.serves && family.serves->condition) {
+      line(), os << "serves";
+      optional("if", family.serves->condition);
+      os << '\n';
+    }
     if (family.reference)
       line(), os << "reference " << family.reference->name.name << '\n';
     for (const UseDecl *use : family.uses)

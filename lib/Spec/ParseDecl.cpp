@@ -144,7 +144,8 @@ LogicalResult Parser::parseFamilyBody(FamilyItems &items, unsigned column) {
   return success();
 }
 
-/// item = "serves" STR {"," STR} | "reference" NAME | "use" names "from" NAME
+/// item = "serves" STR {"," STR} ["if" expr] | "reference" NAME | "use" names
+/// "from" NAME
 ///      | config | block | weights | part
 LogicalResult Parser::parseFamilyItem(FamilyItems &items) {
   const Token &first = peek();
@@ -203,7 +204,15 @@ const ServesDecl *Parser::parseServes() {
     names.push_back(
         {file->save(token.text.drop_front().drop_back()), locationOf(token)});
   } while (accept(","));
-  return file->create<ServesDecl>(spanFrom(first), file->copy(ArrayRef(names)));
+  const Expr *condition = nullptr;
+  if (at("if") && !peek().newlineBefore) {
+    take();
+    condition = parseExpr();
+    if (!condition)
+      return nullptr;
+  }
+  return file->create<ServesDecl>(spanFrom(first), file->copy(ArrayRef(names)),
+                                  condition);
 }
 
 const ReferenceDecl *Parser::parseReference() {

@@ -11,8 +11,6 @@
 #===------------------------------------------------------------------------===#
 from dataclasses import dataclass
 
-import torch
-
 import record
 
 
@@ -45,6 +43,8 @@ class Mistral3:
 
     @staticmethod
     def inputs(case, sizes, generator):
+        import torch  # the cases are read without it, too
+
         height, width = (max(size[i] for size in sizes) for i in range(2))
         pixels = torch.zeros(len(sizes), 3, height, width)
         for image, (h, w) in zip(pixels, sizes):
@@ -64,6 +64,16 @@ PIXTRAL = dict(model_type="pixtral", hidden_size=256, intermediate_size=384, num
                num_attention_heads=4, patch_size=14, image_size=224, hidden_act="silu")
 MISTRAL3 = dict(text_config=TEXT, vision_config=PIXTRAL, image_token_index=10, spatial_merge_size=2,
                 tie_word_embeddings=False)
+# Latent attention, queries scaled with their position, and experts all of which every token has, so that no choice
+# between nearly equal ones decides what is compared.
+MISTRAL4 = dict(model_type="mistral4", vocab_size=512, hidden_size=256, intermediate_size=384, moe_intermediate_size=96,
+                num_hidden_layers=3, num_attention_heads=8, num_key_value_heads=8, q_lora_rank=96, kv_lora_rank=64,
+                qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=24, n_routed_experts=4, n_group=1, topk_group=1,
+                num_experts_per_tok=4, first_k_dense_replace=1, max_position_embeddings=2048,
+                rope_parameters={"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0,
+                                 "original_max_position_embeddings": 32, "max_position_embeddings": 2048,
+                                 "beta_fast": 32.0, "beta_slow": 1.0, "mscale": 1.0, "mscale_all_dim": 1.0,
+                                 "llama_4_scaling_beta": 0.1})
 # More patches than a page of keys, blocks in rows of other lengths, an image of two blocks.
 SIZES = (((112, 168), (56, 84)), ((28, 56),), ())
 
@@ -76,6 +86,7 @@ CASES = [
                                   "patch_size": 8, "rope_parameters": {"rope_type": "axial", "rope_theta": 500.0}},
                 "text_config": {**TEXT, "sliding_window": 24}},
                (((72, 120), (48, 24)), ((24, 72),), ())),
+    VisionCase("mistral4-images", "mistral4_images", "Mistral3", Mistral3, {**MISTRAL3, "text_config": MISTRAL4}, SIZES),
 ]
 
 

@@ -53,7 +53,8 @@ chosenFamilies(const import::SpecLibrary &library, const std::string &spec,
 /// The family among `chosen` that serves the configuration; one family alone
 /// takes any.
 static FailureOr<const spec::FamilyDecl *>
-familyFor(llvm::ArrayRef<const spec::FamilyDecl *> chosen,
+familyFor(const import::SpecLibrary &library,
+          llvm::ArrayRef<const spec::FamilyDecl *> chosen,
           const import::Config &config) {
   if (chosen.size() == 1)
     return chosen.front();
@@ -63,11 +64,15 @@ familyFor(llvm::ArrayRef<const spec::FamilyDecl *> chosen,
     return emitError(config.locationOf("architectures"))
            << "expected 'architectures' to say which of the families is meant";
   std::string architecture = (*it)[0];
-  for (const spec::FamilyDecl *family : chosen)
-    if (family->serves && llvm::any_of(family->serves->names, [&](auto &id) {
-          return id.name == architecture;
-        }))
+  for (const spec::FamilyDecl *family : library.findServing(architecture)) {
+    if (!llvm::is_contained(chosen, family))
+      continue;
+    FailureOr<bool> serves = import::servesConfig(library, family, config);
+    if (failed(serves))
+      return failure();
+    if (*serves)
       return family;
+  }
   return emitError(config.locationOf("architectures"))
          << "none of the families serves '" << architecture << "'";
 }
@@ -92,7 +97,7 @@ instantiate(Environment &environment,
                                       &environment.getContext());
   if (failed(config))
     return failure();
-  auto family = familyFor(chosen, **config);
+  auto family = familyFor(environment.getLibrary(), chosen, **config);
   if (failed(family))
     return failure();
   auto tensors =

@@ -38,6 +38,7 @@ sys.path.insert(0, str(ROOT / "test" / "Parity"))
 
 import cases  # noqa: E402
 import moe_cases  # noqa: E402
+import vision_cases  # noqa: E402
 
 # The groups of cases that are run as published checkpoints.
 GROUPS = ("tiny", "moe", "automodel")
@@ -148,6 +149,11 @@ def configurations(families):
         for family in families.values():
             if architecture in family.architectures:
                 yield family, {"architectures": [architecture], **config}
+    seen = set()
+    for case in vision_cases.CASES:
+        if case.spec not in seen:
+            seen.add(case.spec)
+            yield families[case.spec], {"architectures": [f"{case.model}ForConditionalGeneration"], **case.config}
 
 
 def specs_without_weights(folder):

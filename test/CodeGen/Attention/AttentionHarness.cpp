@@ -190,6 +190,7 @@ static AttentionShape makeShape(const AttentionCase &attention,
   shape.scale = attention.scale;
   shape.softcap = attention.softcap;
   shape.referenceRounding = attention.referenceRounding;
+  shape.isBidirectional = attention.isBidirectional;
   return shape;
 }
 
@@ -245,6 +246,11 @@ std::vector<float> CompiledAttention::run(const AttentionData &data,
   GuardedBuffer pages(data.pages), positions(data.positions),
       sequenceOf(data.sequenceOf);
 
+  std::vector<int32_t> begins{0};
+  for (const SequencePart &part : data.sequences)
+    begins.push_back(begins.back() + static_cast<int32_t>(part.count));
+  GuardedBuffer firstToken(begins);
+
   CladeKVState state = {};
   state.keys = data.keys.as<void>();
   state.values = data.values.as<void>();
@@ -258,6 +264,7 @@ std::vector<float> CompiledAttention::run(const AttentionData &data,
   step.num_sequences = data.sequences.size();
   step.positions = positions.as<int32_t>();
   step.sequence_of = sequenceOf.as<int32_t>();
+  step.first_token = firstToken.as<int32_t>();
   step.states = &state;
   step.scratch = scratch.as<char>();
   step.scratch_bytes = stride;

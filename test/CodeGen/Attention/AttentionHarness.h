@@ -34,6 +34,7 @@ struct AttentionCase {
   float scale = 0.125f;
   std::optional<float> softcap;
   bool referenceRounding = false;
+  bool isBidirectional = false; ///< Only of sequences that are whole.
 };
 
 /// Tokens [start, start + count) of a sequence are in the step.

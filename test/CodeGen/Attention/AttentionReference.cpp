@@ -42,6 +42,8 @@ public:
         kvHead(head / (attention.qHeads / attention.kvHeads)),
         sequence(data.sequenceOf[token]), end(data.positions[token] + 1),
         first(0) {
+    if (attention.isBidirectional)
+      end = data.sequences[sequence].count;
     if (attention.window)
       first = std::max<int64_t>(0, end - *attention.window);
   }

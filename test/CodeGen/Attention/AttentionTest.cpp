@@ -125,6 +125,20 @@ TEST_P(AttentionTest, queryHeadsPerKeyHead) {
     }
 }
 
+TEST_P(AttentionTest, bothDirections) {
+  const Sequences sequences = {{0, 70}, {0, 1}, {0, 33}, {0, 32}, {0, 5}};
+  for (bool bf16 : {true, false})
+    for (bool rounds : {false, true}) {
+      AttentionCase attention;
+      attention.bf16 = bf16;
+      attention.qHeads = attention.kvHeads = 3;
+      attention.keySize = attention.valueSize = 40;
+      attention.referenceRounding = bf16 && rounds;
+      attention.isBidirectional = true;
+      check(attention, sequences, attention.referenceRounding);
+    }
+}
+
 TEST_P(AttentionTest, windows) {
   const Sequences sequences = {
       {0, 70}, {45, 50}, {500, 1}, {1023, 40}, {31, 1}};
