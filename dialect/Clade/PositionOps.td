@@ -13,10 +13,13 @@ include "dialect/Clade/CladeOpBase.td"
 def Clade_PositionsOp : Clade_PureOp<"positions"> {
   let summary = "position of each token in its sequence";
   let description = [{
-    Counts from 0 over the whole sequence, not over the step.
+    Counts from 0 over the whole sequence, not over the step. With three numbers for each
+    token, time, row and column, a text counts all three, and an image that begins at p has
+    (p, p + row, p + column) for the block of patches that a token stands for; the text behind
+    it goes on at p plus the larger of its rows and columns (M-RoPE, arXiv:2409.12191).
 
     **Constraints:**
-    * (C1) the result is [token] i32
+    * (C1) the result is [token] i32 or [token, axis = 3] i32
 
     ```mlir
     func.func @where(%batch: !clade.batch) -> !clade.tensor<[token], i32> {

@@ -91,6 +91,39 @@ recordNumber(const RopeTable &table, const char *key,
          << it->dump();
 }
 
+/// 'sections' and 'weave' of a rotary table; the record's 'mrope_section' wins
+/// over sizes.
+static LogicalResult readSections(const ArgReader &reader, RopeTable &table,
+                                  Location loc) {
+  const SpecValue *sections = reader.get("sections");
+  FailureOr<bool> weave = reader.boolean("weave", false);
+  if (failed(weave))
+    return failure();
+  if (!sections)
+    return success();
+  if (sections->is(SpecValue::Kind::String) &&
+      (sections->text == "axial" || sections->text == "alternate")) {
+    table.sections = sections->text;
+    return success();
+  }
+  SpecValue sizes = *sections;
+  if (auto it = table.record->find("mrope_section");
+      it != table.record->end() && it->is_array())
+    sizes = toValue(*it, table.pathOf("mrope_section"));
+  for (const SpecValue &size : sizes.elements)
+    if (size.is(SpecValue::Kind::Int) && size.dim.size >= 1 &&
+        size.dim.size <= maxAxisSize)
+      table.sectionSizes.push_back(size.dim.size);
+  if (!sizes.is(SpecValue::Kind::List) || table.sectionSizes.size() != 3 ||
+      sizes.elements.size() != 3)
+    return emitError(loc) << "expected axial, alternate or a list of three "
+                             "sizes as 'sections' of 'rope_table', got "
+                          << sizes.describe();
+  table.sections = "sizes";
+  table.isWoven = *weave;
+  return success();
+}
+
 FailureOr<SpecValue> Evaluator::buildRopeTable(const CallArgs &args,
                                                Location loc) {
   ArgReader reader("rope_table", args,
@@ -118,14 +151,8 @@ FailureOr<SpecValue> Evaluator::buildRopeTable(const CallArgs &args,
     return error(loc) << "expected a record such as rope_parameters, got "
                       << given->describe();
   }
-  const SpecValue *sections = reader.get("sections");
-  bool isWord = sections && sections->is(SpecValue::Kind::String) &&
-                (sections->text == "axial" || sections->text == "alternate");
-  if ((sections && !isWord) || reader.get("weave"))
-    return error(loc) << "expected axial or alternate as 'sections' of "
-                         "'rope_table': others have no compiled form yet";
-  if (sections)
-    table.sections = sections->text;
+  if (failed(readSections(reader, table, loc)))
+    return failure();
   FailureOr<std::optional<double>> theta = reader.number("theta"),
                                    fraction = reader.number("fraction"),
                                    size = reader.number("size");
@@ -200,7 +227,11 @@ Evaluator::rotaryTable(const RopeTable &table, int64_t headSize, Location loc) {
   auto it = rotaryTables.find(key);
   if (it == rotaryTables.end()) {
     bool hasAxes = position.axes.size() == 2;
-    if (hasAxes == table.sections.empty())
+    int64_t wanted = table.sections.empty()      ? 1
+                     : table.sections == "sizes" ? 3
+                                                 : 2,
+            axesThere = hasAxes ? position.axes[1].size : 1;
+    if (wanted != axesThere)
       return error(loc) << (hasAxes ? "expected 'sections' of 'rope_table' for "
                                       "positions of several axes, "
                                     : "expected 'position' of several axes for "

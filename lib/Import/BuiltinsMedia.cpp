@@ -43,6 +43,8 @@ Evaluator::callMedia(StringRef name, const CallArgs &args, Location loc) {
     return buildFold(args, loc);
   if (name == "put_at" || name == "add_at")
     return buildPutAt(name, args, loc);
+  if (name == "text_grid_positions")
+    return buildTextGridPositions(args, loc);
   if (name != "frame_of" && name != "same")
     return std::nullopt;
   bool isFrames = name == "frame_of";
@@ -82,12 +84,16 @@ FailureOr<SpecValue> Evaluator::buildPatches(const CallArgs &args,
                           : FailureOr<int64_t>(1);
   if (failed(shape) || failed(merge))
     return failure();
-  bool isSquare = shape->size() == 3 && (*shape)[1].size == (*shape)[2].size;
+  // With an axis of frames the processor has cut the images.
+  size_t rank = shape->size();
+  bool isSquare = (rank == 3 || rank == 4) &&
+                  (*shape)[rank - 2].size == (*shape)[rank - 1].size;
   if (!isSquare)
     return error(loc) << "expected the axes of a square patch, such as "
                          "[channels, patch, columns = patch], as 'shape' of "
                          "'patches', got "
                       << toString(*shape);
+  int64_t frames = rank == 4 ? (*shape)[1].size : 0;
   Shape axes{{ShapedType::kDynamic, tokenAxis.str(), {}}};
   llvm::append_range(axes, *shape);
   if (failed(checkAxes(axes, loc)))
@@ -99,8 +105,9 @@ FailureOr<SpecValue> Evaluator::buildPatches(const CallArgs &args,
            builder.getNamedAttr("sizes", builder.getStringAttr(sizes->text)),
            builder.getNamedAttr("channels",
                                 builder.getI64IntegerAttr((*shape)[0].size)),
+           builder.getNamedAttr("frames", builder.getI64IntegerAttr(frames)),
            builder.getNamedAttr("patch",
-                                builder.getI64IntegerAttr((*shape)[1].size)),
+                                builder.getI64IntegerAttr(shape->back().size)),
            builder.getNamedAttr("merge", builder.getI64IntegerAttr(*merge))}));
   mlir::Value argument =
       entryBlock->insertArgument(0u, typeFor(axes, f32()), loc);
@@ -127,6 +134,45 @@ FailureOr<SpecValue> Evaluator::buildGridPositions(const CallArgs &args,
                               typeFor(axes, builder.getI32Type()), batch(),
                               builder.getI64IntegerAttr(*merge)),
       axes));
+}
+
+FailureOr<SpecValue> Evaluator::buildTextGridPositions(const CallArgs &args,
+                                                       Location loc) {
+  ArgReader reader("text_grid_positions", args,
+                   {"ids", "grids", "media", "merge"}, loc);
+  if (!reader.ok())
+    return failure();
+  FailureOr<int64_t> merge =
+      count(reader, "merge", "text_grid_positions", maxMerge, loc);
+  if (failed(merge))
+    return failure();
+  if (imageFunction || !reader.get("grids")->is(SpecValue::Kind::Grid))
+    return error(loc) << "expected the grids that the entry 'forward' takes as "
+                         "'grids' of 'text_grid_positions', got "
+                      << reader.get("grids")->describe();
+  auto image = module.lookupSymbol<func::FuncOp>("image");
+  auto layout = image ? image->getAttrOfType<DictionaryAttr>(imagesAttr)
+                      : DictionaryAttr();
+  auto blocks = layout ? layout.getAs<IntegerAttr>("merge") : IntegerAttr();
+  if (!blocks || blocks.getInt() != *merge)
+    return error(loc) << "expected the blocks that 'patches' merges as 'merge' "
+                         "of 'text_grid_positions', got "
+                      << *merge;
+  const SpecValue *media = reader.get("media");
+  FailureOr<SmallVector<int32_t>> ids =
+      tokenIds(media->elements, "'media' of 'text_grid_positions'", loc);
+  if (failed(ids))
+    return failure();
+  if (!media->is(SpecValue::Kind::List) || ids->empty())
+    return error(loc) << "expected a list of token ids as 'media' of "
+                         "'text_grid_positions', got "
+                      << media->describe();
+  positionedTokens = *ids;
+  Shape axes{{ShapedType::kDynamic, tokenAxis.str(), {}}, {3, "grid", {}}};
+  return SpecValue::of(
+      tensor(PositionsOp::create(builder, named(loc),
+                                 typeFor(axes, builder.getI32Type()), batch()),
+             axes));
 }
 
 FailureOr<SpecValue> Evaluator::buildFold(const CallArgs &args, Location loc) {
@@ -173,6 +219,22 @@ std::optional<SpecValue> Evaluator::places(spec::BinaryOp op,
   return SpecValue::places({rhs});
 }
 
+FailureOr<SmallVector<int32_t>>
+Evaluator::tokenIds(ArrayRef<SpecValue> elements, StringRef what,
+                    Location loc) {
+  SmallVector<int32_t> ids;
+  for (const SpecValue &id : elements) {
+    if (!id.is(SpecValue::Kind::Int) || id.dim.size < 0 ||
+        id.dim.size > maxAxisSize)
+      return error(loc) << "expected token ids from 0 to " << maxAxisSize
+                        << " in " << what << ", got " << id.describe();
+    ids.push_back(static_cast<int32_t>(id.dim.size));
+  }
+  llvm::sort(ids);
+  ids.erase(llvm::unique(ids), ids.end());
+  return ids;
+}
+
 FailureOr<SpecValue> Evaluator::buildPutAt(StringRef name, const CallArgs &args,
                                            Location loc) {
   ArgReader reader(name, args, {"x", "where", "y"}, loc);
@@ -199,19 +261,17 @@ FailureOr<SpecValue> Evaluator::buildPutAt(StringRef name, const CallArgs &args,
   if (!same)
     return error(loc) << "expected rows of images with the features of "
                       << toString(x->axes) << ", got " << toString(rows.axes);
-  SmallVector<int32_t> ids;
-  for (const SpecValue &id : where->elements) {
-    if (id.dim.size < 0 || id.dim.size > maxAxisSize)
-      return error(loc) << "expected token ids from 0 to " << maxAxisSize
-                        << " in 'where' of '" << name << "', got "
-                        << id.dim.size;
-    ids.push_back(static_cast<int32_t>(id.dim.size));
-  }
-  llvm::sort(ids);
-  ids.erase(llvm::unique(ids), ids.end());
+  FailureOr<SmallVector<int32_t>> ids =
+      tokenIds(where->elements, ("'where' of '" + name + "'").str(), loc);
+  if (failed(ids))
+    return failure();
+  // The runtime counts an image's tokens for both.
+  if (!positionedTokens.empty() && positionedTokens != *ids)
+    return error(loc) << "expected the same tokens in 'where' of '" << name
+                      << "' and in 'media' of 'text_grid_positions'";
   return SpecValue::of(tensor(
       PutAtOp::create(builder, named(loc), x->value.getType(), x->value,
-                      batch(), builder.getDenseI32ArrayAttr(ids),
+                      batch(), builder.getDenseI32ArrayAttr(*ids),
                       builder.getI64IntegerAttr(rows.from),
                       builder.getI64IntegerAttr(rows.width),
                       name == "add_at" ? builder.getUnitAttr() : UnitAttr()),

@@ -145,10 +145,12 @@ LogicalResult Evaluator::buildForward() {
     return error(getFamily().getChain().front()->getLoc())
            << "family '" << getFamily().getName() << "' has no entry 'forward'";
   Location loc = entry.decl->getLoc();
-  if (entry.decl->params.size() != (mediaValue ? 2 : 1))
+  size_t count = entry.decl->params.size();
+  if (mediaValue ? count != 2 && count != 3 : count != 1)
     return error(loc)
            << (mediaValue ? "expected an entry of two parameters, the tokens "
-                            "and what the entry 'image' gives"
+                            "and what the entry 'image' gives, or of three, "
+                            "the last for the grids of the images"
                           : "expected an entry of one parameter, the tokens");
   FailureOr<EntryFunction> begun = beginEntry("forward");
   if (failed(begun))
@@ -162,6 +164,8 @@ LogicalResult Evaluator::buildForward() {
   args.positional.push_back(SpecValue::of(tensor(tokens, tokenAxes)));
   if (mediaValue)
     args.positional.push_back(*mediaValue);
+  if (count == 3)
+    args.positional.push_back(SpecValue::ofKind(SpecValue::Kind::Grid));
   FailureOr<SpecValue> result = callBlock(entry, args, "", loc);
   if (failed(result))
     return failure();

@@ -252,9 +252,15 @@ private:
   callMedia(llvm::StringRef name, const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildPatches(const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildGridPositions(const CallArgs &args, Location loc);
+  FailureOr<SpecValue> buildTextGridPositions(const CallArgs &args,
+                                              Location loc);
   FailureOr<SpecValue> buildFold(const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildPutAt(llvm::StringRef name, const CallArgs &args,
                                   Location loc);
+  /// Token ids, sorted, each once.
+  FailureOr<llvm::SmallVector<int32_t>>
+  tokenIds(llvm::ArrayRef<SpecValue> elements, llvm::StringRef what,
+           Location loc);
   /// 'tokens == id' and 'a or b' of such: the places of tokens; nothing for
   /// other operands.
   std::optional<SpecValue> places(spec::BinaryOp op, const SpecValue &lhs,
@@ -336,6 +342,8 @@ private:
   mlir::func::FuncOp imageFunction; ///< While the entry for images is built.
   /// What the entry for images gives, for the entry for text.
   std::optional<SpecValue> mediaValue;
+  /// Tokens of images whose positions have axes; empty if none have.
+  llvm::SmallVector<int32_t> positionedTokens;
   std::map<std::string, std::pair<mlir::Value, mlir::Value>> rotaryTables;
 
   // The layer function that is being built, if any.

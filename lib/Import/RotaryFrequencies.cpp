@@ -244,9 +244,27 @@ static RotaryFrequencies longrope(const RopeTable &table, int64_t size,
 /// the head in turn, and those of the first come first (Pixtral,
 /// arXiv:2410.07073).
 static RotaryFrequencies sectioned(const RopeTable &table, int64_t size) {
+  RotaryFrequencies result;
+  if (table.sections == "sizes") {
+    for (float power : powers(table.theta, size))
+      result.frequencies.push_back(1.0f / power);
+    int64_t first = 0;
+    for (auto [axis, count] : llvm::enumerate(table.sectionSizes)) {
+      if (!table.isWoven)
+        result.axes.insert(result.axes.end(), count, axis);
+      first += count;
+    }
+    // Woven: rows and columns take every third frequency as far as theirs go,
+    // time has the others (Qwen3-VL, arXiv:2511.21631).
+    for (int64_t j = 0; table.isWoven && j < first; ++j) {
+      int64_t axis = j % 3;
+      bool isTheirs = axis > 0 && j < 3 * table.sectionSizes[axis];
+      result.axes.push_back(isTheirs ? axis : 0);
+    }
+    return result;
+  }
   bool isAxial = table.sections == "axial";
   std::vector<float> all = powers(table.theta, isAxial ? size / 2 : size);
-  RotaryFrequencies result;
   for (int64_t axis = 0; axis < 2; ++axis)
     for (size_t j = isAxial ? 0 : axis; j < all.size(); j += isAxial ? 1 : 2) {
       result.frequencies.push_back(1.0f / all[j]);
@@ -267,12 +285,19 @@ import::rotaryFrequencies(const RopeTable &table, int64_t headSize,
            << "expected an even number of rotated features of at most "
            << headSize << ", got " << size;
   if (!table.sections.empty()) {
-    if (table.kind != "default" && table.kind != "axial")
+    if (table.kind != "default" && table.kind != "axial" &&
+        table.kind != "mrope")
       return emitError(locationOf(table.pathOf("rope_type")))
              << "expected rotary scaling 'default' or 'axial' with sections, "
                 "got '"
              << table.kind << "'";
-    if (size % 4 != 0)
+    int64_t sum = 0;
+    for (int64_t section : table.sectionSizes)
+      sum += section;
+    if (table.sections == "sizes" && 2 * sum != size)
+      return emitError(loc) << "expected sections of together " << size / 2
+                            << " frequencies, got " << sum;
+    if (table.sections != "sizes" && size % 4 != 0)
       return emitError(loc) << "expected a multiple of 4 rotated features for "
                                "two position axes, got "
                             << size;
@@ -324,8 +349,10 @@ import::checkRopeRecord(const RopeTable &table,
   auto add = [&](std::initializer_list<const char *> keys) {
     known.insert(known.end(), keys.begin(), keys.end());
   };
-  if (table.kind != "default" && table.kind != "axial")
+  if (table.kind != "default" && table.kind != "axial" && table.kind != "mrope")
     add({"factor", "original_max_position_embeddings"});
+  if (!table.sectionSizes.empty())
+    add({"mrope_section"});
   if (table.kind == "llama3")
     add({"low_freq_factor", "high_freq_factor"});
   if (table.kind == "yarn" || table.kind == "longrope")

@@ -84,9 +84,12 @@ static std::string textOf(const nlohmann::json &object) {
 }
 
 std::string RopeTable::key() const {
-  return llvm::formatv("{0}/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}/{9}", kind,
+  std::string sizes = isWoven ? "woven" : "";
+  for (int64_t size : sectionSizes)
+    sizes += std::to_string(size) + ",";
+  return llvm::formatv("{0}/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}/{9}/{10}", kind,
                        toString(theta), toString(fraction), size.value_or(-1),
-                       adjacentPairs, tableInF32, computeInF32, sections,
+                       adjacentPairs, tableInF32, computeInF32, sections, sizes,
                        maxPositions, textOf(*record));
 }
 

@@ -95,8 +95,11 @@ struct RopeTable {
   bool adjacentPairs = false;
   bool tableInF32 = false;
   bool computeInF32 = false;
-  /// How several position axes share the frequencies; empty for one axis.
+  /// How several position axes share the frequencies: axial, alternate, or
+  /// 'sizes' of which many each; empty for one axis.
   std::string sections;
+  std::vector<int64_t> sectionSizes;
+  bool isWoven = false;     ///< Sections of sizes take turns.
   int64_t maxPositions = 0; ///< max_position_embeddings, 0 if absent.
   std::shared_ptr<const nlohmann::json>
       record;             ///< The JSON record of the scaling; never null.

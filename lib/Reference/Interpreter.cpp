@@ -195,6 +195,10 @@ Batch Interpreter::Impl::makeBatch(ArrayRef<SequenceChunk> chunks) const {
       batch.ids.push_back(token);
       batch.sequenceOf.push_back(row);
       batch.positions.push_back(sequence.length + i);
+      for (int64_t axis = 0; axis < 3; ++axis)
+        batch.mediaPositions.push_back(
+            chunk.mediaPositions.empty() ? sequence.length + i
+                                         : chunk.mediaPositions[3 * i + axis]);
       batch.mediaRows.push_back(chunk.mediaRows.empty() ? -1
                                                         : chunk.mediaRows[i]);
     }

@@ -35,6 +35,8 @@ struct SequenceChunk {
   std::vector<bool> wanted;
   /// For each token its row of the images, or -1; empty if none has one.
   std::vector<int32_t> mediaRows;
+  /// For each token time, row and column; empty for those of a text.
+  std::vector<int32_t> mediaPositions;
 };
 
 /// One result of one op, just computed.

@@ -22,7 +22,14 @@ FailureOr<Tensor> reference::evaluate(PositionsOp op, const Batch &batch) {
   FailureOr<Tensor> result = makeTensor(op, op.getResult().getType(), batch);
   if (failed(result))
     return failure();
-  llvm::copy(batch.positions, result->data().begin());
+  if (result->shape.size() == 1)
+    llvm::copy(batch.positions, result->data().begin());
+  else if (batch.mediaPositions.size() == static_cast<size_t>(result->size()))
+    llvm::copy(batch.mediaPositions, result->data().begin());
+  else
+    return op.emitError() << "expected " << result->size()
+                          << " positions of time, row and column, got "
+                          << batch.mediaPositions.size();
   return result;
 }
 

@@ -55,6 +55,8 @@ struct Batch {
   /// token its row, or -1.
   llvm::ArrayRef<float> media;
   std::vector<int64_t> mediaRows;
+  /// [tokens][3], for positions of time, row and column.
+  std::vector<int64_t> mediaPositions;
 
   int64_t numTokens() const { return ids.size(); }
 };

@@ -27,9 +27,11 @@ struct Active {
   SequenceId sequence;
   Sampler sampler;
   std::vector<int32_t> feed;
-  std::vector<uint8_t> wanted;    ///< Empty: the last token's logits.
-  std::vector<int32_t> mediaRows; ///< Of `feed`; empty: no images.
-  int64_t position = 0;           ///< Of feed[0].
+  std::vector<uint8_t> wanted;         ///< Empty: the last token's logits.
+  std::vector<int32_t> mediaRows;      ///< Of `feed`; empty: no images.
+  std::vector<int32_t> mediaPositions; ///< Of `feed`; empty: those of a text.
+  int32_t nextPosition = 0;            ///< Of mediaPositions, behind `feed`.
+  int64_t position = 0;                ///< Of feed[0].
   bool isPrompt = true;
   bool isLast = false; ///< No token is chosen after this step.
 };
@@ -150,6 +152,13 @@ Status Generator::addImages(Active &work) {
                            mediaRows(work.feed,
                                      session.model().manifest().images->tokens,
                                      first, session.mediaRowsOf(*images)));
+    const ManifestImages &known = *session.model().manifest().images;
+    if (known.gridPositions) {
+      MediaPositions made = mediaPositions(work.feed, known.tokens,
+                                           images.get(), known.layout.merge);
+      work.mediaPositions = std::move(made.positions);
+      work.nextPosition = made.next;
+    }
     return {};
   };
   Status status = place();
@@ -184,7 +193,8 @@ Status Generator::run() {
 Status Generator::step() {
   batch.clear();
   for (const Active &work : active)
-    batch.push_back({work.sequence, work.feed, work.wanted, work.mediaRows});
+    batch.push_back({work.sequence, work.feed, work.wanted, work.mediaRows,
+                     work.mediaPositions});
   auto start = std::chrono::steady_clock::now();
   CLADE_ASSIGN_OR_RETURN(Logits logits, session.step(batch));
   count(std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
@@ -230,6 +240,11 @@ Status Generator::receive(Active &work, const Logits &logits,
   work.isPrompt = false;
   work.feed.clear();
   work.mediaRows.clear();
+  // What follows images counts on from the largest position.
+  if (!work.mediaPositions.empty()) {
+    work.mediaPositions.assign(3, work.nextPosition);
+    ++work.nextPosition;
+  }
   if (work.isLast)
     return {};
   return choose(work, logits.row(firstRow + std::max<int64_t>(rows, 1) - 1));

@@ -128,6 +128,53 @@ Status addGrid(const ImageLayout &layout, const StoredTensor &pixels,
   return {};
 }
 
+/// What the processor has cut already, as it stands.
+StatusOr<ImagePatches> readPatches(const ImageLayout &layout,
+                                   std::span<const StoredTensor> tensors) {
+  std::string pixelsExpected = "[patches, " + std::to_string(layout.width()) +
+                               "] of F32 or BF16",
+              sizesExpected = "[images, 3] of I64 or I32";
+  CLADE_ASSIGN_OR_RETURN(
+      const StoredTensor *pixels,
+      find(tensors, layout.pixels, {DType::F32, DType::BF16}, pixelsExpected));
+  CLADE_ASSIGN_OR_RETURN(
+      const StoredTensor *sizes,
+      find(tensors, layout.sizes, {DType::I64, DType::I32}, sizesExpected));
+  if (pixels->shape.size() != 2 || pixels->shape[1] != layout.width())
+    return Status::invalidArgument("expected " + quoteName(layout.pixels) +
+                                   " " + pixelsExpected + ", got " +
+                                   shapeOf(*pixels));
+  if (sizes->shape.size() != 2 || sizes->shape[1] != 3)
+    return Status::invalidArgument("expected " + quoteName(layout.sizes) + " " +
+                                   sizesExpected + ", got " + shapeOf(*sizes));
+  ImagePatches result;
+  for (int64_t image = 0; image < sizes->shape[0]; ++image) {
+    int64_t time = integerAt(*sizes, 3 * image),
+            rows = integerAt(*sizes, 3 * image + 1),
+            columns = integerAt(*sizes, 3 * image + 2);
+    bool fits = time == 1 && rows >= 1 && columns >= 1 &&
+                rows % layout.merge == 0 && columns % layout.merge == 0 &&
+                rows <= maxPatches && columns <= maxPatches / rows;
+    if (!fits)
+      return Status::invalidArgument(
+          "expected one frame of image " + std::to_string(image) +
+          ", and rows and columns of patches that are multiples of " +
+          std::to_string(layout.merge) + ", got " + std::to_string(time) +
+          ", " + std::to_string(rows) + " and " + std::to_string(columns));
+    result.grids.push_back(static_cast<int32_t>(rows));
+    result.grids.push_back(static_cast<int32_t>(columns));
+  }
+  if (result.numPatches() != pixels->shape[0])
+    return Status::invalidArgument(
+        "expected " + std::to_string(result.numPatches()) + " patches in " +
+        quoteName(layout.pixels) + ", as " + quoteName(layout.sizes) +
+        " says, got " + std::to_string(pixels->shape[0]));
+  int64_t count = result.numPatches() * layout.width();
+  result.pixels.resize(static_cast<size_t>(count));
+  copyFloats(*pixels, 0, count, result.pixels.data());
+  return result;
+}
+
 } // namespace
 
 int64_t ImagePatches::numPatches() const {
@@ -140,6 +187,8 @@ int64_t ImagePatches::numPatches() const {
 StatusOr<ImagePatches>
 clade::rt::cutImages(const ImageLayout &layout,
                      std::span<const StoredTensor> tensors) {
+  if (layout.frames > 0)
+    return readPatches(layout, tensors);
   std::string pixelsExpected = "[images, " + std::to_string(layout.channels) +
                                ", height, width] of F32 or BF16",
               sizesExpected = "[images, 2] of I64 or I32";
@@ -189,4 +238,38 @@ clade::rt::mediaRows(std::span<const int32_t> prompt,
                                  " rows, but the prompt has " +
                                  std::to_string(next - firstRow) +
                                  " tokens that stand for them");
+}
+
+MediaPositions clade::rt::mediaPositions(std::span<const int32_t> prompt,
+                                         std::span<const int32_t> ids,
+                                         const ImagePatches *images,
+                                         int64_t merge) {
+  MediaPositions result;
+  auto isMedia = [&](int32_t token) {
+    return std::ranges::find(ids, token) != ids.end();
+  };
+  auto add = [&](int64_t time, int64_t row, int64_t column) {
+    for (int64_t number : {time, row, column})
+      result.positions.push_back(static_cast<int32_t>(result.next + number));
+  };
+  size_t token = 0, image = 0;
+  while (token < prompt.size()) {
+    bool begins =
+        images && isMedia(prompt[token]) && image < images->grids.size() / 2;
+    if (!begins) {
+      add(0, 0, 0);
+      ++result.next;
+      ++token;
+      continue;
+    }
+    auto rows = images->grids[2 * image] / static_cast<int32_t>(merge),
+         columns = images->grids[2 * image + 1] / static_cast<int32_t>(merge);
+    for (int64_t block = 0;
+         block < int64_t(rows) * columns && token < prompt.size();
+         ++block, ++token)
+      add(0, block / columns, block % columns);
+    result.next += std::max(rows, columns);
+    ++image;
+  }
+  return result;
 }

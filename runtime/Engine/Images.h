@@ -16,6 +16,7 @@
 #include "runtime/Formats/Safetensors.h"
 #include "runtime/Support/Status.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -26,17 +27,22 @@ namespace clade::rt {
 /// What the entry for images takes.
 struct ImageLayout {
   /// Name of the tensor [images, channels, height, width], F32 or BF16; each
-  /// image lies at its upper left, what is behind it means nothing.
+  /// image lies at its upper left, what is behind it means nothing. If frames
+  /// are more than 0, of [patches, values], which are cut already.
   std::string pixels;
-  /// Name of the tensor [images, 2], I64 or I32: height and width in pixels.
+  /// Name of the tensor [images, 2], I64 or I32: height and width in pixels. If
+  /// frames are more than 0, [images, 3]: one, rows and columns of patches.
   std::string sizes;
+  int64_t frames = 0; ///< Of a patch that was cut by the processor.
   int64_t channels = 0;
   int64_t patch = 0; ///< Pixels along a side of a patch.
   int64_t merge = 1; ///< Patches along a side of a block, whose order is kept.
   int64_t fold = 1;  ///< Patches that become one row: 1, or merge².
 
-  /// Values of a patch: [channels][patch][patch].
-  int64_t width() const { return channels * patch * patch; }
+  /// Values of a patch: [channels][frames, if any][patch][patch].
+  int64_t width() const {
+    return channels * std::max<int64_t>(frames, 1) * patch * patch;
+  }
 };
 
 /// Images as the entry takes them.
@@ -64,6 +70,17 @@ StatusOr<ImagePatches> cutImages(const ImageLayout &layout,
 StatusOr<std::vector<int32_t>> mediaRows(std::span<const int32_t> prompt,
                                          std::span<const int32_t> ids,
                                          int64_t firstRow, int64_t numRows);
+
+/// Time, row and column of each token of a prompt, [tokens][3], where each run
+/// of tokens of one image stands for its blocks of patches, and the position of
+/// what follows the prompt (M-RoPE, arXiv:2409.12191). `images` may be null.
+struct MediaPositions {
+  std::vector<int32_t> positions;
+  int32_t next = 0;
+};
+MediaPositions mediaPositions(std::span<const int32_t> prompt,
+                              std::span<const int32_t> ids,
+                              const ImagePatches *images, int64_t merge);
 
 } // namespace clade::rt
 

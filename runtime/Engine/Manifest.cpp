@@ -216,6 +216,7 @@ Status checkImages(const Manifest &manifest) {
   CLADE_RETURN_IF_ERROR(checkUnicode("images.sizes", layout.sizes));
   CLADE_RETURN_IF_ERROR(
       checkRange("images.channels", layout.channels, 1, maxSide));
+  CLADE_RETURN_IF_ERROR(checkRange("images.frames", layout.frames, 0, 64));
   CLADE_RETURN_IF_ERROR(checkRange("images.patch", layout.patch, 1, maxSide));
   CLADE_RETURN_IF_ERROR(checkRange("images.merge", layout.merge, 1, maxSide));
   if (layout.fold != 1 && layout.fold != layout.merge * layout.merge)

@@ -27,7 +27,7 @@
 namespace clade::rt {
 
 /// Version of the artifact format that this runtime reads and writes.
-inline constexpr int64_t artifactVersion = 3;
+inline constexpr int64_t artifactVersion = 4;
 
 /// The model that was compiled.
 struct ManifestModel {
@@ -105,6 +105,8 @@ struct ManifestImages {
   ImageLayout layout;
   /// Token ids that stand for rows of its output, ascending.
   std::vector<int32_t> tokens;
+  /// Whether positions of tokens are time, row and column.
+  bool gridPositions = false;
   std::vector<CladeLayer> layers;
   /// Keys and values of one layer's attention at a time; in no group.
   std::vector<ManifestState> states;

@@ -89,6 +89,8 @@ json imagesToJson(const ManifestImages &images) {
           {"patch", images.layout.patch},
           {"merge", images.layout.merge},
           {"fold", images.layout.fold},
+          {"frames", images.layout.frames},
+          {"grid_positions", images.gridPositions},
           {"tokens", images.tokens},
           {"layers", arrayOf(images.layers, layerToJson)},
           {"states", arrayOf(images.states, stateToJson)},
@@ -365,6 +367,8 @@ void readImages(const json &value, ManifestImages &images, Status &problem) {
   members.number("patch", images.layout.patch);
   members.number("merge", images.layout.merge);
   members.number("fold", images.layout.fold);
+  members.number("frames", images.layout.frames);
+  members.flag("grid_positions", images.gridPositions);
   members.array("tokens", [&](const json &id, const std::string &name) {
     members.numberOf(id, name, images.tokens.emplace_back());
   });

@@ -111,6 +111,12 @@ Status Session::checkItem(const BatchItem &item) const {
                                    std::to_string(item.tokens.size()) +
                                    " tokens, got " +
                                    std::to_string(item.mediaRows.size()));
+  if (!item.mediaPositions.empty() &&
+      item.mediaPositions.size() != 3 * item.tokens.size())
+    return Status::invalidArgument("expected three positions for each of " +
+                                   std::to_string(item.tokens.size()) +
+                                   " tokens, got " +
+                                   std::to_string(item.mediaPositions.size()));
   int64_t rows = numMediaRows();
   for (int32_t row : item.mediaRows)
     if (row < -1 || row >= rows)
@@ -187,7 +193,7 @@ Status Session::beginStep(std::span<const BatchItem> batch) {
 /// Describes the next piece, or returns false if nothing is left.
 bool Session::fillPiece() {
   for (auto *list : {&tokens, &positions, &sequenceOf, &firstToken, &selected,
-                     &scaledLengths, &mediaRows})
+                     &scaledLengths, &mediaRows, &mediaPositions})
     list->clear();
   rowOfSelected.clear();
   growths.clear();
@@ -206,6 +212,11 @@ bool Session::fillPiece() {
         rowOfSelected.push_back(work.firstRow++);
       }
       tokens.push_back(item.tokens[static_cast<size_t>(i)]);
+      for (int64_t axis = 0; axis < 3; ++axis)
+        mediaPositions.push_back(
+            item.mediaPositions.empty()
+                ? static_cast<int32_t>(work.position)
+                : item.mediaPositions[static_cast<size_t>(3 * i + axis)]);
       mediaRows.push_back(
           item.mediaRows.empty() ? -1 : item.mediaRows[static_cast<size_t>(i)]);
       positions.push_back(static_cast<int32_t>(work.position++));
@@ -295,6 +306,7 @@ Status Session::runPiece() {
   step.layers = manifest.layers.data();
   step.media = media.data();
   step.media_rows = mediaRows.data();
+  step.media_positions = mediaPositions.data();
   step.states = cache->states(growths).data();
   step.output =
       reinterpret_cast<float *>((onePiece ? logits : pieceOutput).data());

@@ -50,6 +50,9 @@ struct BatchItem {
   /// For each token the row of the session's images that stands for it, or -1.
   /// Empty means that none does.
   std::span<const int32_t> mediaRows = {};
+  /// Of a model whose positions have them, for each token its time, row and
+  /// column. Empty means those of a text without images.
+  std::span<const int32_t> mediaPositions = {};
 };
 
 /// Rows of logits, f32 [rows][vocab], in the order of the batch's wanted
@@ -159,7 +162,7 @@ private:
   std::vector<Pending> pending;
   std::vector<KVCache::Growth> growths;
   std::vector<int32_t> tokens, positions, sequenceOf, firstToken, selected,
-      scaledLengths, mediaRows;
+      scaledLengths, mediaRows, mediaPositions;
   std::vector<float> media;           ///< Rows of images.
   std::vector<int64_t> rowOfSelected; ///< Row of the result for selected[i].
   int64_t numRows = 0;

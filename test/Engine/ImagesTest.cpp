@@ -40,7 +40,7 @@ protected:
     return cutImages(layout, given).takeStatus();
   }
 
-  ImageLayout layout{"pixel_values", "image_sizes", 1, 2, 2, 4};
+  ImageLayout layout{"pixel_values", "image_sizes", 0, 1, 2, 2, 4};
   std::vector<float> pixels;
   std::vector<int64_t> sizes;
 };
@@ -123,6 +123,70 @@ TEST_F(ImagesTest, SizesAreWholeBlocksWithinThePixels) {
   expectError(wrong(tensors()), StatusCode::InvalidArgument,
               "expected a height of image 1 that is a multiple of 4 pixels and "
               "at most 4, got 0");
+}
+
+/// Two images whose patches of one frame and one pixel are cut already.
+class CutImagesTest : public ::testing::Test {
+protected:
+  std::vector<StoredTensor> tensors() {
+    return {{"grids", DType::I64, {2, 3}, std::as_bytes(std::span(grids))},
+            {"pixels", DType::F32, {12, 1}, std::as_bytes(std::span(pixels))}};
+  }
+  Status wrong(const std::vector<StoredTensor> &given) {
+    return cutImages(layout, given).takeStatus();
+  }
+
+  ImageLayout layout{"pixels", "grids", 1, 1, 1, 2, 4};
+  std::vector<float> pixels = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+  std::vector<int64_t> grids = {1, 2, 4, 1, 2, 2};
+};
+
+TEST_F(CutImagesTest, StayAsTheyAre) {
+  auto images = cutImages(layout, tensors());
+  ASSERT_OK(images);
+  EXPECT_EQ(images->grids, (std::vector<int32_t>{2, 4, 2, 2}));
+  EXPECT_EQ(images->pixels, pixels);
+}
+
+TEST_F(CutImagesTest, SaysWhatIsWrong) {
+  std::vector<StoredTensor> given = tensors();
+  given[1].shape = {6, 2};
+  expectError(wrong(given), StatusCode::InvalidArgument,
+              "expected 'pixels' [patches, 1] of F32 or BF16, got [6, 2]");
+  given = tensors();
+  given[0].shape = {3, 2};
+  expectError(wrong(given), StatusCode::InvalidArgument,
+              "expected 'grids' [images, 3] of I64 or I32, got [3, 2]");
+  grids = {2, 2, 4, 1, 2, 2};
+  expectError(wrong(tensors()), StatusCode::InvalidArgument,
+              "expected one frame of image 0, and rows and columns of patches "
+              "that are multiples of 2, got 2, 2 and 4");
+  grids = {1, 2, 4, 1, 2, 3};
+  expectError(wrong(tensors()), StatusCode::InvalidArgument,
+              "expected one frame of image 1, and rows and columns of patches "
+              "that are multiples of 2, got 1, 2 and 3");
+  grids = {1, 2, 4, 1, 2, 4};
+  expectError(wrong(tensors()), StatusCode::InvalidArgument,
+              "expected 16 patches in 'pixels', as 'grids' says, got 12");
+}
+
+TEST(MediaPositionsTest, ImagesHaveRowsAndColumns) {
+  // Two tokens, an image of 1 x 2 blocks, a token, one of 2 x 1, a token.
+  ImagePatches images;
+  images.grids = {2, 4, 4, 2};
+  std::vector<int32_t> prompt = {1, 2, 9, 9, 3, 9, 9, 4}, ids = {9};
+  MediaPositions made = mediaPositions(prompt, ids, &images, 2);
+  EXPECT_EQ(made.positions,
+            (std::vector<int32_t>{0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 3,
+                                  4, 4, 4, 5, 5, 5, 5, 6, 5, 7, 7, 7}));
+  EXPECT_EQ(made.next, 8);
+}
+
+TEST(MediaPositionsTest, TextsCount) {
+  std::vector<int32_t> prompt = {1, 9, 2}, ids = {9};
+  MediaPositions made = mediaPositions(prompt, ids, nullptr, 2);
+  EXPECT_EQ(made.positions, (std::vector<int32_t>{0, 0, 0, 1, 1, 1, 2, 2, 2}));
+  EXPECT_EQ(made.next, 3);
 }
 
 TEST(MediaRowsTest, TokensTakeRowsInOrder) {

@@ -112,10 +112,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{"/version", nullptr,
                     "member 'version' is missing or not an integer"},
         BadManifest{"/version", 1,
-                    "expected 'version' 3, got 1; compile the model again",
+                    "expected 'version' 4, got 1; compile the model again",
                     unsupported},
         BadManifest{"/abi_version", 7,
-                    "expected 'abi_version' 5, got 7; compile the model again",
+                    "expected 'abi_version' 6, got 7; compile the model again",
                     unsupported},
         BadManifest{"/extra", 1, "manifest: unknown member 'extra'"},
         BadManifest{"/model", nullptr, "manifest: member 'model' is missing"},
@@ -282,7 +282,8 @@ Manifest imagesManifest() {
   Manifest manifest = toyManifest();
   manifest.entries["image"] = {"toy_image", 12};
   ManifestImages &images = manifest.images.emplace();
-  images.layout = {"pixel_values", "image_sizes", 3, 14, 2, 4};
+  images.layout = {"pixel_values", "image_sizes", 0, 3, 14, 2, 4};
+  images.gridPositions = true;
   images.tokens = {10, 12};
   images.layers = {{0, 0, 3, 0}, {0, 1, 7, 0}};
   images.states = {{"kv", 0, 2, 64, 64, "f32"}};
@@ -300,6 +301,8 @@ TEST(ManifestTest, Images) {
   EXPECT_EQ(read->images->layout.pixels, "pixel_values");
   EXPECT_EQ(read->images->layout.width(), 3 * 14 * 14);
   EXPECT_EQ(read->images->layout.fold, 4);
+  EXPECT_EQ(read->images->layout.frames, 0);
+  EXPECT_TRUE(read->images->gridPositions);
   EXPECT_EQ(read->images->tokens, (std::vector<int32_t>{10, 12}));
   EXPECT_EQ(read->images->layers[1].first_weight, 7);
   EXPECT_EQ(read->images->workspace.perSelected, 3);
@@ -319,6 +322,8 @@ TEST(ManifestTest, BadImages) {
             "'images': expected null without an entry 'image', got an object");
   expectBad([](Manifest &m) { m.images->layout.channels = 0; },
             "'images.channels': expected a number in [1, 4096], got 0");
+  expectBad([](Manifest &m) { m.images->layout.frames = -1; },
+            "'images.frames': expected a number in [0, 64], got -1");
   expectBad([](Manifest &m) { m.images->layout.patch = 5000; },
             "'images.patch': expected a number in [1, 4096], got 5000");
   expectBad([](Manifest &m) { m.images->layout.merge = 0; },

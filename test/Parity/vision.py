@@ -60,14 +60,19 @@ def prompts(case):
 
 
 @torch.no_grad()
-def decode(model, prompt, steps, force=None):
+def decode(case, model, prompt, force=None):
     """As reference.decode, with the images in the call for the prompt."""
     cache = transformers.DynamicCache(config=model.config.get_text_config())
     images = {name: tensor.to(model.dtype) if tensor.is_floating_point() else tensor
               for name, tensor in prompt.images.items()}
+    # What the last sequence had of images is nothing to this one.
+    if hasattr(model.model, "rope_deltas"):
+        model.model.rope_deltas = None
+    if images:
+        images |= case.family.arguments(case, prompt.tokens)
     logits = [model(torch.tensor([prompt.tokens]), past_key_values=cache, use_cache=True, **images).logits[0]]
     forced = []
-    for step in range(steps):
+    for step in range(case.steps):
         forced.append(force[step] if force else int(logits[-1][-1].float().argmax()))
         logits.append(model(torch.tensor([forced[-1:]]), past_key_values=cache, use_cache=True).logits[0])
     return torch.cat(logits).contiguous(), forced
@@ -77,7 +82,7 @@ def run_reference(case, path, dtype, batch=None):
     model = reference.load(path, dtype)
     logits, ran = [], []
     for i, prompt in enumerate(prompts(case)):
-        rows, force = decode(model, prompt, case.steps, batch[i]["force"] if batch else None)
+        rows, force = decode(case, model, prompt, batch[i]["force"] if batch else None)
         logits.append(rows)
         ran.append({"tokens": prompt.tokens, "force": force, "max_tokens": len(force)})
     return logits, ran

@@ -52,9 +52,52 @@ class Mistral3:
         return {"pixel_values": pixels, "image_sizes": torch.tensor(sizes)}
 
     @staticmethod
+    def arguments(case, tokens):
+        return {}
+
+    @staticmethod
     def adjust(model):
         """The norm behind the patches has a name that checkpoint.fill does not know."""
         model.model.vision_tower.ln_pre.weight.data += 1.0
+
+
+class Qwen2VL:
+    """Patches that are cut, in blocks that are merged, and the rows and columns of each image; positions of time, row
+    and column follow from which tokens are of images."""
+
+    @staticmethod
+    def grid(case, size):
+        return tuple(side // case.config["vision_config"]["patch_size"] for side in size)
+
+    @staticmethod
+    def tokens(case, size):
+        rows, columns = Qwen2VL.grid(case, size)
+        merge = case.config["vision_config"]["spatial_merge_size"]
+        start, end = case.config["vision_start_token_id"], case.config["vision_end_token_id"]
+        return [start] + [case.config["image_token_id"]] * (rows * columns // merge**2) + [end]
+
+    @staticmethod
+    def inputs(case, sizes, generator):
+        import torch  # the cases are read without it, too
+
+        vision = case.config["vision_config"]
+        grids = [(1, *Qwen2VL.grid(case, size)) for size in sizes]
+        width = 3 * vision["temporal_patch_size"] * vision["patch_size"] ** 2
+        return {"pixel_values": torch.randn(sum(r * c for _, r, c in grids), width, generator=generator),
+                "image_grid_thw": torch.tensor(grids)}
+
+    @staticmethod
+    def arguments(case, tokens):
+        import torch
+
+        return {"mm_token_type_ids": torch.tensor([[int(t == case.config["image_token_id"]) for t in tokens]])}
+
+    @staticmethod
+    def adjust(model):
+        """Norms of other names; their biases stay small."""
+        for name, weight in model.named_parameters():
+            if name.endswith("ln_q.weight"):
+                weight.data += 1.0
 
 
 TEXT = dict(model_type="mistral", vocab_size=512, hidden_size=256, intermediate_size=384, num_hidden_layers=3,
@@ -74,6 +117,14 @@ MISTRAL4 = dict(model_type="mistral4", vocab_size=512, hidden_size=256, intermed
                                  "original_max_position_embeddings": 32, "max_position_embeddings": 2048,
                                  "beta_fast": 32.0, "beta_slow": 1.0, "mscale": 1.0, "mscale_all_dim": 1.0,
                                  "llama_4_scaling_beta": 0.1})
+QWEN2_VL = dict(
+    text_config=dict(vocab_size=512, hidden_size=256, intermediate_size=384, num_hidden_layers=3,
+                     num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=2048, bos_token_id=1,
+                     eos_token_id=2,
+                     rope_parameters={"rope_type": "default", "rope_theta": 1e6, "mrope_section": [8, 12, 12]}),
+    vision_config=dict(depth=3, embed_dim=256, hidden_size=256, num_heads=4, patch_size=8, mlp_ratio=2,
+                       spatial_merge_size=2, temporal_patch_size=2),
+    image_token_id=10, video_token_id=11, vision_start_token_id=12, vision_end_token_id=13, tie_word_embeddings=False)
 # More patches than a page of keys, blocks in rows of other lengths, an image of two blocks.
 SIZES = (((112, 168), (56, 84)), ((28, 56),), ())
 
@@ -87,6 +138,8 @@ CASES = [
                 "text_config": {**TEXT, "sliding_window": 24}},
                (((72, 120), (48, 24)), ((24, 72),), ())),
     VisionCase("mistral4-images", "mistral4_images", "Mistral3", Mistral3, {**MISTRAL3, "text_config": MISTRAL4}, SIZES),
+    VisionCase("qwen2-vl-two-images", "qwen2_vl", "Qwen2VL", Qwen2VL, QWEN2_VL,
+               (((64, 96), (32, 48)), ((16, 32),), ())),
 ]
 
 

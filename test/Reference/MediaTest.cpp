@@ -118,6 +118,21 @@ TEST_F(MediaTest, RowsAreAddedToTokens) {
   EXPECT_EQ(last("clade.put_at"), (std::vector<float>{8, 10, 1, 2}));
 }
 
+TEST_F(MediaTest, PositionsOfThreeAxes) {
+  ASSERT_TRUE(loadImages(
+      folded, 4,
+      "  %g = clade.positions %batch : !clade.tensor<[token, grid = 3], i32>\n"
+      "  %z = clade.view %x : !x -> !x\n"))
+      << diagnostics;
+  int sequence = interpreter->addSequence(10);
+  ASSERT_TRUE(step({{sequence, {0, 2}, {}, {}, {3, 4, 5, 6, 7, 8}}}))
+      << diagnostics;
+  EXPECT_EQ(last("clade.positions"), (std::vector<float>{3, 4, 5, 6, 7, 8}));
+  // Those of a text are its length so far.
+  ASSERT_TRUE(step({{sequence, {1}, {}, {}, {}}})) << diagnostics;
+  EXPECT_EQ(last("clade.positions"), (std::vector<float>{2, 2, 2}));
+}
+
 TEST_F(MediaTest, RowsMustBeThere) {
   ASSERT_TRUE(loadImages(
       folded, 4,

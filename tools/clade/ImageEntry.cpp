@@ -33,8 +33,16 @@ std::optional<rt::ManifestImages> driver::imageEntryOf(mlir::ModuleOp module) {
     return value ? value.getInt() : 1;
   };
   rt::ManifestImages images;
-  images.layout = {text("pixels"),  text("sizes"),   number("channels"),
-                   number("patch"), number("merge"), 1};
+  images.layout = {text("pixels"),
+                   text("sizes"),
+                   number("frames"),
+                   number("channels"),
+                   number("patch"),
+                   number("merge"),
+                   1};
+  module.walk([&](PositionsOp positions) {
+    images.gridPositions |= positions.getResult().getType().getRank() == 2;
+  });
   function.walk([&](FoldOp fold) { images.layout.fold = fold.getTimes(); });
   std::set<int32_t> tokens;
   module.walk([&](PutAtOp put) {

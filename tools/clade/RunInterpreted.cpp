@@ -25,9 +25,10 @@ struct Active {
   const rt::GenerateRequest *request;
   rt::Sampler sampler;
   int sequence;
-  std::vector<int32_t> history;   ///< Prompt and chosen tokens.
-  std::vector<int32_t> mediaRows; ///< Of the prompt; empty without images.
-  int64_t fed = 0;                ///< Tokens of the history that have run.
+  std::vector<int32_t> history;      ///< Prompt and chosen tokens.
+  std::vector<int32_t> mediaRows;    ///< Of the prompt; empty without images.
+  rt::MediaPositions mediaPositions; ///< Likewise.
+  int64_t fed = 0;                   ///< Tokens of the history that have run.
   bool done = false;
 };
 } // namespace
@@ -79,6 +80,7 @@ driver::generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
                       interpreter.addSequence(expected),
                       request.prompt,
                       {},
+                      {},
                       0,
                       false});
     if (request.images) {
@@ -90,6 +92,9 @@ driver::generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
       if (!places.ok())
         return fail(places.status()), failure();
       active.back().mediaRows = std::move(*places);
+      active.back().mediaPositions =
+          rt::mediaPositions(request.prompt, images->tokens,
+                             request.images.get(), images->layout.merge);
     }
     for (int32_t token : request.prompt)
       active.back().sampler.observe(token);
@@ -117,8 +122,15 @@ driver::generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
       chunks.push_back({one.sequence,
                         {begin, begin + count},
                         std::vector<bool>(count, wantsAll),
+                        {},
                         {}});
       chunks.back().wanted.back() = true;
+      const rt::MediaPositions &grid = one.mediaPositions;
+      int64_t known = grid.positions.size() / 3;
+      if (known > 0)
+        for (int64_t i = 3 * one.fed; i < 3 * (one.fed + count); ++i)
+          chunks.back().mediaPositions.push_back(
+              i < 3 * known ? grid.positions[i] : grid.next + i / 3 - known);
       if (!one.mediaRows.empty())
         for (int64_t i = one.fed; i < one.fed + count; ++i)
           chunks.back().mediaRows.push_back(

@@ -649,6 +649,9 @@ LogicalResult RowEmitter::evaluate(Operation *op) {
     return evaluateGridPositions(grid);
   if (auto put = dyn_cast<PutAtOp>(op))
     return evaluatePutAt(put);
+  if (auto positions = dyn_cast<PositionsOp>(op);
+      positions && positions.getResult().getType().getRank() == 2)
+    return evaluateMediaPositions(positions);
   // Positions are read where they are used; the kernel binds the others.
   if (isa<PositionsOp, ParamOp, SelectOp, FoldOp>(op))
     return success();

@@ -180,6 +180,9 @@ private:
   // RowMedia.cpp
   mlir::LogicalResult evaluateGridPositions(GridPositionsOp op);
   mlir::LogicalResult evaluatePutAt(PutAtOp op);
+  mlir::LogicalResult evaluateMediaPositions(PositionsOp op);
+  void storeNumber(mlir::Value index, const RowMemory &memory, int64_t place,
+                   mlir::Location loc);
   /// The address of the position (f32) that each frequency turns with.
   mlir::Value positionsOfAxes(RotaryTableOp op);
   mlir::Value reduceOver(ReduceOp op, RowIndex &index, const RowLayout &layout,

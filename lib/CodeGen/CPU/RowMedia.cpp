@@ -15,6 +15,26 @@ using namespace mlir;
 using namespace clade;
 using namespace clade::cpu;
 
+/// Stores an index as the f32 at a place of a row.
+void RowEmitter::storeNumber(Value index, const RowMemory &memory,
+                             int64_t place, Location loc) {
+  Value integer =
+      arith::IndexCastOp::create(builder, loc, builder.getI64Type(), index);
+  emitStore(
+      builder, loc,
+      arith::SIToFPOp::create(builder, loc, builder.getF32Type(), integer),
+      memory.base, emitIndex(builder, loc, place));
+}
+
+LogicalResult RowEmitter::evaluateMediaPositions(PositionsOp op) {
+  RowMemory memory = newRow(op.getResult().getType());
+  StepView view(builder, op.getLoc(), step);
+  for (int64_t axis = 0; axis < 3; ++axis)
+    storeNumber(view.mediaPositionAt(row, axis), memory, axis, op.getLoc());
+  memories[op.getResult()] = memory;
+  return success();
+}
+
 LogicalResult RowEmitter::evaluateGridPositions(GridPositionsOp op) {
   Location loc = op.getLoc();
   RowMemory memory = newRow(op.getResult().getType());
@@ -34,16 +54,10 @@ LogicalResult RowEmitter::evaluateGridPositions(GridPositionsOp op) {
   std::pair<Value, Value> places[] = {
       {quotient(block, blocks), quotient(inBlock, merge)},
       {rest(block, blocks), rest(inBlock, merge)}};
-  for (auto [axis, place] : llvm::enumerate(places)) {
-    Value at = emitAdd(builder, loc, emitMul(builder, loc, place.first, merge),
-                       place.second);
-    Value integer =
-        arith::IndexCastOp::create(builder, loc, builder.getI64Type(), at);
-    emitStore(
-        builder, loc,
-        arith::SIToFPOp::create(builder, loc, builder.getF32Type(), integer),
-        memory.base, emitIndex(builder, loc, axis));
-  }
+  for (auto [axis, place] : llvm::enumerate(places))
+    storeNumber(emitAdd(builder, loc, emitMul(builder, loc, place.first, merge),
+                        place.second),
+                memory, axis, loc);
   memories[op.getResult()] = memory;
   return success();
 }

@@ -84,6 +84,7 @@ CLADE_ABI_MEMBER(StepView, pixels, CladeStep, pixels)
 CLADE_ABI_MEMBER(StepView, grids, CladeStep, grids)
 CLADE_ABI_MEMBER(StepView, media, CladeStep, media)
 CLADE_ABI_MEMBER(StepView, mediaRows, CladeStep, media_rows)
+CLADE_ABI_MEMBER(StepView, mediaPositions, CladeStep, media_positions)
 
 CLADE_ABI_MEMBER(LayerView, kind, CladeLayer, kind)
 CLADE_ABI_MEMBER(LayerView, layer, CladeLayer, layer)
@@ -123,6 +124,11 @@ Value StepView::scaledLengthAt(Value sequence) const {
 
 Value StepView::mediaRowAt(Value token) const {
   return loadEntry(mediaRows(), token);
+}
+Value StepView::mediaPositionAt(Value token, int64_t axis) const {
+  Value first = emitMul(builder, loc, token, emitIndex(builder, loc, 3));
+  return loadEntry(mediaPositions(),
+                   emitAdd(builder, loc, first, emitIndex(builder, loc, axis)));
 }
 Value StepView::gridColumnsAt(Value sequence) const {
   Value one = emitIndex(builder, loc, 1), two = emitIndex(builder, loc, 2);

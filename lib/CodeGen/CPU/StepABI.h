@@ -80,6 +80,7 @@ public:
   mlir::Value grids() const;
   mlir::Value media() const;
   mlir::Value mediaRows() const;
+  mlir::Value mediaPositions() const;
 
   /// `tokens[token]`, and so on for the other arrays of numbers.
   mlir::Value tokenAt(mlir::Value token) const;
@@ -89,6 +90,7 @@ public:
   mlir::Value selectedAt(mlir::Value i) const;
   mlir::Value scaledLengthAt(mlir::Value sequence) const;
   mlir::Value mediaRowAt(mlir::Value token) const;
+  mlir::Value mediaPositionAt(mlir::Value token, int64_t axis) const;
   /// Columns of patches of the image `sequence`.
   mlir::Value gridColumnsAt(mlir::Value sequence) const;
   /// The address of `layers[i]` and of `states[i]`.

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define CLADE_ABI_VERSION 5
+#define CLADE_ABI_VERSION 6
 
 /** Tokens in one page of a paged key/value state. */
 #define CLADE_PAGE_TOKENS 32
@@ -118,6 +118,9 @@ typedef struct CladeStep {
    *  part of an image. */
   const float *media;
   const int32_t *media_rows; /**< [num_tokens] */
+  /** [num_tokens][3] time, row and column, if the manifest says that positions
+   *  of tokens have these. */
+  const int32_t *media_positions;
 } CladeStep;
 
 /** A compiled entry: every one of num_threads threads calls it with its own

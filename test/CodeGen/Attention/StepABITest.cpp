@@ -90,21 +90,22 @@ TEST(StepABITest, members) {
   Reader reader([](OpBuilder &builder, Location loc, Value pointer, Value) {
     StepView step(builder, loc, pointer);
     return std::vector<Value>{
-        step.structSize(),   step.abiVersion(),   step.numThreads(),
-        step.numTokens(),    step.numSequences(), step.numSelected(),
-        step.numLayers(),    step.tokens(),       step.positions(),
-        step.sequenceOf(),   step.selected(),     step.scaledLengths(),
-        step.layers(),       step.weights(),      step.states(),
-        step.output(),       step.workspace(),    step.scratch(),
-        step.scratchBytes(), step.barrier(),      step.barrierState(),
-        step.trace(),        step.traceState(),   step.route(),
-        step.routeState(),   step.firstToken(),   step.pixels(),
-        step.grids(),        step.media(),        step.mediaRows()};
+        step.structSize(),    step.abiVersion(),   step.numThreads(),
+        step.numTokens(),     step.numSequences(), step.numSelected(),
+        step.numLayers(),     step.tokens(),       step.positions(),
+        step.sequenceOf(),    step.selected(),     step.scaledLengths(),
+        step.layers(),        step.weights(),      step.states(),
+        step.output(),        step.workspace(),    step.scratch(),
+        step.scratchBytes(),  step.barrier(),      step.barrierState(),
+        step.trace(),         step.traceState(),   step.route(),
+        step.routeState(),    step.firstToken(),   step.pixels(),
+        step.grids(),         step.media(),        step.mediaRows(),
+        step.mediaPositions()};
   });
   ASSERT_TRUE(reader.ok());
 
   CladeStep step;
-  char memory[22];
+  char memory[23];
   step.struct_size = 101;
   step.abi_version = 102;
   step.num_threads = 103;
@@ -138,12 +139,13 @@ TEST(StepABITest, members) {
   step.grids = reinterpret_cast<int32_t *>(memory + 19);
   step.media = reinterpret_cast<float *>(memory + 20);
   step.media_rows = reinterpret_cast<int32_t *>(memory + 21);
+  step.media_positions = reinterpret_cast<int32_t *>(memory + 22);
 
   std::vector<int64_t> expected = {101, 102, 103, 104, 105, 106, 107};
   for (int i = 0; i <= 10; ++i)
     expected.push_back(number(memory + i));
   expected.push_back(0x123456789abc);
-  for (int i = 11; i <= 21; ++i)
+  for (int i = 11; i <= 22; ++i)
     expected.push_back(number(memory + i));
   expected.resize(32, -1);
   EXPECT_EQ(reader.read(&step, 0), expected);

@@ -1,7 +1,7 @@
 // RUN: clade-opt --split-input-file --verify-diagnostics %s
 
 func.func @positions_c1_selected(%batch: !clade.batch) {
-  // expected-error@+1 {{expected a result of one i32 for each token, got '!clade.tensor<[selected], i32>'}}
+  // expected-error@+1 {{expected a result of one i32, or three, for each token, got '!clade.tensor<[selected], i32>'}}
   %0 = clade.positions %batch : !clade.tensor<[selected], i32>
   return
 }
