@@ -92,6 +92,10 @@ static json contentsOf(const rt::Checkpoint &checkpoint) {
 }
 
 GGUFNames::GGUFNames(SpecLibrary &library, const rt::Checkpoint &checkpoint,
+                     const ImportOptions &options)
+    : GGUFNames(library, contentsOf(checkpoint), options) {}
+
+GGUFNames::GGUFNames(SpecLibrary &library, json contents,
                      const ImportOptions &options) {
   const spec::FamilyDecl *decl = library.findFamily("gguf");
   if (!decl) {
@@ -99,7 +103,7 @@ GGUFNames::GGUFNames(SpecLibrary &library, const rt::Checkpoint &checkpoint,
         << "expected a family 'gguf' that names the contents of GGUF files";
     return;
   }
-  metadata = std::make_unique<json>(contentsOf(checkpoint));
+  metadata = std::make_unique<json>(std::move(contents));
   family = std::make_unique<Family>(library, decl);
   evaluator =
       std::make_unique<Evaluator>(*family, nullptr, Record{metadata.get(), ""},

@@ -28,6 +28,10 @@ class GGUFNames {
 public:
   GGUFNames(SpecLibrary &library, const rt::Checkpoint &checkpoint,
             const ImportOptions &options);
+  /// The same bound to the contents of a file that does not exist yet
+  /// (GGUFMetadata.h).
+  GGUFNames(SpecLibrary &library, nlohmann::json contents,
+            const ImportOptions &options);
 
   LogicalResult status() const { return success(evaluator != nullptr); }
   const Family &getFamily() const { return *family; }

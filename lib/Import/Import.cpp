@@ -210,6 +210,26 @@ import::importFamily(SpecLibrary &library, const spec::FamilyDecl *decl,
   return model;
 }
 
+FailureOr<ImportedModel>
+import::importGGUFForm(SpecLibrary &library, const spec::FamilyDecl *decl,
+                       std::unique_ptr<Config> config,
+                       const nlohmann::json &contents) {
+  loadDialects(library);
+  ImportedModel model;
+  model.config = std::move(config);
+  ImportOptions options{Float32Type::get(library.getContext())};
+  Family family(library, decl);
+  GGUFNames names(library, contents, options);
+  if (failed(names.status()))
+    return failure();
+  WeightResolver weights(family, {}, {&names.getFamily()});
+  weights.setContainerEvaluators({&names.getEvaluator()});
+  weights.inventTensors(rt::DType::F32);
+  if (failed(buildModule(family, *model.config, weights, options, model)))
+    return failure();
+  return model;
+}
+
 FailureOr<std::vector<PublishedTensor>>
 import::publishedTensors(SpecLibrary &library, const spec::FamilyDecl *decl,
                          const Config &config) {

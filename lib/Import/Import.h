@@ -46,6 +46,13 @@ importFamily(SpecLibrary &library, const spec::FamilyDecl *family,
              std::optional<llvm::ArrayRef<rt::StoredTensor>> tensors,
              llvm::StringRef dtype);
 
+/// Imports a family over the tensors of a GGUF file that does not exist yet, in
+/// f32. `contents` are its metadata by dotted keys, as objects.
+mlir::FailureOr<ImportedModel> importGGUFForm(SpecLibrary &library,
+                                              const spec::FamilyDecl *family,
+                                              std::unique_ptr<Config> config,
+                                              const nlohmann::json &contents);
+
 /// A tensor of a checkpoint that does not exist yet.
 struct PublishedTensor {
   std::string name;

@@ -140,7 +140,10 @@ static FailureOr<mlir::Value> emitSlice(const WeightTree &tree,
     if (end > size)
       return emitError(loc)
              << "expected indices below " << size << " of axis " << place
-             << " of [" << type.getShape() << "], got " << end - 1;
+             << " of [" << type.getShape() << "], got " << end - 1
+             << (tree.inputs[0].name.empty()
+                     ? std::string()
+                     : ", in tensor '" + tree.inputs[0].name + "'");
     value =
         emitRange(builder, loc, value, axis, range.begin, end - range.begin);
   }

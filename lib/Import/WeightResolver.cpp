@@ -473,8 +473,11 @@ LogicalResult WeightResolver::invent(const std::string &logical,
       tree.inputs.size() == 1 && expected.size() == 2)
     return invent(logical, tree.inputs[0], layer, experts,
                   {expected[1], expected[0]}, loc);
-  // Columns in another order.
-  if (tree.kind == WeightTree::Kind::Call && tree.name == "unfolded")
+  // Columns in another order, and what the equations of containers do to a
+  // tensor of the same shape.
+  if (tree.kind == WeightTree::Kind::Call &&
+      (tree.name == "unfolded" || tree.name == "shift" ||
+       tree.name == "rope_unpermute"))
     return invent(logical, tree.inputs[0], layer, experts, expected, loc);
   bool isSlice = tree.kind == WeightTree::Kind::Slice &&
                  tree.inputs[0].kind == WeightTree::Kind::Source;
@@ -536,15 +539,22 @@ FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical,
 }
 
 void WeightResolver::markUsed(const WeightTree &tree,
-                              std::optional<int64_t> layer, Location loc) {
+                              std::optional<int64_t> layer, Location loc,
+                              const WeightTree *slice) {
   if (tree.kind == WeightTree::Kind::Source)
     for (const std::string &name : tensorNames(tree, layer)) {
       used.try_emplace(name, loc);
       if (inventedType)
         invented.try_emplace(name, tree.shape);
+      else if (slice)
+        parts[name].push_back(slice->ranges);
+      else
+        wholes.insert(name);
     }
+  const WeightTree *own =
+      tree.kind == WeightTree::Kind::Slice ? &tree : nullptr;
   for (const WeightTree &input : tree.inputs)
-    markUsed(input, layer, loc);
+    markUsed(input, layer, loc, own);
 }
 
 //===----------------------------------------------------------------------===//
@@ -594,7 +604,51 @@ FailureOr<bool> WeightResolver::isDropped(const std::string &name) {
   return false;
 }
 
+/// The places along `axis` of `size` that parts of a tensor cover from the
+/// first on without a gap.
+static int64_t coveredAlong(ArrayRef<std::vector<WeightTree::Range>> parts,
+                            size_t axis, int64_t size) {
+  SmallVector<std::pair<int64_t, int64_t>> ranges;
+  for (const std::vector<WeightTree::Range> &part : parts) {
+    // Without an index, or with one for each expert, the whole axis.
+    bool isWhole = axis >= part.size() || part[axis].isExpert();
+    ranges.push_back(isWhole ? std::pair(int64_t(0), size)
+                     : part[axis].isElement()
+                         ? std::pair(part[axis].begin, part[axis].begin + 1)
+                         : std::pair(part[axis].begin, part[axis].end));
+  }
+  llvm::sort(ranges);
+  int64_t end = 0;
+  for (auto [begin, stop] : ranges)
+    if (begin <= end)
+      end = std::max(end, stop);
+  return end;
+}
+
+LogicalResult WeightResolver::checkPartsUsed() {
+  bool ok = true;
+  for (const rt::StoredTensor &tensor : published) {
+    auto it = parts.find(tensor.name);
+    if (it == parts.end() || wholes.count(tensor.name))
+      continue;
+    for (auto [axis, size] : llvm::enumerate(tensor.shape)) {
+      int64_t covered = coveredAlong(it->second, axis, size);
+      if (covered >= size)
+        continue;
+      ok = false;
+      emitError(used.find(tensor.name)->second)
+          << "tensor '" << tensor.name << "' " << rt::shapeText(tensor.shape)
+          << " of the checkpoint is used in part: " << covered << " of " << size
+          << " along axis " << axis;
+      break;
+    }
+  }
+  return success(ok);
+}
+
 LogicalResult WeightResolver::checkAllUsed() {
+  if (failed(checkPartsUsed()))
+    return failure();
   constexpr int most = 8;
   int unused = 0;
   Location place = family.getChain().front()->getLoc();

@@ -111,9 +111,10 @@ public:
   /// is no such weight.
   mlir::FailureOr<std::optional<WeightTree>> lookup(const Request &request,
                                                     int64_t layer);
-  /// Marks the tensors of a tree as used for this layer by the call at `loc`.
+  /// Marks the tensors of a tree as used for this layer by the call at `loc`,
+  /// in the ranges of `slice` if the tree is what it takes them of.
   void markUsed(const WeightTree &tree, std::optional<int64_t> layer,
-                mlir::Location loc);
+                mlir::Location loc, const WeightTree *slice = nullptr);
 
   /// The ops that compute a tree, at the builder's place.
   static mlir::FailureOr<mlir::Value>
@@ -124,7 +125,8 @@ public:
                                                mlir::Location loc);
 
   /// Reports every tensor that nothing used or dropped, at the family, with the
-  /// call that uses one of a similar name.
+  /// call that uses one of a similar name; and every tensor that is used in
+  /// part.
   mlir::LogicalResult checkAllUsed();
   /// A tensor that a plain equation replaced although the file holds it.
   struct Duplicate {
@@ -209,6 +211,12 @@ private:
   std::map<std::string, mlir::Location, std::less<>> used; ///< First by whom.
   std::vector<Duplicate> duplicates;
   std::vector<Request> requests;
+  mlir::LogicalResult checkPartsUsed();
+  /// What slices take of a tensor, and the tensors that are taken whole.
+  std::map<std::string, std::vector<std::vector<WeightTree::Range>>,
+           std::less<>>
+      parts;
+  std::set<std::string, std::less<>> wholes;
   int formDepth = 0;
   int64_t formSteps = 0;        ///< Of the lookup at hand.
   std::set<std::string> sought; ///< In vain, for the last request.

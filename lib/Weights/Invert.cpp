@@ -91,8 +91,8 @@ private:
 /// Recovers values of a graph inside one function of the way back.
 class Recovery {
 public:
-  Recovery(const WeightGraph &graph, OpBuilder &builder)
-      : graph(graph), builder(builder) {}
+  Recovery(const WeightGraph &graph, OpBuilder &builder, bool mayRound)
+      : graph(graph), builder(builder), mayRound(mayRound) {}
 
   /// The value, made from compiled weights; null if some step loses it. Then
   /// `getReason` tells which.
@@ -109,6 +109,7 @@ private:
 
   const WeightGraph &graph;
   OpBuilder &builder;
+  bool mayRound;
   llvm::DenseMap<Value, Value> known;
   std::string reason;
 };
@@ -130,7 +131,7 @@ Value Recovery::compute(Value value) {
   for (OpOperand &use : value.getUses()) {
     if (isa<wmap::SliceOp>(use.getOwner()))
       continue;
-    if (std::optional<std::string> why = lossOf(use.getOwner())) {
+    if (std::optional<std::string> why = lossOf(use.getOwner(), mayRound)) {
       lose(*why);
       continue;
     }
@@ -187,7 +188,8 @@ std::string clade::compiledName(const WeightUse &use) {
 /// layers. `expert` is its number in a stacked source, or negative.
 static void invertSource(WeightGraph &graph, wmap::SourceOp source,
                          int64_t expert, ArrayRef<int64_t> layers,
-                         llvm::StringSet<> &given, InverseWeights &inverse) {
+                         bool mayRound, llvm::StringSet<> &given,
+                         InverseWeights &inverse) {
   std::string name = source.getName().str();
   if (expert >= 0)
     name = withExpert(name, expert);
@@ -217,7 +219,7 @@ static void invertSource(WeightGraph &graph, wmap::SourceOp source,
     symbol = name + "~" + std::to_string(copy);
   use.function = wmap::FuncOp::create(builder, loc, symbol, type);
   builder.setInsertionPointToEnd(&use.function.getBody().emplaceBlock());
-  Recovery recovery(graph, builder);
+  Recovery recovery(graph, builder, mayRound);
   Value value;
   std::string reason;
   if (source.getEncoding()) {
@@ -242,7 +244,8 @@ static void invertSource(WeightGraph &graph, wmap::SourceOp source,
     inverse.losses.push_back(std::move(loss));
 }
 
-InverseWeights clade::invertWeights(ModuleOp module, const SlotTable &slots) {
+InverseWeights clade::invertWeights(ModuleOp module, const SlotTable &slots,
+                                    bool mayRound) {
   InverseWeights inverse;
   inverse.module = ModuleOp::create(module.getLoc());
   llvm::MapVector<SmallVector<int64_t>, SmallVector<WeightUse>> groups;
@@ -256,9 +259,9 @@ InverseWeights clade::invertWeights(ModuleOp module, const SlotTable &slots) {
     for (wmap::SourceOp source : graph.sources()) {
       int64_t count = source.getStack().value_or(0);
       if (count == 0)
-        invertSource(graph, source, -1, layers, given, inverse);
+        invertSource(graph, source, -1, layers, mayRound, given, inverse);
       for (int64_t expert = 0; expert < count; ++expert)
-        invertSource(graph, source, expert, layers, given, inverse);
+        invertSource(graph, source, expert, layers, mayRound, given, inverse);
     }
   }
   return inverse;

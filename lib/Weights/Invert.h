@@ -42,8 +42,10 @@ struct InverseWeights {
 };
 
 /// Inverts the weights of `module`, which verifies. Every source of its mapping
-/// is in `tensors` or in `losses`.
-InverseWeights invertWeights(mlir::ModuleOp module, const SlotTable &slots);
+/// is in `tensors` or in `losses`. With `mayRound` casts and sums that round
+/// are undone as well, up to that rounding.
+InverseWeights invertWeights(mlir::ModuleOp module, const SlotTable &slots,
+                             bool mayRound = false);
 
 /// The name under which a compiled weight is a source of the way back.
 std::string compiledName(const WeightUse &use);

@@ -76,6 +76,13 @@ static Value invert(OpBuilder &builder, wmap::CastOp op, OpOperand &use,
                               result);
 }
 
+static Value invert(OpBuilder &builder, wmap::ShiftOp op, OpOperand &use,
+                    Value result) {
+  return wmap::ShiftOp::create(
+      builder, op.getLoc(), use.get().getType(), result,
+      builder.getF64FloatAttr(-op.getAmount().convertToDouble()));
+}
+
 static Value invert(OpBuilder &builder, wmap::BitcastOp op, OpOperand &use,
                     Value result) {
   return wmap::BitcastOp::create(builder, op.getLoc(), use.get().getType(),
@@ -117,7 +124,9 @@ static Value invert(OpBuilder &builder, wmap::PackOp op, OpOperand &use,
   return slice(builder, loc, cut, first + 1, 0, shape[first + 1]);
 }
 
-std::optional<std::string> clade::lossOf(Operation *op) {
+std::optional<std::string> clade::lossOf(Operation *op, bool mayRound) {
+  if (mayRound && isa<wmap::CastOp, wmap::ShiftOp>(op))
+    return std::nullopt;
   return llvm::TypeSwitch<Operation *, std::optional<std::string>>(op)
       .Case<wmap::ConcatOp, wmap::TransposeOp, wmap::ReshapeOp,
             wmap::RopeUnpermuteOp, wmap::PackOp>(
@@ -148,7 +157,8 @@ std::optional<std::string> clade::lossOf(Operation *op) {
 Value clade::invertOp(OpBuilder &builder, OpOperand &use, Value result) {
   return llvm::TypeSwitch<Operation *, Value>(use.getOwner())
       .Case<wmap::ConcatOp, wmap::TransposeOp, wmap::ReshapeOp, wmap::CastOp,
-            wmap::RopeUnpermuteOp, wmap::PackOp, wmap::BitcastOp>(
+            wmap::RopeUnpermuteOp, wmap::PackOp, wmap::BitcastOp,
+            wmap::ShiftOp>(
           [&](auto op) { return invert(builder, op, use, result); })
       .Default([](Operation *) { return Value(); });
 }

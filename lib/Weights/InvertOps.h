@@ -17,8 +17,8 @@
 namespace clade {
 
 /// Why the operands of a `wmap` op cannot be told from its result, or nothing
-/// if they can.
-std::optional<std::string> lossOf(mlir::Operation *op);
+/// if they can; with `mayRound` up to the rounding of a cast or a sum.
+std::optional<std::string> lossOf(mlir::Operation *op, bool mayRound = false);
 
 /// The operand `use` of an op without loss, given the value of its result.
 mlir::Value invertOp(mlir::OpBuilder &builder, mlir::OpOperand &use,

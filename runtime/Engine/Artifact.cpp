@@ -13,8 +13,8 @@
 #include "runtime/Engine/Artifact.h"
 
 #include "runtime/Engine/CpuFeatures.h"
-#include "runtime/Engine/Hash.h"
 #include "runtime/Support/File.h"
+#include "runtime/Support/Hash.h"
 #include "runtime/Support/Text.h"
 
 #include <cerrno>

@@ -5,10 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A directory with manifest.json, code.so, weights.json and copies of the
-// tokenizer's files. docs/artifact-format.md describes it byte by byte. The
-// compiler writes artifacts through writeArtifact, the engine opens them.
-// An artifact is code: the hashes detect damage, not malice.
+// A directory with manifest.json, code.so, weights.json, perhaps the packed
+// weights, and copies of the tokenizer's files. docs/artifact-format.md
+// describes it byte by byte. The compiler writes artifacts through
+// writeArtifact, the engine opens them. An artifact is code: the hashes detect
+// damage, not malice.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,9 +18,15 @@
 
 #include "runtime/Engine/Manifest.h"
 
+#include <functional>
 #include <memory>
 
 namespace clade::rt {
+
+/// The weights as the code reads them, and what is said about that file. The
+/// manifest lists the index only: the data has hashes of its own, by chunks.
+inline constexpr const char *packedData = "packed.bin";
+inline constexpr const char *packedIndex = "packed.json";
 
 /// What goes into an artifact beside its manifest.
 struct ArtifactContents {
@@ -27,6 +34,9 @@ struct ArtifactContents {
   std::string weights; ///< Text of the weight table, weights.json.
   /// Name and content of further files, such as `tokenizer.json`.
   std::map<std::string, std::string> extraFiles;
+  /// If set: writes packed.bin to the path it is given and returns the text of
+  /// packed.json (runtime/Weights/PackedWeights.h).
+  std::function<StatusOr<std::string>(const std::string &path)> pack = nullptr;
 };
 
 /// Writes an artifact to the directory `path`: whole under a temporary name

@@ -11,43 +11,20 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Engine/Artifact.h"
-#include "runtime/Engine/Hash.h"
 #include "runtime/Support/File.h"
+#include "runtime/Support/Hash.h"
 #include "runtime/Support/Json.h"
+#include "runtime/Support/OutputDirectory.h"
 #include "runtime/Support/Text.h"
 
-#include <atomic>
-#include <cerrno>
 #include <filesystem>
 #include <set>
-#include <unistd.h>
 
 using namespace clade::rt;
 using nlohmann::json;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// A directory that is removed with its files unless it was renamed.
-class TemporaryDirectory {
-public:
-  static StatusOr<std::unique_ptr<TemporaryDirectory>>
-  create(const std::string &beside) {
-    static std::atomic<unsigned> counter{0};
-    std::string path = beside + ".tmp-" + std::to_string(::getpid()) + "-" +
-                       std::to_string(counter.fetch_add(1));
-    std::error_code error;
-    if (!fs::create_directory(path, error))
-      return systemError("cannot create", path, error ? error.value() : EEXIST);
-    return std::make_unique<TemporaryDirectory>(std::move(path));
-  }
-  explicit TemporaryDirectory(std::string path) : path(std::move(path)) {}
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-  const std::string path;
-};
 
 /// The manifest of any version in `directory`, or null.
 json looseManifest(const std::string &directory) {
@@ -83,6 +60,8 @@ Status checkReplaceable(const std::string &path) {
       files != manifest.end() && files->is_object())
     for (const auto &file : files->items())
       known.insert(file.key());
+  if (known.count(packedIndex))
+    known.insert(packedData);
   for (const fs::directory_entry &entry : fs::directory_iterator(path, error))
     if (!known.count(entry.path().filename().string()))
       return Status::invalidArgument(
@@ -103,24 +82,6 @@ Status addFile(const std::string &directory, const std::string &name,
   return file->commit();
 }
 
-/// Gives `from` the name `to`; what had it is removed.
-Status moveInPlace(const std::string &from, const std::string &to) {
-  // Succeeds if nothing or an empty directory is there.
-  if (::rename(from.c_str(), to.c_str()) == 0)
-    return {};
-  if (errno != ENOTEMPTY && errno != EEXIST)
-    return systemError("cannot write", to, errno);
-  CLADE_ASSIGN_OR_RETURN(auto old, TemporaryDirectory::create(to + ".old"));
-  std::string previous = old->path + "/artifact";
-  if (::rename(to.c_str(), previous.c_str()) != 0)
-    return systemError("cannot replace", to, errno);
-  if (::rename(from.c_str(), to.c_str()) == 0)
-    return {};
-  int error = errno;
-  (void)::rename(previous.c_str(), to.c_str());
-  return systemError("cannot write", to, error);
-}
-
 } // namespace
 
 bool clade::rt::isArtifact(const std::string &path) {
@@ -135,26 +96,33 @@ Status clade::rt::writeArtifact(const std::string &path, Manifest manifest,
   manifest.files.clear();
   for (const auto &[name, content] : contents.extraFiles) {
     manifest.files[name] = {};
-    if (name == "code.so" || name == "weights.json")
+    if (name == "code.so" || name == "weights.json" || name == packedIndex ||
+        name == packedData)
       return Status::invalidArgument(quoteName(name) +
                                      " cannot be an extra file");
   }
   CLADE_RETURN_IF_ERROR(manifest.validate());
   CLADE_RETURN_IF_ERROR(checkReplaceable(target));
   CLADE_ASSIGN_OR_RETURN(auto code, MappedFile::open(contents.code));
-  CLADE_ASSIGN_OR_RETURN(auto directory, TemporaryDirectory::create(target));
+  CLADE_ASSIGN_OR_RETURN(auto directory, OutputDirectory::create(target));
   std::string_view codeText(
       reinterpret_cast<const char *>(code->bytes().data()),
       code->bytes().size());
   CLADE_RETURN_IF_ERROR(
-      addFile(directory->path, "code.so", codeText, manifest));
+      addFile(directory->path(), "code.so", codeText, manifest));
   CLADE_RETURN_IF_ERROR(
-      addFile(directory->path, "weights.json", contents.weights, manifest));
+      addFile(directory->path(), "weights.json", contents.weights, manifest));
   for (const auto &[name, content] : contents.extraFiles)
-    CLADE_RETURN_IF_ERROR(addFile(directory->path, name, content, manifest));
+    CLADE_RETURN_IF_ERROR(addFile(directory->path(), name, content, manifest));
+  if (contents.pack) {
+    CLADE_ASSIGN_OR_RETURN(std::string index,
+                           contents.pack(directory->path() + "/" + packedData));
+    CLADE_RETURN_IF_ERROR(
+        addFile(directory->path(), packedIndex, index, manifest));
+  }
   std::string text = manifest.toJson();
   Manifest scratch;
   CLADE_RETURN_IF_ERROR(
-      addFile(directory->path, "manifest.json", text, scratch));
-  return moveInPlace(directory->path, target);
+      addFile(directory->path(), "manifest.json", text, scratch));
+  return directory->commit();
 }

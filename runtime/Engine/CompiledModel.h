@@ -14,6 +14,7 @@
 #define CLADE_RUNTIME_ENGINE_COMPILEDMODEL_H
 
 #include "runtime/Engine/Artifact.h"
+#include "runtime/Formats/Checkpoint.h"
 #include "runtime/Tokenizer/Tokenizer.h"
 
 #include <functional>
@@ -30,12 +31,16 @@ struct ModelOptions {
   /// Called on the caller's thread with bytes of weights made so far and in
   /// all. May be empty. Must not throw.
   std::function<void(int64_t done, int64_t total)> progress = nullptr;
+  /// Read all packed weights and compare their hashes. Weights that are made
+  /// from the checkpoint have none.
+  bool verifyWeights = false;
 };
 
 /// A model that is ready to run. Thread-safe.
 class CompiledModel {
 public:
-  /// Opens the artifact at `path` and loads its weights from the checkpoint.
+  /// Opens the artifact at `path` and loads its weights: those it holds, or
+  /// those of the checkpoint, also if `options` names another one.
   static StatusOr<std::shared_ptr<const CompiledModel>>
   load(const std::string &path, const ModelOptions &options = {});
 
@@ -59,12 +64,17 @@ public:
 
 private:
   CompiledModel() = default;
+  /// Whether the artifact's certificate is about its plan and, if there is one,
+  /// the checkpoint.
+  Status checkCertificate(const Checkpoint *opened) const;
+  Status loadPacked(const ModelOptions &options);
+  Status loadFromCheckpoint(const ModelOptions &options);
   static Status checkSlots(const Artifact &artifact, size_t found);
 
   std::shared_ptr<const Artifact> code;
   std::vector<const void *> slots;
   std::shared_ptr<const void> weightOwner;
-  std::string checkpoint; ///< Path of what load() read.
+  std::string checkpoint; ///< Path of what the weights were made of.
   mutable std::mutex tokenizerLock;
   mutable std::unique_ptr<const Tokenizer> sharedTokenizer;
   double seconds = 0;

@@ -1,53 +1,100 @@
-//===- LoadModel.cpp - Weights from a checkpoint --------------------------===//
+//===- LoadModel.cpp - Weights from files ---------------------------------===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// Artifact, weight table and checkpoint come together here.
+// Artifact, weight table and checkpoint come together here; or the artifact
+// holds its weights, and they are mapped.
 //
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Engine/CompiledModel.h"
 
 #include "runtime/Engine/ThreadPool.h"
-#include "runtime/Weights/WeightLoader.h"
+#include "runtime/Support/File.h"
+#include "runtime/Support/Text.h"
+#include "runtime/Weights/Certificate.h"
+#include "runtime/Weights/PackedWeights.h"
 
 #include <chrono>
 
 using namespace clade::rt;
 
-StatusOr<std::shared_ptr<const CompiledModel>>
-CompiledModel::load(const std::string &path, const ModelOptions &options) {
-  auto start = std::chrono::steady_clock::now();
-  CLADE_ASSIGN_OR_RETURN(auto artifact, Artifact::open(path));
+Status CompiledModel::checkCertificate(const Checkpoint *opened) const {
+  if (!code->hasFile(certificateFile))
+    return {}; // Artifacts need not have one.
+  std::string path = code->filePath(certificateFile);
+  auto check = [&]() -> Status {
+    CLADE_ASSIGN_OR_RETURN(std::string text, readTextFile(path));
+    CLADE_ASSIGN_OR_RETURN(Certificate certificate,
+                           Certificate::fromJson(text));
+    CLADE_RETURN_IF_ERROR(certificate.checkPlan(code->weightTable()));
+    return opened ? certificate.checkTensors(opened->tensors(), opened->path())
+                  : Status();
+  };
+  return check().withContext(quoteName(path));
+}
+
+Status CompiledModel::loadPacked(const ModelOptions &options) {
+  CLADE_ASSIGN_OR_RETURN(std::string index,
+                         readTextFile(code->filePath(packedIndex)));
+  StatusOr<PackedWeights> opened = PackedWeights::open(
+      code->filePath(packedData), index, code->weightTable());
+  if (!opened.ok())
+    return opened.takeStatus().withContext(quoteName(code->path()));
+  CLADE_RETURN_IF_ERROR(
+      checkSlots(*code, static_cast<size_t>(opened->numSlots())));
+  CLADE_RETURN_IF_ERROR(opened->checkSource());
+  CLADE_RETURN_IF_ERROR(checkCertificate(/*opened=*/nullptr));
+  LoadOptions loadOptions;
+  loadOptions.threads = options.threads;
+  loadOptions.progress = options.progress;
+  if (options.verifyWeights)
+    CLADE_RETURN_IF_ERROR(opened->verify(loadOptions));
+  for (int32_t slot = 0; slot < opened->numSlots(); ++slot)
+    slots.push_back(opened->slot(slot).data());
+  weightOwner = opened->mapping();
+  return {};
+}
+
+Status CompiledModel::loadFromCheckpoint(const ModelOptions &options) {
+  if (options.verifyWeights)
+    return Status::invalidArgument(
+        quoteName(code->path()) +
+        " holds no weights that could be verified: 'clade convert --to packed' "
+        "writes them, with their hashes");
   CLADE_ASSIGN_OR_RETURN(
       WeightTable table,
-      WeightTable::parse(artifact->weightTable(),
-                         artifact->filePath("weights.json")));
-  CLADE_RETURN_IF_ERROR(
-      checkSlots(*artifact, static_cast<size_t>(table.numSlots)));
-  const std::string &checkpointPath =
-      options.checkpoint.empty() ? artifact->manifest().model.checkpoint
-                                 : options.checkpoint;
-  CLADE_ASSIGN_OR_RETURN(Checkpoint checkpoint,
-                         Checkpoint::open(checkpointPath));
+      WeightTable::parse(code->weightTable(), code->filePath("weights.json")));
+  CLADE_RETURN_IF_ERROR(checkSlots(*code, static_cast<size_t>(table.numSlots)));
+  CLADE_ASSIGN_OR_RETURN(Checkpoint opened, Checkpoint::open(checkpoint));
+  CLADE_RETURN_IF_ERROR(checkCertificate(&opened));
   LoadOptions loadOptions;
   loadOptions.threads =
       options.threads ? options.threads : defaultThreadCount();
   loadOptions.progress = options.progress;
   CLADE_ASSIGN_OR_RETURN(LoadedWeights loaded,
-                         loadWeights(table, checkpoint, loadOptions));
+                         loadWeights(table, opened, loadOptions));
   // The weights keep what they need of the checkpoint alive.
   auto owner = std::make_shared<LoadedWeights>(std::move(loaded));
-  std::vector<const void *> slots(owner->table(),
-                                  owner->table() + owner->numSlots());
+  slots.assign(owner->table(), owner->table() + owner->numSlots());
+  weightOwner = std::move(owner);
+  return {};
+}
+
+StatusOr<std::shared_ptr<const CompiledModel>>
+CompiledModel::load(const std::string &path, const ModelOptions &options) {
+  auto start = std::chrono::steady_clock::now();
   std::shared_ptr<CompiledModel> model(new CompiledModel());
-  model->checkpoint = checkpointPath;
-  model->code = std::move(artifact);
-  model->slots = std::move(slots);
-  model->weightOwner = std::move(owner);
+  CLADE_ASSIGN_OR_RETURN(model->code, Artifact::open(path));
+  bool isOwn = options.checkpoint.empty();
+  model->checkpoint =
+      isOwn ? model->manifest().model.checkpoint : options.checkpoint;
+  CLADE_RETURN_IF_ERROR(isOwn && model->code->hasFile(packedIndex)
+                            ? model->loadPacked(options)
+                            : model->loadFromCheckpoint(options));
   model->seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
           .count();

@@ -11,8 +11,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/Engine/Hash.h"
 #include "runtime/Engine/Manifest.h"
+#include "runtime/Support/Hash.h"
 #include "runtime/Support/Json.h"
 #include "runtime/Support/Text.h"
 

@@ -80,6 +80,13 @@ StatusOr<DType> tensorType(uint32_t number) {
 
 } // namespace
 
+std::optional<uint32_t> clade::rt::ggufTensorType(DType type) {
+  for (const TensorTypeRow &row : tensorTypes)
+    if (row.type == type)
+      return row.number;
+  return std::nullopt;
+}
+
 namespace clade::rt {
 
 /// Reads one image into a GGUFFile. The image outlives the file object.

@@ -41,6 +41,9 @@ enum class GGUFType : uint32_t {
 /// "u32", "string", "array" …
 std::string_view ggufTypeName(GGUFType type);
 
+/// ggml's number of a tensor type, or nothing if files cannot hold it.
+std::optional<uint32_t> ggufTensorType(DType type);
+
 /// One metadata value. The as…() functions convert without loss or return
 /// nothing; a value never changes after it was read.
 class GGUFValue {

@@ -88,6 +88,19 @@ private:
   std::vector<StoredTensor> tensorList;
 };
 
+/// What a file is before its data.
+struct SafetensorsLayout {
+  std::string header;           ///< With its length in front.
+  std::vector<int64_t> offsets; ///< Of each tensor, in the file.
+  int64_t bytes = 0;            ///< Of the whole file.
+};
+
+/// The layout of a file of `tensors`, of which `bytes` is not looked at.
+/// InvalidArgument for two of one name, and for block types.
+StatusOr<SafetensorsLayout>
+layOutSafetensors(std::span<const StoredTensor> tensors,
+                  const std::map<std::string, std::string> &metadata = {});
+
 /// Writes `tensors` to `path`, complete or not at all (temporary file and
 /// rename). Checks that names are unique and each `bytes` fits dtype and shape;
 /// block types are refused. The data start, and each tensor's start where

@@ -18,6 +18,7 @@
 #include "runtime/Support/Text.h"
 
 #include <algorithm>
+#include <numeric>
 
 using namespace clade::rt;
 using nlohmann::json;
@@ -25,8 +26,10 @@ using nlohmann::json;
 namespace {
 
 constexpr uint64_t dataAlignment = 64;
+constexpr int64_t maxFileBytes = int64_t(1) << 60;
 
-Status checkTensor(const StoredTensor &tensor) {
+/// The bytes of a tensor, or why it cannot be in a file.
+StatusOr<int64_t> sizeOf(const StoredTensor &tensor) {
   if (tensor.name == "__metadata__")
     return Status::invalidArgument("a tensor cannot be named '__metadata__'");
   if (isBlockType(tensor.dtype) && tensor.dtype != DType::F4)
@@ -35,7 +38,16 @@ Status checkTensor(const StoredTensor &tensor) {
                                    std::string(dtypeName(tensor.dtype)) +
                                    ", which safetensors cannot hold");
   std::optional<int64_t> size = tensorBytes(tensor.dtype, tensor.shape);
-  if (!size || static_cast<uint64_t>(*size) != tensor.bytes.size())
+  if (!size)
+    return Status::invalidArgument("tensor " + quoteName(tensor.name) +
+                                   " has the shape " + shapeText(tensor.shape) +
+                                   ", which has no size in bytes");
+  return *size;
+}
+
+Status checkBytes(const StoredTensor &tensor) {
+  CLADE_ASSIGN_OR_RETURN(int64_t size, sizeOf(tensor));
+  if (static_cast<uint64_t>(size) != tensor.bytes.size())
     return Status::invalidArgument(
         "tensor " + quoteName(tensor.name) + " has " +
         std::to_string(tensor.bytes.size()) + " bytes, which is not dtype " +
@@ -44,39 +56,42 @@ Status checkTensor(const StoredTensor &tensor) {
   return {};
 }
 
-using Order = std::vector<const StoredTensor *>;
-
-StatusOr<Order> layOut(std::span<const StoredTensor> tensors) {
-  Order order;
-  for (const StoredTensor &tensor : tensors) {
-    CLADE_RETURN_IF_ERROR(checkTensor(tensor));
-    order.push_back(&tensor);
-  }
-  std::sort(order.begin(), order.end(), [](const auto *a, const auto *b) {
-    int64_t sizeA = bytesPerBlock(a->dtype), sizeB = bytesPerBlock(b->dtype);
-    return sizeA != sizeB ? sizeA > sizeB : a->name < b->name;
+/// The order of tensors in a file, as indices.
+std::vector<size_t> orderOf(std::span<const StoredTensor> tensors) {
+  std::vector<size_t> order(tensors.size());
+  std::iota(order.begin(), order.end(), size_t(0));
+  std::sort(order.begin(), order.end(), [&](size_t i, size_t j) {
+    const StoredTensor &a = tensors[i], &b = tensors[j];
+    int64_t sizeA = bytesPerBlock(a.dtype), sizeB = bytesPerBlock(b.dtype);
+    return sizeA != sizeB ? sizeA > sizeB : a.name < b.name;
   });
   return order;
 }
 
-StatusOr<std::string>
-buildHeader(const Order &order,
-            const std::map<std::string, std::string> &metadata) {
+} // namespace
+
+StatusOr<SafetensorsLayout> clade::rt::layOutSafetensors(
+    std::span<const StoredTensor> tensors,
+    const std::map<std::string, std::string> &metadata) {
   json header = json::object();
   if (!metadata.empty())
     header["__metadata__"] = metadata;
-  uint64_t offset = 0;
-  for (const StoredTensor *tensor : order) {
-    if (header.contains(tensor->name))
+  SafetensorsLayout layout;
+  layout.offsets.resize(tensors.size());
+  int64_t offset = 0;
+  for (size_t index : orderOf(tensors)) {
+    const StoredTensor &tensor = tensors[index];
+    CLADE_ASSIGN_OR_RETURN(int64_t size, sizeOf(tensor));
+    if (header.contains(tensor.name))
       return Status::invalidArgument("two tensors are named " +
-                                     quoteName(tensor->name));
-    std::optional<uint64_t> end =
-        checkedAdd<uint64_t>(offset, tensor->bytes.size());
-    if (!end)
-      return Status::invalidArgument("the tensors do not fit in 64 bits");
-    header[tensor->name] = {{"dtype", dtypeName(tensor->dtype)},
-                            {"shape", tensor->shape},
-                            {"data_offsets", {offset, *end}}};
+                                     quoteName(tensor.name));
+    std::optional<int64_t> end = checkedAdd(offset, size);
+    if (!end || *end > maxFileBytes)
+      return Status::invalidArgument("the tensors do not fit in one file");
+    header[tensor.name] = {{"dtype", dtypeName(tensor.dtype)},
+                           {"shape", tensor.shape},
+                           {"data_offsets", {offset, *end}}};
+    layout.offsets[index] = offset;
     offset = *end;
   }
   try {
@@ -84,24 +99,30 @@ buildHeader(const Order &order,
     // Trailing spaces are part of the format; they align the data.
     text.resize(*checkedAlignUp<uint64_t>(8 + text.size(), dataAlignment) - 8,
                 ' ');
-    return text;
+    uint64_t length = text.size();
+    layout.header.assign(reinterpret_cast<const char *>(&length),
+                         sizeof(length));
+    layout.header += text;
   } catch (const json::type_error &) {
     return Status::invalidArgument("a tensor name or metadata is not UTF-8");
   }
+  auto start = static_cast<int64_t>(layout.header.size());
+  for (int64_t &begin : layout.offsets)
+    begin += start;
+  layout.bytes = start + offset;
+  return layout;
 }
-
-} // namespace
 
 Status clade::rt::writeSafetensors(
     const std::string &path, std::span<const StoredTensor> tensors,
     const std::map<std::string, std::string> &metadata) {
-  CLADE_ASSIGN_OR_RETURN(Order order, layOut(tensors));
-  CLADE_ASSIGN_OR_RETURN(std::string header, buildHeader(order, metadata));
+  for (const StoredTensor &tensor : tensors)
+    CLADE_RETURN_IF_ERROR(checkBytes(tensor));
+  CLADE_ASSIGN_OR_RETURN(SafetensorsLayout layout,
+                         layOutSafetensors(tensors, metadata));
   CLADE_ASSIGN_OR_RETURN(auto file, AtomicFile::create(path));
-  uint64_t length = header.size();
-  CLADE_RETURN_IF_ERROR(file->append(std::as_bytes(std::span(&length, 1))));
-  CLADE_RETURN_IF_ERROR(file->append(header));
-  for (const StoredTensor *tensor : order)
-    CLADE_RETURN_IF_ERROR(file->append(tensor->bytes));
+  CLADE_RETURN_IF_ERROR(file->append(layout.header));
+  for (size_t index : orderOf(tensors))
+    CLADE_RETURN_IF_ERROR(file->append(tensors[index].bytes));
   return file->commit();
 }

@@ -49,3 +49,12 @@ MappedFile::~MappedFile() {
   if (!content.empty())
     ::munmap(const_cast<std::byte *>(content.data()), content.size());
 }
+
+void clade::rt::willNeed(ByteSpan bytes) {
+  static const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  auto begin = reinterpret_cast<uintptr_t>(bytes.data());
+  uintptr_t start = begin / page * page;
+  if (!bytes.empty())
+    (void)::madvise(reinterpret_cast<void *>(start),
+                    begin + bytes.size() - start, MADV_WILLNEED);
+}

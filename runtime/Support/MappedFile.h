@@ -50,6 +50,10 @@ private:
   ByteSpan content;
 };
 
+/// Tells the system that mapped bytes will be read soon: it reads from the disk
+/// ahead of those who touch them. Only advice.
+void willNeed(ByteSpan bytes);
+
 } // namespace clade::rt
 
 #endif // CLADE_RUNTIME_SUPPORT_MAPPEDFILE_H

@@ -106,6 +106,15 @@ static const WordSplit *findSplit(const std::string &pre) {
   return nullptr;
 }
 
+std::string clade::rt::ggufSplitName(const std::vector<std::string> &patterns,
+                                     bool ignoreMerges) {
+  for (const NamedSplit &named : namedSplits())
+    if (named.split.patterns == patterns &&
+        named.split.ignoreMerges == ignoreMerges)
+      return std::string(named.names.substr(1, named.names.find(' ', 1) - 1));
+  return "";
+}
+
 /// Checks lengths, ids and texts.
 static Status check(const GGUFVocabulary &source) {
   size_t count = source.tokens.size();

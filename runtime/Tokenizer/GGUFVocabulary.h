@@ -8,9 +8,12 @@
 #ifndef CLADE_RUNTIME_TOKENIZER_GGUFVOCABULARY_H
 #define CLADE_RUNTIME_TOKENIZER_GGUFVOCABULARY_H
 
+#include "runtime/Support/Status.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace clade::rt {
@@ -37,6 +40,18 @@ struct GGUFVocabulary {
   /// on model and pre.
   std::optional<bool> addBos, addEos, addSpacePrefix;
 };
+
+/// `pre` of the split into words by these patterns, one after another; empty if
+/// GGUF files have no name for it.
+std::string ggufSplitName(const std::vector<std::string> &patterns,
+                          bool ignoreMerges);
+
+/// The vocabulary that tokenizer.json describes, of `size` tokens: numbers that
+/// no token has become unused ones. `text` is the file, `name` stands for it in
+/// messages. Unsupported for what GGUF files cannot say, Corruption for a file
+/// that is malformed.
+StatusOr<GGUFVocabulary> ggufVocabulary(std::string_view text,
+                                        const std::string &name, size_t size);
 
 } // namespace clade::rt
 

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Formats/Dequantize.h"
+#include "runtime/Formats/Quantize.h"
 #include "runtime/Support/CheckedMath.h"
 #include "runtime/Weights/Evaluator.h"
 
@@ -66,7 +67,9 @@ public:
   }
 
   int64_t granule() const override {
-    return std::max(inputBlock, input->granule());
+    int64_t own = std::max(inputBlock, blockLength(dtype()));
+    int64_t below = input->granule();
+    return below % own == 0 ? below : own;
   }
   bool prefersLongRanges() const override { return input->prefersLongRanges(); }
 
@@ -83,7 +86,11 @@ private:
                          reinterpret_cast<float *>(out));
     float *values = takeFloats(scratch, decoded);
     decodeToF32(input->dtype(), stored, decoded, values);
-    encodeFromF32(dtype(), values + (begin - chunk), end - begin, out);
+    const float *from = values + (begin - chunk);
+    if (canQuantize(dtype()))
+      quantizeFromF32(dtype(), from, end - begin, out);
+    else
+      encodeFromF32(dtype(), from, end - begin, out);
   }
 
   Input input;

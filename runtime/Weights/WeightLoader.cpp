@@ -21,6 +21,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <system_error>
 #include <thread>
@@ -37,9 +38,11 @@ bool isAligned(const void *data) {
   return reinterpret_cast<uintptr_t>(data) % slotAlignment == 0;
 }
 
-/// The data of a source in `sources`, for layer `layer`.
-StatusOr<ByteSpan> resolveSource(const WeightSources &sources,
-                                 const WeightNode &source, int64_t layer) {
+} // namespace
+
+StatusOr<ByteSpan> clade::rt::resolveSource(const WeightSources &sources,
+                                            const WeightNode &source,
+                                            int64_t layer) {
   std::string name = expandLayer(source.name, layer);
   const StoredTensor *tensor = findTensor(sources.tensors, name);
   if (!tensor)
@@ -54,7 +57,23 @@ StatusOr<ByteSpan> resolveSource(const WeightSources &sources,
   return tensor->bytes;
 }
 
-} // namespace
+void clade::rt::runThreads(int threads, int64_t jobs,
+                           const std::function<void(bool isCaller)> &work) {
+  int64_t wanted =
+      threads > 0 ? threads
+                  : static_cast<int64_t>(std::thread::hardware_concurrency());
+  wanted = std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, jobs));
+  std::vector<std::thread> others;
+  try {
+    for (int64_t i = 1; i < wanted; ++i)
+      others.emplace_back([&work] { work(/*isCaller=*/false); });
+  } catch (const std::exception &) {
+    // The system gives no more threads: those there are do the work.
+  }
+  work(/*isCaller=*/true);
+  for (std::thread &thread : others)
+    thread.join();
+}
 
 namespace clade::rt {
 
@@ -117,8 +136,11 @@ Status WeightLoader::bindEntry(const WeightEntry &entry) {
 
 Status WeightLoader::bindSlot(const WeightEntry &entry, int64_t layer,
                               int32_t slot) {
-  auto resolve = [&](const WeightNode &source) {
-    return resolveSource(sources, source, layer);
+  auto resolve = [&](const WeightNode &source) -> StatusOr<ByteSpan> {
+    CLADE_ASSIGN_OR_RETURN(ByteSpan bytes,
+                           resolveSource(sources, source, layer));
+    willNeed(bytes);
+    return bytes;
   };
   StatusOr<std::unique_ptr<Evaluator>> bound =
       bindProgram(entry.program, resolve);
@@ -128,7 +150,8 @@ Status WeightLoader::bindSlot(const WeightEntry &entry, int64_t layer,
   Evaluator &evaluator = **bound;
   int64_t size = evaluator.bytes(evaluator.count());
   const std::byte *inPlace = evaluator.direct(0, evaluator.count());
-  if (options.useMappings && inPlace && isAligned(inPlace)) {
+  if (options.useMappings && options.file < 0 && inPlace &&
+      isAligned(inPlace)) {
     result.spans[static_cast<size_t>(slot)] = {inPlace,
                                                static_cast<size_t>(size)};
     result.mapped += size;
@@ -163,9 +186,21 @@ Status WeightLoader::allocate() {
   }
   if (total == 0)
     return {};
-  void *arena = ::mmap(nullptr, static_cast<size_t>(total),
-                       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                       /*fd=*/-1, /*offset=*/0);
+  bool inFile = options.file >= 0;
+  if (inFile && !options.offsets.empty()) {
+    total = options.fileBytes;
+    for (size_t i = 0; i < jobs.size(); ++i)
+      offsets[i] = options.offsets[static_cast<size_t>(jobSlots[i])];
+  }
+  // A mapped file that has no room on the disk would end in a signal.
+  if (int error = inFile ? ::posix_fallocate(options.file, 0, total) : 0)
+    return Status::ioError(
+        "cannot make a file of " + std::to_string(total) +
+        " bytes for weights: " + std::generic_category().message(error));
+  void *arena =
+      ::mmap(nullptr, static_cast<size_t>(total), PROT_READ | PROT_WRITE,
+             inFile ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, options.file,
+             /*offset=*/0);
   if (arena == MAP_FAILED)
     return Status::resourceExhausted(
         "cannot allocate " + std::to_string(total) +
@@ -222,21 +257,8 @@ void WeightLoader::work(bool isCaller) {
 }
 
 Status WeightLoader::fill() {
-  int64_t wanted =
-      options.threads > 0
-          ? options.threads
-          : static_cast<int64_t>(std::thread::hardware_concurrency());
-  wanted = std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, pieceCount));
-  std::vector<std::thread> threads;
-  try {
-    for (int64_t i = 1; i < wanted; ++i)
-      threads.emplace_back([this] { work(/*isCaller=*/false); });
-  } catch (const std::exception &) {
-    // The system gives no more threads: those there are do the work.
-  }
-  work(/*isCaller=*/true);
-  for (std::thread &thread : threads)
-    thread.join();
+  runThreads(options.threads, pieceCount,
+             [this](bool isCaller) { work(isCaller); });
   if (cancelled)
     return Status::cancelled("loading of weights was cancelled");
   if (outOfMemory)

@@ -33,6 +33,14 @@ struct LoadOptions {
   /// Let a weight that is a checkpoint tensor as it stands, at a 64-byte
   /// aligned address, point into the mapping instead of being copied.
   bool useMappings = true;
+  /// If not negative, a file that is open for reading and writing: weights are
+  /// made where it is mapped, one behind the other from its start, and it gets
+  /// their size. Nothing is used in place.
+  int file = -1;
+  /// With a file: where each slot begins in it instead, its whole size, and
+  /// what lies between is left as it is.
+  std::span<const int64_t> offsets = {};
+  int64_t fileBytes = 0;
 };
 
 /// The compiled weights. Movable; moving keeps all addresses. Thread-safe: it
@@ -50,13 +58,15 @@ public:
   /// The addresses of all slots, as CladeStep::weights wants them.
   const void *const *table() const { return slots.data(); }
 
+  /// All made weights in one piece; the alignment of each is 64 bytes.
+  ByteSpan allocated() const { return {arena, static_cast<size_t>(arenaUsed)}; }
   /// Bytes allocated for weights, and bytes used in place from the mappings.
   int64_t allocatedBytes() const { return arenaUsed; }
   int64_t mappedBytes() const { return mapped; }
 
 private:
   friend class WeightLoader;
-  std::byte *arena = nullptr; ///< One anonymous mapping with all made weights.
+  std::byte *arena = nullptr; ///< One mapping with all made weights.
   size_t arenaSize = 0;
   int64_t arenaUsed = 0;
   int64_t mapped = 0;
@@ -72,6 +82,17 @@ struct WeightSources {
   /// What the loaded weights keep alive if they point into `tensors`.
   std::vector<std::shared_ptr<const MappedFile>> mappings;
 };
+
+/// The data of a source in `sources`, for layer `layer`: NotFound without such
+/// a tensor, InvalidArgument for one of another dtype or shape.
+StatusOr<ByteSpan> resolveSource(const WeightSources &sources,
+                                 const WeightNode &source, int64_t layer);
+
+/// Calls `work(isCaller)` on the caller's thread and on others at once,
+/// together `threads` (0 for one a processor) but at most `jobs`, and waits for
+/// all. If the system gives fewer threads, those there are do the work.
+void runThreads(int threads, int64_t jobs,
+                const std::function<void(bool isCaller)> &work);
 
 /// Makes every slot of `table` from `checkpoint`. Slots of one entry that come
 /// from the same layer, or from a program without layers, share one weight.

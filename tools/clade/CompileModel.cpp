@@ -12,11 +12,13 @@
 
 #include "lib/CodeGen/CPU/CompileModel.h"
 #include "lib/Pipelines/Pipelines.h"
+#include "lib/Weights/Certify.h"
 #include "lib/Weights/Serialize.h"
 #include "mlir/Pass/PassManager.h"
 #include "runtime/Engine/Artifact.h"
-#include "runtime/Engine/Hash.h"
 #include "runtime/Support/File.h"
+#include "runtime/Support/Hash.h"
+#include "runtime/Weights/PackedWeights.h"
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -219,6 +221,19 @@ bool driver::formKernels(mlir::ModuleOp module, int64_t panelRows,
          dump(module, choice, 3, "kernels");
 }
 
+/// Makes the weights of a table in a file; gives the index of it.
+static rt::StatusOr<std::string> packInto(const std::string &path,
+                                          const std::string &tableText,
+                                          const rt::Checkpoint &checkpoint) {
+  CLADE_ASSIGN_OR_RETURN(rt::WeightTable table,
+                         rt::WeightTable::parse(tableText, "weights.json"));
+  rt::LoadOptions options;
+  options.progress = [](int64_t done, int64_t total) {
+    showProgress("packing weights", done, total);
+  };
+  return rt::packWeights(path, table, tableText, checkpoint, options);
+}
+
 bool driver::compileToFolder(Environment &environment,
                              const rt::Checkpoint &checkpoint,
                              const ModelChoice &choice,
@@ -284,11 +299,24 @@ bool driver::compileToFolder(Environment &environment,
   rt::ArtifactContents contents;
   contents.code = object.str().str();
   contents.weights = *weights;
+  contents.extraFiles[rt::certificateFile] =
+      certifyWeights(module, *slots, checkpoint.tensors(), *weights).toJson();
   if (checkpoint.tokenizerPath())
     contents.extraFiles["tokenizer.json"] = *tokenizer;
   if (checkpoint.generationConfigText())
     contents.extraFiles["generation_config.json"] =
         *checkpoint.generationConfigText();
+  // What holds its weights can be converted back: the family, its configuration
+  // and the code's layout say how.
+  if (choice.isPacked) {
+    json config = model->config->json();
+    config.erase("quantization_config");
+    contents.extraFiles["config.json"] =
+        config.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+    contents.pack = [&](const std::string &path) {
+      return packInto(path, *weights, checkpoint);
+    };
+  }
   showProgress("compiling: writing the artifact");
   rt::Status status = rt::writeArtifact(folder, manifest, contents);
   llvm::sys::fs::remove(object);

@@ -20,6 +20,7 @@ struct ModelChoice {
   /// If set, the module after every stage is written there.
   std::string dumpFolder;
   bool isTraced = false; ///< Code shows every kernel's results.
+  bool isPacked = false; ///< The artifact holds its weights.
 
   void addTo(CLI::App &command);
 };

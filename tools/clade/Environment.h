@@ -67,6 +67,7 @@ void addInspectCommand(CLI::App &app, int &status);
 void addCompileCommand(CLI::App &app, int &status);
 void addRunCommand(CLI::App &app, int &status);
 void addVerifyCommand(CLI::App &app, int &status);
+void addConvertCommand(CLI::App &app, int &status);
 
 } // namespace clade::driver
 

@@ -15,6 +15,8 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/ViewOpGraph.h"
 #include "runtime/Engine/Artifact.h"
+#include "runtime/Support/File.h"
+#include "runtime/Weights/Certificate.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
@@ -300,6 +302,37 @@ static int writeGraph(mlir::ModuleOp kernels, const std::string &path) {
   return error ? fail("cannot write '" + path + "': " + error.message()) : Done;
 }
 
+/// What was proven of each tensor.
+static int printCertificate(const std::string &artifact) {
+  rt::StatusOr<std::string> text =
+      rt::readTextFile(artifact + "/" + rt::certificateFile);
+  rt::StatusOr<rt::Certificate> certificate =
+      text.ok() ? rt::Certificate::fromJson(*text) : text.takeStatus();
+  if (!certificate.ok())
+    return fail("'" + artifact + "/" + rt::certificateFile +
+                "': " + certificate.status().message());
+  llvm::raw_ostream &os = llvm::outs();
+  int64_t exact = 0, dropped = 0;
+  for (const rt::CertifiedTensor &tensor : certificate->tensors) {
+    os << tensor.name << " " << rt::dtypeName(tensor.dtype) << " "
+       << rt::shapeText(tensor.shape) << ": ";
+    bool isDropped = tensor.weights.empty();
+    dropped += isDropped;
+    exact += !isDropped && tensor.loss.empty();
+    if (isDropped)
+      os << "dropped by name\n";
+    else
+      os << "read by " << llvm::join(tensor.weights, ", ") << "; "
+         << (tensor.loss.empty() ? "comes back bit for bit"
+                                 : "does not come back: " + tensor.loss)
+         << "\n";
+  }
+  os << "proven for plan " << certificate->plan << ": "
+     << certificate->tensors.size() << " tensors, each read or dropped ("
+     << dropped << "); " << exact << " come back bit for bit\n";
+  return Done;
+}
+
 static int inspectArtifact(const InspectOptions &options) {
   std::ifstream stream(options.model + "/manifest.json", std::ios::binary);
   std::ostringstream buffer;
@@ -329,7 +362,9 @@ static int inspectArtifact(const InspectOptions &options) {
     os << llvm::format("%-24s %12llu bytes  %s\n", name.c_str(),
                        static_cast<unsigned long long>(file.bytes),
                        file.xxh128.c_str());
-  return Done;
+  return manifest->files.count(rt::certificateFile)
+             ? printCertificate(options.model)
+             : Done;
 }
 
 static int run(const InspectOptions &options) {
@@ -378,12 +413,14 @@ static int run(const InspectOptions &options) {
 void driver::addInspectCommand(CLI::App &app, int &status) {
   auto *command = app.add_subcommand(
       "inspect", "Show what a checkpoint or an artifact is made of");
-  command->footer("For a checkpoint: each weight of the compiled model, the "
-                  "published tensors that it is made of and the\n"
-                  "steps that lose bits; what a token costs in keys and "
-                  "values; the kernels and their cost; the kinds\n"
-                  "of layers. No tensor is read.\n"
-                  "For an artifact: what its manifest says.");
+  command->footer(
+      "For a checkpoint: each weight of the compiled model, the "
+      "published tensors that it is made of and the\n"
+      "steps that lose bits; what a token costs in keys and "
+      "values; the kernels and their cost; the kinds\n"
+      "of layers. No tensor is read.\n"
+      "For an artifact: what its manifest says, and what was proven of "
+      "each tensor of its checkpoint.");
   auto options = std::make_shared<InspectOptions>();
   command->add_option("model", options->model, "A checkpoint or an artifact")
       ->required()

@@ -13,6 +13,7 @@
 #include "tools/clade/Requests.h"
 #include "tools/clade/RunInterpreted.h"
 
+#include "runtime/Engine/LoadTokenizer.h"
 #include "runtime/Engine/Memory.h"
 #include "runtime/Formats/Safetensors.h"
 
@@ -36,7 +37,7 @@ struct RunOptions {
   std::string model, logitsFile, replayFile, recordFile;
   int threads = 0;
   int64_t chunk = 0, maxContext = 0;
-  bool interpret = false, asJson = false;
+  bool interpret = false, asJson = false, verifyWeights = false;
 };
 
 /// Logits of every token of every request, as they come.
@@ -190,8 +191,11 @@ runCompiled(const std::string &artifact, const RunOptions &options,
   RunOutcome outcome;
   rt::ModelOptions modelOptions;
   modelOptions.threads = options.threads;
-  modelOptions.progress = [](int64_t done, int64_t total) {
-    showProgress("loading weights", done, total);
+  modelOptions.verifyWeights = options.verifyWeights;
+  modelOptions.progress = [&](int64_t done, int64_t total) {
+    showProgress(options.verifyWeights ? "verifying weights"
+                                       : "loading weights",
+                 done, total);
   };
   auto model = rt::CompiledModel::load(artifact, modelOptions);
   if (!model.ok())
@@ -227,13 +231,21 @@ static int run(const RunOptions &options) {
       return fail(path.status());
     checkpointPath = *path;
   }
+  // An artifact that holds its weights runs without its checkpoint.
+  bool isPacked = isArtifact &&
+                  llvm::sys::fs::exists(options.model + "/" + rt::packedIndex);
   rt::StatusOr<rt::Checkpoint> checkpoint =
       rt::Checkpoint::open(checkpointPath);
-  if (!checkpoint.ok())
+  if (!checkpoint.ok() && !isPacked)
     return fail(checkpoint.status());
   std::unique_ptr<rt::Tokenizer> tokenizer;
+  std::string ownTokenizer = options.model + "/tokenizer.json";
   rt::StatusOr<std::unique_ptr<rt::Tokenizer>> loaded =
-      loadTokenizer(*checkpoint);
+      isArtifact && llvm::sys::fs::exists(ownTokenizer)
+          ? rt::loadTokenizer(ownTokenizer)
+      : checkpoint.ok() ? driver::loadTokenizer(*checkpoint)
+                        : rt::Status::notFound("'" + options.model +
+                                               "' has no 'tokenizer.json'");
   if (loaded.ok())
     tokenizer = std::move(*loaded);
   else if (!options.requests.prompt.empty())
@@ -350,6 +362,8 @@ void driver::addRunCommand(CLI::App &app, int &status) {
   command->add_option("--record-experts", options->recordFile,
                       "Write the experts that the model itself chooses to such "
                       "a file");
+  command->add_flag("--verify-weights", options->verifyWeights,
+                    "Compare the hashes of an artifact's packed weights");
   command->add_flag("--interpret", options->interpret,
                     "Use the reference interpreter instead of compiled code");
   command->add_flag("--json", options->asJson, "Print one JSON object");

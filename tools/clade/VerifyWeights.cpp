@@ -10,7 +10,7 @@
 #include "tools/clade/Progress.h"
 
 #include "lib/CodeGen/CPU/Target.h"
-#include "lib/Weights/Serialize.h"
+#include "lib/Weights/Compose.h"
 #include "runtime/Weights/WeightLoader.h"
 
 #include <algorithm>
@@ -37,22 +37,10 @@ static std::string nameIn(llvm::StringRef name, int64_t layer) {
                    layer < 0 ? std::nullopt : std::optional<int64_t>(layer));
 }
 
-/// The table of `uses`, as the runtime reads it.
-static FailureOr<rt::WeightTable> tableOf(llvm::ArrayRef<WeightUse> uses) {
-  FailureOr<std::string> text = serializeWeights(uses);
-  if (failed(text))
-    return failure();
-  rt::StatusOr<rt::WeightTable> table =
-      rt::WeightTable::parse(*text, "weights");
-  if (!table.ok())
-    return fail(table.status()), failure();
-  return std::move(*table);
-}
-
 static FailureOr<CompiledWeights>
 compileWeights(const rt::Checkpoint &checkpoint,
                llvm::ArrayRef<WeightUse> uses) {
-  FailureOr<rt::WeightTable> table = tableOf(uses);
+  FailureOr<rt::WeightTable> table = weightTable(uses);
   if (failed(table))
     return failure();
   rt::LoadOptions options;
@@ -93,7 +81,7 @@ static LogicalResult restore(const rt::Checkpoint &checkpoint,
     names.push_back(tensors[slot]);
     slot = static_cast<int64_t>(names.size()) - 1;
   }
-  FailureOr<rt::WeightTable> table = tableOf(use);
+  FailureOr<rt::WeightTable> table = weightTable(use);
   if (failed(table))
     return failure();
   rt::StatusOr<rt::LoadedWeights> loaded = rt::loadWeights(

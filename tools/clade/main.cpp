@@ -54,6 +54,7 @@ int main(int argc, char **argv) {
   addCompileCommand(app, status);
   addRunCommand(app, status);
   addVerifyCommand(app, status);
+  addConvertCommand(app, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

@@ -9,8 +9,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef CLADE_RUNTIME_ENGINE_HASH_H
-#define CLADE_RUNTIME_ENGINE_HASH_H
+#ifndef CLADE_RUNTIME_SUPPORT_HASH_H
+#define CLADE_RUNTIME_SUPPORT_HASH_H
 
 #include <string>
 #include <string_view>
@@ -23,4 +23,4 @@ std::string hashOf(std::string_view content);
 
 } // namespace clade::rt
 
-#endif // CLADE_RUNTIME_ENGINE_HASH_H
+#endif // CLADE_RUNTIME_SUPPORT_HASH_H

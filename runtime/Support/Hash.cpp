@@ -9,7 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/Engine/Hash.h"
+#include "runtime/Support/Hash.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
