@@ -14,8 +14,10 @@
 # then import the model, which fails unless each tensor is used or dropped by name.
 # A line for each: tensors, parameters, seconds (not judged), ok.
 #
-# Then, unless --no-mutations: headers of a few layers are changed in one place,
-# and clade must refuse each with an error that names the tensor (see spellings).
+# Then headers, of published sizes with few layers and of a tiny checkpoint of every
+# family, are changed in one place, or a count of their configuration is, and clade
+# must refuse each with an error that names the tensor (see spellings). What no
+# header tells is in swaps.py.
 #
 #===------------------------------------------------------------------------===#
 import argparse
@@ -267,71 +269,120 @@ def scaled(rng, tensors, name):
 
 MUTATIONS = [dropped, renamed, transposed, retyped, resized, doubled, scaled]
 
+# Keys whose values decide how many tensors there are and how large.
+COUNTS = ("num_hidden_layers", "vocab_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "head_dim",
+          "num_experts", "num_local_experts", "n_routed_experts", "moe_intermediate_size", "kv_lora_rank", "mamba_num_heads")
+
+
+# What a family has no default for.
+TINY = {"mistral4": ["rope_parameters=" + json.dumps(
+    {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128, "llama_4_scaling_beta": 0.1,
+     "mscale": 1.0, "mscale_all_dim": 1.0})]}
+
+
+def tiny(tool, family, folder, *settings):
+    """Configuration and header of a tiny checkpoint, or None if there is none with these settings."""
+    settings = [*TINY.get(family, []), *settings]
+    done = tool.run("tiny", family, "-o", folder, *(o for s in settings for o in ("--set", s)))
+    if done.returncode:
+        return None
+    image = (folder / "model.safetensors").read_bytes()
+    entries = json.loads(image[8:8 + int.from_bytes(image[:8], "little")])
+    tensors = {n: (e["dtype"], e["shape"]) for n, e in entries.items() if n != "__metadata__"}
+    return json.loads((folder / "config.json").read_text()), tensors
+
+
+def recounted(tool, rng, family, config, tensors, work):
+    """A configuration with another count, the key, and the tensors that would be others, or None."""
+    key = rng.choice([k for k in COUNTS if k in config])
+    value = rng.choice([v for v in (config[key] + 1, config[key] * 2, config[key] - 1) if v > 0])
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        other = tiny(tool, family, pathlib.Path(folder, "other"), f"{key}={value}")
+    if other is None or other[1] == tensors:
+        return None
+    changed = {n for n in other[1].keys() | tensors.keys() if other[1].get(n) != tensors.get(n)}
+    return {**config, key: value}, key, changed
+
 
 def spellings(name):
     """How a message may name a tensor: as it is, with {layer} and {expert} for the numbers where a message is about all
     of a kind, or as the weight that a scale or a stack of experts belongs to."""
     weight = re.sub(r"_(scale_inv|blocks|scales)$", "", name)
     stacked = re.sub(r"(experts)\.(\w+_proj)_(bias)$", r"\1.{expert}.\2.\3", weight)
-    for form in {name, weight, stacked, re.sub("^backbone\\.", "model.", name)}:
-        of_layer = re.sub(r"\.layers\.\d+\.", ".layers.{layer}.", form)
+    # A weight and its scales contradict each other: either may be named. Bloom's prefix may be absent.
+    for form in {name, weight, weight + "_scale_inv", stacked, re.sub("^backbone\\.", "model.", name),
+                 re.sub("^transformer\\.", "", name)}:
+        of_layer = re.sub(r"(^|\.)(layers|h)\.\d+\.", r"\1\2.{layer}.", form)
         for text in (form, of_layer):
             yield from (text, re.sub(r"\.experts\.\d+\.", ".experts.{expert}.", text))
     if weight.endswith("_proj"):
-        yield re.sub(r"\.layers\.\d+\.", ".layers.{layer}.", re.sub(r"(experts)\.(\w+)$", r"\1.{expert}.\2", weight))
+        of_expert = re.sub(r"(experts)\.(\w+)$", r"\1.{expert}.\2", weight)
+        for form in (of_expert, re.sub(r"\.layers\.\d+\.", ".layers.{layer}.", of_expert)):
+            yield from (form, form + ".weight")
 
 
 def check_mutation(tool, folder, config, tensors, expected):
     write(folder, config, tensors)
     said = tool.failure("inspect", "--json", folder)
     errors = "\n".join(line for line in said.splitlines() if "error:" in line)
-    return None if any(n in errors for e in expected.split("|") for n in spellings(e)) else said[:600]
+    return None if any(f"'{n}'" in errors for e in expected.split("|") for n in spellings(e)) else said[:600]
+
+
+def headers_to_mutate(tool, work, report):
+    """name → (model or None, configuration, tensors): a few layers of published sizes, and a tiny checkpoint of every
+    family. Each is accepted as it is."""
+    found = {}
+    for name, cut in CUT.items():
+        config = {**copy.deepcopy(MODELS[name].config), **cut}
+        found[name] = (MODELS[name], config, header(MODELS[name], config)[0])
+    for family in json.loads(tool.call("list", "--json")):
+        if family["architectures"]:
+            made = tiny(tool, family["name"], work / "tiny" / family["name"])
+            found[family["name"]] = (None, *made)
+    for name, (_, config, tensors) in found.items():
+        write(work / "whole", config, tensors)
+        whole = tool.run("inspect", "--json", work / "whole")
+        if whole.returncode:
+            report(f"{name} of few layers", whole.stderr[:1000])
+    return found
 
 
 def mutations(tool, count, seed, work, report):
     """`count` mutations, of all kinds and headers in turn. A size of a dimension that a mutation may change is one that
     the configuration fixes, so each of them contradicts it."""
     rng = random.Random(seed)
-    headers = {}
-    done = refused = 0
+    headers = list(headers_to_mutate(tool, work, report).items())
     kinds = {}
-    while done < count:
-        for name, cut in CUT.items():
-            model = MODELS[name]
-            config = {**copy.deepcopy(model.config), **cut}
-            if name not in headers:
-                headers[name] = header(model, config)[0]
-                write(work / "whole", config, headers[name])
-                whole = tool.run("inspect", "--json", work / "whole")
-                if whole.returncode:
-                    report(f"{name} of few layers", whole.stderr[:1000])
-            tensors = headers[name]
-            names = sorted(n for n in tensors if is_read(model, config, n))
-            mutate = MUTATIONS[(done + done // len(CUT)) % len(MUTATIONS)]
-            if mutate is scaled and model.form == "bf16":
-                mutate = rng.choice(MUTATIONS[:-1])
-            made = None
-            while made is None:
-                target = rng.choice(names)
-                made = mutate(rng, tensors, target)
-            problem = check_mutation(tool, work / "mutated", config, *made)
-            done += 1
-            refused += not problem
-            kinds[mutate.__name__] = kinds.get(mutate.__name__, 0) + 1
-            if problem:
-                report(f"mutation {done}: {name}, {mutate.__name__} {target} {tensors[target]}", problem)
-            if done == count:
-                break
-    print(f"{refused} of {count} mutations refused with the tensor's name: "
-          + ", ".join(f"{n} {k}" for k, n in kinds.items()))
+    refused = 0
+    for number in range(count):
+        name, (model, config, tensors) = headers[number % len(headers)]
+        names = sorted(n for n in tensors if not model or is_read(model, config, n))
+        made = None
+        while made is None:
+            mutate = rng.choice([*MUTATIONS, recounted])
+            target = rng.choice(names)
+            if mutate is recounted:
+                other = recounted(tool, rng, name, config, tensors, work) if model is None else None
+                made = other and (other[0], tensors, "|".join(sorted(other[2])))
+                target = other and other[1]
+            else:
+                changed = mutate(rng, tensors, target)
+                made = changed and (config, *changed)
+        problem = check_mutation(tool, work / "mutated", *made)
+        refused += not problem
+        kinds[mutate.__name__] = kinds.get(mutate.__name__, 0) + 1
+        if problem:
+            report(f"mutation {number}: {name}, {mutate.__name__} {target} {tensors.get(target)}", problem)
+    print(f"{refused} of {count} mutations refused with the tensor's name, over {len(headers)} headers: "
+          + ", ".join(f"{n} {k}" for k, n in sorted(kinds.items())))
     return refused
 
 
 def main():
     parser = argparse.ArgumentParser(description="prove the mapping of published sizes from headers alone")
     parser.add_argument("pattern", nargs="*", help="only models whose names contain one of these")
-    parser.add_argument("--short", action="store_true", help="one model of each form, and 14 mutations")
-    parser.add_argument("--mutations", type=int, help="how many (default: 126)")
+    parser.add_argument("--short", action="store_true", help="one model of each form, and 40 mutations")
+    parser.add_argument("--mutations", type=int, help="how many (default: 560)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="write the headers here, and leave them")
     clade.add_options(parser)
@@ -354,7 +405,7 @@ def main():
                     report(*check_model(tool, name, model, work / name))
                 except (OSError, ValueError, clade.CladeError) as error:
                     report(name, f"{type(error).__name__}: {error}")
-        count = options.mutations if options.mutations is not None else 14 if options.short else 126
+        count = options.mutations if options.mutations is not None else 40 if options.short else 560
         if count:
             passed += mutations(tool, count, options.seed, work, report)
     print(f"{passed} passed, {failed} failed")
