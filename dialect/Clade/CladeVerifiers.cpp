@@ -48,6 +48,28 @@ LogicalResult clade::expectDistinctAxes(Operation *op,
   return success();
 }
 
+FailureOr<int64_t> clade::expectOneAxisChanged(Operation *op, StringAttr axis,
+                                               NamedTensorType input,
+                                               NamedTensorType result) {
+  int64_t index = input.find(axis);
+  if (index < input.getNumSequenceAxes())
+    return op->emitOpError() << "expected '" << axis.getValue()
+                             << "' to be a feature axis of " << input;
+  SmallVector<StringAttr> names(input.getNames());
+  SmallVector<int64_t> shape(input.getShape());
+  if (index < result.getRank()) {
+    names[index] = result.getNames()[index];
+    shape[index] = result.getShape()[index];
+  }
+  if (result.getNames() != ArrayRef(names) ||
+      result.getShape() != ArrayRef(shape) ||
+      input.getElementType() != result.getElementType())
+    return op->emitOpError()
+           << "expected the result to differ from " << input << " in axis '"
+           << axis.getValue() << "' only, got " << result;
+  return index;
+}
+
 bool clade::differ(int64_t a, int64_t b) {
   return !ShapedType::isDynamic(a) && !ShapedType::isDynamic(b) && a != b;
 }
@@ -383,27 +405,14 @@ LogicalResult ViewOp::verify() {
 
 LogicalResult SliceOp::verify() {
   NamedTensorType input = getInput().getType(), result = getResult().getType();
-  int64_t axis = input.find(getAxis());
-  // slice_c1
-  if (axis < input.getNumSequenceAxes())
-    return emitOpError() << "expected '" << getAxis()
-                         << "' to be a feature axis of " << input;
-  // slice_c3
-  SmallVector<StringAttr> names(input.getNames());
-  SmallVector<int64_t> shape(input.getShape());
-  if (axis < result.getRank()) {
-    names[axis] = result.getNames()[axis];
-    shape[axis] = result.getShape()[axis];
-  }
-  if (result.getNames() != ArrayRef(names) ||
-      result.getShape() != ArrayRef(shape) ||
-      input.getElementType() != result.getElementType())
-    return emitOpError() << "expected the result to differ from " << input
-                         << " in axis '" << getAxis() << "' only, got "
-                         << result;
+  // slice_c1, slice_c3
+  FailureOr<int64_t> axis =
+      expectOneAxisChanged(*this, getAxisAttr(), input, result);
+  if (failed(axis))
+    return failure();
   // slice_c2
-  int64_t begin = getBegin(), size = shape[axis],
-          whole = input.getShape()[axis];
+  int64_t begin = getBegin(), size = result.getShape()[*axis],
+          whole = input.getShape()[*axis];
   if (ShapedType::isDynamic(size) || ShapedType::isDynamic(whole))
     return emitOpError() << "expected axis '" << getAxis()
                          << "' to have a size, got " << input << " and "

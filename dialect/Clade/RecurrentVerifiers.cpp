@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/Clade/CladeDialect.h"
+#include "dialect/Clade/Verification.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -146,36 +147,18 @@ LogicalResult ScanOp::verify() {
 
 LogicalResult RepeatOp::verify() {
   NamedTensorType input = getInput().getType(), result = getResult().getType();
-  int64_t axis = input.find(getAxis());
-  // repeat_c1
-  if (axis < input.getNumSequenceAxes())
-    return emitOpError() << "expected '" << getAxis()
-                         << "' to be a feature axis of " << input;
-  // repeat_c3
-  SmallVector<StringAttr> names(input.getNames());
-  SmallVector<int64_t> shape(input.getShape());
-  if (axis < result.getRank()) {
-    names[axis] = result.getNames()[axis];
-    shape[axis] = result.getShape()[axis];
-  }
-  if (result.getNames() != ArrayRef(names) ||
-      result.getShape() != ArrayRef(shape) ||
-      input.getElementType() != result.getElementType())
-    return emitOpError() << "expected the result to differ from " << input
-                         << " in axis '" << getAxis() << "' only, got "
-                         << result;
+  // repeat_c1, repeat_c3
+  FailureOr<int64_t> axis =
+      expectOneAxisChanged(*this, getAxisAttr(), input, result);
+  if (failed(axis))
+    return failure();
   // repeat_c2
-  int64_t size = input.getShape()[axis];
-  if (ShapedType::isDynamic(size) || ShapedType::isDynamic(shape[axis]) ||
-      size < 1 || shape[axis] % size != 0)
+  int64_t size = input.getShape()[*axis], repeated = result.getShape()[*axis];
+  if (ShapedType::isDynamic(size) || ShapedType::isDynamic(repeated) ||
+      size < 1 || repeated % size != 0)
     return emitOpError() << "expected axis '" << getAxis()
                          << "' to become a multiple of its size, got " << input
                          << " and " << result;
   // repeat_c4
-  for (NamedTensorType type : {input, result})
-    for (auto [place, name] : llvm::enumerate(type.getNames()))
-      if (llvm::is_contained(type.getNames().drop_front(place + 1), name))
-        return emitOpError()
-               << "expected axes that differ in their names, got " << type;
-  return success();
+  return expectDistinctAxes(*this, {input, result});
 }

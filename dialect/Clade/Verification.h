@@ -20,6 +20,13 @@ bool containsAxes(NamedTensorType whole, NamedTensorType part);
 /// names that differ.
 mlir::LogicalResult expectDistinctAxes(mlir::Operation *op,
                                        llvm::ArrayRef<NamedTensorType> types);
+/// The index of the axis that an op changes. Reports `axis` where it is no
+/// feature axis of `input`, and a `result` that differs from `input` in more
+/// than the name and the size of that axis.
+mlir::FailureOr<int64_t> expectOneAxisChanged(mlir::Operation *op,
+                                              mlir::StringAttr axis,
+                                              NamedTensorType input,
+                                              NamedTensorType result);
 
 } // namespace clade
 
