@@ -75,19 +75,23 @@ def main():
     parser.add_argument("checkpoint", type=pathlib.Path)
     parser.add_argument("--clade", default="build/release/bin/clade")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--ways", default="cat,torch,packed,clade", help="which, cat first")
     options = parser.parse_args()
     shards = sorted(options.checkpoint.glob("*.safetensors"))
     size = sum(p.stat().st_size for p in shards)
     with tempfile.TemporaryDirectory(prefix="clade-load-", dir=options.checkpoint.parent) as folder:
         plain, packed = pathlib.Path(folder, "plain"), pathlib.Path(folder, "packed")
         subprocess.run([options.clade, "compile", options.checkpoint, "-o", plain], check=True)
-        subprocess.run([options.clade, "convert", options.checkpoint, "-o", packed, "--to", "packed"], check=True,
-                       stdout=subprocess.DEVNULL)
+        wanted = options.ways.split(",")
         data = packed / "packed.bin"
+        if "packed" in wanted:
+            subprocess.run([options.clade, "convert", options.checkpoint, "-o", packed, "--to", "packed"], check=True,
+                           stdout=subprocess.DEVNULL)
         ways = {"cat": (shards, size, lambda: read_plainly(shards)),
                 "torch": (shards, size, lambda: read_with_torch(shards)),
-                "packed": ([data], data.stat().st_size, lambda: load(options.clade, packed, "--verify-weights")),
+                "packed": ([data], data.stat().st_size if data.exists() else 0, lambda: load(options.clade, packed, "--verify-weights")),
                 "clade": (shards, size, lambda: load(options.clade, plain))}
+        ways = {way: ways[way] for way in wanted}
         seconds = {(way, state): [] for way in ways for state in ("warm", "cold")}
         for _ in range(options.rounds):
             for state in ("warm", "cold"):
