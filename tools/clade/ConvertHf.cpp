@@ -114,8 +114,8 @@ static void chooseTypes(const ConvertOptions &options,
                         std::vector<OutputTensor> &tensors) {
   for (OutputTensor &tensor : tensors) {
     const rt::StoredTensor *stored = checkpoint.find(tensor.name);
+    // An axis of size 1 may be published that the family does not name.
     bool isCopy = stored && !checkpoint.gguf() &&
-                  stored->shape == tensor.program.shape &&
                   isCopyOf(tensor.program, tensor.name);
     if (!isCopy) {
       storeAs(tensor, dtype);

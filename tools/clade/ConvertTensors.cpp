@@ -82,7 +82,8 @@ void driver::storeAs(OutputTensor &tensor, rt::DType dtype) {
 
 bool driver::isCopyOf(const rt::WeightNode &program, const std::string &name) {
   const rt::WeightNode *node = &program;
-  while (node->op == rt::WeightOp::Cast && isComputeFloat(node->dtype))
+  while ((node->op == rt::WeightOp::Cast && isComputeFloat(node->dtype)) ||
+         node->op == rt::WeightOp::Reshape)
     node = &node->inputs.front();
   return node->op == rt::WeightOp::Source && node->name == name;
 }

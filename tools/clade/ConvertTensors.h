@@ -47,7 +47,8 @@ planTensors(const ConversionModel &source, import::ImportedModel &target);
 /// Adds the rounding to `dtype`.
 void storeAs(OutputTensor &tensor, rt::DType dtype);
 
-/// Whether the program is the source tensor of that name, perhaps rounded.
+/// Whether the program is the source tensor of that name, perhaps rounded or in
+/// another shape.
 bool isCopyOf(const rt::WeightNode &program, const std::string &name);
 
 /// Makes tensors in the new file `path` of `bytes` bytes that begins with
