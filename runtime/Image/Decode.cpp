@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Image/Decoders.h"
+#include "runtime/Image/Orientation.h"
 #include "runtime/Support/Text.h"
 
 #include <string_view>
@@ -53,7 +54,9 @@ StatusOr<Image> clade::rt::decodeImage(ByteSpan bytes, const std::string &name,
 StatusOr<Image> clade::rt::loadImage(const std::string &path) {
   CLADE_ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file,
                          MappedFile::open(path));
-  return decodeImage(file->bytes(), path);
+  CLADE_ASSIGN_OR_RETURN(Image image, decodeImage(file->bytes(), path));
+  return turnUpright(toRGB(std::move(image), AlphaRule::Drop),
+                     readOrientation(file->bytes()));
 }
 
 /// round(x / 255) for 0 <= x <= 255 * 255.

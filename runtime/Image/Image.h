@@ -18,7 +18,7 @@
 //                          (255 - k) - round(c * (255 - k) / 255)
 //   animations             their first frame
 //
-// Colour profiles, gamma and the orientation that cameras note are not applied.
+// Colour profiles and gamma are not applied.
 //
 //===----------------------------------------------------------------------===//
 
@@ -51,11 +51,14 @@ enum class AlphaRule {
 
 /// Decodes the image file `bytes`; `name` stands for the path in messages.
 /// Unsupported for another format, Corruption for a truncated or damaged file,
-/// ResourceExhausted for more than `maxPixels`, before they are allocated.
+/// ResourceExhausted for more than `maxPixels`, before they are allocated. The
+/// orientation that cameras note is not applied.
 StatusOr<Image> decodeImage(ByteSpan bytes, const std::string &name,
                             int64_t maxPixels = maxImagePixels);
 
-/// Decodes a file. Errors are also those of MappedFile::open().
+/// Decodes a file to what the published processors make of a path
+/// (load_image() of transformers): upright (see Orientation.h), RGB, colours as
+/// stored under transparency. Errors are also those of MappedFile::open().
 StatusOr<Image> loadImage(const std::string &path);
 
 /// The same picture with three channels.

@@ -14,9 +14,6 @@
 using namespace clade::rt;
 using nlohmann::json;
 
-static constexpr const char *preprocessorFile = "preprocessor_config.json";
-static constexpr const char *processorFile = "processor_config.json";
-
 ImageProcessor::~ImageProcessor() = default;
 
 StatusOr<ImageInputs> ImageProcessor::process(std::span<const Image> images,
@@ -28,12 +25,12 @@ StatusOr<ImageInputs> ImageProcessor::process(std::span<const Image> images,
 
 std::vector<StoredTensor> ImageInputs::tensors() const {
   auto width = static_cast<int64_t>(sizes.size()) / imageCount;
-  return {{"pixel_values", DType::F32, pixelShape,
-           std::as_bytes(std::span(pixelValues))},
-          {sizesName,
+  return {{sizesName,
            DType::I64,
            {imageCount, width},
-           std::as_bytes(std::span(sizes))}};
+           std::as_bytes(std::span(sizes))},
+          {"pixel_values", DType::F32, pixelShape,
+           std::as_bytes(std::span(pixelValues))}};
 }
 
 namespace {
@@ -127,11 +124,12 @@ ImageProcessor::fromJson(std::optional<std::string_view> preprocessor,
   return result;
 }
 
-StatusOr<std::unique_ptr<ImageProcessor>>
-ImageProcessor::fromFolder(const std::string &folder) {
+StatusOr<std::unique_ptr<ImageProcessor>> ImageProcessor::fromFolder(
+    const std::string &folder,
+    const std::function<bool(const std::string &)> &hasFile) {
   auto read = [&](const char *name) -> StatusOr<std::optional<std::string>> {
     std::string path = folder + "/" + name;
-    if (!fileExists(path))
+    if (hasFile ? !hasFile(name) : !fileExists(path))
       return std::optional<std::string>();
     CLADE_ASSIGN_OR_RETURN(std::string text, readTextFile(path));
     return std::optional<std::string>(std::move(text));

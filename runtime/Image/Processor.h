@@ -32,6 +32,7 @@
 #include "runtime/Formats/Safetensors.h"
 #include "runtime/Image/Image.h"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -57,18 +58,24 @@ struct ImageInputs {
     size_t width = sizes.size() / static_cast<size_t>(imageCount);
     return std::span(sizes).subspan(image * width, width);
   }
-  /// Both as named tensors, which view this object.
+  /// Both as named tensors, sorted by name, which view this object.
   std::vector<StoredTensor> tensors() const;
 };
+
+/// The files of a checkpoint that say how it takes images; it has at least one.
+inline constexpr const char *preprocessorFile = "preprocessor_config.json";
+inline constexpr const char *processorFile = "processor_config.json";
 
 /// A processor of images, as configured by a checkpoint. Immutable; all methods
 /// may be called concurrently.
 class ImageProcessor {
 public:
   /// Reads processor_config.json and preprocessor_config.json of a checkpoint's
-  /// folder; at least one must exist, else NotFound.
+  /// folder; at least one must exist, else NotFound. `hasFile`, if it is given,
+  /// says which of them count.
   static StatusOr<std::unique_ptr<ImageProcessor>>
-  fromFolder(const std::string &folder);
+  fromFolder(const std::string &folder,
+             const std::function<bool(const std::string &)> &hasFile = {});
 
   /// The same from the texts of the files. The settings of the image processor
   /// are those of "image_processor" in `processor`, if it is there, else

@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/Image/Orientation.h"
 #include "runtime/Image/Processor.h"
 #include "runtime/Image/Resample.h"
 
@@ -35,10 +36,14 @@ static void checkPixels(const Image &image) {
 static constexpr int64_t maxPixels = 1 << 20;
 
 static void useImage(ByteSpan bytes) {
+  (void)readOrientation(bytes);
   StatusOr<Image> image = decodeImage(bytes, "input", maxPixels);
   if (!image.ok())
     return check(!image.status().message().empty());
   checkPixels(*image);
+  int orientation = readOrientation(bytes);
+  check(orientation >= 1 && orientation <= 8);
+  checkPixels(turnUpright(*image, orientation));
   for (AlphaRule rule : {AlphaRule::OverWhite, AlphaRule::Drop}) {
     Image rgb = toRGB(*image, rule);
     checkPixels(rgb);

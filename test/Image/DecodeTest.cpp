@@ -227,6 +227,16 @@ TEST(Decode, Files) {
   auto image = loadImage(path);
   ASSERT_TRUE(image.ok()) << image.status().message();
   EXPECT_EQ(image->width, 7);
+  // Upright, and without what is transparent.
+  Image picture = decodeFile("rgb.png");
+  for (const char *name : {"turned.png", "turned.webp", "rgba.png"}) {
+    std::ofstream(path, std::ios::binary) << readFile(name);
+    image = loadImage(path);
+    ASSERT_TRUE(image.ok()) << image.status().message();
+    EXPECT_EQ(image->width, 7) << name;
+    EXPECT_EQ(image->channels, 3) << name;
+    EXPECT_EQ(image->pixels, picture.pixels) << name;
+  }
   EXPECT_EQ(loadImage(folder + "/none.png").status().code(),
             StatusCode::NotFound);
   EXPECT_EQ(loadImage(folder).status().code(), StatusCode::InvalidArgument);

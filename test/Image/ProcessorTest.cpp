@@ -312,13 +312,13 @@ TEST(Tensors, AreNamedAndTyped) {
       process(*processor, {plainImage(56, 56), plainImage(56, 56)});
   std::vector<StoredTensor> tensors = inputs.tensors();
   ASSERT_EQ(tensors.size(), 2u);
-  EXPECT_EQ(tensors[0].name, "pixel_values");
-  EXPECT_EQ(tensors[0].dtype, DType::F32);
-  EXPECT_EQ(tensors[0].shape, (std::vector<int64_t>{32, 1176}));
-  EXPECT_EQ(tensors[0].bytes.size(), 32u * 1176 * 4);
-  EXPECT_EQ(tensors[1].name, "image_grid_thw");
-  EXPECT_EQ(tensors[1].dtype, DType::I64);
-  EXPECT_EQ(tensors[1].shape, (std::vector<int64_t>{2, 3}));
+  EXPECT_EQ(tensors[0].name, "image_grid_thw");
+  EXPECT_EQ(tensors[0].dtype, DType::I64);
+  EXPECT_EQ(tensors[0].shape, (std::vector<int64_t>{2, 3}));
+  EXPECT_EQ(tensors[1].name, "pixel_values");
+  EXPECT_EQ(tensors[1].dtype, DType::F32);
+  EXPECT_EQ(tensors[1].shape, (std::vector<int64_t>{32, 1176}));
+  EXPECT_EQ(tensors[1].bytes.size(), 32u * 1176 * 4);
   std::string path = testing::TempDir() + "/image-inputs.safetensors";
   EXPECT_TRUE(writeSafetensors(path, tensors).ok());
 }

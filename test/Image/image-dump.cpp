@@ -9,6 +9,7 @@
 //
 // CASES is a JSON list of objects:
 //   images        the image files
+//   path          whether they are read as loadImage() does, not as decoded
 //   output        the safetensors file to write
 //   folder        a folder with the configuration of a processor: its tensors
 //   prompt        with it: prints {"prompt": …, "tokens": [count of each
@@ -39,10 +40,18 @@ static Status writePixels(const Image &image, const std::string &path) {
   return writeSafetensors(path, std::span(&tensor, 1));
 }
 
+static StatusOr<Image> decodeFile(const std::string &path) {
+  CLADE_ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file,
+                         MappedFile::open(path));
+  return decodeImage(file->bytes(), path);
+}
+
 static StatusOr<json> run(const json &item) {
   std::vector<Image> images;
   for (const json &path : item.at("images")) {
-    CLADE_ASSIGN_OR_RETURN(Image image, loadImage(path.get<std::string>()));
+    CLADE_ASSIGN_OR_RETURN(Image image, item.value("path", false)
+                                            ? loadImage(path)
+                                            : decodeFile(path));
     images.push_back(std::move(image));
   }
   std::string output = item.at("output");

@@ -25,7 +25,7 @@ packages.add("images")
 import numpy as np
 from PIL import Image
 
-from image_files import orientation, png
+from image_files import exif_data, orientation, png
 
 FOLDER = HERE.parent / "Fuzz/seeds/image"
 
@@ -50,6 +50,8 @@ def main():
     png(FOLDER / "grey-alpha.png", np.stack([10 * x, 40 * x], -1), 8, 4)
     # Index 4 is beyond the palette; indices 0 and 1 are partly transparent.
     png(FOLDER / "palette.png", x[..., None] % 5, 8, 3, chunks=[colours, (b"tRNS", b"\0\x80")])
+    # Upright these are what rgb.png is.
+    png(FOLDER / "turned.png", np.rot90(rgb), 8, 2, chunks=[(b"eXIf", exif_data([(0x0112, 3, 1, b"\6\0\0\0")]))])
     # No more than its header is there.
     png(FOLDER / "huge.png", np.zeros((1, 1, 1), int), 8, 0)
     data = bytearray((FOLDER / "huge.png").read_bytes())
@@ -65,6 +67,8 @@ def main():
     waves = Image.fromarray((127 + 100 * np.sin(np.arange(20 * 30) / 7)).astype(np.uint8).reshape(20, 30)).convert("RGB")
     waves.save(FOLDER / "progressive.jpg", progressive=True, quality=50)
     Image.fromarray(rgba.astype(np.uint8)).save(FOLDER / "rgba.webp", lossless=True, exact=True)
+    Image.fromarray(rgb.astype(np.uint8)).transpose(Image.Transpose.TRANSVERSE).save(
+        FOLDER / "turned.webp", lossless=True, exif=orientation(7))
     Image.new("RGB", (20, 10), (77, 77, 77)).save(FOLDER / "lossy.webp", quality=80)
     Image.fromarray(rgb.astype(np.uint8)).save(FOLDER / "frames.webp", lossless=True, save_all=True, duration=10,
                                                append_images=[Image.new("RGB", (7, 5))])

@@ -30,8 +30,8 @@ def picture(width, height, channels=3, seed=0):
     return np.clip(np.stack(planes, -1), 0, 255).astype(np.uint8)
 
 
-def png(path, samples, depth, kind, interlaced=False, chunks=()):
-    """A PNG of samples [height, width, channels] with `depth` bits, type `kind`; chunks come before the pixels."""
+def png(path, samples, depth, kind, interlaced=False, chunks=(), behind=()):
+    """A PNG of samples [height, width, channels] with `depth` bits, type `kind`; chunks come before and behind the pixels."""
     height, width, channels = samples.shape
 
     def rows(part):
@@ -49,7 +49,7 @@ def png(path, samples, depth, kind, interlaced=False, chunks=()):
     header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, interlaced)
     with open(path, "wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
-        for name, body in [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(data)), (b"IEND", b"")]:
+        for name, body in [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(data)), *behind, (b"IEND", b"")]:
             file.write(struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)))
     return path
 
@@ -90,6 +90,65 @@ def orientation(value):
     exif = Image.Exif()
     exif[0x0112] = value
     return exif
+
+
+def exif_data(entries, endian="<", offset=8):
+    """EXIF data without a prefix; entries are (tag, type, count, four bytes of value)."""
+    head = {"<": b"II*\0", ">": b"MM\0*"}[endian] + struct.pack(endian + "I", offset) + bytes(offset - 8)
+    rows = b"".join(struct.pack(endian + "HHI", *entry[:3]) + entry[3] for entry in entries)
+    return head + struct.pack(endian + "H", len(entries)) + rows + bytes(4)
+
+
+def jpeg_with(path, image, segments):
+    """A JPEG with segments APP1 in front of all others."""
+    image.save(path)
+    data = path.read_bytes()
+    parts = b"".join(b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body for body in segments)
+    path.write_bytes(data[:2] + parts + data[2:])
+    return path
+
+
+def turned_files(folder, size=(61, 43)):
+    """Pictures whose EXIF data say how they are turned, in every way of saying it."""
+    rgb, rgba = Image.fromarray(picture(*size)), Image.fromarray(picture(*size, 4))
+    for value in range(10):
+        for name, image, options in (("rgb.jpg", rgb, {}), ("rgb.png", rgb, {}), ("rgba.png", rgba, {}),
+                                     ("rgb.webp", rgb, {"lossless": True}), ("rgba.webp", rgba, {"lossless": True})):
+            path = folder / f"turned-{value}-{name}"
+            image.save(path, exif=orientation(value), **options)
+            yield path
+    rgb.convert("L").save(folder / "turned-grey.jpg", exif=orientation(8))
+    rgb.quantize(50).save(folder / "turned-palette.png", exif=orientation(5), transparency=3)
+    yield from (folder / "turned-grey.jpg", folder / "turned-palette.png")
+
+    other = (0x0100, 4, 1, struct.pack("<I", 5))
+    short = {endian: struct.pack(endian + "HH", 6, 3) for endian in "<>"}
+    wide = struct.pack("<I", 5)
+    data = {
+        "big-endian": exif_data([(0x0112, 3, 1, short[">"])], ">"),
+        "later": exif_data([other, (0x0112, 3, 1, short["<"])], offset=20),
+        "two-values": exif_data([(0x0112, 3, 2, short["<"])]),
+        "long": exif_data([(0x0112, 4, 1, wide)]),
+        "byte": exif_data([(0x0112, 1, 1, wide)]),
+        "text": exif_data([(0x0112, 2, 2, b"6\0\0\0")]),
+        "no-value": exif_data([(0x0112, 3, 0, short["<"])]),
+        "unknown-type": exif_data([(0x0112, 99, 1, short["<"]), (0x0112, 4, 1, wide)]),
+        "twice": exif_data([(0x0112, 3, 1, short["<"]), (0x0112, 4, 1, wide)]),
+        "cut": exif_data([other, (0x0112, 3, 1, short["<"])])[:-10],
+        "beyond": exif_data([(0x0112, 3, 1, short["<"])], offset=8)[:4] + struct.pack("<I", 1000) + bytes(8),
+        "prefixed": b"Exif\0\0" + exif_data([(0x0112, 3, 1, short["<"])]),
+    }
+    for name, exif in data.items():
+        yield jpeg_with(folder / f"exif-{name}.jpg", rgb, [b"Exif\0\0" + exif])
+        path = folder / f"exif-{name}.webp"
+        rgb.save(path, lossless=True, exif=exif)
+        yield path
+        if name != "prefixed":  # Pillow writes it so, and it is no PNG.
+            yield png(folder / f"exif-{name}.png", picture(*size), 8, 2, chunks=[(b"eXIf", exif)])
+    whole = data["later"]
+    yield jpeg_with(folder / "exif-pieces.jpg", rgb, [b"Exif\0\0" + whole[:30], b"http\0", b"Exif\0\0" + whole[30:]])
+    yield png(folder / "exif-behind.png", picture(*size), 8, 2, behind=[(b"eXIf", whole)])
+    yield png(folder / "exif-two.png", picture(*size), 8, 2, chunks=[(b"eXIf", data["long"]), (b"eXIf", whole)])
 
 
 def written_by_pillow(folder, size=(61, 43)):

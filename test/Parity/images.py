@@ -10,6 +10,8 @@
 # Compares what image-dump writes, bit for bit, with
 #   decode   Pillow's Image.open() and conversion to RGB, over files of every
 #            format and mode, transparency on white and dropped;
+#   path     load_image() of transformers, which turns pictures as their EXIF
+#            data say, over the same files and all ways to say it;
 #   resize   Pillow's Image.resize(), over filters and sizes;
 #   pixtral, qwen   tensors and prompts of the processors of transformers that
 #            work with Pillow, over configurations, sizes and several images;
@@ -97,6 +99,15 @@ def decode_cases(work):
         name = "decode " + str(path.relative_to(folder))
         yield pixels_case(name, path, lambda p=path: convert_to_rgb(Image.open(p), return_numpy=True))
         yield pixels_case(name + " drop", path, lambda p=path: np.array(Image.open(p).convert("RGB")), alpha="drop")
+
+
+def path_cases(work):
+    """What load_image() makes of a path: of turned pictures, and of all others."""
+    from transformers.image_utils import load_image
+    folder = work / "turned"
+    folder.mkdir()
+    for path in [*image_files.turned_files(folder), *sorted((work / "files").rglob("*.*"))]:
+        yield pixels_case(f"path {path.name}", path, lambda p=path: np.array(load_image(str(p))), path=True, alpha="drop")
 
 
 def resize_cases(work):
@@ -323,6 +334,7 @@ def kimi_cases(work, files):
 
 def all_cases(work):
     yield from decode_cases(work)
+    yield from path_cases(work)
     yield from resize_cases(work)
     files = picture_files(work)
     yield from pixtral_cases(work, files)

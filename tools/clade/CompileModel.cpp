@@ -16,6 +16,7 @@
 #include "lib/Weights/Serialize.h"
 #include "mlir/Pass/PassManager.h"
 #include "runtime/Engine/Artifact.h"
+#include "runtime/Image/Processor.h"
 #include "runtime/Support/File.h"
 #include "runtime/Support/Hash.h"
 #include "runtime/Weights/PackedWeights.h"
@@ -234,6 +235,17 @@ static rt::StatusOr<std::string> packInto(const std::string &path,
   return rt::packWeights(path, table, tableText, checkpoint, options);
 }
 
+/// The checkpoint's files that say how it takes images: names and texts.
+static rt::StatusOr<std::map<std::string, std::string>>
+processorFiles(const rt::Checkpoint &checkpoint) {
+  std::map<std::string, std::string> files;
+  for (const char *name : {rt::preprocessorFile, rt::processorFile})
+    if (std::optional<std::string> path = checkpoint.filePath(name)) {
+      CLADE_ASSIGN_OR_RETURN(files[name], rt::readTextFile(*path));
+    }
+  return files;
+}
+
 bool driver::compileToFolder(Environment &environment,
                              const rt::Checkpoint &checkpoint,
                              const ModelChoice &choice,
@@ -266,6 +278,9 @@ bool driver::compileToFolder(Environment &environment,
     tokenizer = rt::readTextFile(*checkpoint.tokenizerPath());
   if (!tokenizer.ok())
     return fail(tokenizer.status()) == Done;
+  auto processor = processorFiles(checkpoint);
+  if (!processor.ok())
+    return fail(processor.status()) == Done;
   llvm::SmallString<128> object;
   if (llvm::sys::fs::createTemporaryFile("clade-code", "so", object))
     return fail("cannot create a temporary file for the code") == Done;
@@ -299,6 +314,8 @@ bool driver::compileToFolder(Environment &environment,
   rt::ArtifactContents contents;
   contents.code = object.str().str();
   contents.weights = *weights;
+  if (manifest.images)
+    contents.extraFiles = std::move(*processor);
   contents.extraFiles[rt::certificateFile] =
       certifyWeights(module, *slots, checkpoint.tensors(), *weights).toJson();
   if (checkpoint.tokenizerPath())
@@ -347,6 +364,11 @@ driver::compileToCache(Environment &environment,
                     checkpoint.generationConfigText().value_or("") + "\n" +
                     choice.dtype + "\n" + choice.precision + "\n" +
                     target->cpu + target->features + "\n";
+  auto processor = processorFiles(checkpoint);
+  if (!processor.ok())
+    return fail(processor.status()), std::nullopt;
+  for (const auto &[name, text] : *processor)
+    key += name + "\n" + text + "\n";
   for (const rt::StoredTensor &tensor : checkpoint.tensors())
     key += tensor.name + rt::shapeText(tensor.shape) +
            std::string(rt::dtypeName(tensor.dtype));

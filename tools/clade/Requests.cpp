@@ -26,13 +26,20 @@ void RequestOptions::addTo(CLI::App &command) {
       ->add_option(
           "--batch", batchFile,
           "JSON list of {\"prompt\" or \"tokens\", \"max_tokens\", \"force\", "
-          "\"inputs\"}")
+          "\"images\" or \"inputs\"}")
       ->check(CLI::ExistingFile);
   inputs->require_option(1);
   command
+      .add_option("--image", imageFiles,
+                  "A picture (PNG, JPEG or WebP) for the prompt's next image "
+                  "token, or in front of a prompt without any; --tokens are "
+                  "taken as they are; once for each picture")
+      ->allow_extra_args(false);
+  command
       .add_option("--inputs", inputsFile,
-                  "Safetensors file with the tensors that the reference "
-                  "processor made of the images, such as pixel_values")
+                  "Instead of --image, a safetensors file with the tensors "
+                  "that the reference processor made of the images, such as "
+                  "pixel_values")
       ->check(CLI::ExistingFile);
   command
       .add_option("--force", forced,
@@ -74,27 +81,62 @@ static StatusOr<std::vector<int32_t>> tokenList(const json &list,
   return tokens;
 }
 
-static StatusOr<std::vector<int32_t>>
-encodePrompt(const std::string &prompt, const rt::Tokenizer *tokenizer) {
+/// Encodes a prompt, or keeps it until the tokens of its pictures are known.
+static Status addPrompt(const std::string &prompt,
+                        const rt::Tokenizer *tokenizer, Pictures &pictures,
+                        rt::GenerateRequest &request) {
   if (!tokenizer)
     return Status::invalidArgument("a prompt needs a tokenizer: the checkpoint "
                                    "has no tokenizer.json (give --tokens)");
-  return tokenizer->encode(prompt);
+  if (!pictures.images.empty()) {
+    pictures.prompt = prompt;
+    return {};
+  }
+  CLADE_ASSIGN_OR_RETURN(request.prompt, tokenizer->encode(prompt));
+  return {};
+}
+
+static StatusOr<Pictures> readPictures(const std::vector<std::string> &files) {
+  Pictures pictures;
+  for (const std::string &file : files) {
+    CLADE_ASSIGN_OR_RETURN(rt::Image image, rt::loadImage(file));
+    pictures.images.push_back(std::move(image));
+  }
+  return pictures;
+}
+
+/// The pictures of a request of a batch, which `what` names.
+static StatusOr<Pictures> batchPictures(const json &item,
+                                        const std::string &what) {
+  if (item.contains("inputs"))
+    return Status::invalidArgument("expected either 'images' or 'inputs' in " +
+                                   what);
+  std::vector<std::string> files;
+  for (const json &file : item["images"])
+    if (file.is_string())
+      files.push_back(file);
+  if (!item["images"].is_array() || files.size() != item["images"].size())
+    return Status::invalidArgument("expected 'images' of " + what +
+                                   " to be a list of paths of files");
+  StatusOr<Pictures> pictures = readPictures(files);
+  if (!pictures.ok())
+    return pictures.takeStatus().withContext(what);
+  return pictures;
 }
 
 static StatusOr<rt::GenerateRequest>
 batchRequest(const json &item, size_t index, const RequestOptions &options,
-             const rt::Tokenizer *tokenizer) {
+             const rt::Tokenizer *tokenizer, Pictures &pictures) {
   std::string what =
       "request " + std::to_string(index) + " of '" + options.batchFile + "'";
   if (!item.is_object())
     return Status::invalidArgument("expected " + what + " to be an object");
   for (const auto &[key, value] : item.items())
     if (key != "prompt" && key != "tokens" && key != "max_tokens" &&
-        key != "force" && key != "inputs")
+        key != "force" && key != "images" && key != "inputs")
       return Status::invalidArgument(
           "unknown key '" + key + "' in " + what +
-          ", expected prompt, tokens, max_tokens, force or inputs");
+          ", expected prompt, tokens, max_tokens, force, images or inputs");
   rt::GenerateRequest request;
   request.sampling = options.sampling;
   request.ignoreEos = options.ignoreEos;
@@ -102,6 +144,9 @@ batchRequest(const json &item, size_t index, const RequestOptions &options,
   if (item.contains("prompt") == item.contains("tokens"))
     return Status::invalidArgument("expected either 'prompt' or 'tokens' in " +
                                    what);
+  if (item.contains("images")) {
+    CLADE_ASSIGN_OR_RETURN(pictures, batchPictures(item, what));
+  }
   if (item.contains("tokens")) {
     CLADE_ASSIGN_OR_RETURN(request.prompt,
                            tokenList(item["tokens"], "'tokens' of " + what));
@@ -109,8 +154,8 @@ batchRequest(const json &item, size_t index, const RequestOptions &options,
     if (!item["prompt"].is_string())
       return Status::invalidArgument("expected 'prompt' of " + what +
                                      " to be a text");
-    CLADE_ASSIGN_OR_RETURN(request.prompt,
-                           encodePrompt(item["prompt"], tokenizer));
+    CLADE_RETURN_IF_ERROR(
+        addPrompt(item["prompt"], tokenizer, pictures, request));
   }
   if (item.contains("force")) {
     CLADE_ASSIGN_OR_RETURN(request.forced,
@@ -145,6 +190,9 @@ StatusOr<Requests> driver::makeRequests(const RequestOptions &options,
                                         const rt::Tokenizer *tokenizer) {
   Requests made;
   std::vector<rt::GenerateRequest> &requests = made.requests;
+  if (!options.imageFiles.empty() && !options.inputsFile.empty())
+    return Status::invalidArgument("expected either --image or --inputs: both "
+                                   "say what the images are");
   if (options.batchFile.empty()) {
     rt::GenerateRequest request;
     request.sampling = options.sampling;
@@ -154,14 +202,19 @@ StatusOr<Requests> driver::makeRequests(const RequestOptions &options,
                             : static_cast<int64_t>(options.forced.size());
     request.forced = options.forced;
     request.prompt = options.tokens;
-    if (options.tokens.empty()) {
-      CLADE_ASSIGN_OR_RETURN(request.prompt,
-                             encodePrompt(options.prompt, tokenizer));
-    }
+    CLADE_ASSIGN_OR_RETURN(Pictures pictures, readPictures(options.imageFiles));
+    if (options.tokens.empty())
+      CLADE_RETURN_IF_ERROR(
+          addPrompt(options.prompt, tokenizer, pictures, request));
     requests.push_back(std::move(request));
     made.inputs.push_back(options.inputsFile);
+    made.pictures.push_back(std::move(pictures));
     return made;
   }
+  if (!options.imageFiles.empty())
+    return Status::invalidArgument(
+        "--image is for one request: say \"images\" in '" + options.batchFile +
+        "'");
   if (!options.inputsFile.empty())
     return Status::invalidArgument(
         "--inputs is for one request: say \"inputs\" in '" + options.batchFile +
@@ -172,13 +225,15 @@ StatusOr<Requests> driver::makeRequests(const RequestOptions &options,
     return Status::invalidArgument("expected '" + options.batchFile +
                                    "' to be a JSON list of requests");
   for (size_t index = 0; index < batch.size(); ++index) {
+    Pictures pictures;
     CLADE_ASSIGN_OR_RETURN(
         rt::GenerateRequest request,
-        batchRequest(batch[index], index, options, tokenizer));
+        batchRequest(batch[index], index, options, tokenizer, pictures));
     CLADE_ASSIGN_OR_RETURN(std::string inputs,
                            batchInputs(batch[index], index, options));
     requests.push_back(std::move(request));
     made.inputs.push_back(std::move(inputs));
+    made.pictures.push_back(std::move(pictures));
   }
   return made;
 }

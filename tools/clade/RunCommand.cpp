@@ -9,6 +9,7 @@
 #include "tools/clade/Environment.h"
 #include "tools/clade/ExpertChoices.h"
 #include "tools/clade/ImageEntry.h"
+#include "tools/clade/PictureInputs.h"
 #include "tools/clade/Progress.h"
 #include "tools/clade/Requests.h"
 #include "tools/clade/RunInterpreted.h"
@@ -152,9 +153,18 @@ static int printJson(const RunOutcome &outcome, const ExpertChoices &choices,
   return Done;
 }
 
+/// What images have become, and pictures, for the model's entry for images.
+static rt::Status addImages(Requests &requests,
+                            const std::optional<rt::ManifestImages> &entry,
+                            const PictureSource &source) {
+  CLADE_RETURN_IF_ERROR(addInputs(requests.requests, requests.inputs, entry));
+  return addPictures(requests, entry, source);
+}
+
 static std::optional<RunOutcome>
 runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
                const RunOptions &options, Requests requests,
+               const PictureSource &source,
                const rt::GenerateOptions &generateOptions) {
   RunOutcome outcome;
   showProgress("reading the specs and headers");
@@ -165,8 +175,7 @@ runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
     return std::nullopt;
   outcome.compileSeconds = since(start);
   std::optional<rt::ManifestImages> images = imageEntryOf(*model->module);
-  if (rt::Status status = addInputs(requests.requests, requests.inputs, images);
-      !status.ok())
+  if (rt::Status status = addImages(requests, images, source); !status.ok())
     return fail(status), std::nullopt;
   showProgress("loading weights");
   start = std::chrono::steady_clock::now();
@@ -187,7 +196,8 @@ runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
 
 static std::optional<RunOutcome>
 runCompiled(const std::string &artifact, const RunOptions &options,
-            Requests requests, const rt::GenerateOptions &generateOptions) {
+            Requests requests, PictureSource source,
+            const rt::GenerateOptions &generateOptions) {
   RunOutcome outcome;
   rt::ModelOptions modelOptions;
   modelOptions.threads = options.threads;
@@ -201,8 +211,13 @@ runCompiled(const std::string &artifact, const RunOptions &options,
   if (!model.ok())
     return fail(model.status()), std::nullopt;
   outcome.loadSeconds = (*model)->loadSeconds();
-  if (rt::Status status = addInputs(requests.requests, requests.inputs,
-                                    (*model)->manifest().images);
+  // Opening the artifact has checked its files.
+  if (source.folder == artifact)
+    source.hasFile = [&](const std::string &name) {
+      return (*model)->artifact().hasFile(name);
+    };
+  if (rt::Status status =
+          addImages(requests, (*model)->manifest().images, source);
       !status.ok())
     return fail(status), std::nullopt;
   rt::SessionOptions sessionOptions;
@@ -276,6 +291,7 @@ static int run(const RunOptions &options) {
       choices.route(request, route);
     };
 
+  PictureSource source{options.model, {}, tokenizer.get()};
   std::optional<RunOutcome> outcome;
   if (options.interpret) {
     if (isArtifact)
@@ -284,7 +300,7 @@ static int run(const RunOptions &options) {
     Environment environment(options.specs);
     if (!environment.ok())
       return Failed;
-    outcome = runInterpreted(environment, *checkpoint, options, *made,
+    outcome = runInterpreted(environment, *checkpoint, options, *made, source,
                              generateOptions);
   } else {
     double compileSeconds = 0;
@@ -301,7 +317,7 @@ static int run(const RunOptions &options) {
       artifact = *cached;
       compileSeconds = since(start);
     }
-    outcome = runCompiled(artifact, options, *made, generateOptions);
+    outcome = runCompiled(artifact, options, *made, source, generateOptions);
     if (outcome)
       outcome->compileSeconds = compileSeconds;
   }

@@ -1,4 +1,6 @@
 """images.py write FILE HEIGHT,WIDTH …: images of pseudo-random pixels, as a processor gives them.
+images.py plain FILE VALUE HEIGHT,WIDTH: one image of one colour, VALUE of 255, with mean and deviation 1/2.
+images.py tokenizer FILE: a tokenizer.json of 256 tokens, each a character from '!' on, but for those of images.
 images.py compare A B: whether two files of logits agree, and how far."""
 
 import json
@@ -46,6 +48,23 @@ def images(path, sizes):
                  "pixel_values": ("F32", [len(sizes), 3, height, width], pixels)})
 
 
+def plain(path, value, size):
+    height, width = map(int, size.split(","))
+    write(path, {"image_sizes": ("I64", [1, 2], [height, width]),
+                 "pixel_values": ("F32", [1, 3, height, width], [(int(value) / 255 - 0.5) / 0.5] * (3 * height * width))})
+
+
+def tokenizer(path):
+    special = {10: "[IMG]", 12: "[IMG_BREAK]", 13: "[IMG_END]"}
+    vocab = {special.get(i, chr(33 + i)): i for i in range(256)}
+    added = [{"id": i, "content": text, "special": True, "single_word": False, "lstrip": False, "rstrip": False,
+              "normalized": False} for i, text in special.items()]
+    with open(path, "w") as file:
+        json.dump({"version": "1.0", "added_tokens": added, "normalizer": None, "pre_tokenizer": None,
+                   "post_processor": None, "decoder": {"type": "Fuse"},
+                   "model": {"type": "BPE", "vocab": vocab, "merges": []}}, file)
+
+
 def compare(first, second):
     a, b = read(first), read(second)
     if a.keys() != b.keys() or any(len(a[name]) != len(b[name]) for name in a):
@@ -57,7 +76,8 @@ def compare(first, second):
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "write":
-        images(sys.argv[2], sys.argv[3:])
+    command, arguments = sys.argv[1], sys.argv[2:]
+    if command == "write":
+        images(arguments[0], arguments[1:])
     else:
-        compare(*sys.argv[2:])
+        {"plain": plain, "tokenizer": tokenizer, "compare": compare}[command](*arguments)

@@ -1,0 +1,158 @@
+#===- pictures.py - Parity from picture files to logits ----------------------===#
+#
+# Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+#===------------------------------------------------------------------------===#
+#
+# Usage: $(tools/dev/python-env.sh) test/Parity/pictures.py [options] [PATTERN …]
+#
+# Options and rules as in run.py. The checkpoints of vision.py get a tokenizer and
+# a preprocessor_config.json. `clade run --image --prompt` of picture files must
+# give the very logits of `--inputs --tokens` with what the processor of
+# transformers makes of the same paths and prompt, and in f32 the reference's.
+#
+#===------------------------------------------------------------------------===#
+import json
+import pathlib
+import sys
+import tempfile
+from dataclasses import dataclass
+
+import packages
+
+packages.add("images")  # Before transformers looks for Pillow.
+
+import numpy as np
+import tokenizers
+import torch
+import transformers
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import clade
+import compare
+import image_files
+import images
+import reference
+import run
+import vision
+import vision_cases
+
+
+class Mistral3:
+    """Pixtral's processor, with a token for each character."""
+
+    @staticmethod
+    def write(case, model, folder):
+        """Links the checkpoint's files into a folder and adds what the processor is made from. Returns the processor."""
+        for path in model.iterdir():
+            (folder / path.name).symlink_to(path)
+        special = {case.config["image_token_index"]: "[IMG]", 12: "[IMG_BREAK]", 13: "[IMG_END]"}
+        characters = (chr(code) for code in range(33, 1000) if chr(code).isprintable())
+        size = case.config["text_config"]["vocab_size"]
+        vocab = {special.get(i) or next(characters): i for i in range(size)}
+        tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab, []))
+        tokenizer.add_special_tokens(list(special.values()))
+        tokenizer.save(str(folder / "tokenizer.json"))
+        patch, merge = case.config["vision_config"]["patch_size"], case.config["spatial_merge_size"]
+        settings = {"patch_size": {"height": patch, "width": patch}, "size": {"longest_edge": 160}}
+        outer = {"patch_size": patch, "spatial_merge_size": merge}
+        (folder / "preprocessor_config.json").write_text(
+            json.dumps(settings | {"image_processor_type": "PixtralImageProcessor"}))
+        (folder / "processor_config.json").write_text(json.dumps(outer | {"processor_class": "PixtralProcessor"}))
+        processor = images.published("pixtral.processing_pixtral", "PixtralProcessor")
+        pil = images.published("pixtral.image_processing_pil_pixtral", "PixtralImageProcessorPil")
+        fast = transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
+        return processor(image_processor=pil(**settings), tokenizer=fast, **outer)
+
+
+@dataclass
+class Request:
+    name: str
+    prompt: str
+    files: list
+
+
+def requests(folder):
+    """Two pictures in a prompt, one that is turned and transparent, and pictures in front of a prompt without tokens."""
+    turned, wide, small = folder / "turned.png", folder / "wide.jpg", folder / "small.webp"
+    Image.fromarray(image_files.picture(100, 60, 4)).save(turned, exif=image_files.orientation(6))
+    Image.fromarray(image_files.picture(400, 130)).save(wide, quality=80, exif=image_files.orientation(3))
+    Image.fromarray(image_files.picture(40, 33)).save(small, lossless=True)
+    return [Request("two", "See[IMG]and[IMG]now.", [turned, wide]), Request("one", "[IMG]?", [turned]),
+            Request("front", "What?", [small, wide])]
+
+
+def published(processor, request):
+    """Tokens and tensors as the processor of transformers gives them."""
+    prompt = request.prompt
+    if "[IMG]" not in prompt:
+        prompt = "[IMG]" * len(request.files) + prompt
+    made = processor(images=[[str(path) for path in request.files]], text=[prompt], return_tensors="pt")
+    return made["input_ids"][0].tolist(), {name: made[name].contiguous() for name in ("pixel_values", "image_sizes")}
+
+
+def logits_of(tool, work, model, steps, *arguments):
+    answer = work / "answer.safetensors"
+    tool.call("run", model, "--force", ",".join(map(str, steps)), "--logits", answer, *arguments)
+    return load_file(answer)["logits"].float().numpy()
+
+
+def check(tool, case, dtype, engine, report, work):
+    folder = work / "model"
+    folder.mkdir()
+    path = vision.prepare(case) / dtype
+    processor = FAMILIES[case.spec].write(case, path, folder)
+    model, options = folder, ["--interpret"]
+    if engine != "interpret":
+        model, options = work / "artifact", []
+        tool.compile(folder, model)
+    loaded = reference.load(path, torch.float32) if dtype == "f32" else None
+    batch, expected = [], []
+    for request in requests(work):
+        tokens, tensors = published(processor, request)
+        save_file(tensors, work / "inputs.safetensors")
+        force = [20, 21, 22, 23]
+        got = logits_of(tool, work, model, force, "--prompt", request.prompt, *options,
+                        *(part for file in request.files for part in ("--image", file)))
+        wanted = logits_of(tool, work, model, force, "--tokens", ",".join(map(str, tokens)), "--inputs",
+                           work / "inputs.safetensors", *options)
+        verdict = compare.Verdict()
+        if got.shape != wanted.shape or not np.array_equal(got, wanted):
+            verdict.failures.append(f"{request.name}: other logits than those of the published processor's tensors")
+        report.add(f"{case.name}/{request.name}", dtype, engine, "inputs", verdict)
+        if loaded:
+            rows, _ = vision.decode(loaded, vision.Prompt(tokens, tensors), len(force), force)
+            report.add(f"{case.name}/{request.name}", dtype, engine, "model",
+                       compare.compare_f32([got], [rows.float().numpy()]))
+        batch.append({"prompt": request.prompt, "images": [str(file) for file in request.files], "force": force})
+        expected.append(got)
+    if dtype == "f32":
+        verdict = compare.compare_f32(tool.logits(model, batch, 64, engine == "interpret"), expected)
+        report.add(f"{case.name}/batch", dtype, engine, "64", verdict)
+
+
+FAMILIES = {"mistral3": Mistral3}
+
+
+def main(arguments=None):
+    options = run.parse(arguments, group="tiny")
+    torch.set_num_threads(1)
+    tool = clade.Clade(options)
+    report = run.Report(options.show, None)
+    for case in vision_cases.CASES:
+        if case.spec not in FAMILIES or options.pattern and not any(p in case.name for p in options.pattern):
+            continue
+        for dtype in options.dtype:
+            for engine in options.engine:
+                with tempfile.TemporaryDirectory(prefix="clade-pictures-") as work:
+                    try:
+                        check(tool, case, dtype, engine, report, pathlib.Path(work))
+                    except clade.CladeError as error:
+                        report.add(case.name, dtype, engine, "-", compare.Verdict(failures=[str(error)]))
+    return report.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
