@@ -9,7 +9,7 @@
 //
 // CASES is a JSON list of objects:
 //   images        the image files
-//   path          whether they are read as loadImage() does, not as decoded
+//   upright       whether they are read as loadImage() does, not as decoded
 //   output        the safetensors file to write
 //   folder        a folder with the configuration of a processor: its tensors
 //   prompt        with it: prints {"prompt": …, "tokens": [count of each
@@ -49,7 +49,7 @@ static StatusOr<Image> decodeFile(const std::string &path) {
 static StatusOr<json> run(const json &item) {
   std::vector<Image> images;
   for (const json &path : item.at("images")) {
-    CLADE_ASSIGN_OR_RETURN(Image image, item.value("path", false)
+    CLADE_ASSIGN_OR_RETURN(Image image, item.value("upright", false)
                                             ? loadImage(path)
                                             : decodeFile(path));
     images.push_back(std::move(image));

@@ -107,7 +107,7 @@ def path_cases(work):
     folder = work / "turned"
     folder.mkdir()
     for path in [*image_files.turned_files(folder), *sorted((work / "files").rglob("*.*"))]:
-        yield pixels_case(f"path {path.name}", path, lambda p=path: np.array(load_image(str(p))), path=True, alpha="drop")
+        yield pixels_case(f"path {path.name}", path, lambda p=path: np.array(load_image(str(p))), upright=True, alpha="drop")
 
 
 def resize_cases(work):
