@@ -21,7 +21,7 @@ using namespace clade::rt;
 namespace {
 
 /// A part of the text under construction, in a doubly linked list.
-struct Symbol {
+struct ScoredSymbol {
   size_t begin;
   size_t length; ///< 0 once merged into the symbol on the left.
   int32_t previous;
@@ -29,20 +29,20 @@ struct Symbol {
 };
 
 /// Two neighbours whose concatenation, of `length` bytes, is a token.
-struct Candidate {
+struct ScoredPair {
   float score;
   int32_t left;
   size_t length;
 
   /// Heaps keep the largest on top: the best score, then the leftmost.
-  bool operator<(const Candidate &other) const {
+  bool operator<(const ScoredPair &other) const {
     return score != other.score ? score < other.score : left > other.left;
   }
 };
 
-struct Workspace {
-  std::vector<Symbol> symbols;
-  std::vector<Candidate> heap;
+struct ScoreWorkspace {
+  std::vector<ScoredSymbol> symbols;
+  std::vector<ScoredPair> heap;
 };
 
 class ScoreBPEModel : public Model {
@@ -56,9 +56,9 @@ public:
                 std::vector<int32_t> &ids) const override;
 
 private:
-  void addCandidate(std::string_view text, Workspace &space,
+  void addCandidate(std::string_view text, ScoreWorkspace &space,
                     int32_t left) const;
-  void mergeAll(std::string_view text, Workspace &space) const;
+  void mergeAll(std::string_view text, ScoreWorkspace &space) const;
 
   std::vector<float> scores;
   std::optional<int32_t> unknownId;
@@ -67,11 +67,11 @@ private:
 
 } // namespace
 
-void ScoreBPEModel::addCandidate(std::string_view text, Workspace &space,
+void ScoreBPEModel::addCandidate(std::string_view text, ScoreWorkspace &space,
                                  int32_t left) const {
   if (left < 0 || space.symbols[left].next < 0)
     return;
-  const Symbol &first = space.symbols[left];
+  const ScoredSymbol &first = space.symbols[left];
   size_t length = first.length + space.symbols[first.next].length;
   if (length > tokens.longestToken())
     return;
@@ -82,19 +82,20 @@ void ScoreBPEModel::addCandidate(std::string_view text, Workspace &space,
   std::push_heap(space.heap.begin(), space.heap.end());
 }
 
-void ScoreBPEModel::mergeAll(std::string_view text, Workspace &space) const {
+void ScoreBPEModel::mergeAll(std::string_view text,
+                             ScoreWorkspace &space) const {
   auto count = static_cast<int32_t>(space.symbols.size());
   for (int32_t i = 0; i < count; ++i)
     addCandidate(text, space, i);
   while (!space.heap.empty()) {
     std::pop_heap(space.heap.begin(), space.heap.end());
-    Candidate top = space.heap.back();
+    ScoredPair top = space.heap.back();
     space.heap.pop_back();
-    Symbol &left = space.symbols[top.left];
+    ScoredSymbol &left = space.symbols[top.left];
     if (left.length == 0 || left.next < 0)
       continue;
     // Either side may have grown since.
-    Symbol &right = space.symbols[left.next];
+    ScoredSymbol &right = space.symbols[left.next];
     if (left.length + right.length != top.length)
       continue;
     left.length = top.length;
@@ -109,7 +110,7 @@ void ScoreBPEModel::mergeAll(std::string_view text, Workspace &space) const {
 
 Status ScoreBPEModel::encode(std::string_view text,
                              std::vector<int32_t> &ids) const {
-  static thread_local Workspace space;
+  static thread_local ScoreWorkspace space;
   space.symbols.clear();
   space.heap.clear();
   for (size_t begin = 0; begin < text.size();) {
@@ -122,7 +123,7 @@ Status ScoreBPEModel::encode(std::string_view text,
   }
   mergeAll(text, space);
   for (int32_t i = 0; i >= 0; i = space.symbols[i].next) {
-    const Symbol &symbol = space.symbols[i];
+    const ScoredSymbol &symbol = space.symbols[i];
     std::string_view part = text.substr(symbol.begin, symbol.length);
     // What is no token is a single character.
     if (std::optional<int32_t> id = tokens.id(part)) {
