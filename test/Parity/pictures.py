@@ -17,7 +17,7 @@ import json
 import pathlib
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import packages
 
@@ -125,7 +125,7 @@ def check(tool, case, dtype, engine, report, work):
             verdict.failures.append(f"{request.name}: other logits than those of the published processor's tensors")
         report.add(f"{case.name}/{request.name}", dtype, engine, "inputs", verdict)
         if loaded:
-            rows, _ = vision.decode(loaded, vision.Prompt(tokens, tensors), len(force), force)
+            rows, _ = vision.decode(replace(case, steps=len(force)), loaded, vision.Prompt(tokens, tensors), force)
             report.add(f"{case.name}/{request.name}", dtype, engine, "model",
                        compare.compare_f32([got], [rows.float().numpy()]))
         batch.append({"prompt": request.prompt, "images": [str(file) for file in request.files], "force": force})
