@@ -142,7 +142,8 @@ def size_of(dtype, shape):
 
 def write_file(path, tensors):
     entries, offset = {"__metadata__": {"format": "pt"}}, 0
-    for name, (dtype, shape) in tensors.items():
+    # As the library does it, so that each is aligned whatever the sizes are: the widest elements first.
+    for name, (dtype, shape) in sorted(tensors.items(), key=lambda tensor: -BITS[tensor[1][0]]):
         end = offset + size_of(dtype, shape)
         entries[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, end]}
         offset = end
@@ -321,7 +322,7 @@ def spellings(name):
     # A weight and its scales contradict each other: either may be named. Bloom's prefix may be absent.
     for form in {name, weight, weight + "_scale_inv", stacked, re.sub("^backbone\\.", "model.", name),
                  re.sub("^transformer\\.", "", name)}:
-        of_layer = re.sub(r"(^|\.)(layers|h)\.\d+\.", r"\1\2.{layer}.", form)
+        of_layer = re.sub(r"(^|\.)(layers|blocks|h)\.\d+\.", r"\1\2.{layer}.", form)
         for text in (form, of_layer):
             yield from (text, re.sub(r"\.experts\.\d+\.", ".experts.{expert}.", text))
     if weight.endswith("_proj"):
