@@ -52,6 +52,7 @@ DESCRIPTION = re.compile(r"let description = \[\{(.*?)\}\];", re.DOTALL)
 REASON = re.compile(r"Not a\s+composition: (.*?\.)(?:\s|$)", re.DOTALL)
 WEIGHTS = re.compile(r"^  weights \{(?:(?:  //.*)?\n(?: {4}.*\n|\n)*  \}|.*\})\n", re.MULTILINE)
 BLOCK = re.compile(r"^  (?:block|entry) (\w+)")
+READ_BY_WEIGHTS = ("num_nextn_predict_layers", "tie_word_embeddings")
 
 
 def command(*arguments):
@@ -166,6 +167,8 @@ def specs_without_weights(folder):
 
 
 def imported_ops(tools, family, config, specs):
+    # A key that weight equations alone read would be an error without them.
+    config = {key: value for key, value in config.items() if key not in READ_BY_WEIGHTS}
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(config, file)
         file.flush()
