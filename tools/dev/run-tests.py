@@ -7,6 +7,7 @@ Exits with 1 if a test failed or a runner could not run.
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -46,17 +47,35 @@ def run_lit(args, folder, count):
             count.add(test["code"] in LIT_PASSED, test["code"] in LIT_FAILED)
 
 
+def cases(result):
+    """(passed, failed) of each case of a GoogleTest program."""
+    for case in ElementTree.parse(result).getroot().iter("testcase"):
+        failed = case.find("failure") is not None
+        yield case.get("result") == "completed" and not failed, failed
+
+
 def run_ctest(args, folder, count):
+    # Where cmake/CladeTests.cmake lets the programs say what their cases did.
+    cases_folder = os.path.join(args.build, "test-results")
+    shutil.rmtree(cases_folder, ignore_errors=True)
     result = os.path.join(folder, "ctest.xml")
     command = [args.ctest, "--test-dir", args.build, f"-j{args.jobs}", "--output-on-failure",
                "--progress", "--no-tests=ignore", "--output-junit", result]
     if run(command, result, "ctest", count) is None:
         return
     for test in ElementTree.parse(result).getroot().iter("testcase"):
-        status = test.get("status")
-        # What stands for the tests of a program that was not built.
-        missing = test.get("name", "").endswith("_NOT_BUILT")
-        count.add(status == "run", status == "fail" or missing)
+        # A program that was not built did not run.
+        failed = test.get("status") in ("fail", "notrun")
+        of_cases = os.path.join(cases_folder, test.get("name", "") + ".xml")
+        if not os.path.exists(of_cases):
+            # Not a program of cases, or one that ended before it could tell of them.
+            count.add(test.get("status") == "run", failed)
+            continue
+        results = list(cases(of_cases))
+        for case in results:
+            count.add(*case)
+        if failed and not any(case_failed for _, case_failed in results):
+            count.add(False, True)
 
 
 def main():
