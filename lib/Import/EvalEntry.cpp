@@ -41,7 +41,7 @@ LogicalResult Evaluator::checkRequirements() {
 
 LogicalResult Evaluator::checkRequirementsOf(FamilyInstance &of) {
   FamilyInstance *saved = std::exchange(current, &of);
-  auto restore = llvm::make_scope_exit([&] { current = saved; });
+  llvm::scope_exit restore([&] { current = saved; });
   Reach reach(getFamily());
   reach.walkFamily();
   bool ok = true;
@@ -248,7 +248,7 @@ LogicalResult Evaluator::buildImages() {
   if (failed(begun))
     return failure();
   imageFunction = begun->function;
-  auto forget = llvm::make_scope_exit([&] { imageFunction = {}; });
+  llvm::scope_exit forget([&] { imageFunction = {}; });
   Shape tokenAxes{{ShapedType::kDynamic, tokenAxis.str(), {}}};
   positionsValue = PositionsOp::create(
       builder, loc, typeFor(tokenAxes, builder.getI32Type()), batchValue);

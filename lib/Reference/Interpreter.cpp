@@ -19,21 +19,19 @@ using namespace mlir;
 using namespace clade;
 using namespace clade::reference;
 
-namespace {
-/// A sequence; its states are empty once it is removed.
-struct Sequence {
-  int64_t scaledLength;
-  int64_t length = 0;
-  bool removed = false;
-  SequenceStates states;
-};
-} // namespace
-
 /// Token ids and positions are held as f32, which is exact up to here.
 static constexpr int64_t maxInteger = int64_t(1) << 24;
 
 class Interpreter::Impl {
 public:
+  /// A sequence; its states are empty once it is removed.
+  struct Sequence {
+    int64_t scaledLength;
+    int64_t length = 0;
+    bool removed = false;
+    SequenceStates states;
+  };
+
   ModuleOp module;
   func::FuncOp entry;
   std::vector<float> media; ///< Rows of images.

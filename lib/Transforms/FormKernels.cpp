@@ -18,8 +18,6 @@
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
 
-#define DEBUG_TYPE "clade-form-kernels"
-
 namespace clade {
 #define GEN_PASS_DEF_FORMKERNELSPASS
 #include "lib/Transforms/Passes.h.inc"

@@ -15,8 +15,6 @@
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/MapVector.h"
 
-#define DEBUG_TYPE "clade-fuse-parallel-linears"
-
 namespace clade {
 #define GEN_PASS_DEF_FUSEPARALLELLINEARSPASS
 #include "lib/Transforms/Passes.h.inc"

@@ -7,8 +7,6 @@
 
 #include "lib/Transforms/Passes.h"
 
-#define DEBUG_TYPE "clade-make-state-explicit"
-
 namespace clade {
 #define GEN_PASS_DEF_MAKESTATEEXPLICITPASS
 #include "lib/Transforms/Passes.h.inc"

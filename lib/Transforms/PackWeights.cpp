@@ -9,8 +9,6 @@
 
 #include "mlir/IR/IRMapping.h"
 
-#define DEBUG_TYPE "clade-pack-weights"
-
 namespace clade {
 #define GEN_PASS_DEF_PACKWEIGHTSPASS
 #include "lib/Transforms/Passes.h.inc"

@@ -16,8 +16,6 @@
 
 #include "mlir/IR/IRMapping.h"
 
-#define DEBUG_TYPE "clade-sink-into-scans"
-
 namespace clade {
 #define GEN_PASS_DEF_SINKINTOSCANSPASS
 #include "lib/Transforms/Passes.h.inc"

@@ -15,8 +15,6 @@
 
 #include "mlir/IR/IRMapping.h"
 
-#define DEBUG_TYPE "clade-sink-select"
-
 namespace clade {
 #define GEN_PASS_DEF_SINKSELECTPASS
 #include "lib/Transforms/Passes.h.inc"

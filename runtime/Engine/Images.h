@@ -47,7 +47,7 @@ struct ImageLayout {
 
 /// Images as the entry takes them.
 struct ImagePatches {
-  std::vector<float> pixels; ///< [patches][width], in blocks of merge × merge.
+  std::vector<float> pixels;  ///< [patches][width], in blocks of merge × merge.
   std::vector<int32_t> grids; ///< [images][2]: rows and columns of patches.
 
   int64_t numImages() const { return static_cast<int64_t>(grids.size()) / 2; }

@@ -61,8 +61,9 @@ ByteSpan chunkOf(ByteSpan all, int64_t chunk) {
 }
 
 /// Calls `visit(chunk, hash)` for every chunk, from several threads.
-void hashChunks(ByteSpan all, const LoadOptions &options,
-                const std::function<void(int64_t, std::string)> &visit) {
+void hashChunks(
+    ByteSpan all, const LoadOptions &options,
+    const std::function<void(int64_t, const std::string &)> &visit) {
   auto total = static_cast<int64_t>(all.size());
   auto count = static_cast<int64_t>(numChunks(all));
   willNeed(all);
@@ -144,8 +145,8 @@ StatusOr<std::string> clade::rt::packWeights(const std::string &path,
   std::vector<std::string> hashes(numChunks(all));
   LoadOptions silent;
   silent.threads = options.threads;
-  hashChunks(all, silent, [&](int64_t chunk, std::string hash) {
-    hashes[static_cast<size_t>(chunk)] = std::move(hash);
+  hashChunks(all, silent, [&](int64_t chunk, const std::string &hash) {
+    hashes[static_cast<size_t>(chunk)] = hash;
   });
   json slots = json::array();
   for (int32_t slot = 0; slot < loaded->numSlots(); ++slot) {
@@ -241,12 +242,13 @@ Status PackedWeights::checkSource() const {
 Status PackedWeights::verify(const LoadOptions &options) const {
   std::mutex mutex;
   int64_t first = -1;
-  hashChunks(file->bytes(), options, [&](int64_t chunk, std::string hash) {
-    if (hash == hashes[static_cast<size_t>(chunk)])
-      return;
-    std::lock_guard<std::mutex> guard(mutex);
-    first = first < 0 ? chunk : std::min(first, chunk);
-  });
+  hashChunks(file->bytes(), options,
+             [&](int64_t chunk, const std::string &hash) {
+               if (hash == hashes[static_cast<size_t>(chunk)])
+                 return;
+               std::lock_guard<std::mutex> guard(mutex);
+               first = first < 0 ? chunk : std::min(first, chunk);
+             });
   if (first < 0)
     return {};
   int64_t begin = first * packedChunkBytes;

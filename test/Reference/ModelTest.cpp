@@ -152,9 +152,11 @@ TEST_P(ModelTest, ObserverSeesEveryOpInOrder) {
   EXPECT_EQ(observed.back().op, "clade.linear");
   EXPECT_EQ(observed.back().values, rows[0]);
   int attends = 0;
-  for (const Observed &result : observed)
-    if (result.op == "clade.attend")
+  for (const Observed &result : observed) {
+    if (result.op == "clade.attend") {
       EXPECT_EQ(result.layer, attends++);
+    }
+  }
   EXPECT_EQ(attends, 3);
 }
 

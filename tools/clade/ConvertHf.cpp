@@ -115,8 +115,8 @@ static void chooseTypes(const ConvertOptions &options,
   for (OutputTensor &tensor : tensors) {
     const rt::StoredTensor *stored = checkpoint.find(tensor.name);
     // An axis of size 1 may be published that the family does not name.
-    bool isCopy = stored && !checkpoint.gguf() &&
-                  isCopyOf(tensor.program, tensor.name);
+    bool isCopy =
+        stored && !checkpoint.gguf() && isCopyOf(tensor.program, tensor.name);
     if (!isCopy) {
       storeAs(tensor, dtype);
       continue;

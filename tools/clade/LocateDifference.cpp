@@ -126,7 +126,7 @@ static void locateKernel(Environment &environment,
                          const ModelChoice &choice, int64_t vocab,
                          const VerifyText &text, std::string artifact) {
   llvm::SmallString<128> folder;
-  auto cleanUp = llvm::make_scope_exit([&] {
+  llvm::scope_exit cleanUp([&] {
     if (!folder.empty())
       llvm::sys::fs::remove_directories(folder);
   });

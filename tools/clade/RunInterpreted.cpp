@@ -107,7 +107,7 @@ driver::generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
           active, [&](const Active &one) { return one.sequence == sequence; });
       options.onRoute(owner - active.begin(), route);
     });
-  auto forget = llvm::make_scope_exit([&] { interpreter.setRouter(nullptr); });
+  llvm::scope_exit forget([&] { interpreter.setRouter(nullptr); });
   for (;;) {
     // One piece of every request that has tokens to run.
     std::vector<reference::SequenceChunk> chunks;
