@@ -6,14 +6,23 @@
 #===------------------------------------------------------------------------===#
 #
 # The cases of the group `automodel`, whose published implementation is NeMo
-# AutoModel's. Options as in run.py. Needs what requirements-automodel.txt names
-# beside the other packages, installed without what they depend on:
-#   pip install --no-deps -r tools/dev/requirements-automodel.txt
+# AutoModel's. Options as in run.py. The packages of
+# tools/dev/requirements-automodel.txt are installed, once, into a folder of
+# $CLADE_CACHE (packages.py).
 #
 #===------------------------------------------------------------------------===#
+import logging
 import sys
+import warnings
 
-import run
+import packages
+
+packages.add("automodel")
+# What its packages say of torch, and of themselves in later releases.
+logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
+warnings.filterwarnings("ignore", category=FutureWarning, message=".*NeMo AutoModel")
+
+import run  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(run.main(group="automodel"))

@@ -237,7 +237,11 @@ SLOPES = [
 ]
 
 # Needs NeMo AutoModel beside transformers; its cache is its own, so that a sequence is one call.
-AUTOMODEL = [baichuan("7b", group="automodel", one_call=True)]
+AUTOMODEL = [
+    baichuan("7b", group="automodel", one_call=True),
+    baichuan("13b", group="automodel", one_call=True, max_position_embeddings=None, omit=("max_position_embeddings",),
+             num_attention_heads=6, hidden_size=240),  # no power of two, whose slopes are in two rows
+]
 
 STATES = [
     nemotron_h("plain"),

@@ -7,8 +7,8 @@
 #
 # Writes the checkpoint of a case with transformers, in f32 and in bf16 (the same
 # weights rounded), to $CLADE_CACHE/parity/<name>-<hash>/{f32,bf16}. The hash
-# covers the case, this file and the versions of the libraries, so that a
-# directory that exists is right.
+# covers the case, the scale of its model's embedding, this file and the versions
+# of the libraries, so that a directory that exists is right.
 #
 #===------------------------------------------------------------------------===#
 import contextlib
@@ -26,12 +26,14 @@ import safetensors.torch
 import torch
 import transformers
 
+import embedding_scales
+
 CACHE = pathlib.Path(os.environ.get("CLADE_CACHE", pathlib.Path.home() / ".cache" / "clade"))
 ALIGNMENT = 0.75  # cosine of a row of the head and the embedding whose token it predicts
 ZERO_CENTRED = ("gemma2", "gemma3_text")
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 # Models whose published implementation is in another library than transformers.
-LIBRARIES = {"Baichuan": "nemo_automodel.components.models.baichuan.model"}
+LIBRARIES = {"Baichuan": "baichuan"}
 
 
 def class_of(name):
@@ -48,7 +50,7 @@ def digest(*files, text=""):
 
 
 def directory(case):
-    text = json.dumps(dataclasses.asdict(case), sort_keys=True)
+    text = json.dumps([dataclasses.asdict(case), embedding_scales.SCALES.get(case.model)], sort_keys=True)
     return CACHE / "parity" / f"{case.name}-{digest('checkpoint.py', 'reference.py', text=text)}"
 
 
@@ -67,6 +69,9 @@ def written_whole(path):
 
 def embedding_scale(model):
     """The embedding takes its share of the residual stream: 1 in Llama, 2 to 4 beside Gemma's normed layers."""
+    name = type(model).__name__.removesuffix("ForCausalLM")
+    if name in embedding_scales.SCALES:
+        return embedding_scales.SCALES[name]
     if model.config.model_type not in ZERO_CENTRED:
         return 1.0
     share = 2.0 if model.config.tie_word_embeddings else 4.0
