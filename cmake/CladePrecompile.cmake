@@ -9,7 +9,8 @@ function(clade_use_precompiled folder)
   foreach(target IN LISTS targets)
     get_target_property(type ${target} TYPE)
     get_target_property(options ${target} COMPILE_OPTIONS)
-    if(type MATCHES "LIBRARY|EXECUTABLE" AND "-fno-exceptions" IN_LIST options AND NOT "-fexceptions" IN_LIST options)
+    if(type MATCHES "LIBRARY|EXECUTABLE" AND "-fno-exceptions" IN_LIST options AND NOT "-fexceptions" IN_LIST options
+       AND NOT "-fsanitize=fuzzer-no-link" IN_LIST options)
       if(type STREQUAL "EXECUTABLE")
         # A header that was compiled with -fPIC does not serve -fPIE.
         set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
