@@ -64,7 +64,7 @@ public:
 
 private:
   static constexpr unsigned maxErrors = 20;
-  static constexpr unsigned maxDepth = 512;
+  static constexpr unsigned maxDepth = 256;
   static constexpr unsigned maxSteps = 500000;
 
   const import::SpecLibrary &library;

@@ -16,7 +16,7 @@ using llvm::dyn_cast;
 
 /// Nesting of evaluation; block calls count, so that recursion ends in an
 /// error.
-static constexpr int maxCallDepth = 512;
+static constexpr int maxCallDepth = 256;
 
 /// Expressions that one entry, or one value of the configuration, may evaluate:
 /// far more than any family does.

@@ -102,3 +102,10 @@ Status AtomicFile::commit() {
   temporary.clear();
   return {};
 }
+
+Status clade::rt::writeTextFile(const std::string &path,
+                                const std::string &text) {
+  CLADE_ASSIGN_OR_RETURN(auto file, AtomicFile::create(path));
+  CLADE_RETURN_IF_ERROR(file->append(text));
+  return file->commit();
+}

@@ -29,6 +29,9 @@ bool isDirectory(const std::string &path);
 StatusOr<std::string> readTextFile(const std::string &path,
                                    size_t maxBytes = size_t(64) << 20);
 
+/// Makes a file of `text`, or replaces it, at once.
+Status writeTextFile(const std::string &path, const std::string &text);
+
 /// Owns a file descriptor.
 class FileDescriptor {
 public:

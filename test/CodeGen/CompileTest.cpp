@@ -98,8 +98,8 @@ TEST_P(VectorMathTest, IsAccurateAndCallsNothing) {
     EXPECT_EQ(undefinedSymbols(*object), std::vector<std::string>()) << f.name;
 
     module = build();
-    std::unique_ptr<LoadedModule> loaded =
-        LoadedModule::create(*module, options, {"f"});
+    std::unique_ptr<LoadedCode> loaded =
+        LoadedCode::create(*module, options, {"f"});
     ASSERT_TRUE(loaded) << f.name;
     double worst = 0, where = 0;
     constexpr int kSteps = 20000;
@@ -159,8 +159,8 @@ TEST_P(VectorMathTest, KeepsLimits) {
                   emitStore(b, loc, c.emit(b, loc, x), args[1], zero);
                 });
   }
-  std::unique_ptr<LoadedModule> loaded =
-      LoadedModule::create(*module, {target->cpu, target->features, 3}, names);
+  std::unique_ptr<LoadedCode> loaded =
+      LoadedCode::create(*module, {target->cpu, target->features, 3}, names);
   ASSERT_TRUE(loaded);
   for (auto [i, c] : llvm::enumerate(cases)) {
     std::vector<float> in(target->width, c.x), out(target->width);

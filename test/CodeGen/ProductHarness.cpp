@@ -12,11 +12,8 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/bit.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MathExtras.h"
-#include "llvm/Support/Path.h"
 #include <cmath>
-#include <dlfcn.h>
 #include <limits>
 
 using namespace mlir;
@@ -30,37 +27,6 @@ float widenBF16(uint16_t bits) {
 uint16_t roundToBF16(float value) {
   uint32_t bits = llvm::bit_cast<uint32_t>(value);
   return (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-}
-
-std::unique_ptr<LoadedModule>
-LoadedModule::create(ModuleOp module, const CompileOptions &options,
-                     ArrayRef<std::string> names) {
-  FailureOr<SmallVector<char>> object = compileToObject(module, options);
-  if (failed(object))
-    return nullptr;
-  SmallString<128> path;
-  llvm::sys::path::system_temp_directory(true, path);
-  llvm::sys::path::append(path, "clade-kernel-%%%%%%%%.so");
-  llvm::sys::fs::createUniquePath(path, path, /*MakeAbsolute=*/false);
-  llvm::MemoryBufferRef reference(StringRef(object->data(), object->size()),
-                                  "kernel");
-  if (failed(linkSharedObject(module.getLoc(), reference, path, names)))
-    return nullptr;
-  auto loaded = std::make_unique<LoadedModule>();
-  loaded->handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!loaded->handle)
-    emitError(module.getLoc()) << dlerror();
-  llvm::sys::fs::remove(path);
-  return loaded->handle ? std::move(loaded) : nullptr;
-}
-
-LoadedModule::~LoadedModule() {
-  if (handle)
-    dlclose(handle);
-}
-
-void *LoadedModule::lookup(const char *name) const {
-  return dlsym(handle, name);
 }
 
 std::unique_ptr<MLIRContext> makeContext() {

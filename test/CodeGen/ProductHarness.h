@@ -13,7 +13,7 @@
 #ifndef CLADE_TEST_CODEGEN_PRODUCTHARNESS_H
 #define CLADE_TEST_CODEGEN_PRODUCTHARNESS_H
 
-#include "lib/CodeGen/CPU/Compile.h"
+#include "lib/CodeGen/CPU/LoadedCode.h"
 #include "lib/CodeGen/CPU/Product.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -48,23 +48,6 @@ private:
 /// f32 bits of a bf16 and back (to nearest, ties to even; NaN not expected).
 float widenBF16(uint16_t bits);
 uint16_t roundToBF16(float value);
-
-/// A shared object made from a module, loaded as long as this lives. The file
-/// is removed at once.
-class LoadedModule {
-public:
-  static std::unique_ptr<LoadedModule>
-  create(mlir::ModuleOp module, const CompileOptions &options,
-         llvm::ArrayRef<std::string> names);
-  ~LoadedModule();
-  template <typename Function> Function *function(const char *name) const {
-    return reinterpret_cast<Function *>(lookup(name));
-  }
-
-private:
-  void *lookup(const char *name) const;
-  void *handle = nullptr;
-};
 
 /// y[row * n + column] of a product, for this thread's part.
 using ProductFunction = void(const void *activations, const void *weights,

@@ -54,8 +54,8 @@ struct Product {
     OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
     ProductShape shape{n, k, element, rowTile};
     addProductFunction(*module, "product", target, shape);
-    loaded = LoadedModule::create(*module, {target.cpu, target.features, 3},
-                                  {"product"});
+    loaded = LoadedCode::create(*module, {target.cpu, target.features, 3},
+                                {"product"});
     a = fill(maxTokens * k);
     w = fill(n * k);
     weights.emplace(packMatrix(w, n, k, target.panelRows, bf16));
@@ -123,7 +123,7 @@ struct Product {
   std::mt19937 random{7};
   std::unique_ptr<MLIRContext> context;
   Target target;
-  std::unique_ptr<LoadedModule> loaded;
+  std::unique_ptr<LoadedCode> loaded;
   std::vector<float> a, w;
   std::optional<Buffer> weights;
 };

@@ -39,9 +39,8 @@ protected:
     bf16 = BFloat16Type::get(context.get());
   }
 
-  std::unique_ptr<LoadedModule> load(ArrayRef<std::string> names) {
-    return LoadedModule::create(*module, {target.cpu, target.features, 3},
-                                names);
+  std::unique_ptr<LoadedCode> load(ArrayRef<std::string> names) {
+    return LoadedCode::create(*module, {target.cpu, target.features, 3}, names);
   }
 
   std::unique_ptr<MLIRContext> context;
@@ -71,7 +70,7 @@ TEST_P(VectorHelpersTest, MaskedAccessesStayInTheirLanes) {
             emitStore(b, loc, vector, args[1], emitIndex(b, loc, width));
           });
     }
-  std::unique_ptr<LoadedModule> loaded = load(names);
+  std::unique_ptr<LoadedCode> loaded = load(names);
   ASSERT_TRUE(loaded);
   for (int64_t count = 0; count <= width; ++count) {
     std::vector<uint32_t> from(width, 0x40404040), to(2 * width, 0x11111111);
@@ -119,7 +118,7 @@ TEST_P(VectorHelpersTest, RoundsToNearestEven) {
         Value x = emitLoad(b, loc, VectorType::get(width, bf16), args[0], zero);
         emitStore(b, loc, emitWiden(b, loc, x), args[1], zero);
       });
-  std::unique_ptr<LoadedModule> loaded = load({"round", "widen"});
+  std::unique_ptr<LoadedCode> loaded = load({"round", "widen"});
   ASSERT_TRUE(loaded);
   std::vector<float> values = interestingFloats();
   values.resize(llvm::alignTo(values.size(), width));
@@ -177,7 +176,7 @@ TEST_P(VectorHelpersTest, PacksRows) {
     addPackFunction(*module, names.back(), target, shape.type, shape.rowTile,
                     shape.k, shape.lanes);
   }
-  std::unique_ptr<LoadedModule> loaded = load(names);
+  std::unique_ptr<LoadedCode> loaded = load(names);
   ASSERT_TRUE(loaded);
   constexpr int64_t kRows = 13;
   std::mt19937 random(1);

@@ -16,12 +16,7 @@
 
 #include "test/CodeGen/ProductHarness.h"
 
-#include "lib/CodeGen/CPU/VectorHelpers.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "llvm/Support/MathExtras.h"
+#include "lib/CodeGen/CPU/Probes.h"
 #include <algorithm>
 #include <barrier>
 #include <chrono>
@@ -38,96 +33,6 @@ namespace {
 
 constexpr int kRounds = 15;
 constexpr int64_t kPeakSteps = 1 << 20;
-constexpr int kPeakSums = 12;
-constexpr int kReadSums = 8;
-
-/// A loop of `steps` iterations over `carried`, at the builder's position.
-ValueRange
-emitLoop(OpBuilder &builder, Location loc, Value steps, ValueRange carried,
-         function_ref<void(OpBuilder &, Value, MutableArrayRef<Value>)> body) {
-  auto loop = scf::ForOp::create(
-      builder, loc, emitIndex(builder, loc, 0), steps,
-      emitIndex(builder, loc, 1), carried,
-      [&](OpBuilder &inner, Location, Value i, ValueRange values) {
-        SmallVector<Value> next(values);
-        body(inner, i, next);
-        scf::YieldOp::create(inner, loc, next);
-      });
-  return loop.getResults();
-}
-
-/// func @name(data, steps): `body` computes on `count` vectors that end up in
-/// `data`, so that nothing is dropped.
-void addProbe(ModuleOp module, StringRef name, VectorType type, int count,
-              function_ref<void(OpBuilder &, Value data, Value step,
-                                MutableArrayRef<Value>)>
-                  body) {
-  OpBuilder builder(module.getContext());
-  Location loc = module.getLoc();
-  builder.setInsertionPointToEnd(module.getBody());
-  auto function = func::FuncOp::create(
-      builder, loc, name,
-      builder.getFunctionType({LLVM::LLVMPointerType::get(builder.getContext()),
-                               builder.getIndexType()},
-                              {}));
-  builder.setInsertionPointToStart(function.addEntryBlock());
-  Value data = function.getArgument(0);
-  SmallVector<Value> carried;
-  for (int i = 0; i < count; ++i)
-    carried.push_back(
-        emitLoad(builder, loc, type, data,
-                 emitIndex(builder, loc, i * type.getNumElements())));
-  ValueRange results = emitLoop(
-      builder, loc, function.getArgument(1), carried,
-      [&](OpBuilder &inner, Value step, MutableArrayRef<Value> values) {
-        body(inner, data, step, values);
-      });
-  for (auto [i, value] : llvm::enumerate(results))
-    emitStore(builder, loc, value, data,
-              emitIndex(builder, loc, i * type.getNumElements()));
-  func::ReturnOp::create(builder, loc);
-}
-
-/// Multiply-adds of registers only: kPeakSums vectors a step.
-void addPeak(ModuleOp module, const Target &target, bool bf16) {
-  MLIRContext *context = module.getContext();
-  Location loc = module.getLoc();
-  auto type = VectorType::get(target.width, Float32Type::get(context));
-  auto pairs = VectorType::get(target.width * 2, BFloat16Type::get(context));
-  auto name = StringAttr::get(context, "llvm.x86.avx512bf16.dpbf16ps.512");
-  addProbe(module, "peak", type, kPeakSums,
-           [&](OpBuilder &b, Value, Value, MutableArrayRef<Value> sums) {
-             bool dot = bf16 && target.hasBF16;
-             auto constant = [&](VectorType t) -> Value {
-               return arith::ConstantOp::create(b, loc, t, b.getZeroAttr(t));
-             };
-             Value x = constant(dot ? pairs : type);
-             for (Value &sum : sums)
-               sum = dot ? LLVM::CallIntrinsicOp::create(b, loc, type, name,
-                                                         ValueRange{sum, x, x})
-                               .getResult(0)
-                         : emitMultiplyAdd(b, loc, target, sum, x, x);
-           });
-}
-
-/// Reads kReadSums vectors a step.
-void addRead(ModuleOp module, const Target &target) {
-  Location loc = module.getLoc();
-  auto type =
-      VectorType::get(target.width, IntegerType::get(module.getContext(), 32));
-  addProbe(
-      module, "read", type, kReadSums,
-      [&](OpBuilder &b, Value data, Value step, MutableArrayRef<Value> sums) {
-        int64_t stride = kReadSums * target.width;
-        Value start = emitMul(b, loc, step, emitIndex(b, loc, stride));
-        for (auto [i, sum] : llvm::enumerate(sums)) {
-          Value index =
-              emitAdd(b, loc, start, emitIndex(b, loc, i * target.width));
-          sum = arith::OrIOp::create(b, loc, sum,
-                                     emitLoad(b, loc, type, data, index));
-        }
-      });
-}
 
 /// Seconds of CPU time that this thread has used.
 double cpuSeconds() {
@@ -156,13 +61,11 @@ double measure(int threads, const std::function<void(int)> &work) {
   return *std::max_element(seconds.begin(), seconds.end());
 }
 
-using ProbeFunction = void(void *data, int64_t steps);
-
 struct Bench {
   explicit Bench(const Target &target) : target(target) {}
 
-  std::unique_ptr<LoadedModule> compile(const ProductShape &shape,
-                                        MLIRContext *context, bool bf16) {
+  std::unique_ptr<LoadedCode> compile(const ProductShape &shape,
+                                      MLIRContext *context, bool bf16) {
     auto start = std::chrono::steady_clock::now();
     OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(context));
     addProductFunction(*module, "product", target, shape);
@@ -175,10 +78,10 @@ struct Bench {
       return nullptr;
     module = ModuleOp::create(UnknownLoc::get(context));
     addProductFunction(*module, "product", target, shape);
-    addPeak(*module, target, bf16);
-    addRead(*module, target);
-    return LoadedModule::create(*module, {target.cpu, target.features, 3},
-                                {"product", "peak", "read"});
+    peakFlops = addPeakProbe(*module, "peak", target, bf16);
+    readBytes = addReadProbe(*module, "read", target);
+    return LoadedCode::create(*module, {target.cpu, target.features, 3},
+                              {"product", "peak", "read"});
   }
 
   /// One line: the product's rate, the limit's, their ratio, compile time.
@@ -188,7 +91,7 @@ struct Bench {
     Type element = bf16 ? Type(BFloat16Type::get(context.get()))
                         : Type(Float32Type::get(context.get()));
     ProductShape shape{n, k, element, target.rowTile(tokens)};
-    std::unique_ptr<LoadedModule> loaded = compile(shape, context.get(), bf16);
+    std::unique_ptr<LoadedCode> loaded = compile(shape, context.get(), bf16);
     if (!loaded)
       return;
     int64_t size = bf16 ? 2 : 4;
@@ -214,12 +117,11 @@ struct Bench {
     print(m, n, k, bf16, threads, weights.size(), best, limit, reads);
   }
 
-  void readPart(const LoadedModule &loaded, const Buffer &weights, int thread,
+  void readPart(const LoadedCode &loaded, const Buffer &weights, int thread,
                 int threads) {
-    int64_t bytes = kReadSums * target.width * 4;
-    int64_t steps = weights.size() / bytes / threads;
+    int64_t steps = weights.size() / readBytes / threads;
     loaded.function<ProbeFunction>("read")(
-        weights.as<char>() + thread * steps * bytes, steps);
+        weights.as<char>() + thread * steps * readBytes, steps);
   }
 
   void print(int64_t m, int64_t n, int64_t k, bool bf16, int threads,
@@ -229,8 +131,7 @@ struct Bench {
       rate = 1e-9 * bytes / best;
       bound = 1e-9 * bytes / limit;
     } else {
-      int64_t each = target.width * (bf16 && target.hasBF16 ? 4 : 2);
-      bound = 1e-9 * threads * kPeakSteps * kPeakSums * each / limit;
+      bound = 1e-9 * threads * kPeakSteps * peakFlops / limit;
     }
     std::printf("%4ld x %5ld x %5ld %s %d thread(s): %7.1f of %7.1f %s  %5.1f "
                 "%%   compile %.1f ms\n",
@@ -242,6 +143,7 @@ struct Bench {
 
   const Target &target;
   double compileSeconds = 0;
+  int64_t peakFlops = 0, readBytes = 0; ///< Of a step of the probes.
 };
 
 } // namespace

@@ -233,12 +233,6 @@ rt::Status driver::checkPublishedPlace(const std::string &path) {
                                      "' exists and is not a checkpoint");
 }
 
-static rt::Status writeText(const std::string &path, const std::string &text) {
-  CLADE_ASSIGN_OR_RETURN(auto file, rt::AtomicFile::create(path));
-  CLADE_RETURN_IF_ERROR(file->append(text));
-  return file->commit();
-}
-
 rt::Status driver::writePublished(const std::string &folder,
                                   const std::vector<OutputTensor> &tensors,
                                   const nlohmann::ordered_json &config,
@@ -253,11 +247,11 @@ rt::Status driver::writePublished(const std::string &folder,
   CLADE_RETURN_IF_ERROR(writeTensors(folder + "/model.safetensors",
                                      layout.header, layout.bytes, tensors,
                                      layout.offsets, sources));
-  CLADE_RETURN_IF_ERROR(
-      writeText(folder + "/config.json",
-                config.dump(2, ' ', false,
-                            nlohmann::ordered_json::error_handler_t::replace) +
-                    "\n"));
+  CLADE_RETURN_IF_ERROR(rt::writeTextFile(
+      folder + "/config.json",
+      config.dump(2, ' ', false,
+                  nlohmann::ordered_json::error_handler_t::replace) +
+          "\n"));
   report.facts = {{"tensors", tensors.size()}, {"bytes", layout.bytes}};
   return {};
 }

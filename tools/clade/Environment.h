@@ -68,6 +68,7 @@ void addCompileCommand(CLI::App &app, int &status);
 void addRunCommand(CLI::App &app, int &status);
 void addVerifyCommand(CLI::App &app, int &status);
 void addConvertCommand(CLI::App &app, int &status);
+void addBenchCommand(CLI::App &app, int &status);
 
 } // namespace clade::driver
 

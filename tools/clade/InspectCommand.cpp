@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "tools/clade/Environment.h"
+#include "tools/clade/KernelCost.h"
 
 #include "dialect/Clade/CladeDialect.h"
 #include "dialect/WMap/WMapDialect.h"
@@ -138,40 +139,25 @@ static json describeStates(const SlotTable &slots) {
   return states;
 }
 
-/// The kernels of a function in order, with what a token costs in each.
-static json describeKernels(mlir::func::FuncOp function) {
-  json kernels = json::array();
-  function.walk([&](KernelOp kernel) {
-    json weights = json::array();
-    int64_t multiplyAdds = 0;
-    kernel.walk([&](mlir::Operation *op) {
-      if (auto param = llvm::dyn_cast<ParamOp>(op))
-        weights.push_back(param.getName().str());
-      else if (auto linear = llvm::dyn_cast<LinearOp>(op))
-        multiplyAdds += linear.getNumOutputs() * linear.getNumInputs();
-      else if (auto experts = llvm::dyn_cast<ExpertLinearOp>(op))
-        multiplyAdds += experts.getNumActive() * experts.getNumOutputs() *
-                        experts.getNumInputs();
-    });
-    kernels.push_back({{"kind", stringifyKernelKind(kernel.getKind()).str()},
-                       {"weights", weights},
-                       {"multiply_adds_per_token", multiplyAdds}});
-  });
-  return kernels;
-}
-
 /// The functions of the computation: the entry, and one for each kind of layer,
-/// which `layers` layers run.
-static json describeFunctions(mlir::ModuleOp kernels, const SlotTable &slots) {
+/// which `layers` layers run; each with its kernels and what they cost when one
+/// sequence decodes one token, with nothing before it.
+static json describeFunctions(mlir::ModuleOp module, const SlotTable &slots) {
   json functions = json::array();
-  for (auto function : kernels.getOps<mlir::func::FuncOp>()) {
-    int64_t layers = llvm::count_if(slots.layers, [&](const LayerSlots &layer) {
-      mlir::func::FuncOp kind = slots.kinds[layer.kind].function;
-      return kind.getSymName() == function.getSymName();
-    });
-    functions.push_back({{"name", function.getSymName().str()},
-                         {"layers", layers},
-                         {"kernels", describeKernels(function)}});
+  for (const FunctionCost &function : costOf(module, slots)) {
+    json kernels = json::array();
+    for (const KernelCost &kernel : function.kernels) {
+      json description = {{"kind", kernel.kind},
+                          {"weights", kernel.weights},
+                          {"multiply_adds_per_token", kernel.multiplyAdds},
+                          {"bytes_per_step", kernel.bytes({})}};
+      if (kernel.stateBytes)
+        description["state_bytes_per_past_token"] = kernel.stateBytes;
+      kernels.push_back(std::move(description));
+    }
+    functions.push_back({{"name", function.name},
+                         {"layers", function.layers},
+                         {"kernels", kernels}});
   }
   return functions;
 }
@@ -181,10 +167,13 @@ static json describeModel(import::ImportedModel &model, const SlotTable &slots,
                           const rt::Checkpoint &checkpoint) {
   json functions = describeFunctions(kernels, slots);
   int64_t multiplyAdds = 0;
+  double stepBytes = 0;
   for (const json &function : functions)
-    for (const json &kernel : function["kernels"])
-      multiplyAdds += std::max(function["layers"].get<int64_t>(), int64_t(1)) *
-                      kernel["multiply_adds_per_token"].get<int64_t>();
+    for (const json &kernel : function["kernels"]) {
+      int64_t times = std::max(function["layers"].get<int64_t>(), int64_t(1));
+      multiplyAdds += times * kernel["multiply_adds_per_token"].get<int64_t>();
+      stepBytes += times * kernel["bytes_per_step"].get<double>();
+    }
   json kinds = json::array();
   for (auto [index, kind] : llvm::enumerate(slots.kinds)) {
     mlir::func::FuncOp function = kind.function;
@@ -220,6 +209,7 @@ static json describeModel(import::ImportedModel &model, const SlotTable &slots,
             {"weight_bytes", bytes},
             {"lossy_weights", lossy},
             {"multiply_adds_per_token", multiplyAdds},
+            {"bytes_per_step", stepBytes},
             {"state_bytes_per_token", perToken}}}};
 }
 
@@ -272,6 +262,12 @@ static void printModel(const json &model) {
       if (int64_t cost = kernel["multiply_adds_per_token"])
         os << llvm::format(" %14lld multiply-adds a token",
                            static_cast<long long>(cost));
+      if (double bytes = kernel["bytes_per_step"])
+        os << llvm::format(" %9.0f bytes a step", bytes);
+      if (kernel.contains("state_bytes_per_past_token"))
+        os << llvm::format(
+            " %8lld bytes a token of the past",
+            kernel["state_bytes_per_past_token"].get<long long>());
       for (const json &weight : kernel["weights"])
         os << " " << text(weight);
       os << "\n";
@@ -283,7 +279,9 @@ static void printModel(const json &model) {
      << totals["lossy_weights"].get<int64_t>() << " lossy); "
      << totals["state_bytes_per_token"].get<int64_t>() << " bytes of state and "
      << totals["multiply_adds_per_token"].get<int64_t>()
-     << " multiply-adds in products a token\n";
+     << " multiply-adds in products a token; a step of one token reads "
+     << llvm::format("%.0f", totals["bytes_per_step"].get<double>())
+     << " bytes of weights\n";
 }
 
 /// Writes the kernels and the values between them as a graph for Graphviz.

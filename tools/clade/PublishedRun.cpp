@@ -8,30 +8,17 @@
 #include "tools/clade/PublishedRun.h"
 
 #include "tools/clade/Environment.h"
+#include "tools/clade/Python.h"
 
 #include "runtime/Formats/Safetensors.h"
 
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
 
-#include <cstdlib>
 #include <cstring>
 
 using namespace clade;
 using namespace clade::driver;
-
-/// A Python that has what the reference needs: $CLADE_PYTHON, or the
-/// environment that tools/dev/python-env.sh has made.
-static std::optional<std::string> findPython() {
-  if (const char *python = std::getenv("CLADE_PYTHON"))
-    return python;
-  const char *cache = std::getenv("CLADE_CACHE"), *home = std::getenv("HOME");
-  std::string path =
-      cache ? cache : std::string(home ? home : ".") + "/.cache/clade";
-  path += "/venv/bin/python";
-  return llvm::sys::fs::can_execute(path) ? std::optional(path) : std::nullopt;
-}
 
 static std::string joined(const std::vector<int32_t> &tokens) {
   std::string text;
@@ -63,15 +50,7 @@ static rt::StatusOr<PublishedRun> readRun(const std::string &path) {
 rt::StatusOr<PublishedRun> driver::runPublished(
     const std::string &checkpoint, const std::vector<int32_t> &prompt,
     const std::vector<int32_t> &forced, const std::string &dtype) {
-  std::optional<std::string> python = findPython();
-  if (!python)
-    return rt::Status::unsupported("no Python with transformers was found: run "
-                                   "tools/dev/python-env.sh, or name one in "
-                                   "$CLADE_PYTHON");
-  llvm::ErrorOr<std::string> program = llvm::sys::findProgramByName(*python);
-  if (!program)
-    return rt::Status::unsupported("cannot run '" + *python +
-                                   "': " + program.getError().message());
+  CLADE_ASSIGN_OR_RETURN(std::string python, findPython());
   llvm::SmallString<128> result;
   if (llvm::sys::fs::createTemporaryFile("clade-published", "safetensors",
                                          result))
@@ -80,8 +59,8 @@ rt::StatusOr<PublishedRun> driver::runPublished(
                   dataPath("run-published.py", "tools/dev/run-published.py"),
               prompts = joined(prompt), forces = joined(forced);
   std::string message;
-  int code = llvm::sys::ExecuteAndWait(*program,
-                                       {*program, script, checkpoint, "--dtype",
+  int code = llvm::sys::ExecuteAndWait(python,
+                                       {python, script, checkpoint, "--dtype",
                                         dtype, "--tokens", prompts, "--force",
                                         forces, "--output", result.str()},
                                        std::nullopt, {}, 0, 0, &message);
@@ -89,7 +68,7 @@ rt::StatusOr<PublishedRun> driver::runPublished(
       code == 0
           ? readRun(result.str().str())
           : rt::StatusOr<PublishedRun>(rt::Status::unsupported(
-                "the published implementation did not run: '" + *python + " " +
+                "the published implementation did not run: '" + python + " " +
                 script + "' ended with status " + std::to_string(code) +
                 (message.empty() ? "" : ": " + message)));
   llvm::sys::fs::remove(result);

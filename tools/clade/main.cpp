@@ -55,6 +55,7 @@ int main(int argc, char **argv) {
   addRunCommand(app, status);
   addVerifyCommand(app, status);
   addConvertCommand(app, status);
+  addBenchCommand(app, status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

@@ -230,7 +230,7 @@ CompiledAttention::create(const AttentionCase &attention,
       makeModule(compiled->context.get(), *target, compiled->shape);
   CompileOptions options;
   options.cpu = cpu;
-  compiled->module = LoadedModule::create(*module, options, {"attention"});
+  compiled->module = LoadedCode::create(*module, options, {"attention"});
   return compiled->module ? std::move(compiled) : nullptr;
 }
 

@@ -95,7 +95,7 @@ private:
   AttentionShape shape;
   std::unique_ptr<mlir::MLIRContext> context;
   std::unique_ptr<Target> resolved;
-  std::unique_ptr<LoadedModule> module;
+  std::unique_ptr<LoadedCode> module;
 };
 
 } // namespace clade::cpu::test

@@ -66,7 +66,7 @@ protected:
     func::ReturnOp::create(builder, loc);
     CompileOptions options;
     options.cpu = GetParam().cpu;
-    module = LoadedModule::create(*owner, options, {"write"});
+    module = LoadedCode::create(*owner, options, {"write"});
     ASSERT_TRUE(module);
   }
 
@@ -113,7 +113,7 @@ private:
   }
 
   std::unique_ptr<MLIRContext> context = makeContext();
-  std::unique_ptr<LoadedModule> module;
+  std::unique_ptr<LoadedCode> module;
 };
 
 TEST_P(CacheWriteTest, rows) {

@@ -52,7 +52,7 @@ public:
                 emitIndex(builder, loc, place++));
     }
     func::ReturnOp::create(builder, loc);
-    module = LoadedModule::create(*owner, CompileOptions(), {"read"});
+    module = LoadedCode::create(*owner, CompileOptions(), {"read"});
   }
 
   /// The results, of which at most 32 exist.
@@ -79,7 +79,7 @@ private:
   }
 
   std::unique_ptr<MLIRContext> context;
-  std::unique_ptr<LoadedModule> module;
+  std::unique_ptr<LoadedCode> module;
 };
 
 template <typename T> int64_t number(T *pointer) {

@@ -1,0 +1,102 @@
+//===- Probes.cpp - What a machine can do at most -------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CPU/Probes.h"
+
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace clade;
+using namespace clade::cpu;
+
+/// Sums that do not depend on each other: enough to fill the pipelines of the
+/// multipliers, and to have several reads under way.
+static constexpr int64_t peakSums = 12, readSums = 8;
+
+using ProbeBody = function_ref<void(OpBuilder &, Value data, Value step,
+                                    MutableArrayRef<Value> sums)>;
+
+/// func @name(data, steps): `body` computes on `count` vectors that end up in
+/// `data`, so that nothing is dropped.
+static void addProbe(ModuleOp module, StringRef name, VectorType type,
+                     int64_t count, ProbeBody body) {
+  OpBuilder builder(module.getContext());
+  Location loc = module.getLoc();
+  builder.setInsertionPointToEnd(module.getBody());
+  auto function = func::FuncOp::create(
+      builder, loc, name,
+      builder.getFunctionType({LLVM::LLVMPointerType::get(builder.getContext()),
+                               builder.getIndexType()},
+                              {}));
+  builder.setInsertionPointToStart(function.addEntryBlock());
+  Value data = function.getArgument(0);
+  auto place = [&](int64_t sum) {
+    return emitIndex(builder, loc, sum * type.getNumElements());
+  };
+  SmallVector<Value> sums;
+  for (int64_t sum = 0; sum < count; ++sum)
+    sums.push_back(emitLoad(builder, loc, type, data, place(sum)));
+  auto loop = scf::ForOp::create(
+      builder, loc, emitIndex(builder, loc, 0), function.getArgument(1),
+      emitIndex(builder, loc, 1), sums,
+      [&](OpBuilder &inner, Location, Value step, ValueRange values) {
+        SmallVector<Value> next(values);
+        body(inner, data, step, next);
+        scf::YieldOp::create(inner, loc, next);
+      });
+  for (auto [sum, value] : llvm::enumerate(loop.getResults()))
+    emitStore(builder, loc, value, data, place(sum));
+  func::ReturnOp::create(builder, loc);
+}
+
+int64_t cpu::addPeakProbe(ModuleOp module, StringRef name, const Target &target,
+                          bool isBF16) {
+  MLIRContext *context = module.getContext();
+  Location loc = module.getLoc();
+  bool usesPairs = isBF16 && target.hasBF16;
+  auto type = VectorType::get(target.width, Float32Type::get(context));
+  auto pairs = VectorType::get(target.width * 2, BFloat16Type::get(context));
+  auto intrinsic = StringAttr::get(context, "llvm.x86.avx512bf16.dpbf16ps." +
+                                                llvm::Twine(target.width * 32));
+  addProbe(module, name, type, peakSums,
+           [&](OpBuilder &b, Value, Value, MutableArrayRef<Value> sums) {
+             VectorType factors = usesPairs ? pairs : type;
+             Value x = arith::ConstantOp::create(b, loc, factors,
+                                                 b.getZeroAttr(factors));
+             for (Value &sum : sums)
+               sum = usesPairs
+                         ? LLVM::CallIntrinsicOp::create(
+                               b, loc, type, intrinsic, ValueRange{sum, x, x})
+                               .getResult(0)
+                         : emitMultiplyAdd(b, loc, target, sum, x, x);
+           });
+  return peakSums * target.width * (usesPairs ? 4 : 2);
+}
+
+int64_t cpu::addReadProbe(ModuleOp module, StringRef name,
+                          const Target &target) {
+  Location loc = module.getLoc();
+  auto type =
+      VectorType::get(target.width, IntegerType::get(module.getContext(), 32));
+  addProbe(
+      module, name, type, readSums,
+      [&](OpBuilder &b, Value data, Value step, MutableArrayRef<Value> sums) {
+        Value start =
+            emitMul(b, loc, step, emitIndex(b, loc, readSums * target.width));
+        for (auto [i, sum] : llvm::enumerate(sums)) {
+          Value index =
+              emitAdd(b, loc, start, emitIndex(b, loc, i * target.width));
+          sum = arith::OrIOp::create(b, loc, sum,
+                                     emitLoad(b, loc, type, data, index));
+        }
+      });
+  return readSums * target.width * 4;
+}

@@ -1,0 +1,38 @@
+//===- Probes.h - What a machine can do at most -----------------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Loops that only read, or only compute in registers: what kernels are measured
+// beside. They are compiled for the same target as the kernels, so that both
+// may use the same instructions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_CODEGEN_CPU_PROBES_H
+#define CLADE_CODEGEN_CPU_PROBES_H
+
+#include "lib/CodeGen/CPU/Target.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace clade::cpu {
+
+/// What the functions of probes look like. `data` is aligned to 64 bytes and
+/// has 4096 of them, or for a reading probe all that is read.
+using ProbeFunction = void(void *data, int64_t steps);
+
+/// Adds a loop of multiply-adds in registers to `module`: in bf16 pairs where
+/// `isBF16` and the target has them, in f32 otherwise. Gives the floating-point
+/// operations of a step, two a multiply-add.
+int64_t addPeakProbe(mlir::ModuleOp module, llvm::StringRef name,
+                     const Target &target, bool isBF16);
+
+/// Adds a loop that reads from `data` on. Gives the bytes of a step.
+int64_t addReadProbe(mlir::ModuleOp module, llvm::StringRef name,
+                     const Target &target);
+
+} // namespace clade::cpu
+
+#endif // CLADE_CODEGEN_CPU_PROBES_H

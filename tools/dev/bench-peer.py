@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+#===- bench-peer.py - Another engine, measured by clade bench ---------------===#
+#
+# Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+#===------------------------------------------------------------------------===#
+#
+# Usage: bench-peer.py ENGINE MODEL DTYPE THREADS
+#
+# Loads a model in `transformers` (a folder) or `llama.cpp` (a GGUF file), says
+# {"version": …} in a line, and then answers each line {"tokens": […], "steps": N}
+# with the seconds of the prompt in one call, the last token's logits computed,
+# and of N further tokens one by one: {"prefill_s": …, "decode_s": …}. What
+# goes wrong is {"error": …}.
+#
+#===------------------------------------------------------------------------===#
+import json
+import os
+import random
+import sys
+import time
+import warnings
+
+# Nothing but answers goes to the pipe.
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+
+
+def answer(**fields):
+    answers.write(json.dumps(fields) + "\n")
+    answers.flush()
+
+
+class Transformers:
+    def __init__(self, path, dtype, threads):
+        import torch
+        import transformers
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        warnings.filterwarnings("ignore")
+        if not os.path.isdir(path):
+            raise ValueError("transformers reads a checkpoint's folder")
+        torch.set_num_threads(threads)
+        torch.set_grad_enabled(False)
+        self.torch, self.transformers = torch, transformers
+        with open(os.path.join(path, "config.json"), encoding="utf-8") as file:
+            architecture = json.load(file)["architectures"][0]
+        self.model = getattr(transformers, architecture).from_pretrained(
+            path, dtype=torch.float32 if dtype == "f32" else torch.bfloat16).eval()
+        self.vocab = self.model.config.get_text_config().vocab_size
+        self.version = f"transformers {transformers.__version__}, torch {torch.__version__}"
+
+    def begin(self):
+        self.cache = self.transformers.DynamicCache(config=self.model.config)
+
+    def feed(self, tokens):
+        logits = self.model(self.torch.tensor([tokens]), past_key_values=self.cache, use_cache=True, logits_to_keep=1).logits
+        return float(logits[0, -1, 0])
+
+
+class LlamaCpp:
+    CONTEXT = 32768
+
+    def __init__(self, path, dtype, threads):
+        import llama_cpp
+        if not path.endswith(".gguf"):
+            raise ValueError("llama.cpp reads a GGUF file: --peer llama.cpp:FILE.gguf")
+        self.model = llama_cpp.Llama(path, n_ctx=self.CONTEXT, n_batch=512, n_ubatch=512, n_threads=threads,
+                                     n_threads_batch=threads, verbose=False)
+        self.vocab = self.model.n_vocab()
+        self.version = f"llama-cpp-python {llama_cpp.__version__}"
+
+    def begin(self):
+        self.model.reset()
+
+    def feed(self, tokens):
+        self.model.eval(tokens)
+
+
+ENGINES = {"transformers": Transformers, "llama.cpp": LlamaCpp}
+
+
+def main():
+    name, path, dtype, threads = sys.argv[1:]
+    try:
+        engine = ENGINES[name](path, dtype, int(threads))
+        # The first call allocates.
+        engine.begin()
+        engine.feed([1, 2, 3])
+    except Exception as failure:  # Whatever it is, clade bench goes on without this engine.
+        return answer(error=f"{name}: {type(failure).__name__}: {failure}")
+    answer(version=engine.version)
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            engine.begin()
+            start = time.perf_counter()
+            engine.feed(request["tokens"])
+            middle = time.perf_counter()
+            for _ in range(request["steps"]):
+                engine.feed([random.randrange(engine.vocab)])
+            answer(prefill_s=middle - start, decode_s=time.perf_counter() - middle)
+        except Exception as failure:
+            answer(error=f"{name}: {type(failure).__name__}: {failure}")
+
+
+main()
