@@ -122,6 +122,7 @@ CladeStatus clade_model_info(const CladeModel *model, CladeModelInfo *info) {
     own.family = manifest.model.family.c_str();
     own.architecture = manifest.model.architecture.c_str();
     own.load_seconds = model->model->loadSeconds();
+    own.logits_width = static_cast<int32_t>(manifest.logitsWidth());
     return writeStruct(own, info, "info");
   });
 }

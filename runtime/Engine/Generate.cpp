@@ -119,7 +119,7 @@ Status Generator::admit() {
     CLADE_ASSIGN_OR_RETURN(
         Sampler sampler,
         Sampler::create(request.sampling,
-                        session.model().manifest().model.vocab));
+                        session.model().manifest().logitsWidth()));
     auto length = static_cast<int64_t>(request.prompt.size());
     int64_t made = std::min(tokensToMake(request), INT32_MAX - length);
     CLADE_ASSIGN_OR_RETURN(SequenceId sequence,

@@ -109,14 +109,9 @@ Status checkEntries(const Manifest &manifest) {
     CLADE_RETURN_IF_ERROR(
         checkRange(where + ".output_width", entry.outputWidth, 1, INT32_MAX));
   }
-  auto forward = manifest.entries.find("forward");
-  if (forward == manifest.entries.end())
+  if (!manifest.entries.count("forward"))
     return Status::corruption("'entries' has no 'forward'");
-  if (forward->second.outputWidth == manifest.model.vocab)
-    return {};
-  return expected("entries.forward.output_width",
-                  std::to_string(manifest.model.vocab) + " (the vocabulary)",
-                  std::to_string(forward->second.outputWidth));
+  return {};
 }
 
 Status checkKeyValue(const ManifestState &state) {

@@ -35,7 +35,7 @@ struct ManifestModel {
   std::string architecture; ///< Such as `LlamaForCausalLM`.
   std::string dtype;        ///< `bf16` or `f32`.
   std::string precision;    ///< `fused` or `reference`.
-  int64_t vocab = 0;        ///< Token ids are in [0, vocab).
+  int64_t vocab = 0;        ///< Token ids that are read are in [0, vocab).
   std::string checkpoint;   ///< Absolute path that the weights are read from.
   std::vector<int32_t> eos; ///< Tokens that end a text.
   std::optional<int32_t> bos;
@@ -137,6 +137,8 @@ struct Manifest {
   bool lengthDependentRotary = false;
   std::map<std::string, ManifestFile> files; ///< writeArtifact fills it in.
 
+  /// f32 values in a row of logits. The struct must be valid.
+  int64_t logitsWidth() const { return entries.at("forward").outputWidth; }
   /// The canonical text of the manifest, its hash included. The struct must be
   /// valid.
   std::string toJson() const;

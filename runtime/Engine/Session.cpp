@@ -158,10 +158,10 @@ Status Session::checkBatch(std::span<const BatchItem> batch) const {
 StatusOr<Logits> Session::step(std::span<const BatchItem> batch) {
   CLADE_RETURN_IF_ERROR(checkBatch(batch));
   CLADE_RETURN_IF_ERROR(beginStep(batch));
-  int64_t vocab = model().manifest().model.vocab;
-  // A vocabulary has at most 2^31 entries.
+  int64_t width = model().manifest().logitsWidth();
+  // A row has at most 2^31 entries.
   std::optional<int64_t> bytes =
-      checkedMul<int64_t>(vocab * sizeof(float), numRows);
+      checkedMul<int64_t>(width * sizeof(float), numRows);
   CLADE_RETURN_IF_ERROR(logits.reserve(
       bytes ? static_cast<uint64_t>(*bytes) : UINT64_MAX, "the logits"));
   while (fillPiece()) {
@@ -169,7 +169,7 @@ StatusOr<Logits> Session::step(std::span<const BatchItem> batch) {
       return Status::cancelled("the step was cancelled");
     CLADE_RETURN_IF_ERROR(runPiece());
   }
-  return Logits{reinterpret_cast<const float *>(logits.data()), numRows, vocab};
+  return Logits{reinterpret_cast<const float *>(logits.data()), numRows, width};
 }
 
 Status Session::beginStep(std::span<const BatchItem> batch) {
@@ -268,7 +268,7 @@ Status Session::reserveMemory() {
     return {};
   // Not larger than the logits, whose size was checked.
   uint64_t rowBytes =
-      static_cast<uint64_t>(manifest.model.vocab) * sizeof(float);
+      static_cast<uint64_t>(manifest.logitsWidth()) * sizeof(float);
   return pieceOutput.reserve(selected.size() * rowBytes,
                              "the logits of a piece");
 }
@@ -341,7 +341,7 @@ void Session::route(int32_t layer, int32_t token, std::span<int32_t> experts,
 
 void Session::scatterRows() {
   auto rowBytes =
-      static_cast<size_t>(model().manifest().model.vocab) * sizeof(float);
+      static_cast<size_t>(model().manifest().logitsWidth()) * sizeof(float);
   for (size_t i = 0; i < rowOfSelected.size(); ++i)
     std::memcpy(logits.data() +
                     static_cast<size_t>(rowOfSelected[i]) * rowBytes,

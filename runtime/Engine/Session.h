@@ -55,14 +55,14 @@ struct BatchItem {
   std::span<const int32_t> mediaPositions = {};
 };
 
-/// Rows of logits, f32 [rows][vocab], in the order of the batch's wanted
+/// Rows of logits, f32 [rows][width], in the order of the batch's wanted
 /// tokens.
 struct Logits {
   const float *data = nullptr;
   int64_t rows = 0;
-  int64_t vocab = 0;
+  int64_t width = 0;
   std::span<const float> row(int64_t i) const {
-    return {data + i * vocab, static_cast<size_t>(vocab)};
+    return {data + i * width, static_cast<size_t>(width)};
   }
 };
 

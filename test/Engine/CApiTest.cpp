@@ -90,6 +90,7 @@ TEST_F(CApiTest, ModelInfo) {
   ASSERT_EQ(clade_model_info(model, &info), CLADE_OK);
   EXPECT_EQ(info.struct_size, sizeof(info));
   EXPECT_EQ(info.vocab, TOY_VOCAB);
+  EXPECT_EQ(info.logits_width, TOY_VOCAB);
   EXPECT_EQ(info.bos, 0);
   EXPECT_EQ(info.max_positions, 500);
   EXPECT_EQ(info.length_dependent, 0);

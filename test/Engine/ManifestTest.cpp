@@ -167,9 +167,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{"/entries/forward", nullptr, "'entries' has no 'forward'"},
         BadManifest{"/entries/forward/symbol", "",
                     "'entries.forward.symbol': expected a name, got ''"},
-        BadManifest{"/entries/forward/output_width", 49,
-                    "'entries.forward.output_width': expected 50 (the "
-                    "vocabulary), got 49"},
+        BadManifest{"/entries/forward/output_width", 0,
+                    "'entries.forward.output_width': expected a number in "
+                    "[1, 2147483647], got 0"},
         BadManifest{"/layers/0/first_weight", 16,
                     "'layers.first_weight': expected a number in [0, 15], got "
                     "16"},

@@ -179,6 +179,26 @@ static void describeLayers(mlir::ModuleOp module, const SlotTable &slots,
   }
 }
 
+/// How many token ids every table that they are looked up in has rows for;
+/// `otherwise` if there is none.
+static int64_t numTokenIds(mlir::ModuleOp module, int64_t otherwise) {
+  std::optional<int64_t> rows;
+  auto forward = module.lookupSymbol<func::FuncOp>("forward");
+  forward.walk([&](EmbedOp embed) {
+    // Other ids than those that the entry is given are computed to fit.
+    mlir::Value ids = embed.getIds();
+    if (auto kernel = embed->getParentOfType<KernelOp>())
+      if (auto argument = llvm::dyn_cast<mlir::BlockArgument>(ids))
+        ids = kernel.getInputs()[argument.getArgNumber()];
+    auto argument = llvm::dyn_cast<mlir::BlockArgument>(ids);
+    if (!argument || argument.getOwner() != &forward.getBody().front())
+      return;
+    int64_t own = embed.getTable().getType().getShape()[0];
+    rows = std::min(rows.value_or(own), own);
+  });
+  return rows.value_or(otherwise);
+}
+
 static std::string absolutePath(const std::string &path) {
   llvm::SmallString<256> absolute(path);
   llvm::sys::fs::make_absolute(absolute);
@@ -296,7 +316,7 @@ bool driver::compileToFolder(Environment &environment,
     llvm::sys::fs::remove(object);
     return false;
   }
-  manifest.model.vocab = code->outputWidth;
+  manifest.model.vocab = numTokenIds(module, code->outputWidth);
   manifest.entries["forward"] = {code->symbol, code->outputWidth};
   auto needs = [](const cpu::CompiledEntry &entry,
                   rt::ManifestWorkspace &workspace,

@@ -121,8 +121,8 @@ static int compareArtifact(Environment &environment,
                                         choice.dtype);
   if (failed(model))
     return Failed;
-  int64_t vocab = manifest.model.vocab;
-  VerifyText text = VerifyText::make(vocab, options.tokens);
+  int64_t vocab = manifest.logitsWidth();
+  VerifyText text = VerifyText::make(manifest.model.vocab, options.tokens);
   auto expected = interpret(*model->module, checkpoint, vocab, text);
   if (failed(expected))
     return Failed;

@@ -101,6 +101,7 @@ typedef struct CladeModelInfo {
   const char *family;       /**< valid as long as the model */
   const char *architecture; /**< valid as long as the model */
   double load_seconds;      /**< what clade_model_load took */
+  int32_t logits_width;     /**< values in a row of logits */
 } CladeModelInfo;
 
 /** Loads the artifact in the directory `path` and its weights. `options` may be
@@ -206,7 +207,7 @@ typedef struct CladeBatchItem {
 } CladeBatchItem;
 
 /** Appends the tokens of each item to its sequence. *logits becomes an array
- *  [*rows][vocab], the wanted tokens in the batch's order, valid until the next
+ *  [*rows][logits_width], the wanted tokens in order, valid until the next
  *  call with this session. After CLADE_RESOURCE_EXHAUSTED or CLADE_CANCELLED
  *  sequences may have got some of their tokens: see clade_sequence_length. */
 CLADE_API CladeStatus clade_step(CladeSession *session,
