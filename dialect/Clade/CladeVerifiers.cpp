@@ -297,6 +297,15 @@ LogicalResult EmbedOp::verify() {
       !ids.getElementType().isInteger(32))
     return emitOpError() << "expected i32 ids over a sequence axis, got "
                          << ids;
+  // embed_c3
+  if (table.getLayout()) {
+    if (table.getRank() != 2 || !sameSequence(ids, result) ||
+        table.getShape()[1] != result.getNumFeatures())
+      return emitOpError() << "expected the result to have the features of a "
+                              "row of the packed table, got "
+                           << table << " and " << result;
+    return success();
+  }
   // embed_c2
   if (table.getRank() < 2 || !sameSequence(ids, result) ||
       table.getNames().drop_front() != result.getNames().drop_front() ||

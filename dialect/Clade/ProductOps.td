@@ -57,6 +57,7 @@ def Clade_EmbedOp : Clade_PureOp<"embed"> {
     **Constraints:**
     * (C1) ids are i32 over one sequence axis
     * (C2) the table's axes but the first are the result's features
+    * (C3) a packed table has two axes, the second with as many elements as the result has features
 
     ```mlir
     func.func @input(%ids: !clade.tensor<[token], i32>, %table: !clade.tensor<[vocab = 64, d = 32], bf16>)
@@ -67,7 +68,7 @@ def Clade_EmbedOp : Clade_PureOp<"embed"> {
     }
     ```
   }];
-  let arguments = (ins Clade_Tensor:$ids, Clade_Tensor:$table);
+  let arguments = (ins Clade_Tensor:$ids, Clade_Weight:$table);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = "$ids `,` $table attr-dict `:` type($ids) `,` type($table) `->` type($result)";
   let hasVerifier = 1;

@@ -25,11 +25,45 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
       if (isa<LinearOp, ExpertLinearOp>(op))
         linears.push_back(op);
     });
+    SmallVector<EmbedOp> embeds;
+    getOperation().walk([&](EmbedOp embed) { embeds.push_back(embed); });
     for (Operation *op : linears) {
-      if (auto linear = dyn_cast<LinearOp>(op))
+      if (auto linear = dyn_cast<LinearOp>(op)) {
+        shareTable(linear, embeds);
         pack(linear, /*experts=*/0);
+      }
       if (auto linear = dyn_cast<ExpertLinearOp>(op))
         pack(linear, linear.getNumExperts());
+    }
+  }
+
+  /// The function of a parameter that is not packed yet.
+  wmap::FuncOp functionOf(Value weight) {
+    auto param = weight.getDefiningOp<ParamOp>();
+    return param && !param.getType().getLayout()
+               ? getOperation().lookupSymbol<wmap::FuncOp>(param.getName())
+               : wmap::FuncOp();
+  }
+
+  /// Lets rows be taken from the panels of the product's weight where the table
+  /// is made as it is.
+  void shareTable(LinearOp linear, ArrayRef<EmbedOp> embeds) {
+    wmap::FuncOp weight = functionOf(linear.getWeight());
+    if (!weight)
+      return;
+    for (EmbedOp embed : embeds) {
+      wmap::FuncOp table = functionOf(embed.getTable());
+      if (!table || embed.getTable().getType().getRank() != 2 ||
+          linear.getNumInputs() != embed.getTable().getType().getShape()[1] ||
+          !OperationEquivalence::isRegionEquivalentTo(
+              &table.getBody(), &weight.getBody(),
+              OperationEquivalence::IgnoreLocations))
+        continue;
+      auto param = embed.getTable().getDefiningOp<ParamOp>();
+      embed.getTableMutable().assign(packedParam(
+          OpBuilder(param), param.getLoc(), weight,
+          {linear.getNumOutputs(), linear.getNumInputs()}, /*experts=*/0));
+      dropIfUnused(param, table);
     }
   }
 
@@ -41,28 +75,41 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
       return;
     auto function = getOperation().lookupSymbol<wmap::FuncOp>(param.getName());
     SmallVector<int64_t> shape{linear.getNumOutputs(), linear.getNumInputs()};
-    OpBuilder builder(param);
-    SmallVector<StringAttr> axes{builder.getStringAttr("outputs"),
-                                 builder.getStringAttr("inputs")};
-    if (experts > 0) {
+    if (experts > 0)
       shape.insert(shape.begin(), experts);
-      axes.insert(axes.begin(), builder.getStringAttr("experts"));
-    }
-    int64_t depth = type.getElementTypeBitWidth() == 32 ? 1 : inner.getValue();
-    auto layout = PanelsAttr::get(&getContext(), rows, depth,
-                                  std::max<int64_t>(experts, 1));
-    auto packedType = NamedTensorType::get(&getContext(), axes, shape,
-                                           type.getElementType(), layout);
-    std::string name = (param.getName() + ".packed").str();
-    if (!getOperation().lookupSymbol<wmap::FuncOp>(name))
-      packFunction(function, name, shape, depth);
-    Value packed = ParamOp::create(builder, param.getLoc(), packedType, name);
-    linear.getWeightMutable().assign(packed);
+    linear.getWeightMutable().assign(packedParam(
+        OpBuilder(param), param.getLoc(), function, shape, experts));
+    dropIfUnused(param, function);
+  }
+
+  void dropIfUnused(ParamOp param, wmap::FuncOp function) {
     if (param.use_empty())
       param.erase();
     auto uses = SymbolTable::getSymbolUses(function, getOperation());
     if (uses && uses->empty())
       function.erase();
+  }
+
+  /// The parameter of a weight's panels, whose function is made where there is
+  /// none yet. `shape` is that of a matrix, or of a stack of `experts`.
+  Value packedParam(OpBuilder builder, Location loc, wmap::FuncOp function,
+                    ArrayRef<int64_t> shape, int64_t experts) {
+    Type elementType =
+        cast<RankedTensorType>(function.getResultType()).getElementType();
+    SmallVector<StringAttr> axes{builder.getStringAttr("outputs"),
+                                 builder.getStringAttr("inputs")};
+    if (experts > 0)
+      axes.insert(axes.begin(), builder.getStringAttr("experts"));
+    int64_t depth =
+        elementType.getIntOrFloatBitWidth() == 32 ? 1 : inner.getValue();
+    auto layout = PanelsAttr::get(&getContext(), rows, depth,
+                                  std::max<int64_t>(experts, 1));
+    auto type =
+        NamedTensorType::get(&getContext(), axes, shape, elementType, layout);
+    std::string name = (function.getSymName() + ".packed").str();
+    if (!getOperation().lookupSymbol<wmap::FuncOp>(name))
+      packFunction(function, name, shape, depth);
+    return ParamOp::create(builder, loc, type, name);
   }
 
   /// `shape` is that of a matrix or a stack of matrices.

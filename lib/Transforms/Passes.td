@@ -63,7 +63,9 @@ def PackWeightsPass : Pass<"clade-pack-weights", "::mlir::ModuleOp"> {
   let description = [{
     Every weight of a `clade.linear` gets the layout `#clade.panels<rows, inner>` and
     its function a `wmap.pack`; those of a `clade.expert_linear` one for each expert.
-    Weights of 32 bits have inner 1.
+    Weights of 32 bits have inner 1. A table that rows are taken from by token and that
+    is a product's weight as well, as a tied embedding is, is held once: rows are taken
+    from the panels.
     test/Transforms/pack-weights.mlir shows it.
   }];
   let options = [

@@ -25,24 +25,61 @@ func.func @f32(%x: !clade.tensor<[token, heads = 4, head = 8], f32>) -> !clade.t
 // -----
 
 // 16-bit elements: two neighbouring columns lie together. A matrix needs no
-// reshape. An embedding that is also the head keeps its published form for the
-// lookup.
+// reshape. An embedding that is also the head is held once: the lookup takes its
+// rows from the panels.
 
 // CHECK: wmap.func @embed.packed -> tensor<2x4x16x2xbf16>
 // CHECK-NOT: wmap.reshape
-// CHECK: wmap.func @embed -> tensor<32x8xbf16>
+// CHECK-NOT: wmap.func @embed ->
 wmap.func @embed -> tensor<32x8xbf16> {
   %0 = wmap.source "embed" : tensor<32x8xbf16>
   wmap.return %0 : tensor<32x8xbf16>
 }
 // CHECK-LABEL: func.func @tied
 func.func @tied(%ids: !clade.tensor<[token], i32>) -> !clade.tensor<[token, vocab = 32], bf16> {
-  // CHECK-DAG: clade.param @embed : <[vocab = 32, d = 8], bf16>
-  // CHECK-DAG: clade.param @embed.packed : <[outputs = 32, inputs = 8], bf16, #clade.panels<rows = 16, inner = 2>>
+  // CHECK: clade.param @embed.packed : <[outputs = 32, inputs = 8], bf16, #clade.panels<rows = 16, inner = 2>>
+  // CHECK-NOT: clade.param @embed :
+  // CHECK: clade.embed {{.*}}#clade.panels<rows = 16, inner = 2>
+  // CHECK: clade.linear {{.*}}#clade.panels<rows = 16, inner = 2>
   %w = clade.param @embed : !clade.tensor<[vocab = 32, d = 8], bf16>
   %x = clade.embed %ids, %w : !clade.tensor<[token], i32>, !clade.tensor<[vocab = 32, d = 8], bf16> -> !clade.tensor<[token, d = 8], bf16>
   %y = clade.linear %x, %w : !clade.tensor<[token, d = 8], bf16>, !clade.tensor<[vocab = 32, d = 8], bf16> -> !clade.tensor<[token, vocab = 32], bf16>
   return %y : !clade.tensor<[token, vocab = 32], bf16>
+}
+
+// -----
+
+// So is one that another function makes in the same way, but not one that it
+// makes otherwise.
+
+// CHECK: wmap.func @head.packed
+// CHECK-NOT: wmap.func @table ->
+// CHECK: wmap.func @other -> tensor<32x8xbf16>
+wmap.func @head -> tensor<32x8xbf16> {
+  %0 = wmap.source "embed" : tensor<32x8xbf16>
+  wmap.return %0 : tensor<32x8xbf16>
+}
+wmap.func @table -> tensor<32x8xbf16> {
+  %0 = wmap.source "embed" : tensor<32x8xbf16>
+  wmap.return %0 : tensor<32x8xbf16>
+}
+wmap.func @other -> tensor<32x8xbf16> {
+  %0 = wmap.source "other" : tensor<32x8xbf16>
+  wmap.return %0 : tensor<32x8xbf16>
+}
+// CHECK-LABEL: func.func @equal
+func.func @equal(%ids: !clade.tensor<[token], i32>) -> (!clade.tensor<[token, vocab = 32], bf16>, !clade.tensor<[token, d = 8], bf16>) {
+  // CHECK-DAG: %[[TABLE:.*]] = clade.param @head.packed
+  // CHECK-DAG: clade.embed %{{.*}}, %[[TABLE]]
+  // CHECK-DAG: %[[OTHER:.*]] = clade.param @other
+  // CHECK-DAG: clade.embed %{{.*}}, %[[OTHER]]
+  %t = clade.param @table : !clade.tensor<[vocab = 32, d = 8], bf16>
+  %x = clade.embed %ids, %t : !clade.tensor<[token], i32>, !clade.tensor<[vocab = 32, d = 8], bf16> -> !clade.tensor<[token, d = 8], bf16>
+  %o = clade.param @other : !clade.tensor<[vocab = 32, d = 8], bf16>
+  %z = clade.embed %ids, %o : !clade.tensor<[token], i32>, !clade.tensor<[vocab = 32, d = 8], bf16> -> !clade.tensor<[token, d = 8], bf16>
+  %w = clade.param @head : !clade.tensor<[vocab = 32, d = 8], bf16>
+  %y = clade.linear %x, %w : !clade.tensor<[token, d = 8], bf16>, !clade.tensor<[vocab = 32, d = 8], bf16> -> !clade.tensor<[token, vocab = 32], bf16>
+  return %y, %z : !clade.tensor<[token, vocab = 32], bf16>, !clade.tensor<[token, d = 8], bf16>
 }
 
 // -----

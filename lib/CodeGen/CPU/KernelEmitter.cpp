@@ -197,9 +197,8 @@ static void bindRow(RowEmitter &emitter, OpBuilder &builder, Block &body,
   }
   for (Operation &op : body) {
     if (auto param = dyn_cast<ParamOp>(op)) {
-      if (!param.getResult().getType().getLayout())
-        bind(param.getResult(), paramPointer(param),
-             param.getResult().getType(), {});
+      bind(param.getResult(), paramPointer(param), param.getResult().getType(),
+           {});
     } else if (auto select = dyn_cast<SelectOp>(op)) {
       // Rows of selected tokens lie apart in the buffer of all tokens.
       Value token = StepView(builder, op.getLoc(), step).selectedAt(row);

@@ -175,6 +175,8 @@ private:
   mlir::LogicalResult evaluateRope(RopeOp op);
   mlir::LogicalResult evaluateRotaryTable(RotaryTableOp op);
   mlir::LogicalResult evaluateEmbed(EmbedOp op);
+  RowMemory unpackRow(EmbedOp op, const RowMemory &table, mlir::Value token,
+                      PanelsAttr panels);
   mlir::LogicalResult evaluateMix(MixOp op);
   mlir::LogicalResult evaluateCacheWrite(CacheWriteOp op);
   // RowMedia.cpp

@@ -53,3 +53,12 @@ func.func @embed_c2_other_row(%ids: !clade.tensor<[token], i32>, %table: !clade.
   %0 = clade.embed %ids, %table : !clade.tensor<[token], i32>, !clade.tensor<[vocab = 16, d = 8], f32> -> !clade.tensor<[token, d = 4], f32>
   return
 }
+// -----
+
+func.func @embed_c3_packed_row(%ids: !clade.tensor<[token], i32>,
+                               %table: !clade.tensor<[outputs = 16, inputs = 8], f32, #clade.panels<rows = 16, inner = 1>>) {
+  // expected-error @below {{expected the result to have the features of a row of the packed table}}
+  %0 = clade.embed %ids, %table : !clade.tensor<[token], i32>, !clade.tensor<[outputs = 16, inputs = 8], f32, #clade.panels<rows = 16, inner = 1>> -> !clade.tensor<[token, d = 4], f32>
+  return
+}
+
