@@ -293,5 +293,6 @@ def WMap_PackOp : WMap_Transform<"pack"> {
 }
 
 include "dialect/WMap/WMapQuantOps.td"
+include "dialect/WMap/WMapAdapterOps.td"
 
 #endif // DIALECT_WMAP_WMAP_OPS_TD

@@ -50,6 +50,20 @@ static bool splitsInto(ArrayRef<int64_t> shape, int64_t rows, int64_t columns) {
   return leading == rows;
 }
 
+FailureOr<mlir::Value> Evaluator::adapt(const WeightTree &added,
+                                        mlir::Value weight, Type type,
+                                        Location loc) {
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(weight.getType()).getShape();
+  FailureOr<mlir::Value> change =
+      WeightResolver::emitAdded(added, shape, builder, loc);
+  if (failed(change))
+    return failure();
+  // The sum is rounded once, to the type that the model computes in.
+  weight = conform(builder, loc, weight, shape, type);
+  return mlir::Value(wmap::AddOp::create(
+      builder, loc, weight.getType(), weight, *change));
+}
+
 FailureOr<wmap::FuncOp>
 Evaluator::defineWeight(const std::string &name, const std::string &logical,
                         const WeightTree &tree, const Shape &outer,
@@ -60,7 +74,11 @@ Evaluator::defineWeight(const std::string &name, const std::string &logical,
   auto function = wmap::FuncOp::create(builder, loc, StringRef(name),
                                        RankedTensorType::get({}, f32()));
   builder.setInsertionPointToEnd(&function.getBody().emplaceBlock());
-  FailureOr<mlir::Value> value = WeightResolver::emit(tree, builder, loc);
+  bool isAdapted = tree.kind == WeightTree::Kind::Adapted;
+  FailureOr<mlir::Value> value =
+      WeightResolver::emit(isAdapted ? tree.inputs[0] : tree, builder, loc);
+  if (succeeded(value) && isAdapted)
+    value = adapt(tree.inputs[1], *value, type ? type : options.modelType, loc);
   if (failed(value)) {
     function.erase();
     return failure();

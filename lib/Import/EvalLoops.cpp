@@ -273,7 +273,7 @@ FailureOr<SpecValue> Evaluator::evalLayers(const spec::ForExpr *expr,
         }
         rows[layer] = kind;
         for (auto [tree, request] : llvm::zip_equal(trees, built->requests))
-          weights->markUsed(tree, layer, request.loc);
+          weights->markUsed(request.logical, tree, layer, request.loc);
       }
       pending = std::move(others);
     }

@@ -285,6 +285,9 @@ private:
   defineWeight(const std::string &name, const std::string &logical,
                const WeightTree &tree, const Shape &outer, const Shape &inner,
                int64_t experts, mlir::Type type, Location loc);
+  /// The sum, of element type `type`, of a weight and of what an adapter adds.
+  FailureOr<mlir::Value> adapt(const WeightTree &added, mlir::Value weight,
+                               mlir::Type type, Location loc);
 
   // BuiltinsExperts.cpp
   /// 'mix(chosen, share) { e => y }'.

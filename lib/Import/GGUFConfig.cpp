@@ -79,7 +79,7 @@ static json contentsOf(const rt::Checkpoint &checkpoint) {
       leaf = metadataJson(key, value);
   }
   json names = json::array(), vectors = json::object();
-  for (const rt::StoredTensor &tensor : checkpoint.tensors()) {
+  for (const rt::StoredTensor &tensor : checkpoint.ownTensors()) {
     names.push_back(tensor.name);
     if (StringRef(tensor.name).starts_with("blk."))
       continue;

@@ -163,6 +163,7 @@ static LogicalResult buildModule(const Family &family, const Config &config,
                  succeeded(evaluator.buildImages()) &&
                  succeeded(evaluator.buildForward()) &&
                  succeeded(weights.checkAllUsed()) &&
+                 succeeded(weights.checkAdapterUsed()) &&
                  succeeded(verify(*model.module)));
 }
 
@@ -175,7 +176,7 @@ FailureOr<ImportedModel>
 import::importFamily(SpecLibrary &library, const spec::FamilyDecl *decl,
                      std::unique_ptr<Config> config,
                      std::optional<ArrayRef<rt::StoredTensor>> tensors,
-                     StringRef dtype) {
+                     StringRef dtype, const rt::Adapter *adapter) {
   loadDialects(library);
   ImportedModel model;
   model.config = std::move(config);
@@ -199,6 +200,7 @@ import::importFamily(SpecLibrary &library, const spec::FamilyDecl *decl,
   if (form)
     containers.push_back(&form->getFamily());
   WeightResolver weights(family, published, containers);
+  weights.setAdapter(adapter);
   if (form)
     weights.setContainerEvaluators({&form->getEvaluator()});
   if (!tensors)
@@ -260,12 +262,13 @@ import::importCheckpoint(SpecLibrary &library, const rt::Checkpoint &checkpoint,
     return failure();
   if (!checkpoint.gguf())
     return importFamily(library, *decl, std::move(*config),
-                        ArrayRef(checkpoint.tensors()), dtype);
+                        ArrayRef(checkpoint.ownTensors()), dtype,
+                        checkpoint.adapter());
   model.config = std::move(*config);
   // The types of a GGUF file are those of its encodings, not of the model.
   FailureOr<Type> type =
       chooseDType(library.getContext(), dtype.empty() ? "bf16" : dtype,
-                  *model.config, checkpoint.tensors());
+                  *model.config, checkpoint.ownTensors());
   if (failed(type))
     return failure();
   ImportOptions options{*type};
@@ -273,10 +276,11 @@ import::importCheckpoint(SpecLibrary &library, const rt::Checkpoint &checkpoint,
   GGUFNames names(library, checkpoint, options);
   if (failed(names.status()))
     return failure();
-  WeightResolver weights(family, checkpoint.tensors(), {&names.getFamily()});
+  WeightResolver weights(family, checkpoint.ownTensors(), {&names.getFamily()});
+  weights.setAdapter(checkpoint.adapter());
   weights.setContainerEvaluators({&names.getEvaluator()});
   if (failed(buildModule(family, *model.config, weights, options, model)) ||
-      failed(checkDuplicates(weights, checkpoint.tensors())))
+      failed(checkDuplicates(weights, checkpoint.ownTensors())))
     return failure();
   return model;
 }

@@ -216,10 +216,113 @@ emitDequantisedStack(const WeightTree &tree, ArrayRef<mlir::Value> tensors,
       *value));
 }
 
+/// The factors of what an adapter adds.
+static const WeightTree &firstFactors(const WeightTree &tree) {
+  return tree.kind == WeightTree::Kind::Factors || tree.inputs.empty()
+             ? tree
+             : firstFactors(tree.inputs.front());
+}
+
 static const WeightTree &firstSource(const WeightTree &tree) {
   return tree.kind == WeightTree::Kind::Source || tree.inputs.empty()
              ? tree
              : firstSource(tree.inputs.front());
+}
+
+/// What an adapter adds, in f32. `expected` are the sizes that it is added to,
+/// if they are known.
+static FailureOr<mlir::Value> emitFactors(const WeightTree &tree,
+                                          ArrayRef<int64_t> expected,
+                                          OpBuilder &builder, Location loc) {
+  mlir::Value a = emitSource(tree.inputs[0], builder, loc),
+              b = emitSource(tree.inputs[1], builder, loc);
+  auto sizes = [](mlir::Value value) {
+    return cast<RankedTensorType>(value.getType()).getShape();
+  };
+  auto shaped = [&](ArrayRef<int64_t> shape, mlir::Value of) -> mlir::Value {
+    Type type = cast<RankedTensorType>(of.getType()).getElementType();
+    return wmap::ReshapeOp::create(builder, loc,
+                                   RankedTensorType::get(shape, type), of);
+  };
+  auto swapped = [&](mlir::Value value) {
+    int64_t rank = sizes(value).size();
+    return emitPermuted(builder, loc, value,
+                        rank == 2 ? ArrayRef<int64_t>{1, 0}
+                                  : ArrayRef<int64_t>{0, 2, 1});
+  };
+  const WeightTree::FactorForm &form = tree.factors;
+  bool isTransposed = form.isTransposed;
+  if (form.kind == rt::AdapterFactors::Kind::Parameter && form.experts > 1) {
+    // [experts · rank, in] and [out, rank · experts].
+    int64_t rank = sizes(a)[0] / form.experts, in = sizes(a)[1],
+            out = sizes(b)[0];
+    a = shaped({form.experts, rank, in}, a);
+    b = emitPermuted(builder, loc, shaped({out, rank, form.experts}, b),
+                     {2, 0, 1});
+    // Older releases of PEFT took the first axis of a matrix as that of inputs.
+    if (expected.size() == 3 && form.half < 0 && !isTransposed && in != out &&
+        expected[1] == in && expected[2] == out) {
+      std::swap(a, b);
+      a = swapped(a), b = swapped(b);
+    }
+  }
+  if (form.kind == rt::AdapterFactors::Kind::Embedding)
+    isTransposed = !isTransposed;
+  if (isTransposed) {
+    std::swap(a, b);
+    a = swapped(a), b = swapped(b);
+  }
+  if (form.half >= 0) {
+    int64_t axis = sizes(b).size() - 2, size = sizes(b)[axis] / 2;
+    b = emitRange(builder, loc, b, axis, form.half * size, size);
+  }
+  SmallVector<int64_t> shape(sizes(b));
+  shape.back() = sizes(a).back();
+  return mlir::Value(wmap::LowRankOp::create(
+      builder, loc, RankedTensorType::get(shape, builder.getF32Type()), b, a,
+      builder.getF64FloatAttr(tree.number)));
+}
+
+/// Functions that only move elements move those of a sum and of what is added
+/// alike.
+static bool onlyMoves(const WeightTree &tree) {
+  if (tree.kind == WeightTree::Kind::Factors)
+    return true;
+  if (tree.kind == WeightTree::Kind::Call &&
+      !llvm::is_contained({"transpose", "rope_unpermute", "unfolded"},
+                          StringRef(tree.name)))
+    return false;
+  return llvm::all_of(tree.inputs, [](const WeightTree &input) {
+    return input.kind == WeightTree::Kind::Number ||
+           input.kind == WeightTree::Kind::Value || onlyMoves(input);
+  });
+}
+
+FailureOr<mlir::Value> WeightResolver::emitAdded(const WeightTree &tree,
+                                                 ArrayRef<int64_t> expected,
+                                                 OpBuilder &builder,
+                                                 Location loc) {
+  const WeightTree &first = firstFactors(tree);
+  if (!onlyMoves(tree))
+    return emitError(loc) << "module '" << first.name
+                          << "' has an adapter, but its weight is computed "
+                             "from the published one by a function that no "
+                             "sum goes through";
+  bool isDirect = tree.kind == WeightTree::Kind::Factors;
+  FailureOr<mlir::Value> value =
+      isDirect ? emitFactors(tree, expected, builder, loc)
+               : emitTree(tree, builder, loc);
+  if (failed(value))
+    return failure();
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(value->getType()).getShape();
+  if (shape == expected)
+    return value;
+  return emitError(loc) << "tensors '" << first.inputs[0].name << "' "
+                        << rt::shapeText(first.inputs[0].shape) << " and '"
+                        << first.inputs[1].name << "' "
+                        << rt::shapeText(first.inputs[1].shape)
+                        << " of the adapter change a weight of [" << shape
+                        << "], expected [" << expected << "]";
 }
 
 FailureOr<mlir::Value> WeightResolver::emit(const WeightTree &tree,
@@ -242,6 +345,8 @@ FailureOr<mlir::Value> WeightResolver::emitTree(const WeightTree &tree,
                                                 Location loc) {
   if (tree.kind == WeightTree::Kind::Source)
     return emitSource(tree, builder, loc);
+  if (tree.kind == WeightTree::Kind::Factors)
+    return emitFactors(tree, /*expected=*/{}, builder, loc);
   if (tree.kind == WeightTree::Kind::Number ||
       tree.kind == WeightTree::Kind::Value)
     return emitError(loc) << "expected a tensor in a weight equation, got "

@@ -17,6 +17,8 @@ using namespace clade::import;
 using namespace mlir;
 
 bool WeightTree::isStacked() const {
+  if (kind == Kind::Factors && factors.isStacked)
+    return true;
   auto isExpert = [](const Range &range) { return range.isExpert(); };
   return stack > 0 || llvm::any_of(ranges, isExpert) ||
          llvm::any_of(
@@ -28,6 +30,10 @@ std::string WeightTree::key() const {
   llvm::raw_string_ostream os(text);
   os << static_cast<int>(kind) << ':' << name << ':' << rt::dtypeName(dtype)
      << ':' << stack << ':' << toString(number) << '[';
+  if (kind == Kind::Factors)
+    os << static_cast<int>(factors.kind) << ',' << factors.experts << ','
+       << factors.half << ',' << factors.isTransposed
+       << factors.isStacked << ';';
   llvm::interleaveComma(shape, os);
   os << ';';
   for (Range range : ranges)
@@ -48,6 +54,8 @@ std::string WeightTree::key() const {
 
 std::optional<WeightTree> WeightResolver::source(const std::string &name,
                                                  const Scope &scope) {
+  if (isInAdapter)
+    return factorsOf(name, scope);
   WeightTree tree;
   tree.name = name;
   if (StringRef(name).contains(expertPlaceholder))
@@ -82,7 +90,7 @@ LogicalResult WeightResolver::readContents(WeightTree &tree,
                                            std::optional<int64_t> layer,
                                            Location loc) {
   const rt::StoredTensor *stored =
-      tree.kind == WeightTree::Kind::Source && !inventedType
+      tree.kind == WeightTree::Kind::Source && !inventedType && !isInAdapter
           ? rt::findTensor(published, withLayer(tree.name, layer))
           : nullptr;
   tree.contents = "";
@@ -153,6 +161,15 @@ WeightResolver::formOf(const spec::WeightExpr *expr, const Match &match,
           failed(readContents(**input, scope.layer, argument->getLoc())))
         return failure();
       tree.inputs.push_back(std::move(**input));
+    }
+    // A parameter that an equation transposes is published [in, out].
+    if (isInAdapter && tree.name == "transpose" && tree.inputs.size() == 1) {
+      WeightTree *of = &tree.inputs[0];
+      while (of->kind == WeightTree::Kind::Slice)
+        of = &of->inputs[0];
+      if (of->kind == WeightTree::Kind::Factors &&
+          of->factors.kind == rt::AdapterFactors::Kind::Parameter)
+        of->factors.isTransposed = true;
     }
     return std::optional(tree);
   }
@@ -370,10 +387,11 @@ WeightResolver::lookupIn(const std::string &logical, const Scope &scope,
       if (failed(result) || *result)
         return result;
     }
+  // Adapters know the names of the published implementation only.
   for (auto [container, owner] :
        llvm::zip_equal(containers, containerEvaluators))
     for (const spec::FamilyDecl *decl : container->getChain()) {
-      if (!decl->weights)
+      if (!decl->weights || isInAdapter)
         continue;
       auto result = items(decl->weights->items, owner);
       if (failed(result) || *result)
@@ -393,7 +411,20 @@ WeightResolver::lookup(const std::string &logical, std::optional<int64_t> layer,
                        int64_t experts) {
   std::vector<const spec::WeightItem *> skip;
   formSteps = 0;
-  return lookupIn(logical, Scope{evaluator, layer, experts, {}}, skip);
+  Scope scope{evaluator, layer, experts, {}};
+  auto base = lookupIn(logical, scope, skip);
+  if (failed(base) || !*base || !adapterUse)
+    return base;
+  formSteps = 0;
+  isInAdapter = true;
+  auto added = lookupIn(logical, scope, skip);
+  isInAdapter = false;
+  if (failed(added) || !*added)
+    return failed(added) ? added : base;
+  WeightTree tree;
+  tree.kind = WeightTree::Kind::Adapted;
+  tree.inputs = {std::move(**base), std::move(**added)};
+  return std::optional(std::move(tree));
 }
 
 FailureOr<std::optional<WeightTree>>
@@ -526,21 +557,32 @@ FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical,
   if (!*tree)
     return emitError(loc) << "no tensor for weight '" << name
                           << "' in the checkpoint" << missingHint(name);
-  markUsed(**tree, layer, loc);
+  markUsed(logical, **tree, layer, loc);
+  const WeightTree &own = (*tree)->kind == WeightTree::Kind::Adapted
+                              ? (*tree)->inputs[0]
+                              : **tree;
   // A weight that an equation takes from elsewhere may also be in the file:
   // then the bits must agree.
   bool elsewhere =
-      (*tree)->kind == WeightTree::Kind::Source && (*tree)->name != logical;
+      own.kind == WeightTree::Kind::Source && own.name != logical;
   if (elsewhere && rt::findTensor(published, name) &&
       used.try_emplace(name, loc).second)
-    duplicates.push_back({name, withLayer((*tree)->name, layer), loc});
+    duplicates.push_back({name, withLayer(own.name, layer), loc});
   requests.push_back({logical, experts, **tree, loc});
   return **tree;
 }
 
-void WeightResolver::markUsed(const WeightTree &tree,
-                              std::optional<int64_t> layer, Location loc,
-                              const WeightTree *slice) {
+void WeightResolver::markUsed(const std::string &logical,
+                              const WeightTree &tree,
+                              std::optional<int64_t> layer, Location loc) {
+  markTensorsUsed(tree, layer, loc);
+  if (tree.kind == WeightTree::Kind::Adapted)
+    markAdapterUsed(tree.inputs[1], logical, layer, /*isPart=*/false);
+}
+
+void WeightResolver::markTensorsUsed(const WeightTree &tree,
+                                     std::optional<int64_t> layer, Location loc,
+                                     const WeightTree *slice) {
   if (tree.kind == WeightTree::Kind::Source)
     for (const std::string &name : tensorNames(tree, layer)) {
       used.try_emplace(name, loc);
@@ -554,7 +596,7 @@ void WeightResolver::markUsed(const WeightTree &tree,
   const WeightTree *own =
       tree.kind == WeightTree::Kind::Slice ? &tree : nullptr;
   for (const WeightTree &input : tree.inputs)
-    markUsed(input, layer, loc, own);
+    markTensorsUsed(input, layer, loc, own);
 }
 
 //===----------------------------------------------------------------------===//

@@ -30,7 +30,15 @@ struct FamilyInstance;
 
 /// How one weight is made of published tensors.
 struct WeightTree {
-  enum class Kind { Source, Slice, Call, Number, Value };
+  enum class Kind {
+    Source,
+    Slice,
+    Call,
+    Number,
+    Value,
+    Factors, ///< Of an adapter: inputs are A and B, `number` is the scale.
+    Adapted, ///< Inputs are a weight and what an adapter adds to it.
+  };
   Kind kind = Kind::Source;
   std::string name;                 ///< Source: template name. Call: function.
   std::vector<int64_t> shape;       ///< Source, as published.
@@ -50,6 +58,17 @@ struct WeightTree {
   std::vector<Range> ranges; ///< Slice, by axis.
   std::vector<WeightTree> inputs;
   SpecValue value; ///< Value: of the configuration, and no number.
+  /// Factors: how A and B give what is added.
+  struct FactorForm {
+    rt::AdapterFactors::Kind kind = rt::AdapterFactors::Kind::Linear;
+    int64_t experts = 0; ///< Parameter: those that the tensors hold.
+    int half = -1;       ///< Parameter: only the first or last half of its rows.
+    /// The published map is stored [in, out].
+    bool isTransposed = false;
+    /// The value is that of all experts, along a first axis.
+    bool isStacked = false;
+  };
+  FactorForm factors;
   /// Source: the bytes of a tensor that is read now.
   std::optional<std::string> contents;
 
@@ -66,6 +85,16 @@ struct WeightTree {
 /// The binding of path placeholders.
 using Bindings = std::map<std::string, SpecValue, std::less<>>;
 
+/// The adapter that a model is imported with, and what became of it.
+struct AdapterUse {
+  const rt::Adapter *adapter;
+  /// The weights that take all of what a module adds, by the module's name, and
+  /// the modules that some weight takes a part of.
+  std::map<std::string, std::set<std::string>> wholes;
+  std::set<std::string> parts;
+  std::set<std::string> asked; ///< Names that were looked for in it.
+};
+
 class WeightResolver {
 public:
   /// `published` are the tensors of a checkpoint, sorted by name. `containers`
@@ -76,6 +105,15 @@ public:
                  std::vector<const Family *> containers)
       : family(family), published(published),
         containers(std::move(containers)) {}
+
+  /// Weights get what an adapter adds to them.
+  void setAdapter(const rt::Adapter *adapter) {
+    if (adapter)
+      adapterUse = AdapterUse{adapter, {}, {}, {}};
+  }
+  /// Reports every part of the adapter that no weight takes, and what it cannot
+  /// be merged into.
+  mlir::LogicalResult checkAdapterUsed();
 
   /// For a family without a checkpoint: after this each tensor that is asked
   /// for exists, in the shape that the computation expects.
@@ -111,10 +149,10 @@ public:
   /// is no such weight.
   mlir::FailureOr<std::optional<WeightTree>> lookup(const Request &request,
                                                     int64_t layer);
-  /// Marks the tensors of a tree as used for this layer by the call at `loc`,
-  /// in the ranges of `slice` if the tree is what it takes them of.
-  void markUsed(const WeightTree &tree, std::optional<int64_t> layer,
-                mlir::Location loc, const WeightTree *slice = nullptr);
+  /// Marks the tensors of a weight's tree as used for this layer by the call at
+  /// `loc`.
+  void markUsed(const std::string &logical, const WeightTree &tree,
+                std::optional<int64_t> layer, mlir::Location loc);
 
   /// The ops that compute a tree, at the builder's place.
   static mlir::FailureOr<mlir::Value>
@@ -123,6 +161,12 @@ public:
   static mlir::FailureOr<mlir::Value> emitTree(const WeightTree &tree,
                                                mlir::OpBuilder &builder,
                                                mlir::Location loc);
+
+  /// What an adapter adds to a weight of the sizes `expected`, in f32.
+  static mlir::FailureOr<mlir::Value> emitAdded(const WeightTree &tree,
+                                                llvm::ArrayRef<int64_t> expected,
+                                                mlir::OpBuilder &builder,
+                                                mlir::Location loc);
 
   /// Reports every tensor that nothing used or dropped, at the family, with the
   /// call that uses one of a similar name; and every tensor that is used in
@@ -200,6 +244,18 @@ private:
                                    std::optional<int64_t> layer,
                                    mlir::Location loc);
   std::optional<WeightTree> source(const std::string &name, const Scope &scope);
+  /// What the adapter adds to the tensor of that name, if it does.
+  std::optional<WeightTree> factorsOf(const std::string &name,
+                                      const Scope &scope);
+  std::optional<WeightTree> factorTree(const std::string &module, int half,
+                                       const Scope &scope);
+  std::optional<WeightTree> factorTensor(const std::string &name,
+                                         int64_t stack, const Scope &scope);
+  /// In the ranges of `slice` if the tree is what it takes them of.
+  void markTensorsUsed(const WeightTree &tree, std::optional<int64_t> layer,
+                       mlir::Location loc, const WeightTree *slice = nullptr);
+  void markAdapterUsed(const WeightTree &tree, const std::string &logical,
+                       std::optional<int64_t> layer, bool isPart);
   /// The other names that were looked for, and a near one that there is.
   std::string missingHint(const std::string &name) const;
 
@@ -217,6 +273,8 @@ private:
            std::less<>>
       parts;
   std::set<std::string, std::less<>> wholes;
+  std::optional<AdapterUse> adapterUse;
+  bool isInAdapter = false; ///< A lookup is one of what the adapter adds.
   int formDepth = 0;
   int64_t formSteps = 0;        ///< Of the lookup at hand.
   std::set<std::string> sought; ///< In vain, for the last request.

@@ -148,6 +148,9 @@ std::optional<std::string> clade::lossOf(Operation *op, bool mayRound) {
       .Case<wmap::ScaleOp, wmap::SubtractOp, wmap::GatherOp>([](Operation *op) {
         return ("'" + op->getName().getStringRef() + "' dequantises it").str();
       })
+      .Case([](wmap::AddOp) -> std::optional<std::string> {
+        return "'wmap.add' merges an adapter into it";
+      })
       .Default([](Operation *op) {
         return ("'" + op->getName().getStringRef() + "' has no exact inverse")
             .str();

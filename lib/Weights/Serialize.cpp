@@ -50,6 +50,8 @@ private:
   LogicalResult writeOp(wmap::ScaleOp op, int64_t depth);
   LogicalResult writeOp(wmap::SubtractOp op, int64_t depth);
   LogicalResult writeOp(wmap::GatherOp op, int64_t depth);
+  LogicalResult writeOp(wmap::LowRankOp op, int64_t depth);
+  LogicalResult writeOp(wmap::AddOp op, int64_t depth);
 
   LogicalResult writeInput(Value value, int64_t depth);
   LogicalResult writeInputs(OperandRange values, int64_t depth);
@@ -269,6 +271,17 @@ LogicalResult ProgramWriter::writeOp(wmap::GatherOp op, int64_t depth) {
   return writeInputs(op->getOperands(), depth);
 }
 
+LogicalResult ProgramWriter::writeOp(wmap::LowRankOp op, int64_t depth) {
+  json.attribute("op", "low_rank");
+  json.attribute("scale", op.getScale().convertToDouble());
+  return writeInputs(op->getOperands(), depth);
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::AddOp op, int64_t depth) {
+  json.attribute("op", "add");
+  return writeInputs(op->getOperands(), depth);
+}
+
 LogicalResult ProgramWriter::write(Value value, int64_t depth) {
   Operation *op = value.getDefiningOp();
   LogicalResult written = failure();
@@ -285,7 +298,8 @@ LogicalResult ProgramWriter::write(Value value, int64_t depth) {
                         wmap::TransposeOp, wmap::ReshapeOp, wmap::CastOp,
                         wmap::ShiftOp, wmap::UnitRowsOp, wmap::RopeUnpermuteOp,
                         wmap::PackOp, wmap::ConstantOp, wmap::BitcastOp,
-                        wmap::ScaleOp, wmap::SubtractOp, wmap::GatherOp>(
+                        wmap::ScaleOp, wmap::SubtractOp, wmap::GatherOp,
+                        wmap::LowRankOp, wmap::AddOp>(
                       [&](auto op) { return writeOp(op, depth); })
                   .Default([](Operation *op) {
                     return op->emitOpError()

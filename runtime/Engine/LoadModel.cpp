@@ -69,7 +69,9 @@ Status CompiledModel::loadFromCheckpoint(const ModelOptions &options) {
       WeightTable table,
       WeightTable::parse(code->weightTable(), code->filePath("weights.json")));
   CLADE_RETURN_IF_ERROR(checkSlots(*code, static_cast<size_t>(table.numSlots)));
-  CLADE_ASSIGN_OR_RETURN(Checkpoint opened, Checkpoint::open(checkpoint));
+  CLADE_ASSIGN_OR_RETURN(
+      Checkpoint opened,
+      Checkpoint::open(checkpoint, manifest().model.adapter.value_or("")));
   CLADE_RETURN_IF_ERROR(checkCertificate(&opened));
   LoadOptions loadOptions;
   loadOptions.threads =

@@ -72,6 +72,8 @@ Status checkModel(const ManifestModel &model) {
   for (const std::string *text :
        {&model.family, &model.architecture, &model.checkpoint})
     CLADE_RETURN_IF_ERROR(checkUnicode("model", *text));
+  if (model.adapter)
+    CLADE_RETURN_IF_ERROR(checkUnicode("model.adapter", *model.adapter));
   CLADE_RETURN_IF_ERROR(
       checkOneOf("model.dtype", model.dtype, {"bf16", "f32"}));
   CLADE_RETURN_IF_ERROR(

@@ -33,7 +33,7 @@ template <typename T> json orNull(const std::optional<T> &value) {
 }
 
 json modelToJson(const ManifestModel &model) {
-  return {{"family", model.family},
+  json value = {{"family", model.family},
           {"architecture", model.architecture},
           {"dtype", model.dtype},
           {"precision", model.precision},
@@ -42,6 +42,9 @@ json modelToJson(const ManifestModel &model) {
           {"eos", model.eos},
           {"bos", orNull(model.bos)},
           {"max_positions", orNull(model.maxPositions)}};
+  if (model.adapter)
+    value["adapter"] = *model.adapter;
+  return value;
 }
 
 json stateToJson(const ManifestState &state) {
@@ -276,6 +279,8 @@ void readModel(const json &value, ManifestModel &model, Status &problem) {
   members.text("precision", model.precision);
   members.number("vocab", model.vocab);
   members.text("checkpoint", model.checkpoint);
+  if (value.is_object() && value.contains("adapter"))
+    members.text("adapter", model.adapter.emplace());
   members.array("eos", [&](const json &id, const std::string &name) {
     members.numberOf(id, name, model.eos.emplace_back());
   });

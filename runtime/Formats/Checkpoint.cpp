@@ -15,6 +15,7 @@
 #include "runtime/Support/File.h"
 #include "runtime/Support/Text.h"
 
+#include <algorithm>
 #include <cstring>
 
 using namespace clade::rt;
@@ -41,6 +42,29 @@ StatusOr<Checkpoint> Checkpoint::open(const std::string &path) {
         quoteName(path) + " is not a checkpoint, expected a directory with "
                           "'config.json' or a GGUF file");
   return openGGUF(path);
+}
+
+StatusOr<Checkpoint> Checkpoint::open(const std::string &path,
+                                      const std::string &adapterPath) {
+  CLADE_ASSIGN_OR_RETURN(Checkpoint result, open(path));
+  if (adapterPath.empty())
+    return result;
+  CLADE_ASSIGN_OR_RETURN(Adapter adapter, Adapter::open(adapterPath));
+  for (const StoredTensor &tensor : adapter.tensors())
+    if (result.find(tensor.name))
+      return Status::corruption("tensor " + quoteName(tensor.name) +
+                                " is both in " + quoteName(path) + " and in " +
+                                quoteName(adapterPath));
+  result.ownList = result.tensorList;
+  result.tensorList.insert(result.tensorList.end(), adapter.tensors().begin(),
+                           adapter.tensors().end());
+  std::sort(result.tensorList.begin(), result.tensorList.end(),
+            [](const StoredTensor &a, const StoredTensor &b) {
+              return a.name < b.name;
+            });
+  result.mappingList.push_back(adapter.mapping());
+  result.adapterFile = std::make_shared<const Adapter>(std::move(adapter));
+  return result;
 }
 
 StatusOr<Checkpoint> Checkpoint::openDirectory(const std::string &path) {

@@ -15,6 +15,7 @@
 #ifndef CLADE_RUNTIME_FORMATS_CHECKPOINT_H
 #define CLADE_RUNTIME_FORMATS_CHECKPOINT_H
 
+#include "runtime/Formats/Adapter.h"
 #include "runtime/Formats/GGUF.h"
 #include "runtime/Formats/Safetensors.h"
 
@@ -30,11 +31,23 @@ public:
   /// model.safetensors.index.json) or a file that begins with GGUF's magic.
   static StatusOr<Checkpoint> open(const std::string &path);
 
+  /// The same with an adapter beside it, whose tensors are then among
+  /// tensors(); none if `adapterPath` is empty. Corruption for an adapter that
+  /// has a tensor of a name that the checkpoint has, too.
+  static StatusOr<Checkpoint> open(const std::string &path,
+                                   const std::string &adapterPath);
+
   Kind kind() const { return checkpointKind; }
   const std::string &path() const { return checkpointPath; }
 
   /// All tensors, sorted by name.
   const std::vector<StoredTensor> &tensors() const { return tensorList; }
+  /// Those without the adapter's.
+  const std::vector<StoredTensor> &ownTensors() const {
+    return adapterFile ? ownList : tensorList;
+  }
+  /// The adapter beside it, or null.
+  const Adapter *adapter() const { return adapterFile.get(); }
   /// The tensor of that name, or null.
   const StoredTensor *find(std::string_view name) const {
     return findTensor(tensorList, name);
@@ -67,6 +80,8 @@ private:
   Kind checkpointKind = Kind::Safetensors;
   std::string checkpointPath;
   std::vector<StoredTensor> tensorList;
+  std::vector<StoredTensor> ownList; ///< With an adapter.
+  std::shared_ptr<const Adapter> adapterFile;
   std::optional<std::string> config;
   std::optional<std::string> generationConfig;
   std::optional<std::string> tokenizer;

@@ -266,6 +266,10 @@ StatusOr<Input> bindOperation(const WeightNode &node,
     return makeBlockwise(node, std::move(inputs));
   case WeightOp::Gather:
     return makeGather(node, std::move(inputs));
+  case WeightOp::LowRank:
+    return makeLowRank(node, std::move(inputs));
+  case WeightOp::Add:
+    return makeAdd(node, std::move(inputs));
   }
   return Status::invalidArgument("unknown weight operation");
 }

@@ -95,6 +95,11 @@ std::unique_ptr<Evaluator> makeBitcast(const WeightNode &node,
 std::unique_ptr<Evaluator>
 makeBlockwise(const WeightNode &node,
               std::vector<std::unique_ptr<Evaluator>> inputs);
+std::unique_ptr<Evaluator>
+makeLowRank(const WeightNode &node,
+            std::vector<std::unique_ptr<Evaluator>> inputs);
+std::unique_ptr<Evaluator>
+makeAdd(const WeightNode &node, std::vector<std::unique_ptr<Evaluator>> inputs);
 /// Reads the whole index, or the whole table of codes: InvalidArgument for an
 /// index outside of its table.
 StatusOr<std::unique_ptr<Evaluator>>

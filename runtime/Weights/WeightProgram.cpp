@@ -34,7 +34,7 @@ constexpr std::string_view opNames[] = {
     "source", "concat",   "slice",          "transpose",    "reshape",
     "cast",   "shift",    "rope_unpermute", "rope_permute", "unit_rows",
     "pack",   "constant", "bitcast",        "scale",        "subtract",
-    "gather", "stack",
+    "gather", "stack",    "low_rank",       "add",
 };
 
 Status invalid(std::string message) {
@@ -242,16 +242,21 @@ Status readFloatInput(const json &value, int depth, WeightNode &node) {
   return {};
 }
 
+/// Reads the member `key`, a number that fits in f32, into `node.value`.
+Status readFloat(const json &value, const char *key, WeightNode &node) {
+  auto constant = value.find(key);
+  if (constant == value.end() || !constant->is_number())
+    return invalid("expected '" + std::string(key) + "', a number");
+  node.value = static_cast<float>(constant->get<double>());
+  if (!std::isfinite(node.value))
+    return invalid("'" + std::string(key) + "' does not fit in f32");
+  return {};
+}
+
 Status readShift(const json &value, int depth, WeightNode &node) {
   CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "value", "input"}));
   CLADE_RETURN_IF_ERROR(readFloatInput(value, depth, node));
-  auto constant = value.find("value");
-  if (constant == value.end() || !constant->is_number())
-    return invalid("expected 'value', a number");
-  node.value = static_cast<float>(constant->get<double>());
-  if (!std::isfinite(node.value))
-    return invalid("'value' does not fit in f32");
-  return {};
+  return readFloat(value, "value", node);
 }
 
 Status readRope(const json &value, int depth, WeightNode &node) {
@@ -444,13 +449,51 @@ Status readGather(const json &value, int depth, WeightNode &node) {
   return {};
 }
 
+/// LowRank: […, N, R] times [R, K] of the same leading axes, in f32.
+Status readLowRank(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "scale", "inputs"}));
+  CLADE_RETURN_IF_ERROR(readTwoInputs(value, depth, node));
+  CLADE_RETURN_IF_ERROR(readFloat(value, "scale", node));
+  const WeightNode &left = node.inputs[0], &right = node.inputs[1];
+  size_t rank = left.shape.size();
+  for (const WeightNode &each : node.inputs)
+    if (!isComputeFloat(each.dtype))
+      return invalid("an input is " + typeText(each) +
+                     ", expected dtype f32, bf16 or f16; cast it first");
+  if (rank < 2 || right.shape.size() != rank ||
+      left.shape[rank - 1] != right.shape[rank - 2] ||
+      !std::equal(left.shape.begin(), left.shape.end() - 2,
+                  right.shape.begin()))
+    return invalid("inputs " + typeText(left) + " and " + typeText(right) +
+                   " are no matrices to multiply");
+  node.dtype = DType::F32;
+  node.shape = left.shape;
+  node.shape.back() = right.shape.back();
+  return {};
+}
+
+/// Add: the first input's type; the second is f32.
+Status readAdd(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "inputs"}));
+  CLADE_RETURN_IF_ERROR(readTwoInputs(value, depth, node));
+  const WeightNode &base = node.inputs[0], &change = node.inputs[1];
+  if (!isComputeFloat(base.dtype) || change.dtype != DType::F32 ||
+      base.shape != change.shape)
+    return invalid("inputs are " + typeText(base) + " and " +
+                   typeText(change) +
+                   ", expected f32, bf16 or f16 and F32 of the same shape");
+  node.dtype = base.dtype;
+  node.shape = base.shape;
+  return {};
+}
+
 using Reader = Status (*)(const json &, int, WeightNode &);
 /// In the order of WeightOp.
 constexpr Reader readers[] = {
     readSource, readConcat,   readSlice,   readTranspose, readReshape,
     readCast,   readShift,    readRope,    readRope,      readUnitRows,
     readPack,   readConstant, readBitcast, readBlockwise, readBlockwise,
-    readGather, readStack,
+    readGather, readStack,    readLowRank, readAdd,
 };
 static_assert(std::size(readers) == std::size(opNames));
 

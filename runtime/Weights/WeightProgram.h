@@ -38,6 +38,8 @@ enum class WeightOp {
   Subtract,
   Gather,
   Stack,
+  LowRank,
+  Add,
 };
 
 /// "source", "concat", … as in the JSON.
@@ -58,7 +60,7 @@ struct WeightNode {
   int64_t end = 0;   ///< Slice, exclusive.
   std::vector<int64_t>
       perm;          ///< Transpose: result axis i is input axis perm[i].
-  float value = 0;   ///< Shift.
+  float value = 0;   ///< Shift, LowRank (its scale).
   int64_t heads = 0; ///< RopeUnpermute, RopePermute.
   int64_t rows = 0;  ///< Pack.
   int64_t inner = 0; ///< Pack.

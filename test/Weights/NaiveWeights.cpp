@@ -150,6 +150,25 @@ void blockwise(const WeightNode &node, NaiveTensor &input, NaiveTensor &numbers,
   }
 }
 
+/// Matrices of the last two axes, one after the other.
+void lowRank(const WeightNode &node, const NaiveTensor &left,
+             const NaiveTensor &right, NaiveTensor &result) {
+  int64_t rows = node.shape[node.shape.size() - 2], columns = node.shape.back(),
+          rank = left.shape.back();
+  for (int64_t i = 0; i < countOf(node.shape); ++i) {
+    int64_t matrix = i / (rows * columns), row = i / columns,
+            column = i % columns;
+    float sum = 0;
+    for (int64_t r = 0; r < rank; ++r)
+      sum = std::fma(
+          left.values[static_cast<size_t>(row * rank + r)],
+          right.values[static_cast<size_t>((matrix * rank + r) * columns +
+                                           column)],
+          sum);
+    result.values[static_cast<size_t>(i)] = sum * node.value;
+  }
+}
+
 void gather(NaiveTensor &table, const NaiveTensor &index, NaiveTensor &result) {
   int64_t rows = table.shape[0], row = countOf(table.shape) / rows;
   for (size_t i = 0; i < index.values.size(); ++i)
@@ -211,6 +230,14 @@ clade::rt::test::evaluate(const WeightNode &node,
     break;
   case WeightOp::Gather:
     gather(inputs[0], inputs[1], result);
+    break;
+  case WeightOp::LowRank:
+    lowRank(node, inputs[0], inputs[1], result);
+    break;
+  case WeightOp::Add:
+    for (size_t i = 0; i < result.values.size(); ++i)
+      result.values[i] =
+          roundTo(node.dtype, inputs[0].values[i] + inputs[1].values[i]);
     break;
   default:
     result.values = inputs[0].values;

@@ -14,7 +14,7 @@ namespace {
 struct CompileOptions {
   SpecOptions specs;
   ModelChoice choice;
-  std::string checkpoint, artifact, target = "cpu";
+  std::string checkpoint, adapter, artifact, target = "cpu";
 };
 } // namespace
 
@@ -23,7 +23,7 @@ static int run(const CompileOptions &options) {
   if (!environment.ok())
     return Failed;
   std::optional<rt::Checkpoint> checkpoint =
-      environment.openCheckpoint(options.checkpoint);
+      environment.openCheckpoint(options.checkpoint, options.adapter);
   if (!checkpoint)
     return Failed;
   return compileToFolder(environment, *checkpoint, options.choice,
@@ -48,6 +48,11 @@ void driver::addCompileCommand(CLI::App &app, int &status) {
       ->add_option("-o,--output", options->artifact,
                    "The artifact's folder; an artifact there is replaced")
       ->required();
+  command
+      ->add_option("--adapter", options->adapter,
+                   "A folder with a LoRA adapter in PEFT's form, to merge into "
+                   "the weights")
+      ->check(CLI::ExistingDirectory);
   command->add_option("--target", options->target, "What to compile for")
       ->check(CLI::IsMember({"cpu"}));
   command->add_flag("--trace", options->choice.isTraced,

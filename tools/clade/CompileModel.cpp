@@ -217,6 +217,8 @@ static rt::Manifest describeModel(const import::ImportedModel &model,
   manifest.model.dtype = model.dtype;
   manifest.model.precision = choice.precision;
   manifest.model.checkpoint = absolutePath(checkpoint.path());
+  if (checkpoint.adapter())
+    manifest.model.adapter = absolutePath(checkpoint.adapter()->path());
   manifest.model.eos = stopTokens(checkpoint, *model.config);
   if (auto it = config.find("bos_token_id");
       it != config.end() && it->is_number_integer())
@@ -389,6 +391,8 @@ driver::compileToCache(Environment &environment,
     return fail(processor.status()), std::nullopt;
   for (const auto &[name, text] : *processor)
     key += name + "\n" + text + "\n";
+  if (const rt::Adapter *adapter = checkpoint.adapter())
+    key += absolutePath(adapter->path()) + "\n" + adapter->configText() + "\n";
   for (const rt::StoredTensor &tensor : checkpoint.tensors())
     key += tensor.name + rt::shapeText(tensor.shape) +
            std::string(rt::dtypeName(tensor.dtype));

@@ -18,7 +18,7 @@ namespace clade::driver {
 
 struct ConvertOptions {
   SpecOptions specs;
-  std::string model, output, to, dtype, cpu = "native", precision = "fused";
+  std::string model, adapter, output, to, dtype, cpu = "native", precision = "fused";
   bool force = false, asJson = false;
 };
 

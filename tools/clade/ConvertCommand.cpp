@@ -78,8 +78,12 @@ static int run(const ConvertOptions &options) {
   if (isArtifact && options.to != "hf")
     return fail("an artifact becomes a checkpoint only (--to hf), got --to " +
                 options.to);
+  if (isArtifact && !options.adapter.empty())
+    return fail("--adapter is merged into a checkpoint, got the artifact '" +
+                options.model + "'");
   std::optional<rt::Checkpoint> checkpoint;
-  if (!isArtifact && !(checkpoint = environment.openCheckpoint(options.model)))
+  if (!isArtifact && !(checkpoint = environment.openCheckpoint(
+                          options.model, options.adapter)))
     return Failed;
   std::optional<ConvertReport> report =
       isArtifact ? convertArtifactToHf(environment, options)
@@ -134,6 +138,11 @@ void driver::addConvertCommand(CLI::App &app, int &status) {
   command->add_option("--dtype", options->dtype,
                       "Type of the written tensors (default: the checkpoint's "
                       "own)");
+  command
+      ->add_option("--adapter", options->adapter,
+                   "A folder with a LoRA adapter in PEFT's form, to merge into "
+                   "the weights")
+      ->check(CLI::ExistingDirectory);
   command->add_option("--target-cpu", options->cpu,
                       "CPU that packed weights are for (default: this one)");
   command

@@ -91,7 +91,7 @@ static void addUnread(const ConversionModel &source,
     read.insert(tensor.name);
   bool isPlain = !checkpoint.gguf() &&
                  !source.model.config->json().contains("quantization_config");
-  for (const rt::StoredTensor &stored : checkpoint.tensors()) {
+  for (const rt::StoredTensor &stored : checkpoint.ownTensors()) {
     if (read.count(stored.name))
       continue;
     if (!isPlain) {
@@ -118,7 +118,11 @@ static void chooseTypes(const ConvertOptions &options,
     bool isCopy =
         stored && !checkpoint.gguf() && isCopyOf(tensor.program, tensor.name);
     if (!isCopy) {
-      storeAs(tensor, dtype);
+      // What an adapter is merged into keeps its type.
+      bool keepsType = checkpoint.adapter() && stored && !checkpoint.gguf() &&
+                       rt::isComputeFloat(stored->dtype) &&
+                       options.dtype.empty();
+      storeAs(tensor, keepsType ? stored->dtype : dtype);
       continue;
     }
     rt::WeightNode node;

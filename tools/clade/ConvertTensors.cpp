@@ -263,7 +263,7 @@ rt::DType driver::chooseType(const ConvertOptions &options,
     return *outputType(options.dtype);
   if (checkpoint.gguf()) {
     bool narrow =
-        llvm::all_of(checkpoint.tensors(), [](const rt::StoredTensor &tensor) {
+        llvm::all_of(checkpoint.ownTensors(), [](const rt::StoredTensor &tensor) {
           return tensor.shape.size() < 2 || tensor.dtype == rt::DType::BF16;
         });
     return narrow ? rt::DType::BF16 : rt::DType::F32;
@@ -275,7 +275,7 @@ rt::DType driver::chooseType(const ConvertOptions &options,
              : *it == "float16" ? rt::DType::F16
                                 : rt::DType::F32;
   bool allF32 =
-      llvm::all_of(checkpoint.tensors(), [](const rt::StoredTensor &tensor) {
+      llvm::all_of(checkpoint.ownTensors(), [](const rt::StoredTensor &tensor) {
         return tensor.dtype == rt::DType::F32;
       });
   return allF32 ? rt::DType::F32 : rt::DType::BF16;

@@ -36,7 +36,9 @@ public:
   import::SpecLibrary &getLibrary() { return library; }
 
   /// Opens a checkpoint; prints what is wrong with it.
-  std::optional<rt::Checkpoint> openCheckpoint(const std::string &path);
+  /// With an adapter beside it, unless `adapter` is empty.
+  std::optional<rt::Checkpoint> openCheckpoint(const std::string &path,
+                                               const std::string &adapter = "");
 
 private:
   mlir::MLIRContext context;

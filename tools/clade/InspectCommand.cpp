@@ -35,7 +35,7 @@ using nlohmann::json;
 namespace {
 struct InspectOptions {
   SpecOptions specs;
-  std::string model, dtype, dot;
+  std::string model, adapter, dtype, dot;
   bool asJson = false;
 };
 } // namespace
@@ -63,6 +63,8 @@ static json lossySteps(wmap::FuncOp weight) {
           typeText(mlir::getElementTypeOrSelf(cast.getResult().getType())));
     else if (llvm::isa<wmap::ShiftOp, wmap::UnitRowsOp>(op))
       steps.push_back(op->getName().stripDialect().str());
+    else if (llvm::isa<wmap::AddOp>(op))
+      steps.push_back("adapter added");
   });
   return steps;
 }
@@ -349,7 +351,10 @@ static int inspectArtifact(const InspectOptions &options) {
      << manifest->model.architecture << "), " << manifest->model.dtype
      << ", precision " << manifest->model.precision << ", for "
      << manifest->target.kind << " " << manifest->target.cpu << "\n";
-  os << "weights from " << manifest->model.checkpoint << ": "
+  os << "weights from " << manifest->model.checkpoint;
+  if (manifest->model.adapter)
+    os << " with the adapter " << *manifest->model.adapter;
+  os << ": "
      << manifest->weightSlots << " slots\n";
   int64_t page = 0;
   for (const rt::ManifestState &state : manifest->states)
@@ -367,6 +372,9 @@ static int inspectArtifact(const InspectOptions &options) {
 
 static int run(const InspectOptions &options) {
   if (rt::isArtifact(options.model)) {
+    if (!options.adapter.empty())
+      return fail("--adapter is merged into a checkpoint, got the artifact '" +
+                  options.model + "'");
     if (!options.dot.empty())
       return fail("--dot needs a checkpoint, got the artifact '" +
                   options.model + "'");
@@ -376,7 +384,7 @@ static int run(const InspectOptions &options) {
   if (!environment.ok())
     return Failed;
   std::optional<rt::Checkpoint> checkpoint =
-      environment.openCheckpoint(options.model);
+      environment.openCheckpoint(options.model, options.adapter);
   if (!checkpoint)
     return Failed;
   auto model = import::importCheckpoint(environment.getLibrary(), *checkpoint,
@@ -427,6 +435,11 @@ void driver::addInspectCommand(CLI::App &app, int &status) {
       ->add_option("--dtype", options->dtype,
                    "Type to compute in (default: the checkpoint's own)")
       ->check(CLI::IsMember({"bf16", "f32"}));
+  command
+      ->add_option("--adapter", options->adapter,
+                   "A folder with a LoRA adapter in PEFT's form, to merge into "
+                   "the weights of a checkpoint")
+      ->check(CLI::ExistingDirectory);
   command->add_option("--dot", options->dot,
                       "Write the kernels of a checkpoint as a graph for "
                       "Graphviz to this file");

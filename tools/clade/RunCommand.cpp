@@ -35,7 +35,7 @@ struct RunOptions {
   SpecOptions specs;
   RequestOptions requests;
   ModelChoice choice;
-  std::string model, logitsFile, replayFile, recordFile;
+  std::string model, adapter, logitsFile, replayFile, recordFile;
   int threads = 0;
   int64_t chunk = 0, maxContext = 0;
   bool interpret = false, asJson = false, verifyWeights = false;
@@ -239,6 +239,9 @@ runCompiled(const std::string &artifact, const RunOptions &options,
 static int run(const RunOptions &options) {
   // An artifact knows its checkpoint; a checkpoint is compiled first.
   bool isArtifact = llvm::sys::fs::exists(options.model + "/manifest.json");
+  if (isArtifact && !options.adapter.empty())
+    return fail("--adapter is merged into a checkpoint, got the artifact '" +
+                options.model + "'");
   std::string checkpointPath = options.model;
   if (isArtifact) {
     rt::StatusOr<std::string> path = checkpointOf(options.model);
@@ -250,7 +253,7 @@ static int run(const RunOptions &options) {
   bool isPacked = isArtifact &&
                   llvm::sys::fs::exists(options.model + "/" + rt::packedIndex);
   rt::StatusOr<rt::Checkpoint> checkpoint =
-      rt::Checkpoint::open(checkpointPath);
+      rt::Checkpoint::open(checkpointPath, isArtifact ? "" : options.adapter);
   if (!checkpoint.ok() && !isPacked)
     return fail(checkpoint.status());
   std::unique_ptr<rt::Tokenizer> tokenizer;
@@ -352,6 +355,11 @@ void driver::addRunCommand(CLI::App &app, int &status) {
       ->add_option("model", options->model,
                    "A checkpoint (compiled first, and cached) or an artifact")
       ->required();
+  command
+      ->add_option("--adapter", options->adapter,
+                   "A folder with a LoRA adapter in PEFT's form, to merge into "
+                   "the weights")
+      ->check(CLI::ExistingDirectory);
   options->requests.addTo(*command);
   options->choice.addTo(*command);
   options->specs.addTo(*command);

@@ -1,0 +1,172 @@
+#===- adapters.py - LoRA adapters against PEFT ------------------------------===#
+#
+# Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+#===------------------------------------------------------------------------===#
+#
+# Usage: $(tools/dev/python-env.sh) test/Parity/adapters.py [options] [PATTERN …]
+#
+# For every adapter of adapter_cases.py, on checkpoints in f32 and bf16:
+#   tensors  `clade convert --adapter --to hf` against merge_and_unload: the
+#            tensors that nothing adapts bit for bit, the others within the
+#            bounds below; how many elements differ is printed
+#   logits   `clade compile --adapter` against PEFT: in f32 the model that is not
+#            merged, in bf16 the merged one, by the rules of compare.py
+# Both must differ from the checkpoint without the adapter.
+#
+# Bounds. Products of factors are sums of `rank` terms in f32; PEFT's come from a
+# matrix product whose order is its library's own, so an element may differ by
+# (rank + 1) · 2^-23 · scale · Σ|b||a| before it is added, and by half a step of the sum's type
+# more where the two lie on either side of a tie. Of parameters in bf16 PEFT
+# rounds the product before it adds it, which is half a step of the product more.
+# --short takes some of the cases.
+#
+#===------------------------------------------------------------------------===#
+import argparse
+import pathlib
+import sys
+import tempfile
+
+import numpy as np
+import peft
+import torch
+from safetensors.torch import load_file
+
+import adapter_cases
+import checkpoint
+import clade
+import compare
+import reference
+
+LENGTHS = ((40, 6), (9, 4), (1, 3))  # tokens of a prompt, and how many are decoded
+EPSILON = {torch.float32: 2.0**-24, torch.bfloat16: 2.0**-8}  # half a step, as a share of the number
+
+
+def batch_of(vocab, seed=3):
+    generator = torch.Generator().manual_seed(seed)
+    draw = lambda count: torch.randint(vocab, (count,), generator=generator).tolist()
+    return [{"tokens": draw(n), "force": draw(steps), "max_tokens": steps} for n, steps in LENGTHS]
+
+
+def logits_of(model, batch):
+    return [reference.one_call(model, e["tokens"], e["force"]).float().numpy() for e in batch]
+
+
+def merged(case, path, dtype):
+    model = peft.PeftModel.from_pretrained(adapter_cases.load_base(case, dtype), path)
+    return model.merge_and_unload().eval()
+
+
+def bound_of(case, path, dtype, expected):
+    """The largest difference that rounding explains, of any element of any weight."""
+    tensors = load_file(path / "adapter_model.safetensors")
+    rank = max([case.config["r"], *case.config.get("rank_pattern", {}).values()])
+    alpha = max([case.config["lora_alpha"], *case.config.get("alpha_pattern", {}).values()])
+    largest = 0.0
+    for name, a in tensors.items():
+        if "lora_A" in name or "lora_embedding_A" in name:
+            b = tensors[name.replace("lora_A", "lora_B").replace("lora_embedding_A", "lora_embedding_B")]
+            largest = max(largest, rank * alpha / case.config["r"] * 4 * float(a.abs().max() * b.abs().max()))
+    weight = max(float(t.abs().max()) for t in expected.values())
+    own = EPSILON[dtype]
+    return (rank + 1) * 2.0**-23 * largest + 2 * own * (weight + (largest if dtype == torch.bfloat16 else 0.0))
+
+
+def check_tensors(tool, case, path, plain, dtype, work):
+    """What is wrong, and a line about what differs."""
+    base = checkpoint.write(adapter_cases.base_of(case)) / dtype
+    tool.call("convert", base, "-o", work / "hf", "--to", "hf", "--adapter", path)
+    got = load_file(work / "hf" / "model.safetensors")
+    merged(case, plain, dtype).save_pretrained(work / "peft")
+    expected, before = load_file(work / "peft" / "model.safetensors"), load_file(base / "model.safetensors")
+    if got.keys() != before.keys():
+        return f"other tensors: {sorted(got.keys() ^ before.keys())[:3]}", ""
+    bound = bound_of(case, plain, checkpoint.DTYPES[dtype], expected)
+    adapted = differ = count = 0
+    largest = 0.0
+    for name, ours in got.items():
+        theirs = expected[name]
+        if ours.dtype != theirs.dtype or ours.shape != theirs.shape:
+            return f"tensor '{name}' is {ours.dtype} {list(ours.shape)}, expected {theirs.dtype} {list(theirs.shape)}", ""
+        if torch.equal(theirs, before[name]):
+            if not torch.equal(ours, theirs):
+                return f"tensor '{name}' has no adapter, and changed", ""
+            continue
+        adapted += 1
+        difference = (ours.float() - theirs.float()).abs()
+        change = float((theirs.float() - before[name].float()).abs().max())
+        if not change > 100 * bound:
+            return f"tensor '{name}' is changed by {change:.3g} only: that proves nothing", ""
+        count += ours.numel()
+        differ += int((difference > 0).sum())
+        largest = max(largest, float(difference.max()))
+        if not largest <= bound:
+            return f"tensor '{name}' differs by {largest:.3g}, bound {bound:.3g}", ""
+    if not adapted:
+        return "no tensor is adapted", ""
+    return None, f"{adapted} tensors, {differ} of {count} elements differ, by {largest:.1e} at most (bound {bound:.1e})"
+
+
+def check_logits(tool, case, path, plain, dtype, work):
+    base = checkpoint.write(adapter_cases.base_of(case)) / dtype
+    batch = batch_of(adapter_cases.base_of(case).config["vocab_size"])
+    tool.call("compile", base, "-o", work / "artifact", "--adapter", path, *tool.compile_options)
+    got = tool.logits(work / "artifact", batch)
+    if dtype == "f32":
+        model = peft.PeftModel.from_pretrained(adapter_cases.load_base(case, "f32"), plain).eval()
+        expected = logits_of(model, batch)
+        with model.disable_adapter():
+            without = logits_of(model, batch)
+        verdict = compare.compare_f32(got, expected)
+    else:
+        model = merged(case, plain, "bf16")
+        expected = logits_of(model, batch)
+        verdict = compare.compare_bf16(got, expected, logits_of(model.float(), batch))
+        without = logits_of(adapter_cases.load_base(case, "bf16"), batch)
+    apart = max(np.abs(a - b).max() for a, b in zip(expected, without)) / max(np.abs(a).max() for a in expected)
+    if not apart > 0.1:
+        verdict.failures.append(f"the adapter changes logits by {apart:.3g} only: that proves nothing")
+    return verdict
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pattern", nargs="*", help="only cases whose names contain one of these")
+    parser.add_argument("--short", action="store_true", help="some of the cases")
+    parser.add_argument("--dtype", default="f32,bf16")
+    clade.add_options(parser)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    tool = clade.Clade(options)
+    passed = failed = 0
+
+    def tell(case, dtype, what, line, problem):
+        nonlocal passed, failed
+        print(f"{case.name:24s} {dtype:5s} {what:8s} {line}  {'FAIL' if problem else 'ok'}", flush=True)
+        if problem:
+            print(f"    {problem}", flush=True)
+        passed, failed = passed + (not problem), failed + bool(problem)
+
+    for case in adapter_cases.CASES:
+        if options.short and not case.short or options.pattern and not any(p in case.name for p in options.pattern):
+            continue
+        for dtype in options.dtype.split(","):
+            with tempfile.TemporaryDirectory(prefix="clade-adapters-") as folder:
+                work = pathlib.Path(folder)
+                path = work / "adapter"
+                adapter_cases.write(case, path)
+                plain = adapter_cases.original(case, path)
+                try:
+                    problem, line = check_tensors(tool, case, path, plain, dtype, work)
+                    tell(case, dtype, "tensors", line, problem)
+                    verdict = check_logits(tool, case, path, plain, dtype, work)
+                    tell(case, dtype, "logits", verdict.columns(), "; ".join(verdict.failures[:2]))
+                except clade.CladeError as error:
+                    tell(case, dtype, "-", "", str(error))
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
