@@ -19,7 +19,8 @@ static bool isComputeFloat(RankedTensorType type) {
 }
 
 LogicalResult LowRankOp::verify() {
-  RankedTensorType left = adapterType(getLeft()), right = adapterType(getRight()),
+  RankedTensorType left = adapterType(getLeft()),
+                   right = adapterType(getRight()),
                    result = adapterType(getResult());
   int64_t rank = left.getRank();
   // low_rank_c1, low_rank_c2
@@ -46,8 +47,7 @@ LogicalResult AddOp::verify() {
   if (!isComputeFloat(input))
     return emitOpError() << "expected f32, bf16 or f16 elements, got " << input;
   // add_c2
-  if (!change.getElementType().isF32() ||
-      change.getShape() != input.getShape())
+  if (!change.getElementType().isF32() || change.getShape() != input.getShape())
     return emitOpError() << "expected an f32 change in the sizes of " << input
                          << ", got " << change;
   return success();

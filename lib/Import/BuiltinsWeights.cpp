@@ -60,8 +60,8 @@ FailureOr<mlir::Value> Evaluator::adapt(const WeightTree &added,
     return failure();
   // The sum is rounded once, to the type that the model computes in.
   weight = conform(builder, loc, weight, shape, type);
-  return mlir::Value(wmap::AddOp::create(
-      builder, loc, weight.getType(), weight, *change));
+  return mlir::Value(
+      wmap::AddOp::create(builder, loc, weight.getType(), weight, *change));
 }
 
 FailureOr<wmap::FuncOp>

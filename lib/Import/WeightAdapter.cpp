@@ -17,9 +17,9 @@
 #include "lib/Import/WeightResolver.h"
 
 #include "lib/Import/SpecLibrary.h"
-#include "llvm/ADT/StringExtras.h"
 #include "runtime/Formats/Dequantize.h"
 #include "runtime/Support/CheckedMath.h"
+#include "llvm/ADT/StringExtras.h"
 
 #include <algorithm>
 
@@ -69,18 +69,17 @@ static bool holdsSame(const rt::StoredTensor &own,
   return std::ranges::equal(own.bytes, rounded);
 }
 
-std::optional<WeightTree>
-WeightResolver::factorTensor(const std::string &name, int64_t stack,
-                             const Scope &scope) {
+std::optional<WeightTree> WeightResolver::factorTensor(const std::string &name,
+                                                       int64_t stack,
+                                                       const Scope &scope) {
   WeightTree tree;
   tree.name = name;
   tree.stack = stack;
   for (int64_t i = 0; i < std::max<int64_t>(stack, 1); ++i) {
-    const rt::StoredTensor *stored =
-        rt::findTensor(adapterUse->adapter->tensors(),
-                       expandedName(name, scope.layer, i));
-    if (!stored || (i > 0 && (stored->shape != tree.shape ||
-                              stored->dtype != tree.dtype)))
+    const rt::StoredTensor *stored = rt::findTensor(
+        adapterUse->adapter->tensors(), expandedName(name, scope.layer, i));
+    if (!stored ||
+        (i > 0 && (stored->shape != tree.shape || stored->dtype != tree.dtype)))
       return std::nullopt;
     tree.shape = stored->shape;
     tree.dtype = stored->dtype;
@@ -202,8 +201,7 @@ LogicalResult WeightResolver::checkAdapterUsed() {
       continue;
     bool isKnown = adapterUse->asked.count(module);
     emitError(place) << "tensor '" << factors.a->name << "' of the adapter '"
-                     << adapter.path() << "' adapts module '" << module
-                     << "', "
+                     << adapter.path() << "' adapts module '" << module << "', "
                      << (isKnown ? "but not all experts of its layer are "
                                    "adapted in one form"
                                  : "which no linear map of family '" +
@@ -222,8 +220,7 @@ LogicalResult WeightResolver::checkAdapterUsed() {
       continue;
     valid = false;
     emitError(place) << "tensor '" << stored->name << "' of the adapter '"
-                     << adapter.path()
-                     << "' is a whole weight"
+                     << adapter.path() << "' is a whole weight"
                      << (own ? " that differs from the checkpoint's"
                              : " that the checkpoint lacks")
                      << ": weights that an adapter replaces are not supported";

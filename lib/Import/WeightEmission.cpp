@@ -309,9 +309,9 @@ FailureOr<mlir::Value> WeightResolver::emitAdded(const WeightTree &tree,
                              "from the published one by a function that no "
                              "sum goes through";
   bool isDirect = tree.kind == WeightTree::Kind::Factors;
-  FailureOr<mlir::Value> value =
-      isDirect ? emitFactors(tree, expected, builder, loc)
-               : emitTree(tree, builder, loc);
+  FailureOr<mlir::Value> value = isDirect
+                                     ? emitFactors(tree, expected, builder, loc)
+                                     : emitTree(tree, builder, loc);
   if (failed(value))
     return failure();
   ArrayRef<int64_t> shape = cast<RankedTensorType>(value->getType()).getShape();

@@ -32,8 +32,8 @@ std::string WeightTree::key() const {
      << ':' << stack << ':' << toString(number) << '[';
   if (kind == Kind::Factors)
     os << static_cast<int>(factors.kind) << ',' << factors.experts << ','
-       << factors.half << ',' << factors.isTransposed
-       << factors.isStacked << ';';
+       << factors.half << ',' << factors.isTransposed << factors.isStacked
+       << ';';
   llvm::interleaveComma(shape, os);
   os << ';';
   for (Range range : ranges)
@@ -558,13 +558,11 @@ FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical,
     return emitError(loc) << "no tensor for weight '" << name
                           << "' in the checkpoint" << missingHint(name);
   markUsed(logical, **tree, layer, loc);
-  const WeightTree &own = (*tree)->kind == WeightTree::Kind::Adapted
-                              ? (*tree)->inputs[0]
-                              : **tree;
+  const WeightTree &own =
+      (*tree)->kind == WeightTree::Kind::Adapted ? (*tree)->inputs[0] : **tree;
   // A weight that an equation takes from elsewhere may also be in the file:
   // then the bits must agree.
-  bool elsewhere =
-      own.kind == WeightTree::Kind::Source && own.name != logical;
+  bool elsewhere = own.kind == WeightTree::Kind::Source && own.name != logical;
   if (elsewhere && rt::findTensor(published, name) &&
       used.try_emplace(name, loc).second)
     duplicates.push_back({name, withLayer(own.name, layer), loc});

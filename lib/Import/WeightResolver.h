@@ -62,7 +62,7 @@ struct WeightTree {
   struct FactorForm {
     rt::AdapterFactors::Kind kind = rt::AdapterFactors::Kind::Linear;
     int64_t experts = 0; ///< Parameter: those that the tensors hold.
-    int half = -1;       ///< Parameter: only the first or last half of its rows.
+    int half = -1; ///< Parameter: only the first or last half of its rows.
     /// The published map is stored [in, out].
     bool isTransposed = false;
     /// The value is that of all experts, along a first axis.
@@ -163,10 +163,9 @@ public:
                                                mlir::Location loc);
 
   /// What an adapter adds to a weight of the sizes `expected`, in f32.
-  static mlir::FailureOr<mlir::Value> emitAdded(const WeightTree &tree,
-                                                llvm::ArrayRef<int64_t> expected,
-                                                mlir::OpBuilder &builder,
-                                                mlir::Location loc);
+  static mlir::FailureOr<mlir::Value>
+  emitAdded(const WeightTree &tree, llvm::ArrayRef<int64_t> expected,
+            mlir::OpBuilder &builder, mlir::Location loc);
 
   /// Reports every tensor that nothing used or dropped, at the family, with the
   /// call that uses one of a similar name; and every tensor that is used in
@@ -249,8 +248,8 @@ private:
                                       const Scope &scope);
   std::optional<WeightTree> factorTree(const std::string &module, int half,
                                        const Scope &scope);
-  std::optional<WeightTree> factorTensor(const std::string &name,
-                                         int64_t stack, const Scope &scope);
+  std::optional<WeightTree> factorTensor(const std::string &name, int64_t stack,
+                                         const Scope &scope);
   /// In the ranges of `slice` if the tree is what it takes them of.
   void markTensorsUsed(const WeightTree &tree, std::optional<int64_t> layer,
                        mlir::Location loc, const WeightTree *slice = nullptr);

@@ -34,14 +34,14 @@ template <typename T> json orNull(const std::optional<T> &value) {
 
 json modelToJson(const ManifestModel &model) {
   json value = {{"family", model.family},
-          {"architecture", model.architecture},
-          {"dtype", model.dtype},
-          {"precision", model.precision},
-          {"vocab", model.vocab},
-          {"checkpoint", model.checkpoint},
-          {"eos", model.eos},
-          {"bos", orNull(model.bos)},
-          {"max_positions", orNull(model.maxPositions)}};
+                {"architecture", model.architecture},
+                {"dtype", model.dtype},
+                {"precision", model.precision},
+                {"vocab", model.vocab},
+                {"checkpoint", model.checkpoint},
+                {"eos", model.eos},
+                {"bos", orNull(model.bos)},
+                {"max_positions", orNull(model.maxPositions)}};
   if (model.adapter)
     value["adapter"] = *model.adapter;
   return value;

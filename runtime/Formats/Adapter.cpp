@@ -115,10 +115,9 @@ Status Adapter::nameParameters() {
     std::string_view module = it->first;
     while (consumeEnd(module, baseLayer))
       ;
-    bool isTarget =
-        std::any_of(settings.targetParameters().begin(),
-                    settings.targetParameters().end(),
-                    [&](const auto &name) { return isModuleOf(module, name); });
+    bool isTarget = std::any_of(
+        settings.targetParameters().begin(), settings.targetParameters().end(),
+        [&](const auto &name) { return isModuleOf(module, name); });
     if (!isTarget) {
       ++it;
       continue;
@@ -187,10 +186,10 @@ Status Adapter::checkFactors(const std::string &module,
   }
   std::string rankText = std::to_string(scale.rank);
   if (a.shape[0] != all)
-    return mismatch(a, factors.kind == AdapterFactors::Kind::Parameter
-                           ? "a multiple of the rank " + rankText + " as rows"
-                           : rankText + " rows, the rank of " +
-                                 quoteName(module));
+    return mismatch(a,
+                    factors.kind == AdapterFactors::Kind::Parameter
+                        ? "a multiple of the rank " + rankText + " as rows"
+                        : rankText + " rows, the rank of " + quoteName(module));
   if (b.shape[1] != all)
     return mismatch(b, std::to_string(all) + " columns, as many as " +
                            quoteName(a.name) + " has rows");

@@ -28,24 +28,33 @@ namespace {
 
 /// Keys that are read below.
 constexpr std::string_view honoured[] = {
-    "peft_type",    "r",
-    "lora_alpha",   "use_rslora",
-    "rank_pattern", "alpha_pattern",
-    "bias",         "fan_in_fan_out",
-    "peft_version", "target_parameters",
-    "init_lora_weights", "base_model_name_or_path",
+    "peft_type",
+    "r",
+    "lora_alpha",
+    "use_rslora",
+    "rank_pattern",
+    "alpha_pattern",
+    "bias",
+    "fan_in_fan_out",
+    "peft_version",
+    "target_parameters",
+    "init_lora_weights",
+    "base_model_name_or_path",
 };
 
 /// Keys about training, about where the adapter came from, and about which
 /// modules have one: the tensors tell that.
 constexpr std::string_view ignored[] = {
-    "target_modules",    "exclude_modules", "layers_to_transform",
-    "layers_pattern",    "lora_dropout",    "task_type",
-    "auto_mapping",      "revision",        "inference_mode",
-    "runtime_config",    "megatron_config", "megatron_core",
-    "loftq_config",      "eva_config",      "corda_config",
-    "lora_ga_config",    "velora_config",   "monteclora_config",
-    "qalora_group_size", "ensure_weight_tying",
+    "target_modules",      "exclude_modules",
+    "layers_to_transform", "layers_pattern",
+    "lora_dropout",        "task_type",
+    "auto_mapping",        "revision",
+    "inference_mode",      "runtime_config",
+    "megatron_config",     "megatron_core",
+    "loftq_config",        "eva_config",
+    "corda_config",        "lora_ga_config",
+    "velora_config",       "monteclora_config",
+    "qalora_group_size",   "ensure_weight_tying",
 };
 
 /// How an adapter began. All others change the base weights as well, so that
@@ -66,10 +75,9 @@ bool saysNothing(const json &value) {
 
 Status invalidKey(std::string_view key, const std::string &expected,
                   const json &value) {
-  return Status::corruption("expected " + quoteName(key) + " to be " +
-                            expected + ", got " +
-                            value.dump(-1, ' ', false,
-                                       json::error_handler_t::replace));
+  return Status::corruption(
+      "expected " + quoteName(key) + " to be " + expected + ", got " +
+      value.dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
 Status unsupportedKey(std::string_view key, const json &value,
@@ -257,8 +265,7 @@ StatusOr<AdapterConfig> AdapterConfig::parse(std::string_view text) {
   return result;
 }
 
-StatusOr<AdapterScale>
-AdapterConfig::scaleOf(const std::string &module) const {
+StatusOr<AdapterScale> AdapterConfig::scaleOf(const std::string &module) const {
   CLADE_ASSIGN_OR_RETURN(double ownRank,
                          firstMatch(rankPatterns, "rank_pattern", module,
                                     static_cast<double>(rank)));

@@ -95,7 +95,8 @@ public:
       int64_t row = begin / columns, column = begin % columns;
       int64_t last = std::min((row / rows + 1) * rows, end / columns);
       bool isWhole = column == 0 && last > row;
-      int64_t count = isWhole ? columns : std::min(end - begin, columns - column);
+      int64_t count =
+          isWhole ? columns : std::min(end - begin, columns - column);
       int64_t numRows = isWhole ? last - row : 1;
       readRows(row, numRows, column, count, values, scratch);
       values += numRows * count;

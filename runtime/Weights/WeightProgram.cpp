@@ -479,8 +479,7 @@ Status readAdd(const json &value, int depth, WeightNode &node) {
   const WeightNode &base = node.inputs[0], &change = node.inputs[1];
   if (!isComputeFloat(base.dtype) || change.dtype != DType::F32 ||
       base.shape != change.shape)
-    return invalid("inputs are " + typeText(base) + " and " +
-                   typeText(change) +
+    return invalid("inputs are " + typeText(base) + " and " + typeText(change) +
                    ", expected f32, bf16 or f16 and F32 of the same shape");
   node.dtype = base.dtype;
   node.shape = base.shape;

@@ -16,6 +16,13 @@ using namespace clade::rt::test;
 
 namespace {
 
+void expectSays(const Status &status, StatusCode code,
+                const std::string &message) {
+  EXPECT_EQ(static_cast<int>(status.code()), static_cast<int>(code));
+  EXPECT_NE(status.message().find(message), std::string::npos)
+      << status.message();
+}
+
 constexpr const char *plain = R"("peft_type":"LORA","r":4,"lora_alpha":6)";
 
 StatusOr<AdapterConfig> configOf(const std::string &more) {
@@ -71,16 +78,16 @@ TEST(AdapterConfig, Errors) {
                     const std::string &message) {
     auto config = configOf(more);
     ASSERT_FALSE(config.ok()) << more;
-    expectError(config.status(), code, message);
+    expectSays(config.status(), code, message);
   };
   using enum StatusCode;
-  expectError(AdapterConfig::parse("[]").status(), Corruption,
-              "expected an object");
-  expectError(AdapterConfig::parse("{}").status(), Corruption,
-              "expected 'peft_type'");
-  expectError(AdapterConfig::parse(R"({"peft_type":"LORA"})").status(),
-              Corruption, "expected 'r'");
-  expectError(
+  expectSays(AdapterConfig::parse("[]").status(), Corruption,
+             "expected an object");
+  expectSays(AdapterConfig::parse("{}").status(), Corruption,
+             "expected 'peft_type'");
+  expectSays(AdapterConfig::parse(R"({"peft_type":"LORA"})").status(),
+             Corruption, "expected 'r'");
+  expectSays(
       AdapterConfig::parse(R"({"peft_type":"LORA","r":0,"lora_alpha":1})")
           .status(),
       Corruption, "expected 'r' to be a positive integer, got 0");
@@ -107,12 +114,12 @@ TEST(AdapterConfig, Errors) {
 }
 
 TEST(AdapterConfig, PatternsThatTakeTooLong) {
-  auto config = configOf(R"(,"rank_pattern":{"((a*)*)*b":8})");
+  auto config = configOf(R"(,"rank_pattern":{"(a|aa)+[bc]":8})");
   ASSERT_OK(config);
   auto scale = config->scaleOf(std::string(60, 'a'));
   ASSERT_FALSE(scale.ok());
-  expectError(scale.status(), StatusCode::InvalidArgument,
-              "'rank_pattern': pattern '((a*)*)*b' takes too long to match");
+  expectSays(scale.status(), StatusCode::InvalidArgument,
+             "'rank_pattern': pattern '(a|aa)+[bc]' takes too long to match");
 }
 
 /// A folder with an adapter of rank 4.
@@ -171,9 +178,8 @@ TEST_F(AdapterTest, ParametersAreNestedInTheirOrder) {
   add(experts + "base_layer.lora_B.weight", {10, 12});
   add(experts + "lora_A.weight", {12, 5});
   add(experts + "lora_B.weight", {6, 12});
-  auto adapter =
-      open(R"(,"target_parameters":["mlp.experts.down_proj",)"
-           R"("mlp.experts.gate_up_proj"])");
+  auto adapter = open(R"(,"target_parameters":["mlp.experts.down_proj",)"
+                      R"("mlp.experts.gate_up_proj"])");
   ASSERT_OK(adapter);
   const AdapterFactors &up =
       adapter->factors().at("model.0.mlp.experts.gate_up_proj");
@@ -211,11 +217,11 @@ TEST_F(AdapterTest, RanksAreWhole) {
 TEST_F(AdapterTest, Files) {
   dir.write("adapter_config.json", "{" + std::string(plain) + "}");
   auto adapter = Adapter::open(dir.path());
-  expectError(adapter.status(), StatusCode::NotFound,
-              "has no 'adapter_model.safetensors'");
-  expectError(Adapter::open(dir / "none").status(), StatusCode::NotFound,
-              "is no adapter, expected a directory with "
-              "'adapter_config.json'");
+  expectSays(adapter.status(), StatusCode::NotFound,
+             "has no 'adapter_model.safetensors'");
+  expectSays(Adapter::open(dir / "none").status(), StatusCode::NotFound,
+             "is no adapter, expected a directory with "
+             "'adapter_config.json'");
   refused("", "holds no tensors");
   add("base_model.model.q.lora_A.weight", {4});
   add("base_model.model.q.lora_B.weight", {8, 4});

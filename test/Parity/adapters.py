@@ -12,14 +12,17 @@
 #            tensors that nothing adapts bit for bit, the others within the
 #            bounds below; how many elements differ is printed
 #   logits   `clade compile --adapter` against PEFT: in f32 the model that is not
-#            merged, in bf16 the merged one, by the rules of compare.py
+#            merged, in bf16 the merged one, by the rules of compare.py. Routed
+#            models in bf16 may choose other experts than PEFT's: their logits
+#            are those of the checkpoint that `convert` wrote, bit for bit
 # Both must differ from the checkpoint without the adapter.
 #
 # Bounds. Products of factors are sums of `rank` terms in f32; PEFT's come from a
 # matrix product whose order is its library's own, so an element may differ by
-# (rank + 1) · 2^-23 · scale · Σ|b||a| before it is added, and by half a step of the sum's type
-# more where the two lie on either side of a tie. Of parameters in bf16 PEFT
-# rounds the product before it adds it, which is half a step of the product more.
+# (rank + 1) · 2^-23 · scale · Σ|b||a| before it is added, and after that by one
+# step of bf16, where the two lie on either side of a tie. Of stacked experts in bf16
+# PEFT rounds the product before it adds it: half a step of the product more.
+# (On CPUs with fused multiply-adds no element of a plain module has differed.)
 # --short takes some of the cases.
 #
 #===------------------------------------------------------------------------===#
@@ -40,7 +43,7 @@ import compare
 import reference
 
 LENGTHS = ((40, 6), (9, 4), (1, 3))  # tokens of a prompt, and how many are decoded
-EPSILON = {torch.float32: 2.0**-24, torch.bfloat16: 2.0**-8}  # half a step, as a share of the number
+STEP = {"f32": 2.0**-23, "bf16": 2.0**-7}  # between neighbours, as a share of the smaller one
 
 
 def batch_of(vocab, seed=3):
@@ -58,19 +61,22 @@ def merged(case, path, dtype):
     return model.merge_and_unload().eval()
 
 
-def bound_of(case, path, dtype, expected):
-    """The largest difference that rounding explains, of any element of any weight."""
+def bound_of(case, path, dtype):
+    """A function of a merged tensor: the largest difference that rounding explains, of any of its elements."""
     tensors = load_file(path / "adapter_model.safetensors")
-    rank = max([case.config["r"], *case.config.get("rank_pattern", {}).values()])
-    alpha = max([case.config["lora_alpha"], *case.config.get("alpha_pattern", {}).values()])
-    largest = 0.0
-    for name, a in tensors.items():
-        if "lora_A" in name or "lora_embedding_A" in name:
-            b = tensors[name.replace("lora_A", "lora_B").replace("lora_embedding_A", "lora_embedding_B")]
-            largest = max(largest, rank * alpha / case.config["r"] * 4 * float(a.abs().max() * b.abs().max()))
-    weight = max(float(t.abs().max()) for t in expected.values())
-    own = EPSILON[dtype]
-    return (rank + 1) * 2.0**-23 * largest + 2 * own * (weight + (largest if dtype == torch.bfloat16 else 0.0))
+    config = case.config
+    rank = max([config["r"], *config.get("rank_pattern", {}).values()])
+    alpha = max([config["lora_alpha"], *config.get("alpha_pattern", {}).values()])
+    scale = alpha / min([config["r"], *config.get("rank_pattern", {}).values()]) ** (0.5 if config.get("use_rslora") else 1)
+    largest = lambda letter: max(float(t.abs().max()) for name, t in tensors.items() if f"_{letter}" in name)
+    product = scale * rank * largest("A") * largest("B")
+    twice = dtype == "bf16" and "target_parameters" in config
+
+    def bound(tensor):
+        rounded = STEP[dtype] * float(tensor.abs().max())
+        return (rank + 1) * STEP["f32"] * product + rounded * (2 if twice else 1)
+
+    return bound
 
 
 def check_tensors(tool, case, path, plain, dtype, work):
@@ -82,7 +88,7 @@ def check_tensors(tool, case, path, plain, dtype, work):
     expected, before = load_file(work / "peft" / "model.safetensors"), load_file(base / "model.safetensors")
     if got.keys() != before.keys():
         return f"other tensors: {sorted(got.keys() ^ before.keys())[:3]}", ""
-    bound = bound_of(case, plain, checkpoint.DTYPES[dtype], expected)
+    bound = bound_of(case, plain, dtype)
     adapted = differ = count = 0
     largest = 0.0
     for name, ours in got.items():
@@ -96,16 +102,25 @@ def check_tensors(tool, case, path, plain, dtype, work):
         adapted += 1
         difference = (ours.float() - theirs.float()).abs()
         change = float((theirs.float() - before[name].float()).abs().max())
-        if not change > 100 * bound:
+        if not change > 3 * bound(theirs):
             return f"tensor '{name}' is changed by {change:.3g} only: that proves nothing", ""
         count += ours.numel()
         differ += int((difference > 0).sum())
         largest = max(largest, float(difference.max()))
-        if not largest <= bound:
-            return f"tensor '{name}' differs by {largest:.3g}, bound {bound:.3g}", ""
+        if not float(difference.max()) <= bound(theirs):
+            return f"tensor '{name}' differs by {difference.max():.3g}, bound {bound(theirs):.3g}", ""
     if not adapted:
         return "no tensor is adapted", ""
-    return None, f"{adapted} tensors, {differ} of {count} elements differ, by {largest:.1e} at most (bound {bound:.1e})"
+    return None, f"{adapted} tensors, {differ} of {count} elements differ, by {largest:.1e} at most"
+
+
+def check_same(tool, batch, got, work):
+    """Merged as it is loaded, and merged before: the same weights, so the same logits."""
+    tool.call("compile", work / "hf", "-o", work / "written", *tool.compile_options)
+    verdict = compare.Verdict(difference=0.0, cosine=1.0)
+    if not all(np.array_equal(a, b) for a, b in zip(got, tool.logits(work / "written", batch), strict=True)):
+        verdict.failures.append("logits differ from those of the converted checkpoint")
+    return verdict
 
 
 def check_logits(tool, case, path, plain, dtype, work):
@@ -113,6 +128,8 @@ def check_logits(tool, case, path, plain, dtype, work):
     batch = batch_of(adapter_cases.base_of(case).config["vocab_size"])
     tool.call("compile", base, "-o", work / "artifact", "--adapter", path, *tool.compile_options)
     got = tool.logits(work / "artifact", batch)
+    if dtype == "bf16" and "target_parameters" in case.config:
+        return check_same(tool, batch, got, work)
     if dtype == "f32":
         model = peft.PeftModel.from_pretrained(adapter_cases.load_base(case, "f32"), plain).eval()
         expected = logits_of(model, batch)

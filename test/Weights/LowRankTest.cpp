@@ -30,8 +30,8 @@ std::string slice(int axis, int begin, int end, const std::string &input) {
 
 TEST_F(EvaluatorTest, LowRank) {
   for (DType dtype : {DType::F32, DType::BF16, DType::F16}) {
-    expectMatches(lowRank("2", sources.add(dtype, {7, 3}),
-                          sources.add(dtype, {3, 5})));
+    expectMatches(
+        lowRank("2", sources.add(dtype, {7, 3}), sources.add(dtype, {3, 5})));
     expectMatches(lowRank("-0.3", sources.add(dtype, {3, 1}),
                           sources.add(DType::F32, {1, 2500})));
   }
@@ -57,10 +57,9 @@ TEST_F(EvaluatorTest, LowRankOfTransposedFactors) {
 
 TEST_F(EvaluatorTest, AddRoundsOnce) {
   for (DType dtype : {DType::F32, DType::BF16, DType::F16}) {
-    std::string sum =
-        add(sources.add(dtype, {40, 130}),
-            lowRank("1.5", sources.add(DType::F32, {40, 4}),
-                    sources.add(DType::F32, {4, 130})));
+    std::string sum = add(sources.add(dtype, {40, 130}),
+                          lowRank("1.5", sources.add(DType::F32, {40, 4}),
+                                  sources.add(DType::F32, {4, 130})));
     expectMatches(sum);
     expectMatches(pack(16, 2, sum));
     expectMatches(slice(1, 7, 100, sum));
@@ -75,14 +74,15 @@ TEST_F(EvaluatorTest, AddOfBlocksThatAreCast) {
 
 TEST(LowRankProgram, Errors) {
   auto source = [](const std::string &dtype, const std::string &shape) {
-    return R"({"op":"source","name":"t","dtype":")" + dtype +
-           R"(","shape":)" + shape + "}";
+    return R"({"op":"source","name":"t","dtype":")" + dtype + R"(","shape":)" +
+           shape + "}";
   };
   auto expectRejected = [](const std::string &text,
                            const std::string &message) {
     auto node = parseWeightProgram(text);
     ASSERT_FALSE(node.ok()) << text;
-    expectError(node.status(), StatusCode::InvalidArgument, message);
+    EXPECT_NE(node.status().message().find(message), std::string::npos)
+        << node.status().message();
   };
   std::string left = source("f32", "[4,2]"), right = source("f32", "[2,6]");
   expectRejected(lowRank("1", left, left),
@@ -90,9 +90,9 @@ TEST(LowRankProgram, Errors) {
                  "to multiply");
   expectRejected(lowRank("1", source("f32", "[3,4,2]"), right),
                  "are no matrices to multiply");
-  expectRejected(lowRank("1", source("f32", "[3,4,2]"),
-                         source("f32", "[2,2,6]")),
-                 "are no matrices to multiply");
+  expectRejected(
+      lowRank("1", source("f32", "[3,4,2]"), source("f32", "[2,2,6]")),
+      "are no matrices to multiply");
   expectRejected(lowRank("1", source("i32", "[4,2]"), right),
                  "an input is I32 [4, 2], expected dtype f32, bf16 or f16");
   expectRejected(lowRank("1e99", left, right), "'scale' does not fit in f32");

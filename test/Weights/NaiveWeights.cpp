@@ -160,11 +160,10 @@ void lowRank(const WeightNode &node, const NaiveTensor &left,
             column = i % columns;
     float sum = 0;
     for (int64_t r = 0; r < rank; ++r)
-      sum = std::fma(
-          left.values[static_cast<size_t>(row * rank + r)],
-          right.values[static_cast<size_t>((matrix * rank + r) * columns +
-                                           column)],
-          sum);
+      sum = std::fma(left.values[static_cast<size_t>(row * rank + r)],
+                     right.values[static_cast<size_t>(
+                         (matrix * rank + r) * columns + column)],
+                     sum);
     result.values[static_cast<size_t>(i)] = sum * node.value;
   }
 }

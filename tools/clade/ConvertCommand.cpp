@@ -83,7 +83,7 @@ static int run(const ConvertOptions &options) {
                 options.model + "'");
   std::optional<rt::Checkpoint> checkpoint;
   if (!isArtifact && !(checkpoint = environment.openCheckpoint(
-                          options.model, options.adapter)))
+                           options.model, options.adapter)))
     return Failed;
   std::optional<ConvertReport> report =
       isArtifact ? convertArtifactToHf(environment, options)

@@ -262,8 +262,8 @@ rt::DType driver::chooseType(const ConvertOptions &options,
   if (!options.dtype.empty())
     return *outputType(options.dtype);
   if (checkpoint.gguf()) {
-    bool narrow =
-        llvm::all_of(checkpoint.ownTensors(), [](const rt::StoredTensor &tensor) {
+    bool narrow = llvm::all_of(
+        checkpoint.ownTensors(), [](const rt::StoredTensor &tensor) {
           return tensor.shape.size() < 2 || tensor.dtype == rt::DType::BF16;
         });
     return narrow ? rt::DType::BF16 : rt::DType::F32;

@@ -61,8 +61,7 @@ Environment::Environment(const SpecOptions &options)
 std::optional<rt::Checkpoint>
 Environment::openCheckpoint(const std::string &path,
                             const std::string &adapter) {
-  rt::StatusOr<rt::Checkpoint> checkpoint =
-      rt::Checkpoint::open(path, adapter);
+  rt::StatusOr<rt::Checkpoint> checkpoint = rt::Checkpoint::open(path, adapter);
   if (checkpoint.ok())
     return std::move(*checkpoint);
   fail(checkpoint.status());

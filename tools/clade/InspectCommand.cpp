@@ -354,8 +354,7 @@ static int inspectArtifact(const InspectOptions &options) {
   os << "weights from " << manifest->model.checkpoint;
   if (manifest->model.adapter)
     os << " with the adapter " << *manifest->model.adapter;
-  os << ": "
-     << manifest->weightSlots << " slots\n";
+  os << ": " << manifest->weightSlots << " slots\n";
   int64_t page = 0;
   for (const rt::ManifestState &state : manifest->states)
     page += state.keyPageBytes() + state.valuePageBytes();
