@@ -37,12 +37,12 @@ struct ManifestModel {
   std::string precision;    ///< `fused` or `reference`.
   int64_t vocab = 0;        ///< Token ids that are read are in [0, vocab).
   std::string checkpoint;   ///< Absolute path that the weights are read from.
-  /// Absolute path of the adapter that is merged into them, if one is.
-  std::optional<std::string> adapter;
   std::vector<int32_t> eos; ///< Tokens that end a text.
   std::optional<int32_t> bos;
   /// Tokens that a sequence may have; without a value the code has no limit.
   std::optional<int64_t> maxPositions;
+  /// Absolute path of the adapter that is merged into the weights, if one is.
+  std::optional<std::string> adapter = std::nullopt;
 };
 
 /// The machine that the code is for.
