@@ -207,6 +207,12 @@ def Clade_RotaryPairs : Clade_Enum<"RotaryPairs", "which features rotate togethe
 ]>;
 def Clade_RotaryPairsAttr : Clade_EnumAttr<Clade_RotaryPairs, "rotary_pairs">;
 
+def Clade_InterpolationKind : Clade_Enum<"InterpolationKind", "which neighbours a place of a grid is made of", [
+  I32EnumAttrCase<"Bilinear", 0, "bilinear">,
+  I32EnumAttrCase<"Bicubic", 1, "bicubic">,
+]>;
+def Clade_InterpolationKindAttr : Clade_EnumAttr<Clade_InterpolationKind, "interpolation_kind">;
+
 def Clade_KernelKind : Clade_Enum<"KernelKind", "how a kernel is scheduled", [
   I32EnumAttrCase<"Tokenwise", 0, "tokenwise">,
   I32EnumAttrCase<"Product", 1, "product">,

@@ -42,6 +42,45 @@ def Clade_GridPositionsOp : Clade_PureOp<"grid_positions"> {
   let hasVerifier = 1;
 }
 
+def Clade_InterpolateOp : Clade_PureOp<"interpolate"> {
+  let summary = "a table of places, stretched over each image";
+  let description = [{
+    Each patch takes from a table of R × C places what lies where its image covers it. Along an axis
+    of S places, a patch of row (column) i of n lies at s = (i + 1/2) · S / n − 1/2, so that image and
+    table have the same area, or with `corners` at s = i · (S − 1) / max(n − 1, 1), so that corners lie
+    on corners. With f = ⌊s⌋ and d = |s − place|, a place counts
+
+    * `bilinear`: 1 − d, for the places f and f + 1;
+    * `bicubic`: 1 − (a + 3)·d² + (a + 2)·d³ where d ≤ 1 and −4a + 8a·d − 5a·d² + a·d³ where
+      1 < d < 2, a = −3/4, for the places f − 1 to f + 2 (R. Keys, Cubic convolution interpolation
+      for digital image processing, 1981, with the a of PyTorch's interpolate()).
+
+    Places beyond an edge are those at the edge. y[t, g…] = Σ_{r,c} w(r)·w(c)·table[r, c, g…], all in
+    f32. Rows and columns of a patch are those of `clade.grid_positions`. Not a composition: no op
+    reads a table at a place that is computed.
+
+    **Constraints:**
+    * (C1) the table is [rows, columns, features…] of known sizes
+    * (C2) the result is [token, features…] f32
+    * (C3) merge is at least 1
+
+    ```mlir
+    func.func @places(%table: !clade.tensor<[rows = 4, columns = 4, d = 8], bf16>, %batch: !clade.batch) -> !clade.tensor<[token, d = 8], f32> {
+      %0 = clade.interpolate bicubic %table, %batch merge 2 : !clade.tensor<[rows = 4, columns = 4, d = 8], bf16> -> !clade.tensor<[token, d = 8], f32>
+      return %0 : !clade.tensor<[token, d = 8], f32>
+    }
+    ```
+  }];
+  let arguments = (ins Clade_InterpolationKindAttr:$kind, Clade_Tensor:$table, Clade_BatchType:$batch,
+                       ConfinedAttr<I64Attr, [IntPositive]>:$merge, UnitAttr:$corners);
+  let results = (outs Clade_Tensor:$result);
+  let assemblyFormat = [{
+    `` $kind $table `,` $batch `merge` $merge (`corners` $corners^)? attr-dict
+    `:` type($table) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 def Clade_FoldOp : Clade_PureOp<"fold"> {
   let summary = "tokens that become one";
   let description = [{

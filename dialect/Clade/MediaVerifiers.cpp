@@ -25,6 +25,24 @@ LogicalResult GridPositionsOp::verify() {
   return success();
 }
 
+LogicalResult InterpolateOp::verify() {
+  // interpolate_c1
+  NamedTensorType table = getTable().getType(), result = getResult().getType();
+  if (table.getRank() < 3 || table.hasSequence() ||
+      ShapedType::isDynamic(table.getNumFeatures()))
+    return emitOpError() << "expected a table of rows, columns and features, got "
+                         << table;
+  // interpolate_c2
+  if (result.getRank() + 1 != table.getRank() ||
+      result.getNames()[0] != tokenAxis ||
+      result.getNames().drop_front() != table.getNames().drop_front(2) ||
+      result.getShape().drop_front() != table.getShape().drop_front(2) ||
+      !result.getElementType().isF32())
+    return emitOpError() << "expected the features of " << table
+                         << " in f32 for each token, got " << result;
+  return success();
+}
+
 LogicalResult FoldOp::verify() {
   // fold_c1
   NamedTensorType input = getInput().getType(), result = getResult().getType();

@@ -58,6 +58,8 @@ Type FamilyChecker::special(StringRef name, const BuiltinArgs &args) {
       {"apply", &FamilyChecker::apply},
       {"attend", &FamilyChecker::attend},
       {"axes", &FamilyChecker::axesOf},
+      {"bicubic", &FamilyChecker::interpolate},
+      {"bilinear", &FamilyChecker::interpolate},
       {"causal_conv", &FamilyChecker::causalConv},
       {"count", &FamilyChecker::count},
       {"dot", &FamilyChecker::dot},

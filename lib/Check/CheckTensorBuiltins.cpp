@@ -178,6 +178,20 @@ Type FamilyChecker::patches(const BuiltinArgs &args) {
   return Type::tuple({std::move(pixels), Type::unknown()});
 }
 
+/// The features of a table of rows and columns for each patch.
+Type FamilyChecker::interpolate(const BuiltinArgs &args) {
+  Type table = args.tensor("table");
+  args.number("merge");
+  if (!table.axes)
+    return Type::tensor();
+  if (hasToken(*table.axes) || table.axes->size() < 3)
+    return args.error("expected [rows, columns, features], got " +
+                      toString(*table.axes));
+  Axes axes{{"token", {}}};
+  axes.insert(axes.end(), table.axes->begin() + 2, table.axes->end());
+  return tensorOf(std::move(axes), args.getLoc());
+}
+
 /// n tokens become one, with an axis 'fold'.
 Type FamilyChecker::fold(const BuiltinArgs &args) {
   Type x = args.tensor("x");

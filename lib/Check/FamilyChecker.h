@@ -194,6 +194,7 @@ private:
   Type spread(const BuiltinArgs &args);
   Type fold(const BuiltinArgs &args);
   Type patches(const BuiltinArgs &args);
+  Type interpolate(const BuiltinArgs &args);
   Type joinTensors(ArrayRef<CallArg> args, Location loc);
   Type repeat(ArrayRef<CallArg> args, Location loc);
 

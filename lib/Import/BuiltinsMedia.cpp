@@ -39,6 +39,8 @@ Evaluator::callMedia(StringRef name, const CallArgs &args, Location loc) {
     return buildPatches(args, loc);
   if (name == "grid_positions")
     return buildGridPositions(args, loc);
+  if (name == "bilinear" || name == "bicubic")
+    return buildInterpolate(name, args, loc);
   if (name == "fold")
     return buildFold(args, loc);
   if (name == "put_at" || name == "add_at")
@@ -133,6 +135,34 @@ FailureOr<SpecValue> Evaluator::buildGridPositions(const CallArgs &args,
       GridPositionsOp::create(builder, named(loc),
                               typeFor(axes, builder.getI32Type()), batch(),
                               builder.getI64IntegerAttr(*merge)),
+      axes));
+}
+
+FailureOr<SpecValue> Evaluator::buildInterpolate(StringRef name,
+                                                 const CallArgs &args,
+                                                 Location loc) {
+  ArgReader reader(name, args, {"table", "grid", "merge"}, loc);
+  if (!reader.ok())
+    return failure();
+  FailureOr<TensorValue> table = reader.tensor("table");
+  FailureOr<int64_t> merge = count(reader, "merge", name, maxMerge, loc);
+  if (failed(table) || failed(merge))
+    return failure();
+  if (!reader.get("grid")->is(SpecValue::Kind::Grid))
+    return error(loc) << "expected the grids that 'patches' gave as 'grid' of '"
+                      << name << "', got " << reader.get("grid")->describe();
+  if (table->hasSequence() || table->axes.size() < 3)
+    return error(loc) << "expected [rows, columns, features] as 'table' of '"
+                      << name << "', got " << toString(table->axes);
+  Shape axes{{ShapedType::kDynamic, tokenAxis.str(), {}}};
+  axes.insert(axes.end(), table->axes.begin() + 2, table->axes.end());
+  bool isCubic = name == "bicubic";
+  auto kind =
+      isCubic ? InterpolationKind::Bicubic : InterpolationKind::Bilinear;
+  return SpecValue::of(tensor(
+      InterpolateOp::create(builder, named(loc), typeFor(axes, f32()), kind,
+                            table->value, batch(), *merge,
+                            /*corners=*/!isCubic),
       axes));
 }
 

@@ -215,7 +215,8 @@ static bool takesTensors(StringRef name) {
   return llvm::is_contained({"linear", "weight", "embed", "attend", "rope",
                              "top_k", "member", "where", "causal_conv", "zeros",
                              "patches", "grid_positions", "fold", "put_at",
-                             "add_at", "text_grid_positions"},
+                             "add_at", "text_grid_positions", "bilinear",
+                             "bicubic"},
                             name);
 }
 
@@ -225,6 +226,8 @@ static std::vector<std::string> builtinNames() {
           "apply",
           "attend",
           "axes",
+          "bicubic",
+          "bilinear",
           "clamp",
           "count",
           "embed",

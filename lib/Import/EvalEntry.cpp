@@ -176,6 +176,7 @@ LogicalResult Evaluator::buildForward() {
                       << result->describe();
   finishEntry(builder, begun->function,
               selected(builder, loc, result->tensor.value, batchValue));
+  keepLayerValues(begun->function);
   return success();
 }
 
@@ -269,5 +270,6 @@ LogicalResult Evaluator::buildImages() {
   mediaValue = asMedia(
       *result, cast<NamedTensorType>(rows->getType()).getNumFeatures(), from);
   finishEntry(builder, begun->function, *rows);
+  keepLayerValues(begun->function);
   return success();
 }

@@ -135,7 +135,7 @@ FailureOr<SpecValue> Evaluator::evalInner(const spec::Expr *expr,
   case Kind::Lambda:
     return evalMix(cast<spec::LambdaExpr>(expr), frame);
   case Kind::FromLayer:
-    return error(expr->getLoc()) << "this construct has no compiled form yet";
+    return evalFromLayer(cast<spec::FromLayerExpr>(expr), frame);
   }
   return failure();
 }

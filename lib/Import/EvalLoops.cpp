@@ -97,8 +97,7 @@ FailureOr<SpecValue> Evaluator::evalUnrolled(const spec::ForExpr *expr,
 // Layers
 //===----------------------------------------------------------------------===//
 
-/// The name, or if something of the module has it, one that begins with it.
-static std::string freeName(ModuleOp module, const std::string &name) {
+std::string import::freeName(ModuleOp module, const std::string &name) {
   std::string free = name;
   for (int64_t i = 1; module.lookupSymbol(free); ++i)
     free = name + "." + std::to_string(i);
@@ -207,6 +206,45 @@ Evaluator::buildLayerFunction(const spec::ForExpr *expr, Frame &frame,
                                      : std::vector<WeightResolver::Request>()};
 }
 
+FailureOr<std::string>
+Evaluator::numberKey(const spec::Body *body, ArrayRef<std::string> assigned,
+                     Frame &frame, int64_t layer) {
+  std::string key;
+  bool isNumbered = false;
+  for (const spec::Stmt *stmt : body->stmts) {
+    auto *expression = dyn_cast<spec::ExprStmt>(stmt);
+    auto *branch =
+        expression ? dyn_cast<spec::IfExpr>(expression->value) : nullptr;
+    Reach reach(getFamily());
+    if (branch)
+      reach.walkExpr(branch->condition);
+    // What the loop itself computes is not known yet.
+    bool isKnown = branch && reach.usesLayerNumber() &&
+                   llvm::none_of(assigned, [&](const std::string &name) {
+                     return reach.mentionsName(name);
+                   });
+    if (!isKnown) {
+      reach.walkStmt(stmt);
+      isNumbered |= reach.usesLayerNumber();
+      continue;
+    }
+    std::optional<int64_t> saved = std::exchange(currentLayer, layer);
+    FailureOr<bool> holds = condition(branch->condition, frame);
+    currentLayer = saved;
+    if (failed(holds))
+      return failure();
+    key += *holds ? "then;" : "else;";
+    const spec::Body *taken = *holds ? branch->thenBody : branch->elseBody;
+    if (!taken)
+      continue;
+    FailureOr<std::string> inner = numberKey(taken, assigned, frame, layer);
+    if (failed(inner))
+      return failure();
+    key += *inner;
+  }
+  return isNumbered ? key + std::to_string(layer) : key;
+}
+
 FailureOr<SpecValue> Evaluator::evalLayers(const spec::ForExpr *expr,
                                            Frame &frame, int64_t count) {
   std::vector<std::string> carried;
@@ -230,8 +268,11 @@ FailureOr<SpecValue> Evaluator::evalLayers(const spec::ForExpr *expr,
     FailureOr<std::string> key = layerKey(fields, layer, expr->getLoc());
     if (failed(key))
       return failure();
-    if (reach.usesLayerNumber())
-      *key += std::to_string(layer);
+    FailureOr<std::string> number = numberKey(
+        expr->body, Reach::assignedNames(expr->body), frame, layer);
+    if (failed(number))
+      return failure();
+    *key += *number;
     auto group = llvm::find_if(
         groups, [&](const auto &entry) { return entry.first == *key; });
     if (group == groups.end())

@@ -42,6 +42,9 @@ inline constexpr llvm::StringLiteral imagesAttr = "clade.images";
 /// Layers, and steps of a requirement about each layer.
 inline constexpr int64_t maxLayers = 4096;
 
+/// The name, or if something of the module has it, one that begins with it.
+std::string freeName(mlir::ModuleOp module, const std::string &name);
+
 /// What names mean while one block, or one configuration field, is evaluated.
 struct Frame {
   enum class Context { Block, Config, Weights };
@@ -179,11 +182,22 @@ private:
                                     const SpecValue &range);
   FailureOr<SpecValue> evalLayers(const spec::ForExpr *expr, Frame &frame,
                                   int64_t count);
+  /// What the body of a loop makes of the number of a layer: the branches that
+  /// its conditions choose, and the number itself where something else uses it.
+  /// `assigned` are the names that the loop assigns.
+  FailureOr<std::string> numberKey(const spec::Body *body,
+                                   llvm::ArrayRef<std::string> assigned,
+                                   Frame &frame, int64_t layer);
   struct LayerFunction;
   FailureOr<LayerFunction>
   buildLayerFunction(const spec::ForExpr *expr, Frame &frame,
                      llvm::ArrayRef<std::string> carried, int64_t layer,
                      int64_t kind);
+
+  // EvalFromLayer.cpp
+  FailureOr<SpecValue> evalFromLayer(const spec::FromLayerExpr *expr,
+                                     Frame &frame);
+  void keepLayerValues(mlir::func::FuncOp entry);
 
   // Arithmetic.cpp
   /// Reports axes that no tensor may have: two of one name, a feature with the
@@ -252,6 +266,8 @@ private:
   callMedia(llvm::StringRef name, const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildPatches(const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildGridPositions(const CallArgs &args, Location loc);
+  FailureOr<SpecValue> buildInterpolate(llvm::StringRef name,
+                                        const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildTextGridPositions(const CallArgs &args,
                                               Location loc);
   FailureOr<SpecValue> buildFold(const CallArgs &args, Location loc);

@@ -22,6 +22,7 @@ void Reach::addField(StringRef name) {
 }
 
 void Reach::walkName(StringRef name, bool inConfig, StringRef ownField) {
+  names.insert(name.str());
   if (name != ownField && family.findField(name))
     addField(name);
   else if (inConfig)
@@ -132,19 +133,22 @@ void Reach::walk(const spec::Path *path, bool inConfig) {
 }
 
 void Reach::walk(const spec::Body *body, bool inConfig, StringRef ownField) {
-  for (const spec::Stmt *stmt : body->stmts) {
-    if (auto *assign = dyn_cast<spec::AssignStmt>(stmt)) {
-      for (const spec::LValue &target : assign->targets)
-        if (target.index)
-          walkArgs(*target.index, inConfig, ownField);
-      walk(assign->value, inConfig, ownField);
-    } else if (auto *ret = dyn_cast<spec::ReturnStmt>(stmt)) {
-      walk(ret->value, inConfig, ownField);
-    } else if (auto *emit = dyn_cast<spec::EmitStmt>(stmt)) {
-      walk(emit->value, inConfig, ownField);
-    } else {
-      walk(cast<spec::ExprStmt>(stmt)->value, inConfig, ownField);
-    }
+  for (const spec::Stmt *stmt : body->stmts)
+    walk(stmt, inConfig, ownField);
+}
+
+void Reach::walk(const spec::Stmt *stmt, bool inConfig, StringRef ownField) {
+  if (auto *assign = dyn_cast<spec::AssignStmt>(stmt)) {
+    for (const spec::LValue &target : assign->targets)
+      if (target.index)
+        walkArgs(*target.index, inConfig, ownField);
+    walk(assign->value, inConfig, ownField);
+  } else if (auto *ret = dyn_cast<spec::ReturnStmt>(stmt)) {
+    walk(ret->value, inConfig, ownField);
+  } else if (auto *emit = dyn_cast<spec::EmitStmt>(stmt)) {
+    walk(emit->value, inConfig, ownField);
+  } else {
+    walk(cast<spec::ExprStmt>(stmt)->value, inConfig, ownField);
   }
 }
 

@@ -32,6 +32,14 @@ public:
     walk(body, /*inConfig=*/false, "");
     walkPending();
   }
+  void walkStmt(const spec::Stmt *stmt) {
+    walk(stmt, /*inConfig=*/false, "");
+    walkPending();
+  }
+  void walkExpr(const spec::Expr *expr) {
+    walk(expr, /*inConfig=*/false, "");
+    walkPending();
+  }
   void walkRequirement(const spec::RequireDecl *requirement) {
     walk(requirement->condition, /*inConfig=*/true, "");
     walkPending();
@@ -59,6 +67,10 @@ public:
   /// Whether the text uses the number of the layer as a value, not only in
   /// addresses and fields.
   bool usesLayerNumber() const { return layerNumber; }
+  /// Whether the text that was walked, or what it calls, has this name.
+  bool mentionsName(llvm::StringRef name) const {
+    return names.count(name.str());
+  }
   /// Names of variables that a body assigns.
   static std::vector<std::string> assignedNames(const spec::Body *body);
 
@@ -69,6 +81,7 @@ public:
 private:
   void walk(const spec::Expr *expr, bool inConfig, llvm::StringRef ownField);
   void walk(const spec::Body *body, bool inConfig, llvm::StringRef ownField);
+  void walk(const spec::Stmt *stmt, bool inConfig, llvm::StringRef ownField);
   void walk(const spec::Path *path, bool inConfig);
   void walkArgs(llvm::ArrayRef<spec::Arg> args, bool inConfig,
                 llvm::StringRef ownField);
@@ -86,7 +99,7 @@ private:
   void walkItems(llvm::ArrayRef<const spec::WeightItem *> items);
 
   const Family &family;
-  std::set<std::string> fields, keys, wholeKeys, fieldKeys;
+  std::set<std::string> names, fields, keys, wholeKeys, fieldKeys;
   std::set<const spec::BlockDecl *> blocks;
   /// Found, but not walked: a chain of calls may be longer than the stack.
   std::vector<const spec::FieldDecl *> pendingFields;

@@ -353,6 +353,9 @@ import::checkRopeRecord(const RopeTable &table,
     add({"factor", "original_max_position_embeddings"});
   if (!table.sectionSizes.empty())
     add({"mrope_section"});
+  // It tells what the family knows.
+  if (table.isWoven)
+    add({"mrope_interleaved"});
   if (table.kind == "llama3")
     add({"low_freq_factor", "high_freq_factor"});
   if (table.kind == "yarn" || table.kind == "longrope")

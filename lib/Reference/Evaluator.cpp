@@ -347,6 +347,8 @@ FailureOr<Tensor> Evaluator::runPure(Op op, Values &values) {
     return evaluate(op, at(op.getLhs()), at(op.getRhs()), batch);
   else if constexpr (std::is_same_v<Op, EmbedOp>)
     return evaluate(op, at(op.getIds()), at(op.getTable()), batch);
+  else if constexpr (std::is_same_v<Op, InterpolateOp>)
+    return evaluate(op, at(op.getTable()), batch);
   else if constexpr (std::is_same_v<Op, GatherOp>)
     return evaluate(op, at(op.getInput()), at(op.getIndices()), batch);
   else if constexpr (std::is_same_v<Op, MemberOp>)
@@ -372,7 +374,8 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<UnaryOp, BinaryOp, CastOp, ConstantOp, ReduceOp, SoftmaxOp, ViewOp,
             SliceOp, SpreadOp, RepeatOp, SelectOp, PositionsOp, RopeOp, EmbedOp,
-            GatherOp, MemberOp, WhereOp, GridPositionsOp, FoldOp, PutAtOp>(
+            GatherOp, MemberOp, WhereOp, GridPositionsOp, InterpolateOp, FoldOp,
+            PutAtOp>(
           [&](auto op) { return defineResult(op, runPure(op, values)); })
       .Case([&](ParamOp op) { return defineResult(op, runParam(op)); })
       .Case([&](JoinOp op) {

@@ -7,28 +7,100 @@
 
 #include "lib/Reference/Rules.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace clade;
 using namespace clade::reference;
+
+/// Row and column of a token in its image; fails at `op` if there is no such
+/// image.
+static FailureOr<std::pair<int64_t, int64_t>>
+placeOf(Operation *op, int64_t token, int64_t merge, const Batch &batch) {
+  size_t sequence = batch.sequenceOf[token];
+  if (sequence >= batch.grids.size())
+    return op->emitError() << "expected a grid of each image, got "
+                           << batch.grids.size();
+  int64_t blocks = batch.grids[sequence].second / merge;
+  if (blocks < 1)
+    return op->emitError() << "expected at least " << merge << " columns, got "
+                           << batch.grids[sequence].second;
+  int64_t patch = batch.positions[token], block = patch / (merge * merge),
+          inBlock = patch % (merge * merge);
+  return std::pair(block / blocks * merge + inBlock / merge,
+                   block % blocks * merge + inBlock % merge);
+}
 
 FailureOr<Tensor> reference::evaluate(GridPositionsOp op, const Batch &batch) {
   FailureOr<Tensor> result = makeTensor(op, op.getResult().getType(), batch);
   if (failed(result))
     return failure();
-  int64_t merge = op.getMerge();
   for (int64_t token = 0; token < batch.numTokens(); ++token) {
-    size_t sequence = batch.sequenceOf[token];
-    if (sequence >= batch.grids.size())
-      return op.emitError()
-             << "expected a grid of each image, got " << batch.grids.size();
-    int64_t blocks = batch.grids[sequence].second / merge;
-    if (blocks < 1)
-      return op.emitError() << "expected at least " << merge << " columns, got "
-                            << batch.grids[sequence].second;
-    int64_t patch = batch.positions[token], block = patch / (merge * merge),
-            inBlock = patch % (merge * merge);
-    result->data()[2 * token] = block / blocks * merge + inBlock / merge;
-    result->data()[2 * token + 1] = block % blocks * merge + inBlock % merge;
+    auto place = placeOf(op, token, op.getMerge(), batch);
+    if (failed(place))
+      return failure();
+    result->data()[2 * token] = place->first;
+    result->data()[2 * token + 1] = place->second;
+  }
+  return result;
+}
+
+namespace {
+/// A place of a table and how much it counts.
+struct Tap {
+  int64_t place;
+  float weight;
+};
+} // namespace
+
+/// What patch `index` of `count` along an axis is made of, of `size` places.
+static SmallVector<Tap> tapsOf(InterpolateOp op, int64_t index, int64_t count,
+                               int64_t size) {
+  float i = index, n = count, s = size;
+  float at = op.getCorners() ? i * (s - 1) / std::max(n - 1, 1.0f)
+                             : (i + 0.5f) * s / n - 0.5f;
+  float first = std::floor(at);
+  bool isCubic = op.getKind() == InterpolationKind::Bicubic;
+  constexpr float a = -0.75f;
+  SmallVector<Tap> taps;
+  for (int64_t offset = isCubic ? -1 : 0; offset < (isCubic ? 3 : 2);
+       ++offset) {
+    float d = std::abs(at - first - offset);
+    float weight = 1 - d;
+    if (isCubic)
+      weight = d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1
+                      : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
+    taps.push_back({std::clamp<int64_t>(static_cast<int64_t>(first) + offset, 0,
+                                        size - 1),
+                    weight});
+  }
+  return taps;
+}
+
+FailureOr<Tensor> reference::evaluate(InterpolateOp op, const Tensor &table,
+                                      const Batch &batch) {
+  FailureOr<Tensor> result = makeTensor(op, op.getResult().getType(), batch);
+  if (failed(result))
+    return failure();
+  int64_t features = result->rowSize();
+  std::vector<double> sums(features);
+  for (int64_t token = 0; token < batch.numTokens(); ++token) {
+    auto place = placeOf(op, token, op.getMerge(), batch);
+    if (failed(place))
+      return failure();
+    auto [rows, columns] = batch.grids[batch.sequenceOf[token]];
+    llvm::fill(sums, 0);
+    SmallVector<Tap> across =
+        tapsOf(op, place->second, columns, table.shape[1]);
+    for (const Tap &row : tapsOf(op, place->first, rows, table.shape[0]))
+      for (const Tap &column : across) {
+        double weight = row.weight * column.weight;
+        int64_t begin = (row.place * table.shape[1] + column.place) * features;
+        for (int64_t i = 0; i < features; ++i)
+          sums[i] += weight * table.data()[begin + i];
+      }
+    for (int64_t i = 0; i < features; ++i)
+      result->data()[token * features + i] = static_cast<float>(sums[i]);
   }
   return result;
 }

@@ -86,6 +86,8 @@ mlir::FailureOr<Tensor> evaluate(RopeOp op, const Tensor &input,
 
 // Media.cpp
 mlir::FailureOr<Tensor> evaluate(GridPositionsOp op, const Batch &batch);
+mlir::FailureOr<Tensor> evaluate(InterpolateOp op, const Tensor &table,
+                                 const Batch &batch);
 mlir::FailureOr<Tensor> evaluate(FoldOp op, const Tensor &input,
                                  const Batch &batch);
 mlir::FailureOr<Tensor> evaluate(PutAtOp op, const Tensor &input,

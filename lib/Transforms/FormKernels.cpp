@@ -41,6 +41,7 @@ public:
   Former(func::FuncOp function) : block(function.getBody().front()) {}
 
   void run() {
+    separateResults();
     assignStages();
     makeGroups();
     for (const std::unique_ptr<Group> &group : groups)
@@ -91,6 +92,21 @@ private:
   static bool isSelected(Operation *op) {
     return op->getNumResults() > 0 &&
            isSelectedType(op->getResult(0).getType());
+  }
+
+  /// A value that a layer returns for several of its results gets a copy for
+  /// each but the first, so that each is made to a place of its own.
+  void separateResults() {
+    Operation *end = block.getTerminator();
+    llvm::SmallDenseSet<Value> seen;
+    for (OpOperand &operand : end->getOpOperands()) {
+      Value value = operand.get();
+      if (value.getDefiningOp() && !seen.insert(value).second) {
+        OpBuilder builder(end);
+        operand.set(ViewOp::create(builder, value.getLoc(), value.getType(),
+                                   value));
+      }
+    }
   }
 
   int64_t availableAt(Value value) {

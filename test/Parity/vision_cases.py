@@ -100,6 +100,14 @@ class Qwen2VL:
                 weight.data += 1.0
 
 
+class Qwen3VL(Qwen2VL):
+    """As Qwen2-VL's, with norms of other names."""
+
+    @staticmethod
+    def adjust(model):
+        return None
+
+
 TEXT = dict(model_type="mistral", vocab_size=512, hidden_size=256, intermediate_size=384, num_hidden_layers=3,
             num_attention_heads=8, num_key_value_heads=4, head_dim=32, max_position_embeddings=2048,
             sliding_window=None, rope_parameters={"rope_type": "default", "rope_theta": 1e6})
@@ -125,6 +133,17 @@ QWEN2_VL = dict(
     vision_config=dict(depth=3, embed_dim=256, hidden_size=256, num_heads=4, patch_size=8, mlp_ratio=2,
                        spatial_merge_size=2, temporal_patch_size=2),
     image_token_id=10, video_token_id=11, vision_start_token_id=12, vision_end_token_id=13, tie_word_embeddings=False)
+# A table of places of another size than every image, and layers of the tower whose output three layers of the text add.
+QWEN3_VL = dict(
+    text_config=dict(vocab_size=512, hidden_size=256, intermediate_size=384, num_hidden_layers=4,
+                     num_attention_heads=4, num_key_value_heads=2, head_dim=64, max_position_embeddings=2048,
+                     bos_token_id=1, eos_token_id=2,
+                     rope_parameters={"rope_type": "default", "rope_theta": 5e6, "mrope_section": [12, 10, 10],
+                                      "mrope_interleaved": True}),
+    vision_config=dict(depth=5, hidden_size=256, out_hidden_size=256, intermediate_size=320, num_heads=4, patch_size=8,
+                       spatial_merge_size=2, temporal_patch_size=2, num_position_embeddings=36,
+                       deepstack_visual_indexes=[0, 2, 3]),
+    image_token_id=10, video_token_id=11, vision_start_token_id=12, vision_end_token_id=13, tie_word_embeddings=False)
 # More patches than a page of keys, blocks in rows of other lengths, an image of two blocks.
 SIZES = (((112, 168), (56, 84)), ((28, 56),), ())
 
@@ -139,6 +158,8 @@ CASES = [
                (((72, 120), (48, 24)), ((24, 72),), ())),
     VisionCase("mistral4-images", "mistral4_images", "Mistral3", Mistral3, {**MISTRAL3, "text_config": MISTRAL4}, SIZES),
     VisionCase("qwen2-vl-two-images", "qwen2_vl", "Qwen2VL", Qwen2VL, QWEN2_VL,
+               (((64, 96), (32, 48)), ((16, 32),), ())),
+    VisionCase("qwen3-vl-two-images", "qwen3_vl", "Qwen3VL", Qwen3VL, QWEN3_VL,
                (((64, 96), (32, 48)), ((16, 32),), ())),
 ]
 

@@ -647,6 +647,8 @@ LogicalResult RowEmitter::evaluate(Operation *op) {
     return evaluateMix(mix);
   if (auto grid = dyn_cast<GridPositionsOp>(op))
     return evaluateGridPositions(grid);
+  if (auto interpolate = dyn_cast<InterpolateOp>(op))
+    return evaluateInterpolate(interpolate);
   if (auto put = dyn_cast<PutAtOp>(op))
     return evaluatePutAt(put);
   if (auto positions = dyn_cast<PositionsOp>(op);

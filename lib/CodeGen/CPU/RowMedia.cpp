@@ -9,6 +9,7 @@
 #include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
@@ -35,14 +36,12 @@ LogicalResult RowEmitter::evaluateMediaPositions(PositionsOp op) {
   return success();
 }
 
-LogicalResult RowEmitter::evaluateGridPositions(GridPositionsOp op) {
-  Location loc = op.getLoc();
-  RowMemory memory = newRow(op.getResult().getType());
+std::array<Value, 2> RowEmitter::placeInGrid(int64_t merge, Location loc) {
   StepView view(builder, loc, step);
   Value patch = view.positionAt(row),
-        columns = view.gridColumnsAt(view.sequenceAt(row)),
-        merge = emitIndex(builder, loc, op.getMerge()),
-        perBlock = emitIndex(builder, loc, op.getMerge() * op.getMerge());
+        columns = view.gridSizeAt(view.sequenceAt(row), 1),
+        side = emitIndex(builder, loc, merge),
+        perBlock = emitIndex(builder, loc, merge * merge);
   auto quotient = [&](Value a, Value b) -> Value {
     return arith::DivUIOp::create(builder, loc, a, b);
   };
@@ -50,15 +49,156 @@ LogicalResult RowEmitter::evaluateGridPositions(GridPositionsOp op) {
     return arith::RemUIOp::create(builder, loc, a, b);
   };
   Value block = quotient(patch, perBlock), inBlock = rest(patch, perBlock),
-        blocks = quotient(columns, merge);
-  std::pair<Value, Value> places[] = {
-      {quotient(block, blocks), quotient(inBlock, merge)},
-      {rest(block, blocks), rest(inBlock, merge)}};
-  for (auto [axis, place] : llvm::enumerate(places))
-    storeNumber(emitAdd(builder, loc, emitMul(builder, loc, place.first, merge),
-                        place.second),
-                memory, axis, loc);
+        blocks = quotient(columns, side);
+  auto place = [&](Value ofBlock, Value inside) {
+    return emitAdd(builder, loc, emitMul(builder, loc, ofBlock, side), inside);
+  };
+  return {place(quotient(block, blocks), quotient(inBlock, side)),
+          place(rest(block, blocks), rest(inBlock, side))};
+}
+
+LogicalResult RowEmitter::evaluateGridPositions(GridPositionsOp op) {
+  RowMemory memory = newRow(op.getResult().getType());
+  for (auto [axis, place] :
+       llvm::enumerate(placeInGrid(op.getMerge(), op.getLoc())))
+    storeNumber(place, memory, axis, op.getLoc());
   memories[op.getResult()] = memory;
+  return success();
+}
+
+namespace {
+/// Emits what patch `index` (index) of `count` (index) along an axis of `size`
+/// places is made of.
+class TapEmitter {
+public:
+  /// A place (index) and how much it counts (f32).
+  struct Tap {
+    Value place, weight;
+  };
+
+  TapEmitter(OpBuilder &builder, InterpolateOp op)
+      : builder(builder), loc(op.getLoc()), op(op) {}
+
+  SmallVector<Tap> emit(Value index, Value count, int64_t size) {
+    Value at = emitPlace(toFloat(index), toFloat(count), size);
+    Value first = math::FloorOp::create(builder, loc, at);
+    Value whole = arith::FPToSIOp::create(builder, loc, builder.getI64Type(),
+                                          first);
+    bool isCubic = op.getKind() == InterpolationKind::Bicubic;
+    SmallVector<Tap> taps;
+    for (int64_t offset = isCubic ? -1 : 0; offset < (isCubic ? 3 : 2);
+         ++offset) {
+      Value distance = math::AbsFOp::create(
+          builder, loc, sub(sub(at, first), number(offset)));
+      Value place = arith::AddIOp::create(builder, loc, whole, integer(offset));
+      place = arith::MaxSIOp::create(builder, loc, place, integer(0));
+      place = arith::MinSIOp::create(builder, loc, place, integer(size - 1));
+      taps.push_back({arith::IndexCastOp::create(
+                          builder, loc, builder.getIndexType(), place),
+                      isCubic ? emitCubic(distance)
+                              : sub(number(1), distance)});
+    }
+    return taps;
+  }
+
+private:
+  Value number(double value) {
+    return arith::ConstantOp::create(builder, loc,
+                                     builder.getF32FloatAttr(value));
+  }
+  Value integer(int64_t value) {
+    return arith::ConstantOp::create(builder, loc,
+                                     builder.getI64IntegerAttr(value));
+  }
+  Value toFloat(Value index) {
+    Value value =
+        arith::IndexCastOp::create(builder, loc, builder.getI64Type(), index);
+    return arith::SIToFPOp::create(builder, loc, builder.getF32Type(), value);
+  }
+  Value add(Value a, Value b) {
+    return arith::AddFOp::create(builder, loc, a, b);
+  }
+  Value sub(Value a, Value b) {
+    return arith::SubFOp::create(builder, loc, a, b);
+  }
+  Value mul(Value a, Value b) {
+    return arith::MulFOp::create(builder, loc, a, b);
+  }
+  Value div(Value a, Value b) {
+    return arith::DivFOp::create(builder, loc, a, b);
+  }
+
+  Value emitPlace(Value index, Value count, int64_t size) {
+    if (!op.getCorners())
+      return sub(div(mul(add(index, number(0.5)), number(size)), count),
+                 number(0.5));
+    Value most = arith::MaximumFOp::create(builder, loc,
+                                           sub(count, number(1)), number(1));
+    return div(mul(index, number(size - 1)), most);
+  }
+
+  /// Keys' kernel at a distance below 2.
+  Value emitCubic(Value d) {
+    constexpr double a = -0.75;
+    Value near = add(mul(mul(sub(mul(number(a + 2), d), number(a + 3)), d), d),
+                     number(1));
+    Value far = sub(mul(add(mul(sub(mul(number(a), d), number(5 * a)), d),
+                            number(8 * a)),
+                        d),
+                    number(4 * a));
+    Value isNear = arith::CmpFOp::create(builder, loc,
+                                         arith::CmpFPredicate::OLE, d,
+                                         number(1));
+    return arith::SelectOp::create(builder, loc, isNear, near, far);
+  }
+
+  OpBuilder &builder;
+  Location loc;
+  InterpolateOp op;
+};
+} // namespace
+
+LogicalResult RowEmitter::evaluateInterpolate(InterpolateOp op) {
+  Location loc = op.getLoc();
+  RowMemory table = inMemory(op.getTable());
+  RowMemory output = newRow(op.getResult().getType());
+  ArrayRef<int64_t> sizes = op.getTable().getType().getShape();
+  StepView view(builder, loc, step);
+  Value image = view.sequenceAt(row);
+  auto [y, x] = placeInGrid(op.getMerge(), loc);
+  TapEmitter taps(builder, op);
+  SmallVector<TapEmitter::Tap> down =
+                                   taps.emit(y, view.gridSizeAt(image, 0),
+                                             sizes[0]),
+                               across = taps.emit(
+                                   x, view.gridSizeAt(image, 1), sizes[1]);
+  // Where each neighbour begins in the table, and how much it counts.
+  int64_t features = output.layout.numElements();
+  SmallVector<std::pair<Value, Value>> neighbours;
+  for (const TapEmitter::Tap &r : down)
+    for (const TapEmitter::Tap &c : across) {
+      Value place = emitAdd(
+          builder, loc,
+          emitMul(builder, loc, r.place, emitIndex(builder, loc, sizes[1])),
+          c.place);
+      Value weight = arith::MulFOp::create(builder, loc, r.weight, c.weight);
+      neighbours.emplace_back(
+          emitMul(builder, loc, place, emitIndex(builder, loc, features)),
+          emitSplat(builder, loc, weight, target.width));
+    }
+  forEachIndex(output.layout, loc, [&](const RowIndex &index) {
+    Value feature = flatIndex(output.layout, index, 0, loc), sum;
+    for (auto [begin, weight] : neighbours) {
+      Value value = loadVector(builder, loc, target.width, table.elementType,
+                               table.base, emitAdd(builder, loc, begin, feature),
+                               index.mask);
+      value = arith::MulFOp::create(builder, loc, value, weight);
+      sum = sum ? Value(arith::AddFOp::create(builder, loc, sum, value)) : value;
+    }
+    storeVector(builder, loc, sum, builder.getF32Type(), output.base, feature,
+                index.mask);
+  });
+  memories[op.getResult()] = output;
   return success();
 }
 

@@ -130,10 +130,10 @@ Value StepView::mediaPositionAt(Value token, int64_t axis) const {
   return loadEntry(mediaPositions(),
                    emitAdd(builder, loc, first, emitIndex(builder, loc, axis)));
 }
-Value StepView::gridColumnsAt(Value sequence) const {
-  Value one = emitIndex(builder, loc, 1), two = emitIndex(builder, loc, 2);
+Value StepView::gridSizeAt(Value sequence, int64_t axis) const {
+  Value own = emitIndex(builder, loc, axis), two = emitIndex(builder, loc, 2);
   return loadEntry(grids(), emitAdd(builder, loc,
-                                    emitMul(builder, loc, sequence, two), one));
+                                    emitMul(builder, loc, sequence, two), own));
 }
 
 /// The address `bytes * i` bytes behind `base`.

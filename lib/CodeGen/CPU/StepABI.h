@@ -91,8 +91,8 @@ public:
   mlir::Value scaledLengthAt(mlir::Value sequence) const;
   mlir::Value mediaRowAt(mlir::Value token) const;
   mlir::Value mediaPositionAt(mlir::Value token, int64_t axis) const;
-  /// Columns of patches of the image `sequence`.
-  mlir::Value gridColumnsAt(mlir::Value sequence) const;
+  /// Rows (axis 0) or columns (axis 1) of patches of the image `sequence`.
+  mlir::Value gridSizeAt(mlir::Value sequence, int64_t axis) const;
   /// The address of `layers[i]` and of `states[i]`.
   mlir::Value layerAt(mlir::Value i) const;
   mlir::Value stateAt(mlir::Value i) const;

@@ -128,10 +128,34 @@ void StepEmitter::emitTraces(Scope &scope, KernelOp kernel, Value output) {
   emitBarrier(b, loc, scope.step, scope.thread);
 }
 
+/// Whether a layer does nothing with a carried value but return it, or another
+/// in its place.
+static bool isPassedOn(func::FuncOp kind, unsigned place) {
+  Block &body = kind.getBody().front();
+  Operation *end = body.getTerminator();
+  return llvm::all_of(
+      body.getArgument(place).getUses(), [&](OpOperand &use) {
+        return use.getOwner() == end && use.getOperandNumber() == place;
+      });
+}
+
+bool StepEmitter::isKept(ArrayRef<int64_t> kinds, unsigned place) const {
+  bool isMade = false;
+  for (int64_t number : kinds) {
+    func::FuncOp kind = slots.kinds[number].function;
+    Block &body = kind.getBody().front();
+    if (!isPassedOn(kind, place))
+      return false;
+    isMade |= body.getTerminator()->getOperand(place) != body.getArgument(place);
+  }
+  return isMade;
+}
+
 /// A function (step, layer row, thread, workspace of the layer, packed, rows,
 /// carried and captured buffers …, result buffers …).
-FailureOr<func::FuncOp> StepEmitter::emitKind(const KindSlots &kind,
+FailureOr<func::FuncOp> StepEmitter::emitKind(ArrayRef<int64_t> kinds,
                                               size_t number) {
+  const KindSlots &kind = slots.kinds[number];
   OpBuilder builder = OpBuilder::atBlockEnd(code.getBody());
   func::FuncOp source = kind.function;
   Location loc = source.getLoc();
@@ -162,11 +186,16 @@ FailureOr<func::FuncOp> StepEmitter::emitKind(const KindSlots &kind,
   for (BlockArgument argument : body.getArguments())
     if (isa<NamedTensorType>(argument.getType()))
       scope.buffers[argument] = entry->getArgument(next++);
-  for (Value result : body.getTerminator()->getOperands()) {
+  for (auto [place, result] :
+       llvm::enumerate(body.getTerminator()->getOperands())) {
+    Value buffer = entry->getArgument(next++);
+    // What is passed on stays where it is.
+    if (result == body.getArgument(place) && isKept(kinds, place))
+      continue;
     if (!result.getDefiningOp<KernelOp>() || scope.buffers.count(result))
       return source.emitError()
              << "expected a layer to return a new value for each carried one";
-    scope.buffers[result] = entry->getArgument(next++);
+    scope.buffers[result] = buffer;
   }
   for (KernelOp kernel : body.getOps<KernelOp>())
     if (failed(emitCall(scope, kernel, kind.params, {})))
@@ -194,7 +223,7 @@ LogicalResult StepEmitter::emitLayers(Scope &scope, LayersOp layers) {
   SmallVector<int64_t> kinds = kindsOf(layers);
   SmallVector<func::FuncOp> functions;
   for (int64_t number : kinds) {
-    FailureOr<func::FuncOp> function = emitKind(slots.kinds[number], number);
+    FailureOr<func::FuncOp> function = emitKind(kinds, number);
     if (failed(function))
       return failure();
     functions.push_back(*function);
@@ -212,9 +241,12 @@ LogicalResult StepEmitter::emitLayers(Scope &scope, LayersOp layers) {
       continue;
     }
     auto &pair = alternates[layers.getResult(place)];
-    current.push_back(buffer);
-    following.push_back(pointerOf(scope, pair[0], loc));
-    others.push_back(pointerOf(scope, pair[1], loc));
+    // No layer reads what is kept, and one makes it: one buffer will do.
+    Value first = pointerOf(scope, pair[0], loc);
+    bool kept = isKept(kinds, place);
+    current.push_back(kept ? first : buffer);
+    following.push_back(first);
+    others.push_back(kept ? first : pointerOf(scope, pair[1], loc));
   }
   SmallVector<Value> carried(current);
   llvm::append_range(carried, following);

@@ -60,7 +60,11 @@ private:
   mlir::LogicalResult emitLayers(Scope &scope, LayersOp layers);
   /// Indices in the slot table of the kinds of a schedule.
   llvm::SmallVector<int64_t> kindsOf(LayersOp layers) const;
-  mlir::FailureOr<mlir::func::FuncOp> emitKind(const KindSlots &kind,
+  /// Whether a carried value of layers is only made and passed on, by all of
+  /// these kinds, and read by none.
+  bool isKept(llvm::ArrayRef<int64_t> kinds, unsigned place) const;
+  /// The function of kind `number`, one of the kinds of a schedule.
+  mlir::FailureOr<mlir::func::FuncOp> emitKind(llvm::ArrayRef<int64_t> kinds,
                                                size_t number);
 
   mlir::ModuleOp code;

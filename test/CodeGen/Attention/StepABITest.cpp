@@ -158,7 +158,7 @@ TEST(StepABITest, elements) {
         step.tokenAt(i),      step.positionAt(i),     step.sequenceAt(i),
         step.selectedAt(i),   step.scaledLengthAt(i), step.layerAt(i),
         step.stateAt(i),      step.weightAt(i),       step.scratchOf(i),
-        step.firstTokenAt(i), step.mediaRowAt(i),     step.gridColumnsAt(i)};
+        step.firstTokenAt(i), step.mediaRowAt(i),     step.gridSizeAt(i, 1)};
   });
   ASSERT_TRUE(reader.ok());
 
