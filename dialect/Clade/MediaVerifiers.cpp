@@ -30,8 +30,8 @@ LogicalResult InterpolateOp::verify() {
   NamedTensorType table = getTable().getType(), result = getResult().getType();
   if (table.getRank() < 3 || table.hasSequence() ||
       ShapedType::isDynamic(table.getNumFeatures()))
-    return emitOpError() << "expected a table of rows, columns and features, got "
-                         << table;
+    return emitOpError()
+           << "expected a table of rows, columns and features, got " << table;
   // interpolate_c2
   if (result.getRank() + 1 != table.getRank() ||
       result.getNames()[0] != tokenAxis ||

@@ -169,6 +169,7 @@ Type FamilyChecker::patches(const BuiltinArgs &args) {
   std::optional<Axes> shape = args.shape("shape");
   if (args.has("merge"))
     args.number("merge");
+  args.boolean("in_rows");
   Type pixels = Type::tensor();
   if (shape) {
     Axes axes{{"token", {}}};

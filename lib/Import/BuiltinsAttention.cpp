@@ -104,6 +104,7 @@ static LogicalResult readSections(const ArgReader &reader, RopeTable &table,
   if (sections->is(SpecValue::Kind::String) &&
       (sections->text == "axial" || sections->text == "alternate")) {
     table.sections = sections->text;
+    table.isWoven = *weave && table.sections == "axial";
     return success();
   }
   SpecValue sizes = *sections;

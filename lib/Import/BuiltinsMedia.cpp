@@ -68,8 +68,8 @@ Evaluator::callMedia(StringRef name, const CallArgs &args, Location loc) {
 
 FailureOr<SpecValue> Evaluator::buildPatches(const CallArgs &args,
                                              Location loc) {
-  ArgReader reader("patches", args, {"pixels", "sizes", "shape", "merge?"},
-                   loc);
+  ArgReader reader("patches", args,
+                   {"pixels", "sizes", "shape", "merge?", "in_rows?"}, loc);
   if (!reader.ok())
     return failure();
   const SpecValue *pixels = reader.get("pixels"), *sizes = reader.get("sizes");
@@ -84,9 +84,10 @@ FailureOr<SpecValue> Evaluator::buildPatches(const CallArgs &args,
   FailureOr<int64_t> merge =
       reader.get("merge") ? count(reader, "merge", "patches", maxMerge, loc)
                           : FailureOr<int64_t>(1);
-  if (failed(shape) || failed(merge))
+  FailureOr<bool> inRows = reader.boolean("in_rows", false);
+  if (failed(shape) || failed(merge) || failed(inRows))
     return failure();
-  // With an axis of frames the processor has cut the images.
+  // With an axis of frames the processor has cut the images to blocks.
   size_t rank = shape->size();
   bool isSquare = (rank == 3 || rank == 4) &&
                   (*shape)[rank - 2].size == (*shape)[rank - 1].size;
@@ -96,21 +97,31 @@ FailureOr<SpecValue> Evaluator::buildPatches(const CallArgs &args,
                          "'patches', got "
                       << toString(*shape);
   int64_t frames = rank == 4 ? (*shape)[1].size : 0;
+  if (*inRows && frames > 0)
+    return error(loc)
+           << "expected patches that are cut row by row to have three "
+              "axes, "
+              "got "
+           << toString(*shape);
   Shape axes{{ShapedType::kDynamic, tokenAxis.str(), {}}};
   llvm::append_range(axes, *shape);
   if (failed(checkAxes(axes, loc)))
     return failure();
-  imageFunction->setAttr(
-      imagesAttr,
-      builder.getDictionaryAttr(
-          {builder.getNamedAttr("pixels", builder.getStringAttr(pixels->text)),
-           builder.getNamedAttr("sizes", builder.getStringAttr(sizes->text)),
-           builder.getNamedAttr("channels",
-                                builder.getI64IntegerAttr((*shape)[0].size)),
-           builder.getNamedAttr("frames", builder.getI64IntegerAttr(frames)),
-           builder.getNamedAttr("patch",
-                                builder.getI64IntegerAttr(shape->back().size)),
-           builder.getNamedAttr("merge", builder.getI64IntegerAttr(*merge))}));
+  auto text = [&](const SpecValue &input) {
+    return builder.getStringAttr(input.text);
+  };
+  auto number = [&](int64_t value) { return builder.getI64IntegerAttr(value); };
+  NamedAttrList layout;
+  layout.append("pixels", text(*pixels));
+  layout.append("sizes", text(*sizes));
+  layout.append("channels", number((*shape)[0].size));
+  layout.append("frames", number(frames));
+  layout.append("patch", number(shape->back().size));
+  layout.append("merge", number(*merge));
+  if (*inRows)
+    layout.append("in_rows", builder.getUnitAttr());
+  imageFunction->setAttr(imagesAttr,
+                         layout.getDictionary(builder.getContext()));
   mlir::Value argument =
       entryBlock->insertArgument(0u, typeFor(axes, f32()), loc);
   return SpecValue::tuple({SpecValue::of(tensor(argument, axes)),
@@ -159,11 +170,11 @@ FailureOr<SpecValue> Evaluator::buildInterpolate(StringRef name,
   bool isCubic = name == "bicubic";
   auto kind =
       isCubic ? InterpolationKind::Bicubic : InterpolationKind::Bilinear;
-  return SpecValue::of(tensor(
-      InterpolateOp::create(builder, named(loc), typeFor(axes, f32()), kind,
-                            table->value, batch(), *merge,
-                            /*corners=*/!isCubic),
-      axes));
+  return SpecValue::of(
+      tensor(InterpolateOp::create(builder, named(loc), typeFor(axes, f32()),
+                                   kind, table->value, batch(), *merge,
+                                   /*corners=*/!isCubic),
+             axes));
 }
 
 FailureOr<SpecValue> Evaluator::buildTextGridPositions(const CallArgs &args,

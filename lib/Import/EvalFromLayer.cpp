@@ -22,8 +22,8 @@ using namespace mlir;
 /// On what stands for the value of a layer until its entry is whole: which.
 static constexpr StringLiteral layerAttr = "clade.layer";
 
-FailureOr<SpecValue>
-Evaluator::evalFromLayer(const spec::FromLayerExpr *expr, Frame &frame) {
+FailureOr<SpecValue> Evaluator::evalFromLayer(const spec::FromLayerExpr *expr,
+                                              Frame &frame) {
   if (layerScope)
     return error(expr->getLoc()) << "'from layer' inside the layers has no "
                                     "compiled form yet";
@@ -49,9 +49,9 @@ Evaluator::evalFromLayer(const spec::FromLayerExpr *expr, Frame &frame) {
            << number->describe();
   if (number->dim.size == count - 1)
     return *base;
-  auto kept = UnrealizedConversionCastOp::create(
-      builder, named(expr->getLoc()), base->tensor.value.getType(),
-      base->tensor.value);
+  auto kept = UnrealizedConversionCastOp::create(builder, named(expr->getLoc()),
+                                                 base->tensor.value.getType(),
+                                                 base->tensor.value);
   kept->setAttr(layerAttr, builder.getI64IntegerAttr(number->dim.size));
   return SpecValue::of(tensor(kept.getResult(0), base->tensor.axes));
 }
@@ -68,8 +68,8 @@ static func::FuncOp copyOf(func::FuncOp function, int64_t kind,
     std::string &name = names[param.getName()];
     if (name.empty()) {
       auto weight = module.lookupSymbol<wmap::FuncOp>(param.getName());
-      name = freeName(module,
-                      (param.getName() + "#" + llvm::Twine(kind)).str());
+      name =
+          freeName(module, (param.getName() + "#" + llvm::Twine(kind)).str());
       builder.setInsertionPointAfter(weight);
       cast<wmap::FuncOp>(builder.clone(*weight)).setSymName(name);
     }
@@ -105,8 +105,7 @@ static LayersOp keep(LayersOp layers, ArrayRef<Kept> kept, ModuleOp module) {
     types.push_back(type);
     for (auto [kind, function] : llvm::enumerate(kinds)) {
       Block &block = function.getBody().front();
-      Value passed =
-          block.insertArgument(first + i, type, function.getLoc());
+      Value passed = block.insertArgument(first + i, type, function.getLoc());
       Operation *end = block.getTerminator();
       bool isOwn = rows[value.second] == static_cast<int32_t>(kind);
       end->insertOperands(end->getNumOperands(),
@@ -122,8 +121,8 @@ static LayersOp keep(LayersOp layers, ArrayRef<Kept> kept, ModuleOp module) {
   }
   schedule.setKindsAttr(builder.getArrayAttr(references));
   schedule.setRows(rows);
-  return LayersOp::create(builder, layers.getLoc(), types,
-                          layers.getSchedule(), operands);
+  return LayersOp::create(builder, layers.getLoc(), types, layers.getSchedule(),
+                          operands);
 }
 
 void Evaluator::keepLayerValues(func::FuncOp entry) {

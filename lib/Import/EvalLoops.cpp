@@ -206,9 +206,9 @@ Evaluator::buildLayerFunction(const spec::ForExpr *expr, Frame &frame,
                                      : std::vector<WeightResolver::Request>()};
 }
 
-FailureOr<std::string>
-Evaluator::numberKey(const spec::Body *body, ArrayRef<std::string> assigned,
-                     Frame &frame, int64_t layer) {
+FailureOr<std::string> Evaluator::numberKey(const spec::Body *body,
+                                            ArrayRef<std::string> assigned,
+                                            Frame &frame, int64_t layer) {
   std::string key;
   bool isNumbered = false;
   for (const spec::Stmt *stmt : body->stmts) {
@@ -268,8 +268,8 @@ FailureOr<SpecValue> Evaluator::evalLayers(const spec::ForExpr *expr,
     FailureOr<std::string> key = layerKey(fields, layer, expr->getLoc());
     if (failed(key))
       return failure();
-    FailureOr<std::string> number = numberKey(
-        expr->body, Reach::assignedNames(expr->body), frame, layer);
+    FailureOr<std::string> number =
+        numberKey(expr->body, Reach::assignedNames(expr->body), frame, layer);
     if (failed(number))
       return failure();
     *key += *number;

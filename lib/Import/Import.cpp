@@ -13,6 +13,7 @@
 #include "lib/Import/Quantisation.h"
 #include "lib/Import/Reach.h"
 #include "mlir/IR/Verifier.h"
+#include "llvm/ADT/MapVector.h"
 
 #include <algorithm>
 
@@ -136,8 +137,6 @@ static LogicalResult buildModule(const Family &family, const Config &config,
                                  WeightResolver &weights,
                                  const ImportOptions &options,
                                  ImportedModel &model) {
-  if (failed(checkAllKeysRead(family, config)))
-    return failure();
   model.family = family.getName().str();
   model.dtype = options.modelType.isF32() ? "f32" : "bf16";
   auto names = config.json().find("architectures");
@@ -155,9 +154,11 @@ static LogicalResult buildModule(const Family &family, const Config &config,
     return failure();
   std::vector<FamilyInstance *> instances;
   evaluator.getRoot().collect(instances);
-  for (FamilyInstance *part : ArrayRef(instances).drop_front())
-    if (failed(checkAllKeysRead(part->family, config,
-                                StringRef(part->record.path).rtrim('.'))))
+  llvm::MapVector<StringRef, SmallVector<const Family *>> readers;
+  for (FamilyInstance *part : instances)
+    readers[StringRef(part->record.path).rtrim('.')].push_back(&part->family);
+  for (const auto &[object, families] : readers)
+    if (failed(checkAllKeysRead(families, config, object)))
       return failure();
   return success(succeeded(evaluator.checkRequirements()) &&
                  succeeded(evaluator.buildImages()) &&

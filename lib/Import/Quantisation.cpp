@@ -56,7 +56,8 @@ Quantisation::read(const SpecLibrary &library, const Config &config,
   }
   std::unique_ptr<Quantisation> form(
       new Quantisation(library, decl, config, options));
-  if (failed(checkAllKeysRead(form->family, config, configKey)) ||
+  const Family *reader = &form->family;
+  if (failed(checkAllKeysRead(reader, config, configKey)) ||
       failed(form->evaluator.checkRequirements()))
     return failure();
   return form;

@@ -376,16 +376,20 @@ namespace {
 /// Reports what nothing reads of a configuration.
 class UnreadKeys {
 public:
-  UnreadKeys(const Family &family, const Config &config, StringRef object)
-      : family(family), config(config), reach(family),
+  UnreadKeys(ArrayRef<const Family *> families, const Config &config,
+             StringRef object)
+      : family(*families.front()), config(config),
         prefix(object.empty() ? "" : (object + ".").str()) {
-    reach.walkFamily();
-    known.assign(reach.getKeys().begin(), reach.getKeys().end());
+    for (const Family *reader : families) {
+      readers.push_back(std::make_unique<Reach>(*reader));
+      readers.back()->walkFamily();
+      llvm::append_range(known, readers.back()->getKeys());
+      for (const spec::FamilyDecl *decl : reader->getChain())
+        if (decl->config)
+          addIgnored(decl->config);
+    }
     for (const spec::ConfigDecl *decl : family.getLibrary().getPreludeConfigs())
       addIgnored(decl);
-    for (const spec::FamilyDecl *decl : family.getChain())
-      if (decl->config)
-        addIgnored(decl->config);
   }
 
   /// The keys of an object whose own key is `path`, with a dot behind it.
@@ -393,10 +397,14 @@ public:
     bool ok = true;
     for (const auto &[name, value] : object.items()) {
       std::string key = path + name;
-      if (reach.readsWhole(key) || ignored.count(key))
+      bool isRead = llvm::any_of(
+          readers, [&](const auto &reach) { return reach->readsWhole(key); });
+      if (isRead || ignored.count(key))
         continue;
       // An object of which some keys are read.
-      if (reach.mentionsKey(key)) {
+      if (llvm::any_of(readers, [&](const auto &reach) {
+            return reach->mentionsKey(key);
+          })) {
         ok &= !value.is_object() || check(value, key + ".");
         continue;
       }
@@ -423,16 +431,16 @@ private:
         << "' in the family's config";
   }
 
-  const Family &family;
+  const Family &family; ///< The outermost of those that read the object.
   const Config &config;
-  Reach reach;
+  std::vector<std::unique_ptr<Reach>> readers;
   std::string prefix; ///< Of the keys of the object, in messages.
   std::set<std::string> ignored;
   std::vector<std::string> known;
 };
 } // namespace
 
-LogicalResult import::checkAllKeysRead(const Family &family,
+LogicalResult import::checkAllKeysRead(ArrayRef<const Family *> families,
                                        const Config &config, StringRef object) {
   const nlohmann::json *keys = &config.json();
   for (StringRef rest = object; !rest.empty();) {
@@ -440,5 +448,5 @@ LogicalResult import::checkAllKeysRead(const Family &family,
     keys = &(*keys)[key.str()];
     rest = others;
   }
-  return success(UnreadKeys(family, config, object).check(*keys, ""));
+  return success(UnreadKeys(families, config, object).check(*keys, ""));
 }

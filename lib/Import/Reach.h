@@ -108,9 +108,11 @@ private:
 };
 
 /// Reports every key of the configuration, or of the object under its key
-/// `object`, that nothing reads and nobody ignores, each with the nearest name
-/// that is read.
-mlir::LogicalResult checkAllKeysRead(const Family &family, const Config &config,
+/// `object`, that none of the families reads or ignores, each with the nearest
+/// name that is read. A part whose object is the whole configuration reads it
+/// beside the family around it.
+mlir::LogicalResult checkAllKeysRead(llvm::ArrayRef<const Family *> families,
+                                     const Config &config,
                                      llvm::StringRef object = "");
 
 } // namespace clade::import

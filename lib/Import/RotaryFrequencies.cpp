@@ -240,7 +240,8 @@ static RotaryFrequencies longrope(const RopeTable &table, int64_t size,
 
 /// Frequencies of several position axes. 'axial': each of two axes has all
 /// frequencies of a head of half the size, and all of the first come first
-/// (Qwen2-VL, arXiv:2409.12191). 'alternate': the axes take the frequencies of
+/// (Qwen2-VL, arXiv:2409.12191); woven, columns and rows take turns at each
+/// (MoonViT, arXiv:2504.07491). 'alternate': the axes take the frequencies of
 /// the head in turn, and those of the first come first (Pixtral,
 /// arXiv:2410.07073).
 static RotaryFrequencies sectioned(const RopeTable &table, int64_t size) {
@@ -265,6 +266,14 @@ static RotaryFrequencies sectioned(const RopeTable &table, int64_t size) {
   }
   bool isAxial = table.sections == "axial";
   std::vector<float> all = powers(table.theta, isAxial ? size / 2 : size);
+  if (table.isWoven) {
+    for (float power : all)
+      for (int64_t axis : {1, 0}) {
+        result.frequencies.push_back(1.0f / power);
+        result.axes.push_back(axis);
+      }
+    return result;
+  }
   for (int64_t axis = 0; axis < 2; ++axis)
     for (size_t j = isAxial ? 0 : axis; j < all.size(); j += isAxial ? 1 : 2) {
       result.frequencies.push_back(1.0f / all[j]);
@@ -354,7 +363,7 @@ import::checkRopeRecord(const RopeTable &table,
   if (!table.sectionSizes.empty())
     add({"mrope_section"});
   // It tells what the family knows.
-  if (table.isWoven)
+  if (table.isWoven && !table.sectionSizes.empty())
     add({"mrope_interleaved"});
   if (table.kind == "llama3")
     add({"low_freq_factor", "high_freq_factor"});

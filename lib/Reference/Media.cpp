@@ -70,9 +70,9 @@ static SmallVector<Tap> tapsOf(InterpolateOp op, int64_t index, int64_t count,
     if (isCubic)
       weight = d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1
                       : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
-    taps.push_back({std::clamp<int64_t>(static_cast<int64_t>(first) + offset, 0,
-                                        size - 1),
-                    weight});
+    taps.push_back(
+        {std::clamp<int64_t>(static_cast<int64_t>(first) + offset, 0, size - 1),
+         weight});
   }
   return taps;
 }

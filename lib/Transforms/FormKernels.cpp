@@ -103,8 +103,8 @@ private:
       Value value = operand.get();
       if (value.getDefiningOp() && !seen.insert(value).second) {
         OpBuilder builder(end);
-        operand.set(ViewOp::create(builder, value.getLoc(), value.getType(),
-                                   value));
+        operand.set(
+            ViewOp::create(builder, value.getLoc(), value.getType(), value));
       }
     }
   }

@@ -128,30 +128,15 @@ Status addGrid(const ImageLayout &layout, const StoredTensor &pixels,
   return {};
 }
 
-/// What the processor has cut already, as it stands.
-StatusOr<ImagePatches> readPatches(const ImageLayout &layout,
-                                   std::span<const StoredTensor> tensors) {
-  std::string pixelsExpected = "[patches, " + std::to_string(layout.width()) +
-                               "] of F32 or BF16",
-              sizesExpected = "[images, 3] of I64 or I32";
-  CLADE_ASSIGN_OR_RETURN(
-      const StoredTensor *pixels,
-      find(tensors, layout.pixels, {DType::F32, DType::BF16}, pixelsExpected));
-  CLADE_ASSIGN_OR_RETURN(
-      const StoredTensor *sizes,
-      find(tensors, layout.sizes, {DType::I64, DType::I32}, sizesExpected));
-  if (pixels->shape.size() != 2 || pixels->shape[1] != layout.width())
-    return Status::invalidArgument("expected " + quoteName(layout.pixels) +
-                                   " " + pixelsExpected + ", got " +
-                                   shapeOf(*pixels));
-  if (sizes->shape.size() != 2 || sizes->shape[1] != 3)
-    return Status::invalidArgument("expected " + quoteName(layout.sizes) + " " +
-                                   sizesExpected + ", got " + shapeOf(*sizes));
-  ImagePatches result;
-  for (int64_t image = 0; image < sizes->shape[0]; ++image) {
-    int64_t time = integerAt(*sizes, 3 * image),
-            rows = integerAt(*sizes, 3 * image + 1),
-            columns = integerAt(*sizes, 3 * image + 2);
+/// The grid of each image whose patches are cut already.
+Status readGrids(const ImageLayout &layout, const StoredTensor &sizes,
+                 ImagePatches &result) {
+  int64_t count = sizes.shape[1];
+  for (int64_t image = 0; image < sizes.shape[0]; ++image) {
+    int64_t end = count * (image + 1),
+            time = count == 3 ? integerAt(sizes, end - 3) : 1,
+            rows = integerAt(sizes, end - 2),
+            columns = integerAt(sizes, end - 1);
     bool fits = time == 1 && rows >= 1 && columns >= 1 &&
                 rows % layout.merge == 0 && columns % layout.merge == 0 &&
                 rows <= maxPatches && columns <= maxPatches / rows;
@@ -164,6 +149,54 @@ StatusOr<ImagePatches> readPatches(const ImageLayout &layout,
     result.grids.push_back(static_cast<int32_t>(rows));
     result.grids.push_back(static_cast<int32_t>(columns));
   }
+  return {};
+}
+
+/// Copies the patches of an image, from patch `first` on, which lie row by row,
+/// block by block.
+void copyInBlocks(const ImageLayout &layout, const StoredTensor &pixels,
+                  int64_t first, int64_t rows, int64_t columns, float *to) {
+  int64_t merge = layout.merge, width = layout.width();
+  for (int64_t row = 0; row < rows; row += merge)
+    for (int64_t column = 0; column < columns; column += merge)
+      for (int64_t r = row; r < row + merge; ++r) {
+        copyFloats(pixels, (first + r * columns + column) * width,
+                   merge * width, to);
+        to += merge * width;
+      }
+}
+
+/// What the processor has cut already.
+StatusOr<ImagePatches> readPatches(const ImageLayout &layout,
+                                   std::span<const StoredTensor> tensors) {
+  std::vector<int64_t> shape{layout.width()};
+  if (layout.isInRows)
+    shape = {layout.channels, layout.patch, layout.patch};
+  std::string pixelsExpected = "[patches",
+              sizesExpected = layout.isInRows ? "[images, 2 or 3] of I64 or I32"
+                                              : "[images, 3] of I64 or I32";
+  for (int64_t size : shape)
+    pixelsExpected += ", " + std::to_string(size);
+  pixelsExpected += "] of F32 or BF16";
+  CLADE_ASSIGN_OR_RETURN(
+      const StoredTensor *pixels,
+      find(tensors, layout.pixels, {DType::F32, DType::BF16}, pixelsExpected));
+  CLADE_ASSIGN_OR_RETURN(
+      const StoredTensor *sizes,
+      find(tensors, layout.sizes, {DType::I64, DType::I32}, sizesExpected));
+  if (pixels->shape.empty() ||
+      !std::ranges::equal(std::span(pixels->shape).subspan(1), shape))
+    return Status::invalidArgument("expected " + quoteName(layout.pixels) +
+                                   " " + pixelsExpected + ", got " +
+                                   shapeOf(*pixels));
+  bool fits =
+      sizes->shape.size() == 2 &&
+      (sizes->shape[1] == 3 || (layout.isInRows && sizes->shape[1] == 2));
+  if (!fits)
+    return Status::invalidArgument("expected " + quoteName(layout.sizes) + " " +
+                                   sizesExpected + ", got " + shapeOf(*sizes));
+  ImagePatches result;
+  CLADE_RETURN_IF_ERROR(readGrids(layout, *sizes, result));
   if (result.numPatches() != pixels->shape[0])
     return Status::invalidArgument(
         "expected " + std::to_string(result.numPatches()) + " patches in " +
@@ -171,7 +204,17 @@ StatusOr<ImagePatches> readPatches(const ImageLayout &layout,
         " says, got " + std::to_string(pixels->shape[0]));
   int64_t count = result.numPatches() * layout.width();
   result.pixels.resize(static_cast<size_t>(count));
-  copyFloats(*pixels, 0, count, result.pixels.data());
+  if (!layout.isInRows) {
+    copyFloats(*pixels, 0, count, result.pixels.data());
+    return result;
+  }
+  int64_t first = 0;
+  for (int64_t image = 0; image < result.numImages(); ++image) {
+    auto at = static_cast<size_t>(2 * image);
+    copyInBlocks(layout, *pixels, first, result.grids[at], result.grids[at + 1],
+                 result.pixels.data() + first * layout.width());
+    first += result.numPatches(image);
+  }
   return result;
 }
 
@@ -187,7 +230,7 @@ int64_t ImagePatches::numPatches() const {
 StatusOr<ImagePatches>
 clade::rt::cutImages(const ImageLayout &layout,
                      std::span<const StoredTensor> tensors) {
-  if (layout.frames > 0)
+  if (layout.frames > 0 || layout.isInRows)
     return readPatches(layout, tensors);
   std::string pixelsExpected = "[images, " + std::to_string(layout.channels) +
                                ", height, width] of F32 or BF16",

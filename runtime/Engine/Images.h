@@ -28,16 +28,20 @@ namespace clade::rt {
 struct ImageLayout {
   /// Name of the tensor [images, channels, height, width], F32 or BF16; each
   /// image lies at its upper left, what is behind it means nothing. If frames
-  /// are more than 0, of [patches, values], which are cut already.
+  /// are more than 0, of [patches, values], which are cut already, in blocks of
+  /// merge × merge. If `isInRows`, of [patches, channels, patch, patch], cut
+  /// already, row by row over the whole image.
   std::string pixels;
   /// Name of the tensor [images, 2], I64 or I32: height and width in pixels. If
-  /// frames are more than 0, [images, 3]: one, rows and columns of patches.
+  /// frames are more than 0, [images, 3]: one, rows and columns of patches; if
+  /// `isInRows`, that or [images, 2], rows and columns.
   std::string sizes;
   int64_t frames = 0; ///< Of a patch that was cut by the processor.
   int64_t channels = 0;
   int64_t patch = 0; ///< Pixels along a side of a patch.
   int64_t merge = 1; ///< Patches along a side of a block, whose order is kept.
   int64_t fold = 1;  ///< Patches that become one row: 1, or merge².
+  bool isInRows = false; ///< Cut by the processor, row by row.
 
   /// Values of a patch: [channels][frames, if any][patch][patch].
   int64_t width() const {

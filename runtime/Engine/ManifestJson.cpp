@@ -93,6 +93,7 @@ json imagesToJson(const ManifestImages &images) {
           {"merge", images.layout.merge},
           {"fold", images.layout.fold},
           {"frames", images.layout.frames},
+          {"in_rows", images.layout.isInRows},
           {"grid_positions", images.gridPositions},
           {"tokens", images.tokens},
           {"layers", arrayOf(images.layers, layerToJson)},
@@ -373,6 +374,7 @@ void readImages(const json &value, ManifestImages &images, Status &problem) {
   members.number("merge", images.layout.merge);
   members.number("fold", images.layout.fold);
   members.number("frames", images.layout.frames);
+  members.flag("in_rows", images.layout.isInRows);
   members.flag("grid_positions", images.gridPositions);
   members.array("tokens", [&](const json &id, const std::string &name) {
     members.numberOf(id, name, images.tokens.emplace_back());

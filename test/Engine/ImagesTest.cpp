@@ -125,6 +125,61 @@ TEST_F(ImagesTest, SizesAreWholeBlocksWithinThePixels) {
               "at most 4, got 0");
 }
 
+/// Two images whose patches of one channel and 1 x 1 pixels are cut already,
+/// row by row.
+class RowsTest : public ::testing::Test {
+protected:
+  std::vector<StoredTensor> tensors(int64_t columns = 2) {
+    int64_t images = static_cast<int64_t>(grids.size()) / columns;
+    return {{"grids",
+             DType::I64,
+             {images, columns},
+             std::as_bytes(std::span(grids))},
+            {"pixels",
+             DType::F32,
+             {12, 1, 1, 1},
+             std::as_bytes(std::span(pixels))}};
+  }
+  Status wrong(const std::vector<StoredTensor> &given) {
+    return cutImages(layout, given).takeStatus();
+  }
+
+  ImageLayout layout{"pixels", "grids", 0, 1, 1, 2, 4, true};
+  std::vector<float> pixels = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+  std::vector<int64_t> grids = {2, 4, 2, 2};
+};
+
+TEST_F(RowsTest, BecomeBlocks) {
+  auto images = cutImages(layout, tensors());
+  ASSERT_OK(images);
+  EXPECT_EQ(images->grids, (std::vector<int32_t>{2, 4, 2, 2}));
+  EXPECT_EQ(images->pixels,
+            (std::vector<float>{0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 10, 11}));
+  // With the number of frames in front.
+  grids = {1, 2, 4, 1, 2, 2};
+  auto framed = cutImages(layout, tensors(3));
+  ASSERT_OK(framed);
+  EXPECT_EQ(framed->pixels, images->pixels);
+}
+
+TEST_F(RowsTest, SayWhatIsWrong) {
+  std::vector<StoredTensor> given = tensors();
+  given[1].shape = {12, 1};
+  expectError(wrong(given), StatusCode::InvalidArgument,
+              "expected 'pixels' [patches, 1, 1, 1] of F32 or BF16, got [12, "
+              "1]");
+  given = tensors(1);
+  expectError(wrong(given), StatusCode::InvalidArgument,
+              "expected 'grids' [images, 2 or 3] of I64 or I32, got [4, 1]");
+  grids = {2, 3, 2, 2};
+  expectError(wrong(tensors()), StatusCode::InvalidArgument,
+              "expected one frame of image 0, and rows and columns of patches "
+              "that are multiples of 2, got 1, 2 and 3");
+  grids = {2, 2, 2, 2};
+  expectError(wrong(tensors()), StatusCode::InvalidArgument,
+              "expected 8 patches in 'pixels', as 'grids' says, got 12");
+}
+
 /// Two images whose patches of one frame and one pixel are cut already.
 class CutImagesTest : public ::testing::Test {
 protected:

@@ -37,6 +37,7 @@ import torch
 import transformers
 
 import clade
+import vision_cases
 from headers_models import MODELS
 
 SHARD = 1 << 40  # bytes of one file
@@ -53,11 +54,16 @@ PROJECTION = re.compile(r"\.layers\.\d+\.(self_attn|mlp)\..*_proj(_with_mqa)?\.w
 def meta_shapes(config):
     """Names and shapes of the parameters and buffers that save_pretrained would write, before it splits experts."""
     config = {k: v for k, v in config.items() if k not in ("quantization_config", "auto_map")}
+    if config["model_type"] == "kimi_vl":  # in NeMo AutoModel
+        with torch.device("meta"):
+            model = vision_cases.KimiVL.make(config)
+            return {n: list(t.shape) for n, t in model.state_dict_adapter.to_hf(model.state_dict()).items()}
     with tempfile.TemporaryDirectory() as folder:
         pathlib.Path(folder, "config.json").write_text(json.dumps(config))
         loaded = transformers.AutoConfig.from_pretrained(folder)
+    kind = transformers.AutoModelForImageTextToText if "vision_config" in config else transformers.AutoModelForCausalLM
     with torch.device("meta"):
-        model = transformers.AutoModelForCausalLM.from_config(loaded)
+        model = kind.from_config(loaded)
     shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
     if loaded.tie_word_embeddings:
         shapes.pop("lm_head.weight", None)
@@ -80,6 +86,11 @@ def published_names(shapes, config):
     for name, shape in shapes.items():
         if config["model_type"] == "nemotron_h":
             name = re.sub(r"^model\.", "backbone.", name)
+        if config["model_type"] == "qwen2_vl":
+            name = re.sub(r"^model\.(visual\.)|^(model\.)language_model\.", r"\1\2", name)
+        if config["model_type"] == "qwen3_vl_moe" and ".mlp.experts." in name:
+            yield name, [shape[0], shape[2], shape[1]]  # of one expert [in, out]
+            continue
         if re.search(r"\.experts\.(gate_up|up|down)_proj$", name) and config["model_type"] != "gpt_oss":
             yield from split_experts(name, shape)
         else:
@@ -89,6 +100,8 @@ def published_names(shapes, config):
 def prediction_tensors(model, config, shapes):
     """The tensors that predict further tokens, which transformers does not make: a layer of the last kind, and what
     joins and reads it. Names: modeling_deepseek and vLLM's qwen3_next_mtp."""
+    if not model.prediction:
+        return
     d, vocab, layers = config["hidden_size"], config["vocab_size"], config["num_hidden_layers"]
     if model.prediction == "layer":
         last, own = f"model.layers.{layers - 1}.", f"model.layers.{layers}."
@@ -279,11 +292,18 @@ COUNTS = ("num_hidden_layers", "vocab_size", "intermediate_size", "num_attention
 ROPE_OF_MISTRAL4 = "rope_parameters=" + json.dumps(
     {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128, "llama_4_scaling_beta": 0.1,
      "mscale": 1.0, "mscale_all_dim": 1.0})
+
+
+def sections_of_tiny(*sizes):
+    return f'text_config.rope_parameters={{"rope_type": "default", "rope_theta": 1e6, "mrope_section": {list(sizes)}}}'
+
+
 TINY = {
     "mistral4": [ROPE_OF_MISTRAL4],
     "mistral4_images": ["text_config." + ROPE_OF_MISTRAL4, 'text_config.model_type="mistral4"'],
-    "qwen2_vl": ["vision_config." + s for s in ("embed_dim=32", "depth=2", "num_heads=2", "hidden_size=64", "mlp_ratio=2")]
-    + ['text_config.rope_parameters={"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 3, 3]}'],
+    "qwen2_vl": [sections_of_tiny(2, 3, 3)],
+    "qwen3_vl": [sections_of_tiny(2, 3, 3)],
+    "qwen3_vl_moe": [sections_of_tiny(2, 3, 3)],
 }
 
 
@@ -319,16 +339,19 @@ def spellings(name):
     of a kind, or as the weight that a scale or a stack of experts belongs to."""
     weight = re.sub(r"_(scale_inv|blocks|scales)$", "", name)
     stacked = re.sub(r"(experts)\.(\w+_proj)_(bias)$", r"\1.{expert}.\2.\3", weight)
-    # A weight and its scales contradict each other: either may be named. Bloom's prefix may be absent.
+    # A weight and its scales contradict each other: either may be named. Bloom's prefix may be absent; Qwen3-VL's text is
+    # told by the names of Qwen3.
     for form in {name, weight, weight + "_scale_inv", stacked, re.sub("^backbone\\.", "model.", name),
-                 re.sub("^transformer\\.", "", name)}:
+                 re.sub("^transformer\\.", "", name), name.replace("model.language_model.", "model.", 1)}:
         of_layer = re.sub(r"(^|\.)(layers|blocks|h)\.\d+\.", r"\1\2.{layer}.", form)
         for text in (form, of_layer):
             yield from (text, re.sub(r"\.experts\.\d+\.", ".experts.{expert}.", text))
     if weight.endswith("_proj"):
-        of_expert = re.sub(r"(experts)\.(\w+)$", r"\1.{expert}.\2", weight)
-        for form in (of_expert, re.sub(r"\.layers\.\d+\.", ".layers.{layer}.", of_expert)):
-            yield from (form, form + ".weight")
+        for stack in {weight, weight.replace("model.language_model.", "model.", 1)}:
+            of_expert = re.sub(r"(experts)\.(\w+)$", r"\1.{expert}.\2", stack)
+            for form in (of_expert, re.sub(r"\.layers\.\d+\.", ".layers.{layer}.", of_expert)):
+                for part in (form, form.replace("gate_up_proj", "gate_proj"), form.replace("gate_up_proj", "up_proj")):
+                    yield from (part, part + ".weight")
 
 
 def check_mutation(tool, folder, config, tensors, expected):

@@ -113,6 +113,24 @@ def nemotron_h(**changes):
             "use_mamba_kernels": True, "vocab_size": 131072, **changes}
 
 
+def qwen3_vl(text, vision, **changes):
+    return {"architectures": ["Qwen3VLForConditionalGeneration"], "model_type": "qwen3_vl", "image_token_id": 151655,
+            "text_config": {
+                "attention_bias": False, "attention_dropout": 0.0, "bos_token_id": 151643, "dtype": "bfloat16",
+                "eos_token_id": 151645, "head_dim": 128, "hidden_act": "silu", "initializer_range": 0.02,
+                "max_position_embeddings": 262144, "model_type": "qwen3_vl_text", "num_attention_heads": 32,
+                "num_key_value_heads": 8, "rms_norm_eps": 1e-06,
+                "rope_scaling": {"mrope_interleaved": True, "mrope_section": [24, 20, 20], "rope_type": "default"},
+                "rope_theta": 5000000, "use_cache": True, "vocab_size": 151936, **text},
+            "tie_word_embeddings": False, "transformers_version": "4.57.0.dev0", "video_token_id": 151656,
+            "vision_config": {
+                "deepstack_visual_indexes": [8, 16, 24], "depth": 27, "hidden_act": "gelu_pytorch_tanh",
+                "hidden_size": 1152, "in_channels": 3, "initializer_range": 0.02, "intermediate_size": 4304,
+                "model_type": "qwen3_vl", "num_heads": 16, "num_position_embeddings": 2304, "patch_size": 16,
+                "spatial_merge_size": 2, "temporal_patch_size": 2, **vision},
+            "vision_end_token_id": 151653, "vision_start_token_id": 151652, **changes}
+
+
 FP8 = {"quantization_config": {"activation_scheme": "dynamic", "fmt": "e4m3", "quant_method": "fp8",
                                "weight_block_size": [128, 128]}}
 
@@ -208,4 +226,52 @@ MODELS = {
         "router_aux_loss_coef": 0.001, "shared_expert_intermediate_size": 512, "tie_word_embeddings": False,
         "torch_dtype": "bfloat16", "transformers_version": "4.57.0.dev0", "use_cache": True,
         "use_sliding_window": False, "vocab_size": 151936}, prediction="mtp"),
+    # The keys of the text stand beside the others.
+    "qwen2-vl-7b": Model("Qwen/Qwen2-VL-7B-Instruct", 8291375616, {
+        "architectures": ["Qwen2VLForConditionalGeneration"], "model_type": "qwen2_vl", "attention_dropout": 0.0,
+        "bos_token_id": 151643, "eos_token_id": 151645, "vision_start_token_id": 151652, "vision_end_token_id": 151653,
+        "vision_token_id": 151654, "image_token_id": 151655, "video_token_id": 151656, "hidden_act": "silu",
+        "hidden_size": 3584, "initializer_range": 0.02, "intermediate_size": 18944, "max_position_embeddings": 32768,
+        "max_window_layers": 28, "num_attention_heads": 28, "num_hidden_layers": 28, "num_key_value_heads": 4,
+        "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "sliding_window": 32768, "tie_word_embeddings": False,
+        "torch_dtype": "bfloat16", "transformers_version": "4.41.2", "use_cache": True, "use_sliding_window": False,
+        "vision_config": {"depth": 32, "embed_dim": 1280, "mlp_ratio": 4, "num_heads": 16, "in_chans": 3,
+                          "hidden_size": 3584, "patch_size": 14, "spatial_merge_size": 2, "spatial_patch_size": 14,
+                          "temporal_patch_size": 2},
+        "rope_scaling": {"type": "mrope", "mrope_section": [16, 24, 24]}, "vocab_size": 152064}),
+    "qwen3-vl-4b": Model("Qwen/Qwen3-VL-4B-Instruct", 4437815808, qwen3_vl(
+        {"hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, "tie_word_embeddings": True},
+        {"deepstack_visual_indexes": [5, 11, 17], "depth": 24, "hidden_size": 1024, "intermediate_size": 4096,
+         "out_hidden_size": 2560}, tie_word_embeddings=True), short=True),
+    "qwen3-vl-8b": Model("Qwen/Qwen3-VL-8B-Instruct", 8767123696, qwen3_vl(
+        {"hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36}, {"out_hidden_size": 4096})),
+    "qwen3-vl-32b": Model("Qwen/Qwen3-VL-32B-Instruct", None, qwen3_vl(
+        {"hidden_size": 5120, "intermediate_size": 25600, "num_attention_heads": 64, "num_hidden_layers": 64},
+        {"out_hidden_size": 5120})),
+    "qwen3-vl-30b-a3b": Model("Qwen/Qwen3-VL-30B-A3B-Instruct", 31070754032, qwen3_vl(
+        {"decoder_sparse_step": 1, "hidden_size": 2048, "intermediate_size": 6144, "mlp_only_layers": [],
+         "model_type": "qwen3_vl_moe_text", "moe_intermediate_size": 768, "norm_topk_prob": True,
+         "num_experts": 128, "num_experts_per_tok": 8, "num_hidden_layers": 48, "num_key_value_heads": 4},
+        {"model_type": "qwen3_vl_moe", "out_hidden_size": 2048},
+        architectures=["Qwen3VLMoeForConditionalGeneration"], model_type="qwen3_vl_moe")),
+    "kimi-vl-a3b": Model("moonshotai/Kimi-VL-A3B-Instruct", None, {
+        "architectures": ["KimiVLForConditionalGeneration"], "model_type": "kimi_vl", "ignore_index": -100,
+        "media_placeholder_token_id": 163605, "torch_dtype": "bfloat16", "transformers_version": "4.48.3",
+        "vocab_size": 163840,
+        "text_config": {
+            "attention_bias": False, "attention_dropout": 0.0, "aux_loss_alpha": 0.001, "bos_token_id": 163584,
+            "eos_token_id": 163585, "ep_size": 1, "first_k_dense_replace": 1, "hidden_act": "silu",
+            "hidden_size": 2048, "initializer_range": 0.02, "intermediate_size": 11264, "kv_lora_rank": 512,
+            "max_position_embeddings": 131072, "model_type": "deepseek_v3", "moe_intermediate_size": 1408,
+            "moe_layer_freq": 1, "n_group": 1, "n_routed_experts": 64, "n_shared_experts": 2, "norm_topk_prob": True,
+            "num_attention_heads": 16, "num_experts_per_tok": 6, "num_hidden_layers": 27, "num_key_value_heads": 16,
+            "pad_token_id": 163839, "pretraining_tp": 1, "q_lora_rank": None, "qk_nope_head_dim": 128,
+            "qk_rope_head_dim": 64, "rms_norm_eps": 1e-05, "rope_scaling": None, "rope_theta": 800000.0,
+            "routed_scaling_factor": 2.446, "scoring_func": "sigmoid", "seq_aux": True, "tie_word_embeddings": False,
+            "topk_group": 1, "topk_method": "noaux_tc", "torch_dtype": "bfloat16", "use_cache": True,
+            "v_head_dim": 128, "vocab_size": 163840},
+        "vision_config": {
+            "hidden_size": 1152, "init_pos_emb_height": 64, "init_pos_emb_width": 64, "intermediate_size": 4304,
+            "merge_kernel_size": [2, 2], "model_type": "moonvit", "num_attention_heads": 16, "num_hidden_layers": 27,
+            "patch_size": 14, "torch_dtype": "bfloat16"}}),
 }

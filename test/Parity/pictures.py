@@ -29,6 +29,7 @@ import torch
 import transformers
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from transformers.image_utils import load_image
 
 import clade
 import compare
@@ -40,21 +41,26 @@ import vision
 import vision_cases
 
 
+def write_tokenizer(case, special, folder):
+    """A token for each character, and special ones by their numbers. Returns the tokenizer."""
+    characters = (chr(code) for code in range(33, 1000) if chr(code).isprintable())
+    vocab = {special.get(i) or next(characters): i for i in range(case.config["text_config"]["vocab_size"])}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab, []))
+    tokenizer.add_special_tokens(list(special.values()))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
+
+
 class Mistral3:
-    """Pixtral's processor, with a token for each character."""
+    """Pixtral's processor."""
+
+    mark = "[IMG]"
+    tensors = ("pixel_values", "image_sizes")
 
     @staticmethod
-    def write(case, model, folder):
-        """Links the checkpoint's files into a folder and adds what the processor is made from. Returns the processor."""
-        for path in model.iterdir():
-            (folder / path.name).symlink_to(path)
-        special = {case.config["image_token_index"]: "[IMG]", 12: "[IMG_BREAK]", 13: "[IMG_END]"}
-        characters = (chr(code) for code in range(33, 1000) if chr(code).isprintable())
-        size = case.config["text_config"]["vocab_size"]
-        vocab = {special.get(i) or next(characters): i for i in range(size)}
-        tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab, []))
-        tokenizer.add_special_tokens(list(special.values()))
-        tokenizer.save(str(folder / "tokenizer.json"))
+    def write(case, folder):
+        """Writes what the processor is made from beside the checkpoint's files. Returns the processor."""
+        fast = write_tokenizer(case, {case.config["image_token_index"]: "[IMG]", 12: "[IMG_BREAK]", 13: "[IMG_END]"}, folder)
         patch, merge = case.config["vision_config"]["patch_size"], case.config["spatial_merge_size"]
         settings = {"patch_size": {"height": patch, "width": patch}, "size": {"longest_edge": 160}}
         outer = {"patch_size": patch, "spatial_merge_size": merge}
@@ -63,8 +69,43 @@ class Mistral3:
         (folder / "processor_config.json").write_text(json.dumps(outer | {"processor_class": "PixtralProcessor"}))
         processor = images.published("pixtral.processing_pixtral", "PixtralProcessor")
         pil = images.published("pixtral.image_processing_pil_pixtral", "PixtralImageProcessorPil")
-        fast = transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
         return processor(image_processor=pil(**settings), tokenizer=fast, **outer)
+
+
+class Qwen2VL:
+    """Qwen2-VL's processor, which Qwen3-VL has, too."""
+
+    mark = "<|vision_start|><|image_pad|><|vision_end|>"
+    tensors = ("pixel_values", "image_grid_thw")
+
+    @staticmethod
+    def write(case, folder):
+        names = {"image_token_id": "<|image_pad|>", "video_token_id": "<|video_pad|>",
+                 "vision_start_token_id": "<|vision_start|>", "vision_end_token_id": "<|vision_end|>"}
+        fast = write_tokenizer(case, {case.config[key]: name for key, name in names.items()}, folder)
+        vision = case.config["vision_config"]
+        settings = {"patch_size": vision["patch_size"], "merge_size": vision["spatial_merge_size"],
+                    "temporal_patch_size": vision["temporal_patch_size"], "min_pixels": 16 * 32, "max_pixels": 96 * 96}
+        (folder / "preprocessor_config.json").write_text(
+            json.dumps(settings | {"image_processor_type": "Qwen2VLImageProcessor", "processor_class": "Qwen2VLProcessor"}))
+        pil = images.published("qwen2_vl.image_processing_pil_qwen2_vl", "Qwen2VLImageProcessorPil")
+        expand = images.published("qwen2_vl.processing_qwen2_vl", "Qwen2VLProcessor").replace_image_token
+        return Qwen2VL.Processor(pil(**settings), fast, expand)
+
+    @dataclass
+    class Processor:
+        """What the published one does for images: it also wants one for films, which needs torchvision."""
+
+        image_processor: object
+        tokenizer: object
+        expand: object
+        image_token: str = "<|image_pad|>"
+
+        def __call__(self, images, text, return_tensors):
+            made = self.image_processor([load_image(path) for path in images[0]], return_tensors=return_tensors)
+            parts = text[0].split(self.image_token)
+            prompt = parts[0] + "".join(self.expand(self, made, i) + part for i, part in enumerate(parts[1:]))
+            return {**made, "input_ids": self.tokenizer([prompt], return_tensors="pt")["input_ids"]}
 
 
 @dataclass
@@ -74,23 +115,23 @@ class Request:
     files: list
 
 
-def requests(folder):
+def requests(folder, mark):
     """Two pictures in a prompt, one that is turned and transparent, and pictures in front of a prompt without tokens."""
     turned, wide, small = folder / "turned.png", folder / "wide.jpg", folder / "small.webp"
     Image.fromarray(image_files.picture(100, 60, 4)).save(turned, exif=image_files.orientation(6))
     Image.fromarray(image_files.picture(400, 130)).save(wide, quality=80, exif=image_files.orientation(3))
     Image.fromarray(image_files.picture(40, 33)).save(small, lossless=True)
-    return [Request("two", "See[IMG]and[IMG]now.", [turned, wide]), Request("one", "[IMG]?", [turned]),
+    return [Request("two", f"See{mark}and{mark}now.", [turned, wide]), Request("one", f"{mark}?", [turned]),
             Request("front", "What?", [small, wide])]
 
 
-def published(processor, request):
+def published(family, processor, request):
     """Tokens and tensors as the processor of transformers gives them."""
     prompt = request.prompt
-    if "[IMG]" not in prompt:
-        prompt = "[IMG]" * len(request.files) + prompt
+    if family.mark not in prompt:
+        prompt = family.mark * len(request.files) + prompt
     made = processor(images=[[str(path) for path in request.files]], text=[prompt], return_tensors="pt")
-    return made["input_ids"][0].tolist(), {name: made[name].contiguous() for name in ("pixel_values", "image_sizes")}
+    return made["input_ids"][0].tolist(), {name: made[name].contiguous() for name in family.tensors}
 
 
 def logits_of(tool, work, model, steps, *arguments):
@@ -102,16 +143,18 @@ def logits_of(tool, work, model, steps, *arguments):
 def check(tool, case, dtype, engine, report, work):
     folder = work / "model"
     folder.mkdir()
-    path = vision.prepare(case) / dtype
-    processor = FAMILIES[case.spec].write(case, path, folder)
+    path, family = vision.prepare(case) / dtype, FAMILIES[case.spec]
+    for file in path.iterdir():
+        (folder / file.name).symlink_to(file)
+    processor = family.write(case, folder)
     model, options = folder, ["--interpret"]
     if engine != "interpret":
         model, options = work / "artifact", []
         tool.compile(folder, model)
     loaded = reference.load(path, torch.float32) if dtype == "f32" else None
     batch, expected = [], []
-    for request in requests(work):
-        tokens, tensors = published(processor, request)
+    for request in requests(work, family.mark):
+        tokens, tensors = published(family, processor, request)
         save_file(tensors, work / "inputs.safetensors")
         force = [20, 21, 22, 23]
         got = logits_of(tool, work, model, force, "--prompt", request.prompt, *options,
@@ -135,7 +178,7 @@ def check(tool, case, dtype, engine, report, work):
         report.add(f"{case.name}/batch", dtype, engine, "64", verdict)
 
 
-FAMILIES = {"mistral3": Mistral3}
+FAMILIES = {"mistral3": Mistral3, "qwen2_vl": Qwen2VL, "qwen3_vl": Qwen2VL}
 
 
 def main(arguments=None):

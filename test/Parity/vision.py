@@ -78,23 +78,47 @@ def decode(case, model, prompt, force=None):
     return torch.cat(logits).contiguous(), forced
 
 
+@torch.no_grad()
+def decode_whole(case, model, prompt, force=None):
+    """The same with a model that keeps nothing: everything again for each token."""
+    forced = []
+    for step in range(case.steps):
+        if force:
+            forced.append(force[step])
+            continue
+        logits = model(torch.tensor([prompt.tokens + forced]), **prompt.images)[0]
+        forced.append(int(logits[-1].float().argmax()))
+    return model(torch.tensor([prompt.tokens + forced]), **prompt.images)[0].contiguous(), forced
+
+
 def run_reference(case, path, dtype, batch=None):
-    model = reference.load(path, dtype)
+    load = getattr(case.family, "load", None)
+    model = (load or reference.load)(path, dtype)
+    decode_one = decode_whole if load else decode
     logits, ran = [], []
     for i, prompt in enumerate(prompts(case)):
-        rows, force = decode(case, model, prompt, batch[i]["force"] if batch else None)
+        rows, force = decode_one(case, model, prompt, batch[i]["force"] if batch else None)
         logits.append(rows)
         ran.append({"tokens": prompt.tokens, "force": force, "max_tokens": len(force)})
     return logits, ran
 
 
 def write_checkpoint(case, path):
-    config = checkpoint.class_of(f"{case.model}Config")(**json.loads(json.dumps(case.config)))
-    model = getattr(transformers, f"{case.model}ForConditionalGeneration")(config)
+    if getattr(case.family, "make", None):
+        model = case.family.make(case.config)
+    else:
+        config = checkpoint.class_of(f"{case.model}Config")(**json.loads(json.dumps(case.config)))
+        model = getattr(transformers, f"{case.model}ForConditionalGeneration")(config)
     checkpoint.fill(model, int(torch.randint(1 << 30, (1,), generator=generator_of(case.name))))
     case.family.adjust(model)
     for name, dtype in checkpoint.DTYPES.items():
+        if getattr(case.family, "save", None):
+            case.family.convert(model, dtype)
+            case.family.save(case, model, path / name)
+            continue
         model.to(dtype).save_pretrained(path / name)
+        if hasattr(case.family, "publish"):
+            case.family.publish(case, path / name)
 
 
 def prepare(case):

@@ -108,6 +108,144 @@ class Qwen3VL(Qwen2VL):
         return None
 
 
+class Qwen3VLMoe(Qwen3VL):
+    """Published stacks of experts are [expert, in, out]; transformers reads both forms, and saves the other."""
+
+    @staticmethod
+    def publish(case, path):
+        from safetensors.torch import load_file, save_file
+
+        file = path / "model.safetensors"
+        tensors = {name: tensor.transpose(1, 2).contiguous() if ".mlp.experts." in name else tensor
+                   for name, tensor in load_file(file).items()}
+        save_file(tensors, file, {"format": "pt"})
+
+
+class KimiVL:
+    """Patches that are cut, row by row, and the rows and columns of each image. Published in NeMo AutoModel, whose model
+    keeps nothing from call to call."""
+
+    @staticmethod
+    def grid(case, size):
+        return tuple(side // case.config["vision_config"]["patch_size"] for side in size)
+
+    @staticmethod
+    def tokens(case, size):
+        rows, columns = KimiVL.grid(case, size)
+        return [12] + [case.config["media_placeholder_token_id"]] * (rows * columns // 4) + [13]
+
+    @staticmethod
+    def inputs(case, sizes, generator):
+        import torch
+
+        grids = [KimiVL.grid(case, size) for size in sizes]
+        side = case.config["vision_config"]["patch_size"]
+        return {"pixel_values": torch.randn(sum(r * c for r, c in grids), 3, side, side, generator=generator),
+                "image_grid_hws": torch.tensor(grids)}
+
+    @staticmethod
+    def make(config):
+        """A model in f32."""
+        import packages
+
+        packages.add("automodel")
+        from nemo_automodel.components.models.kimivl.model import KimiVLConfig, KimiVLForConditionalGeneration
+
+        config = {**config, "text_config": {**config["text_config"], "torch_dtype": "float32"}}
+        return KimiVLForConditionalGeneration(KimiVLConfig(**config))
+
+    @staticmethod
+    def save(case, model, path):
+        import json
+
+        from safetensors.torch import save_file
+
+        path.mkdir(parents=True)
+        (path / "config.json").write_text(json.dumps({**case.config, "architectures": [type(model).__name__]}))
+        tensors = model.state_dict_adapter.to_hf(model.state_dict())
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path / "model.safetensors")
+
+    @staticmethod
+    def load(path, dtype):
+        import json
+
+        from safetensors.torch import load_file
+
+        model = KimiVL.make(json.loads((path / "config.json").read_text()))
+        tensors = model.state_dict_adapter.from_hf(load_file(path / "model.safetensors"))
+        tensors["model.language_model.lm_head.weight"] = tensors.pop("lm_head.weight")
+        model.load_state_dict(tensors)
+        KimiVL.convert(model, dtype)
+        return model.eval()
+
+    @staticmethod
+    def convert(model, dtype):
+        """Weights only: tables of rotations stay in f32."""
+        for weight in model.parameters():
+            weight.data = weight.data.to(dtype)
+
+    @staticmethod
+    def adjust(model):
+        return None
+
+
+class KimiK25(KimiVL):
+    """As Kimi-VL's, with the number of frames beside rows and columns. Published in transformers."""
+
+    make = save = load = None
+
+    @staticmethod
+    def publish(case, path):
+        """Some names that transformers saves are not those of published files, which it reads."""
+        from safetensors.torch import load_file, save_file
+
+        file, tensors = path / "model.safetensors", {}
+        for name, tensor in load_file(file).items():
+            name = name.replace("language_model.model.blocks.", "language_model.model.layers.")
+            name = name.replace("vision_tower.encoder.patch_embed.", "vision_tower.patch_embed.")
+            tensors[name.removeprefix("model.")] = tensor
+        save_file(tensors, file, {"format": "pt"})
+
+    @staticmethod
+    def tokens(case, size):
+        rows, columns = KimiVL.grid(case, size)
+        return [12] + [case.config["image_token_id"]] * (rows * columns // 4) + [13]
+
+    @staticmethod
+    def inputs(case, sizes, generator):
+        import torch
+
+        made = KimiVL.inputs(case, sizes, generator)
+        grids = [(1, *KimiVL.grid(case, size)) for size in sizes]
+        return {"pixel_values": made["pixel_values"], "image_grid_thw": torch.tensor(grids)}
+
+    @staticmethod
+    def arguments(case, tokens):
+        return {}
+
+
+class FlatQwen2VL(Qwen2VL):
+    """Published files keep the keys of the text beside the others, and call some by older names."""
+
+    @staticmethod
+    def publish(case, path):
+        import json
+
+        config = json.loads((path / "config.json").read_text())
+        text = config.pop("text_config")
+        rope = text.pop("rope_parameters")
+        config.update({k: v for k, v in text.items() if k not in ("model_type", "dtype", "layer_types")})
+        config["rope_theta"] = rope["rope_theta"]
+        config["rope_scaling"] = {"type": "mrope", "mrope_section": rope["mrope_section"]}
+        config["torch_dtype"] = config.pop("dtype")
+        vision = config["vision_config"]
+        config["vision_config"] = {
+            **{k: vision[k] for k in ("depth", "embed_dim", "hidden_size", "mlp_ratio", "num_heads", "patch_size",
+                                      "spatial_merge_size", "temporal_patch_size")},
+            "in_chans": 3, "spatial_patch_size": vision["patch_size"], "model_type": "qwen2_vl"}
+        (path / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True))
+
+
 TEXT = dict(model_type="mistral", vocab_size=512, hidden_size=256, intermediate_size=384, num_hidden_layers=3,
             num_attention_heads=8, num_key_value_heads=4, head_dim=32, max_position_embeddings=2048,
             sliding_window=None, rope_parameters={"rope_type": "default", "rope_theta": 1e6})
@@ -144,6 +282,22 @@ QWEN3_VL = dict(
                        spatial_merge_size=2, temporal_patch_size=2, num_position_embeddings=36,
                        deepstack_visual_indexes=[0, 2, 3]),
     image_token_id=10, video_token_id=11, vision_start_token_id=12, vision_end_token_id=13, tie_word_embeddings=False)
+KIMI_VL = dict(
+    text_config=dict(vocab_size=512, hidden_size=256, intermediate_size=384, moe_intermediate_size=96,
+                     num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=4, q_lora_rank=None,
+                     kv_lora_rank=64, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=24, n_routed_experts=4,
+                     n_shared_experts=2, num_experts_per_tok=4, n_group=1, topk_group=1, first_k_dense_replace=1,
+                     routed_scaling_factor=2.446, rms_norm_eps=1e-5, max_position_embeddings=2048,
+                     rope_parameters={"rope_type": "default", "rope_theta": 8e5}),
+    vision_config=dict(num_hidden_layers=3, hidden_size=256, intermediate_size=320, num_attention_heads=4, patch_size=8,
+                       init_pos_emb_height=6, init_pos_emb_width=6, merge_kernel_size=[2, 2]),
+    media_placeholder_token_id=10)
+KIMI_K25 = dict(
+    text_config={**KIMI_VL["text_config"], "model_type": "deepseek_v3", "q_lora_rank": 96},
+    vision_config=dict(num_hidden_layers=3, hidden_size=256, intermediate_size=320, num_attention_heads=4, patch_size=8,
+                       pos_emb_height=6, pos_emb_width=6, merge_kernel_size=[2, 2]),
+    projection_hidden_size=256, image_token_id=10, video_token_id=11, vision_start_token_id=12, vision_end_token_id=13,
+    tie_word_embeddings=False)
 # More patches than a page of keys, blocks in rows of other lengths, an image of two blocks.
 SIZES = (((112, 168), (56, 84)), ((28, 56),), ())
 
@@ -161,6 +315,17 @@ CASES = [
                (((64, 96), (32, 48)), ((16, 32),), ())),
     VisionCase("qwen3-vl-two-images", "qwen3_vl", "Qwen3VL", Qwen3VL, QWEN3_VL,
                (((64, 96), (32, 48)), ((16, 32),), ())),
+    VisionCase("qwen3-vl-moe", "qwen3_vl_moe", "Qwen3VLMoe", Qwen3VLMoe,
+               {**QWEN3_VL, "text_config": {**QWEN3_VL["text_config"], "num_experts": 4, "num_experts_per_tok": 4,
+                                            "moe_intermediate_size": 96, "mlp_only_layers": [1],
+                                            "tie_word_embeddings": False}},
+               (((64, 96), (32, 48)), ((16, 32),), ())),
+    VisionCase("qwen2-vl-flat", "qwen2_vl", "Qwen2VL", FlatQwen2VL, QWEN2_VL, (((32, 48),), ()), chunks=(64,)),
+    # One image of as many patches as there are places.
+    VisionCase("kimi-vl-two-images", "kimi_vl", "KimiVL", KimiVL, KIMI_VL,
+               (((64, 96), (48, 48)), ((16, 32),), ())),
+    VisionCase("kimi-k25-two-images", "kimi_k25", "Kimi_K25", KimiK25, KIMI_K25,
+               (((64, 96), (48, 48)), ((16, 32),), ())),
 ]
 
 

@@ -80,6 +80,61 @@ TEST_F(MediaTest, GridPositionsWithoutMergingGoRowByRow) {
             (std::vector<float>{0, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 2}));
 }
 
+/// Entries for images that stretch a table of 2 x 3 places over them; the
+/// patches are row by row.
+std::string stretched(const std::string &form) {
+  return "  %table = clade.param @places : !clade.tensor<[rows = 2, columns = "
+         "3, c = 1], f32>\n"
+         "  %i = clade.interpolate " +
+         form +
+         " : !clade.tensor<[rows = 2, columns = 3, c = 1], f32> -> !p\n"
+         "  %y = clade.select %i, %batch : !p -> !clade.tensor<[selected, c = "
+         "1], f32>\n";
+}
+
+TEST_F(MediaTest, CornersLieOnCorners) {
+  addWeight("places", {2, 3, 1}, {0, 2, 4, 10, 12, 14});
+  ASSERT_TRUE(
+      loadImages(stretched("bilinear %table, %batch merge 1 corners"), 1))
+      << diagnostics;
+  // A linear table stays linear, in both directions.
+  ASSERT_TRUE(mlir::succeeded(interpreter->addImages(images({3, 5}), 1)));
+  EXPECT_EQ(
+      last("clade.interpolate"),
+      (std::vector<float>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}));
+  // One row, or one column, is the first.
+  ASSERT_TRUE(mlir::succeeded(interpreter->addImages(images({1, 2, 2, 1}), 1)));
+  EXPECT_EQ(last("clade.interpolate"), (std::vector<float>{0, 4, 0, 10}));
+}
+
+TEST_F(MediaTest, AreasLieOnAreas) {
+  addWeight("places", {2, 3, 1}, {0, 2, 4, 10, 12, 14});
+  ASSERT_TRUE(loadImages(stretched("bilinear %table, %batch merge 1"), 1))
+      << diagnostics;
+  // What torch.nn.functional.interpolate(mode="bilinear") gives.
+  ASSERT_TRUE(mlir::succeeded(interpreter->addImages(images({4, 2}), 1)));
+  EXPECT_EQ(last("clade.interpolate"),
+            (std::vector<float>{0.5, 3.5, 3, 6, 8, 11, 10.5, 13.5}));
+}
+
+TEST_F(MediaTest, CubicNeighboursBeyondTheEdgeAreThoseAtIt) {
+  addWeight("places", {2, 3, 1}, {1, 4, 2, 8, 5, 7});
+  ASSERT_TRUE(loadImages(stretched("bicubic %table, %batch merge 1"), 1))
+      << diagnostics;
+  // What torch.nn.functional.interpolate(mode="bicubic") gives.
+  ASSERT_TRUE(mlir::succeeded(interpreter->addImages(images({3, 4}), 1)));
+  std::vector<float> got = last("clade.interpolate");
+  const float expected[] = {0.13964498F, 2.90233064F, 3.45418024F, 1.39749515F,
+                            4.5F,        4.5F,        4.5F,        4.5F,
+                            8.86035442F, 6.09767056F, 5.54582071F, 7.60250473F};
+  ASSERT_EQ(got.size(), std::size(expected));
+  for (size_t i = 0; i < got.size(); ++i)
+    EXPECT_NEAR(got[i], expected[i], 8e-6) << i; // A few roundings of 10.
+  // An image of as many patches as places has them as they are.
+  ASSERT_TRUE(mlir::succeeded(interpreter->addImages(images({2, 3}), 1)));
+  EXPECT_EQ(last("clade.interpolate"), (std::vector<float>{1, 4, 2, 8, 5, 7}));
+}
+
 TEST_F(MediaTest, FoldPutsNeighboursTogether) {
   ASSERT_TRUE(loadImages(folded, 4)) << diagnostics;
   auto first = interpreter->addImages(images({2, 2, 2, 2}), 4);

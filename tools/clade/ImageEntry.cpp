@@ -39,7 +39,8 @@ std::optional<rt::ManifestImages> driver::imageEntryOf(mlir::ModuleOp module) {
                    number("channels"),
                    number("patch"),
                    number("merge"),
-                   1};
+                   1,
+                   attributes.contains("in_rows")};
   module.walk([&](PositionsOp positions) {
     images.gridPositions |= positions.getResult().getType().getRank() == 2;
   });

@@ -71,7 +71,20 @@ static json commonKeys() {
           {"query_pre_attn_scalar", 16},
           // Images.
           {"image_token_index", 10},
+          {"image_token_id", 10},
+          {"media_placeholder_token_id", 10},
           {"patch_size", 4},
+          {"window_size", 16},
+          {"depth", 4},
+          {"num_heads", 4},
+          {"embed_dim", 64},
+          {"mlp_ratio", 2},
+          {"out_hidden_size", 64},
+          {"num_position_embeddings", 16},
+          {"init_pos_emb_height", 4},
+          {"init_pos_emb_width", 4},
+          {"deepstack_visual_indexes", {0, 2}},
+          {"fullatt_block_indexes", {1, 3}},
           // Experts, of which some groups lose.
           {"num_experts", 8},
           {"num_local_experts", 8},
@@ -102,9 +115,13 @@ static json commonKeys() {
           {"linear_value_head_dim", 16}};
 }
 
-/// The key of the object that a part reads, of 'config.KEY'; empty for others.
+/// The key of the object that a part reads, of 'config.KEY', whatever stands for
+/// it where it is not there; empty for others.
 static llvm::StringRef keyOf(const spec::PartDecl &part) {
-  auto *attr = llvm::dyn_cast<spec::AttrExpr>(part.config);
+  const spec::Expr *config = part.config;
+  if (auto *defaulted = llvm::dyn_cast<spec::DefaultExpr>(config))
+    config = defaulted->value;
+  auto *attr = llvm::dyn_cast<spec::AttrExpr>(config);
   auto *base = attr ? llvm::dyn_cast<spec::NameExpr>(attr->base) : nullptr;
   return base && base->name == "config" ? attr->name.name : llvm::StringRef();
 }

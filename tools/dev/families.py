@@ -166,9 +166,14 @@ def specs_without_weights(folder):
     return folder
 
 
+def read_by_blocks(config):
+    """Without the keys that weight equations alone read: they would be errors where there are none."""
+    return {key: read_by_blocks(value) if isinstance(value, dict) else value
+            for key, value in config.items() if key not in READ_BY_WEIGHTS}
+
+
 def imported_ops(tools, family, config, specs):
-    # A key that weight equations alone read would be an error without them.
-    config = {key: value for key, value in config.items() if key not in READ_BY_WEIGHTS}
+    config = read_by_blocks(config)
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(config, file)
         file.flush()

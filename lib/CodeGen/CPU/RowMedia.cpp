@@ -82,8 +82,8 @@ public:
   SmallVector<Tap> emit(Value index, Value count, int64_t size) {
     Value at = emitPlace(toFloat(index), toFloat(count), size);
     Value first = math::FloorOp::create(builder, loc, at);
-    Value whole = arith::FPToSIOp::create(builder, loc, builder.getI64Type(),
-                                          first);
+    Value whole =
+        arith::FPToSIOp::create(builder, loc, builder.getI64Type(), first);
     bool isCubic = op.getKind() == InterpolationKind::Bicubic;
     SmallVector<Tap> taps;
     for (int64_t offset = isCubic ? -1 : 0; offset < (isCubic ? 3 : 2);
@@ -93,10 +93,10 @@ public:
       Value place = arith::AddIOp::create(builder, loc, whole, integer(offset));
       place = arith::MaxSIOp::create(builder, loc, place, integer(0));
       place = arith::MinSIOp::create(builder, loc, place, integer(size - 1));
-      taps.push_back({arith::IndexCastOp::create(
-                          builder, loc, builder.getIndexType(), place),
-                      isCubic ? emitCubic(distance)
-                              : sub(number(1), distance)});
+      taps.push_back(
+          {arith::IndexCastOp::create(builder, loc, builder.getIndexType(),
+                                      place),
+           isCubic ? emitCubic(distance) : sub(number(1), distance)});
     }
     return taps;
   }
@@ -132,8 +132,8 @@ private:
     if (!op.getCorners())
       return sub(div(mul(add(index, number(0.5)), number(size)), count),
                  number(0.5));
-    Value most = arith::MaximumFOp::create(builder, loc,
-                                           sub(count, number(1)), number(1));
+    Value most = arith::MaximumFOp::create(builder, loc, sub(count, number(1)),
+                                           number(1));
     return div(mul(index, number(size - 1)), most);
   }
 
@@ -142,13 +142,12 @@ private:
     constexpr double a = -0.75;
     Value near = add(mul(mul(sub(mul(number(a + 2), d), number(a + 3)), d), d),
                      number(1));
-    Value far = sub(mul(add(mul(sub(mul(number(a), d), number(5 * a)), d),
-                            number(8 * a)),
-                        d),
-                    number(4 * a));
-    Value isNear = arith::CmpFOp::create(builder, loc,
-                                         arith::CmpFPredicate::OLE, d,
-                                         number(1));
+    Value far = sub(
+        mul(add(mul(sub(mul(number(a), d), number(5 * a)), d), number(8 * a)),
+            d),
+        number(4 * a));
+    Value isNear = arith::CmpFOp::create(
+        builder, loc, arith::CmpFPredicate::OLE, d, number(1));
     return arith::SelectOp::create(builder, loc, isNear, near, far);
   }
 
@@ -167,11 +166,10 @@ LogicalResult RowEmitter::evaluateInterpolate(InterpolateOp op) {
   Value image = view.sequenceAt(row);
   auto [y, x] = placeInGrid(op.getMerge(), loc);
   TapEmitter taps(builder, op);
-  SmallVector<TapEmitter::Tap> down =
-                                   taps.emit(y, view.gridSizeAt(image, 0),
-                                             sizes[0]),
-                               across = taps.emit(
-                                   x, view.gridSizeAt(image, 1), sizes[1]);
+  SmallVector<TapEmitter::Tap> down = taps.emit(y, view.gridSizeAt(image, 0),
+                                                sizes[0]),
+                               across = taps.emit(x, view.gridSizeAt(image, 1),
+                                                  sizes[1]);
   // Where each neighbour begins in the table, and how much it counts.
   int64_t features = output.layout.numElements();
   SmallVector<std::pair<Value, Value>> neighbours;
@@ -189,11 +187,12 @@ LogicalResult RowEmitter::evaluateInterpolate(InterpolateOp op) {
   forEachIndex(output.layout, loc, [&](const RowIndex &index) {
     Value feature = flatIndex(output.layout, index, 0, loc), sum;
     for (auto [begin, weight] : neighbours) {
-      Value value = loadVector(builder, loc, target.width, table.elementType,
-                               table.base, emitAdd(builder, loc, begin, feature),
-                               index.mask);
+      Value value =
+          loadVector(builder, loc, target.width, table.elementType, table.base,
+                     emitAdd(builder, loc, begin, feature), index.mask);
       value = arith::MulFOp::create(builder, loc, value, weight);
-      sum = sum ? Value(arith::AddFOp::create(builder, loc, sum, value)) : value;
+      sum =
+          sum ? Value(arith::AddFOp::create(builder, loc, sum, value)) : value;
     }
     storeVector(builder, loc, sum, builder.getF32Type(), output.base, feature,
                 index.mask);

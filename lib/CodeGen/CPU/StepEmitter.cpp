@@ -133,10 +133,9 @@ void StepEmitter::emitTraces(Scope &scope, KernelOp kernel, Value output) {
 static bool isPassedOn(func::FuncOp kind, unsigned place) {
   Block &body = kind.getBody().front();
   Operation *end = body.getTerminator();
-  return llvm::all_of(
-      body.getArgument(place).getUses(), [&](OpOperand &use) {
-        return use.getOwner() == end && use.getOperandNumber() == place;
-      });
+  return llvm::all_of(body.getArgument(place).getUses(), [&](OpOperand &use) {
+    return use.getOwner() == end && use.getOperandNumber() == place;
+  });
 }
 
 bool StepEmitter::isKept(ArrayRef<int64_t> kinds, unsigned place) const {
@@ -146,7 +145,8 @@ bool StepEmitter::isKept(ArrayRef<int64_t> kinds, unsigned place) const {
     Block &body = kind.getBody().front();
     if (!isPassedOn(kind, place))
       return false;
-    isMade |= body.getTerminator()->getOperand(place) != body.getArgument(place);
+    isMade |=
+        body.getTerminator()->getOperand(place) != body.getArgument(place);
   }
   return isMade;
 }

@@ -24,6 +24,38 @@ func.func @grid_positions_c2(%batch: !clade.batch) {
 
 // -----
 
+func.func @interpolate_c1(%t: !clade.tensor<[places = 16, d = 8], f32>, %batch: !clade.batch) {
+  // expected-error@+1 {{expected a table of rows, columns and features, got '!clade.tensor<[places = 16, d = 8], f32>'}}
+  %0 = clade.interpolate bicubic %t, %batch merge 1 : !clade.tensor<[places = 16, d = 8], f32> -> !clade.tensor<[token, d = 8], f32>
+  return
+}
+
+// -----
+
+func.func @interpolate_c2_type(%t: !clade.tensor<[rows = 4, columns = 4, d = 8], bf16>, %batch: !clade.batch) {
+  // expected-error@+1 {{expected the features of '!clade.tensor<[rows = 4, columns = 4, d = 8], bf16>' in f32 for each token, got '!clade.tensor<[token, d = 8], bf16>'}}
+  %0 = clade.interpolate bilinear %t, %batch merge 1 : !clade.tensor<[rows = 4, columns = 4, d = 8], bf16> -> !clade.tensor<[token, d = 8], bf16>
+  return
+}
+
+// -----
+
+func.func @interpolate_c2_features(%t: !clade.tensor<[rows = 4, columns = 4, d = 8], f32>, %batch: !clade.batch) {
+  // expected-error@+1 {{in f32 for each token, got '!clade.tensor<[token, d = 9], f32>'}}
+  %0 = clade.interpolate bilinear %t, %batch merge 1 : !clade.tensor<[rows = 4, columns = 4, d = 8], f32> -> !clade.tensor<[token, d = 9], f32>
+  return
+}
+
+// -----
+
+func.func @interpolate_c3(%t: !clade.tensor<[rows = 4, columns = 4, d = 8], f32>, %batch: !clade.batch) {
+  // expected-error@+1 {{attribute 'merge' failed to satisfy constraint: 64-bit signless integer attribute whose value is positive}}
+  %0 = clade.interpolate bilinear %t, %batch merge 0 : !clade.tensor<[rows = 4, columns = 4, d = 8], f32> -> !clade.tensor<[token, d = 8], f32>
+  return
+}
+
+// -----
+
 func.func @fold_c1_sequence(%x: !clade.tensor<[token, d = 8], f32>) {
   // expected-error@+1 {{expected 'selected' and another axis in the place of 'token', got '!clade.tensor<[token, d = 8], f32>' and '!clade.tensor<[token, fold = 4, d = 8], f32>'}}
   %0 = clade.fold %x : !clade.tensor<[token, d = 8], f32> -> !clade.tensor<[token, fold = 4, d = 8], f32>

@@ -42,3 +42,12 @@ func.func @bidirectional(%q: !clade.tensor<[token, heads = 2, head = 4], f32>, %
       : (!clade.tensor<[token, heads = 2, head = 4], f32>, !clade.tensor<[token, heads = 2, head = 4], f32>, !clade.tensor<[token, heads = 2, head = 4], f32>) -> !clade.tensor<[token, heads = 2, head = 4], f32>
   return %0 : !clade.tensor<[token, heads = 2, head = 4], f32>
 }
+
+// CHECK-LABEL: func.func @places
+// CHECK: clade.interpolate bilinear %{{.*}}, %{{.*}} merge 2 corners : <[rows = 4, columns = 6, d = 8], bf16> -> <[token, d = 8], f32>
+// CHECK: clade.interpolate bicubic %{{.*}}, %{{.*}} merge 1 : <[rows = 4, columns = 6, d = 8], bf16> -> <[token, d = 8], f32>
+func.func @places(%table: !clade.tensor<[rows = 4, columns = 6, d = 8], bf16>, %batch: !clade.batch) {
+  %0 = clade.interpolate bilinear %table, %batch merge 2 corners : !clade.tensor<[rows = 4, columns = 6, d = 8], bf16> -> !clade.tensor<[token, d = 8], f32>
+  %1 = clade.interpolate bicubic %table, %batch merge 1 : !clade.tensor<[rows = 4, columns = 6, d = 8], bf16> -> !clade.tensor<[token, d = 8], f32>
+  return
+}
