@@ -13,7 +13,7 @@ include "dialect/Clade/CladeOpBase.td"
 def Clade_StateAttr : ConfinedAttr<I64Attr, [IntNonNegative]>;
 def Clade_PositiveAttr : ConfinedAttr<I64Attr, [IntPositive]>;
 
-def Clade_AttendOp : Clade_Op<"attend", [MemoryEffects<[MemRead, MemWrite]>]> {
+def Clade_AttendOp : Clade_Op<"attend", [MemoryEffects<[MemRead, MemWrite]>, AttrSizedOperandSegments]> {
   let summary = "attention over a sequence and its past";
   let description = [{
     Token t of a sequence, at position p, attends to the positions j ≤ p of the same
@@ -28,7 +28,8 @@ def Clade_AttendOp : Clade_Op<"attend", [MemoryEffects<[MemRead, MemWrite]>]> {
 
     With `bidirectional`, a token attends to all tokens of its sequence, before and behind
     it (arXiv:1810.04805). The sequence is then whole in the step, and what the state holds
-    is of no use behind it.
+    is of no use behind it. With `groups` as well, it attends only to those of its own number,
+    such as that of its window.
 
     Where the element type is narrower than f32, scores, scaled scores, biased scores,
     probabilities and the result round to it; with `model_softmax` the distances of
@@ -43,6 +44,7 @@ def Clade_AttendOp : Clade_Op<"attend", [MemoryEffects<[MemRead, MemWrite]>]> {
     * (C6) the sink has one element for each head of q, and no other axis
     * (C7) there is a slope for each head of q
     * (C8) attention that is bidirectional has neither a window nor slopes
+    * (C9) `groups` are [token] i32, only in attention that is bidirectional
 
     ```mlir
     func.func @attention(%q: !clade.tensor<[token, q_heads = 4, head = 8], bf16>, %k: !clade.tensor<[token, kv_heads = 2, head = 8], bf16>,
@@ -56,13 +58,15 @@ def Clade_AttendOp : Clade_Op<"attend", [MemoryEffects<[MemRead, MemWrite]>]> {
     ```
   }];
   let arguments = (ins Clade_Tensor:$query, Clade_Tensor:$key, Clade_Tensor:$value, Clade_BatchType:$batch,
-                       Optional<Clade_Tensor>:$sink, Clade_StateAttr:$state, F64Attr:$scale,
+                       Optional<Clade_Tensor>:$sink, Optional<Clade_Tensor>:$groups,
+                       Clade_StateAttr:$state, F64Attr:$scale,
                        OptionalAttr<Clade_PositiveAttr>:$window, OptionalAttr<F64Attr>:$softcap,
                        OptionalAttr<DenseF32ArrayAttr>:$slopes, UnitAttr:$model_softmax,
                        UnitAttr:$bidirectional);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = [{
-    $query `,` $key `,` $value `,` $batch (`sink` $sink^ `:` type($sink))? `state` $state `scale` $scale attr-dict
+    $query `,` $key `,` $value `,` $batch (`sink` $sink^ `:` type($sink))? (`groups` $groups^ `:` type($groups))?
+    `state` $state `scale` $scale attr-dict
     `:` `(` type($query) `,` type($key) `,` type($value) `)` `->` type($result)
   }];
   let hasVerifier = 1;
@@ -92,7 +96,7 @@ def Clade_CacheWriteOp : Clade_Op<"cache_write", [MemoryEffects<[MemWrite]>]> {
   let hasVerifier = 1;
 }
 
-def Clade_AttendCachedOp : Clade_Op<"attend_cached", [MemoryEffects<[MemRead]>]> {
+def Clade_AttendCachedOp : Clade_Op<"attend_cached", [MemoryEffects<[MemRead]>, AttrSizedOperandSegments]> {
   let summary = "attention over the keys and values of a state";
   let description = [{
     `clade.attend` after a `clade.cache_write` has stored this step's keys and values:
@@ -106,6 +110,7 @@ def Clade_AttendCachedOp : Clade_Op<"attend_cached", [MemoryEffects<[MemRead]>]>
     * (C5) the sink has one element for each head of q, and no other axis
     * (C6) there is a slope for each head of q
     * (C7) attention that is bidirectional has neither a window nor slopes
+    * (C8) `groups` are [token] i32, only in attention that is bidirectional
 
     ```mlir
     func.func @attention(%q: !clade.tensor<[token, q_heads = 4, head = 8], bf16>, %batch: !clade.batch)
@@ -117,14 +122,14 @@ def Clade_AttendCachedOp : Clade_Op<"attend_cached", [MemoryEffects<[MemRead]>]>
     ```
   }];
   let arguments = (ins Clade_Tensor:$query, Clade_BatchType:$batch, Optional<Clade_Tensor>:$sink,
-                       Clade_StateAttr:$state, Clade_PositiveAttr:$kv_heads, F64Attr:$scale,
+                       Optional<Clade_Tensor>:$groups, Clade_StateAttr:$state, Clade_PositiveAttr:$kv_heads, F64Attr:$scale,
                        OptionalAttr<Clade_PositiveAttr>:$window, OptionalAttr<F64Attr>:$softcap,
                        OptionalAttr<DenseF32ArrayAttr>:$slopes, UnitAttr:$model_softmax,
                        UnitAttr:$bidirectional);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = [{
-    $query `,` $batch (`sink` $sink^ `:` type($sink))? `state` $state `kv_heads` $kv_heads `scale` $scale
-    attr-dict `:` type($query) `->` type($result)
+    $query `,` $batch (`sink` $sink^ `:` type($sink))? (`groups` $groups^ `:` type($groups))?
+    `state` $state `kv_heads` $kv_heads `scale` $scale attr-dict `:` type($query) `->` type($result)
   }];
   let hasVerifier = 1;
 }

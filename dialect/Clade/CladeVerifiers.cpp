@@ -597,6 +597,15 @@ static LogicalResult verifyAttention(Op op, int64_t kvHeads) {
   if (op.getBidirectional() && (op.getWindow() || op.getSlopes()))
     return op.emitOpError()
            << "expected neither a window nor slopes in both directions";
+  // attend_c9, attend_cached_c8
+  if (op.getGroups()) {
+    NamedTensorType groups = op.getGroups().getType();
+    if (groups.getRank() != 1 || !hasTokens(groups) ||
+        !groups.getElementType().isInteger(32) || !op.getBidirectional())
+      return op.emitOpError() << "expected groups of an i32 for each token in "
+                                 "both directions, got "
+                              << groups;
+  }
   // attend_c7, attend_cached_c6
   if (op.getSlopes() &&
       differ(static_cast<int64_t>(op.getSlopes()->size()), heads))

@@ -42,6 +42,33 @@ def Clade_GridPositionsOp : Clade_PureOp<"grid_positions"> {
   let hasVerifier = 1;
 }
 
+def Clade_GridWindowsOp : Clade_PureOp<"grid_windows"> {
+  let summary = "number of the window of each patch in its image";
+  let description = [{
+    Windows of `side` × `side` patches lie side by side over an image, from its upper left, the last
+    ones of a row or a column narrower. A patch of row r and column c of an image of C columns, as
+    `clade.grid_positions` gives them, is in window (r / side)·⌈C / side⌉ + c / side, divisions
+    without remainder (window attention, arXiv:2103.14030, without shifts; Qwen2.5-VL,
+    arXiv:2502.13923). Not a composition: the columns of the image are the batch's.
+
+    **Constraints:**
+    * (C1) the result is [token] i32
+    * (C2) merge and side are at least 1
+
+    ```mlir
+    func.func @windows(%batch: !clade.batch) -> !clade.tensor<[token], i32> {
+      %0 = clade.grid_windows %batch merge 2 side 8 : !clade.tensor<[token], i32>
+      return %0 : !clade.tensor<[token], i32>
+    }
+    ```
+  }];
+  let arguments = (ins Clade_BatchType:$batch, ConfinedAttr<I64Attr, [IntPositive]>:$merge,
+                       ConfinedAttr<I64Attr, [IntPositive]>:$side);
+  let results = (outs Clade_Tensor:$result);
+  let assemblyFormat = "$batch `merge` $merge `side` $side attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
 def Clade_InterpolateOp : Clade_PureOp<"interpolate"> {
   let summary = "a table of places, stretched over each image";
   let description = [{

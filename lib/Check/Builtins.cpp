@@ -72,6 +72,7 @@ ArrayRef<Builtin> check::builtins() {
         {"top_k", Kind::Special, {"x", "k"}},
         {"weight", Kind::Special, {"shape", "dtype?"}},
         {"where", Kind::Special, {"c", "a", "b"}},
+        {"window_of", Kind::Tensor, {"grid", "merge", "side"}},
         {"yarn_mscale", Kind::Number, {"factor", "m"}},
         {"zeros", Kind::Special, {"shape", "dtype?"}},
     };

@@ -20,7 +20,12 @@ FailureOr<SpecValue> Evaluator::arithmetic(spec::BinaryOp op,
   using Op = spec::BinaryOp;
   using Kind = SpecValue::Kind;
   if (lhs.is(Kind::Mask) && rhs.is(Kind::Mask) && op == Op::And) {
-    Mask both{lhs.mask.causal || rhs.mask.causal, lhs.mask.window};
+    if (lhs.mask.groups && rhs.mask.groups)
+      return error(loc)
+             << "'same' of two numbers of each token has no compiled "
+                "form yet";
+    Mask both{lhs.mask.causal || rhs.mask.causal, lhs.mask.window,
+              lhs.mask.groups ? lhs.mask.groups : rhs.mask.groups};
     if (rhs.mask.window)
       both.window =
           std::min(both.window.value_or(*rhs.mask.window), *rhs.mask.window);

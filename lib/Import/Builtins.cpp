@@ -75,7 +75,7 @@ Evaluator::callBuiltin(StringRef name, const CallArgs &args,
       return error(loc) << "expected a window from 1 to " << maxAxisSize
                         << ", got " << reader.get("n")->describe();
     return SpecValue::of(
-        Mask{false, *n ? std::optional<int64_t>(**n) : std::nullopt});
+        Mask{false, *n ? std::optional<int64_t>(**n) : std::nullopt, {}});
   }
   for (auto call : {&Evaluator::callConfigBuiltin, &Evaluator::callElementwise,
                     &Evaluator::callReduction, &Evaluator::callShape,

@@ -355,6 +355,9 @@ FailureOr<SpecValue> Evaluator::buildAttend(const CallArgs &args,
        (reader.get("bias") && !reader.get("bias")->is(SpecValue::Kind::None))))
     return error(loc) << "attention in both directions with a window or a bias "
                          "has no compiled form yet";
+  if (!isBidirectional && mask->mask.groups)
+    return error(loc) << "'same' together with 'causal' has no compiled form "
+                         "yet";
   for (const TensorValue *x : {&*q, &*k, &*v})
     if (x->axes.size() != 3 || !x->hasSequence())
       return error(loc) << "expected [token, heads, size], got "
@@ -420,7 +423,7 @@ FailureOr<SpecValue> Evaluator::buildAttend(const CallArgs &args,
   };
   mlir::Value result = AttendOp::create(
       builder, named(loc), typeFor(axes, v->getType().getElementType()),
-      q->value, k->value, v->value, batch(), sink,
+      q->value, k->value, v->value, batch(), sink, mask->mask.groups,
       builder.getI64IntegerAttr(layerScope->nextState++),
       builder.getF64FloatAttr(factor), optionalInteger(mask->mask.window),
       *softcap ? builder.getF64FloatAttr(**softcap) : FloatAttr(), slopes,

@@ -19,6 +19,9 @@ using namespace mlir;
 /// Patches that are merged along one axis, and tokens folded into one.
 static constexpr int64_t maxMerge = 1024;
 
+/// Patches along a side of a window.
+static constexpr int64_t maxSide = 1 << 20;
+
 /// A whole number from 1 to `most`.
 static FailureOr<int64_t> count(const ArgReader &reader, StringRef parameter,
                                 StringRef builtin, int64_t most, Location loc) {
@@ -39,6 +42,8 @@ Evaluator::callMedia(StringRef name, const CallArgs &args, Location loc) {
     return buildPatches(args, loc);
   if (name == "grid_positions")
     return buildGridPositions(args, loc);
+  if (name == "window_of")
+    return buildWindowOf(args, loc);
   if (name == "bilinear" || name == "bicubic")
     return buildInterpolate(name, args, loc);
   if (name == "fold")
@@ -54,10 +59,16 @@ Evaluator::callMedia(StringRef name, const CallArgs &args, Location loc) {
   if (!reader.ok())
     return failure();
   const SpecValue *value = reader.get(isFrames ? "grid" : "ids");
+  if (!isFrames && value->is(SpecValue::Kind::Tensor) &&
+      value->tensor.axes.size() == 1 && value->tensor.hasSequence() &&
+      value->tensor.getType().getElementType().isInteger(32))
+    return SpecValue::of(
+        Mask{false, std::nullopt, localize(value->tensor.value)});
   if (!value->is(isFrames ? SpecValue::Kind::Grid : SpecValue::Kind::Frames))
     return error(loc) << "expected "
-                      << (isFrames ? "the grids that 'patches' gave"
-                                   : "'frame_of(grid)'")
+                      << (isFrames
+                              ? "the grids that 'patches' gave"
+                              : "'frame_of(grid)', or a number of each token")
                       << " as argument of '" << name << "', got "
                       << value->describe();
   // The frames are the sequences of the step: each sees all of itself.
@@ -147,6 +158,27 @@ FailureOr<SpecValue> Evaluator::buildGridPositions(const CallArgs &args,
                               typeFor(axes, builder.getI32Type()), batch(),
                               builder.getI64IntegerAttr(*merge)),
       axes));
+}
+
+FailureOr<SpecValue> Evaluator::buildWindowOf(const CallArgs &args,
+                                              Location loc) {
+  ArgReader reader("window_of", args, {"grid", "merge", "side"}, loc);
+  if (!reader.ok())
+    return failure();
+  FailureOr<int64_t> merge = count(reader, "merge", "window_of", maxMerge, loc),
+                     side = count(reader, "side", "window_of", maxSide, loc);
+  if (failed(merge) || failed(side))
+    return failure();
+  if (!reader.get("grid")->is(SpecValue::Kind::Grid))
+    return error(loc) << "expected the grids that 'patches' gave as 'grid' of "
+                         "'window_of', got "
+                      << reader.get("grid")->describe();
+  Shape axes{{ShapedType::kDynamic, tokenAxis.str(), {}}};
+  return SpecValue::of(
+      tensor(GridWindowsOp::create(builder, named(loc),
+                                   typeFor(axes, builder.getI32Type()), batch(),
+                                   *merge, *side),
+             axes));
 }
 
 FailureOr<SpecValue> Evaluator::buildInterpolate(StringRef name,

@@ -21,7 +21,7 @@ static std::optional<SpecValue> wellKnown(StringRef name) {
   if (name == "inf")
     return SpecValue::of(std::numeric_limits<double>::infinity());
   if (name == "causal" || name == "everything")
-    return SpecValue::of(Mask{name == "causal", std::nullopt});
+    return SpecValue::of(Mask{name == "causal", std::nullopt, {}});
   for (StringRef word :
        {"halves", "adjacent", "model", "f32", "axial", "alternate"})
     if (name == word)

@@ -266,6 +266,7 @@ private:
   callMedia(llvm::StringRef name, const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildPatches(const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildGridPositions(const CallArgs &args, Location loc);
+  FailureOr<SpecValue> buildWindowOf(const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildInterpolate(llvm::StringRef name,
                                         const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildTextGridPositions(const CallArgs &args,

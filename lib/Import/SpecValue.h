@@ -84,6 +84,7 @@ struct TensorValue {
 struct Mask {
   bool causal = false;
   std::optional<int64_t> window; ///< near(n): source > query - n.
+  mlir::Value groups;            ///< same(ids): of each token, or null.
 };
 
 /// What rope_table(…) says: how a position becomes angles.

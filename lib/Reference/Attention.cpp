@@ -16,6 +16,7 @@
 #include "llvm/Support/Parallel.h"
 
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace clade;
@@ -31,18 +32,21 @@ struct ScoreOptions {
   const Tensor *sink;                    ///< Of each head; may be null.
   bool modelSoftmax;
   bool bidirectional;
+  const Tensor *groups; ///< Of each token of the step; may be null.
 };
 } // namespace
 
 template <typename Op>
-static ScoreOptions scoreOptions(Op op, const Tensor *sink) {
+static ScoreOptions scoreOptions(Op op, const Tensor *sink,
+                                 const Tensor *groups) {
   ScoreOptions options{static_cast<float>(op.getScale().convertToDouble()),
                        std::nullopt,
                        std::nullopt,
                        op.getSlopes(),
                        sink,
                        op.getModelSoftmax(),
-                       op.getBidirectional()};
+                       op.getBidirectional(),
+                       groups};
   if (op.getWindow())
     options.window = *op.getWindow();
   if (op.getSoftcap())
@@ -118,10 +122,10 @@ static void softmax(MutableArrayRef<float> scores, std::optional<float> sink,
     score = roundTo(element, static_cast<float>(power(score) / sum));
 }
 
-/// Attention of query head `head` of one token at `position`, to
+/// Attention of query head `head` of token `token` at `position`, to
 /// result[0, valueSize).
-static void attendHead(ArrayRef<float> query, int64_t position, int64_t head,
-                       int64_t kvHead, const KeyValueState &state,
+static void attendHead(ArrayRef<float> query, int64_t token, int64_t position,
+                       int64_t head, int64_t kvHead, const KeyValueState &state,
                        const ScoreOptions &options, Element inner,
                        Element outer, MutableArrayRef<float> result) {
   int64_t begin = 0, end = options.bidirectional ? state.length : position + 1;
@@ -139,6 +143,10 @@ static void attendHead(ArrayRef<float> query, int64_t position, int64_t head,
       float bias = (*options.slopes)[head] * static_cast<float>(j - position);
       score = roundTo(inner, score + bias);
     }
+    // The whole sequence is in the step.
+    if (options.groups && options.groups->data()[token - position + j] !=
+                              options.groups->data()[token])
+      score = -std::numeric_limits<float>::infinity();
   }
   std::optional<float> sink;
   if (options.sink)
@@ -183,7 +191,7 @@ static FailureOr<Tensor> attend(Operation *op, const Tensor &query,
   }
   llvm::parallelFor(0, batch.numTokens() * heads, [&](size_t task) {
     int64_t token = task / heads, head = task % heads;
-    attendHead(query.data().slice(task * keySize, keySize),
+    attendHead(query.data().slice(task * keySize, keySize), token,
                batch.positions[token], head, head / (heads / kvHeads),
                *states[batch.sequenceOf[token]], options, query.element,
                result->element,
@@ -205,13 +213,13 @@ static LogicalResult appendAll(Operation *op, const Tensor &key,
 
 FailureOr<Tensor> reference::evaluate(AttendOp op, const Tensor &query,
                                       const Tensor &key, const Tensor &value,
-                                      const Tensor *sink,
+                                      const Tensor *sink, const Tensor *groups,
                                       ArrayRef<KeyValueState *> states,
                                       const Batch &batch) {
   if (failed(appendAll(op, key, value, states, batch)))
     return failure();
   return attend(op, query, op.getResult().getType(), key.shape[1],
-                scoreOptions(op, sink), states, batch);
+                scoreOptions(op, sink, groups), states, batch);
 }
 
 LogicalResult reference::evaluate(CacheWriteOp op, const Tensor &key,
@@ -222,9 +230,9 @@ LogicalResult reference::evaluate(CacheWriteOp op, const Tensor &key,
 }
 
 FailureOr<Tensor> reference::evaluate(AttendCachedOp op, const Tensor &query,
-                                      const Tensor *sink,
+                                      const Tensor *sink, const Tensor *groups,
                                       ArrayRef<KeyValueState *> states,
                                       const Batch &batch) {
   return attend(op, query, op.getResult().getType(), op.getKvHeads(),
-                scoreOptions(op, sink), states, batch);
+                scoreOptions(op, sink, groups), states, batch);
 }

@@ -341,7 +341,8 @@ FailureOr<Tensor> Evaluator::runPure(Op op, Values &values) {
   };
   if constexpr (std::is_same_v<Op, ConstantOp> ||
                 std::is_same_v<Op, PositionsOp> ||
-                std::is_same_v<Op, GridPositionsOp>)
+                std::is_same_v<Op, GridPositionsOp> ||
+                std::is_same_v<Op, GridWindowsOp>)
     return evaluate(op, batch);
   else if constexpr (std::is_same_v<Op, BinaryOp>)
     return evaluate(op, at(op.getLhs()), at(op.getRhs()), batch);
@@ -374,8 +375,8 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<UnaryOp, BinaryOp, CastOp, ConstantOp, ReduceOp, SoftmaxOp, ViewOp,
             SliceOp, SpreadOp, RepeatOp, SelectOp, PositionsOp, RopeOp, EmbedOp,
-            GatherOp, MemberOp, WhereOp, GridPositionsOp, InterpolateOp, FoldOp,
-            PutAtOp>(
+            GatherOp, MemberOp, WhereOp, GridPositionsOp, GridWindowsOp,
+            InterpolateOp, FoldOp, PutAtOp>(
           [&](auto op) { return defineResult(op, runPure(op, values)); })
       .Case([&](ParamOp op) { return defineResult(op, runParam(op)); })
       .Case([&](JoinOp op) {
@@ -420,8 +421,9 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
       })
       .Case([&](AttendOp op) {
         const Tensor *sink = op.getSink() ? &at(op.getSink()) : nullptr;
+        const Tensor *groups = op.getGroups() ? &at(op.getGroups()) : nullptr;
         return defineResult(op, evaluate(op, at(op.getQuery()), at(op.getKey()),
-                                         at(op.getValue()), sink,
+                                         at(op.getValue()), sink, groups,
                                          states(op.getState()), batch));
       })
       .Case([&](CacheWriteOp op) {
@@ -430,7 +432,8 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
       })
       .Case([&](AttendCachedOp op) {
         const Tensor *sink = op.getSink() ? &at(op.getSink()) : nullptr;
-        return defineResult(op, evaluate(op, at(op.getQuery()), sink,
+        const Tensor *groups = op.getGroups() ? &at(op.getGroups()) : nullptr;
+        return defineResult(op, evaluate(op, at(op.getQuery()), sink, groups,
                                          states(op.getState()), batch));
       })
       .Default([](Operation *op) {

@@ -45,6 +45,23 @@ FailureOr<Tensor> reference::evaluate(GridPositionsOp op, const Batch &batch) {
   return result;
 }
 
+FailureOr<Tensor> reference::evaluate(GridWindowsOp op, const Batch &batch) {
+  FailureOr<Tensor> result = makeTensor(op, op.getResult().getType(), batch);
+  if (failed(result))
+    return failure();
+  int64_t side = op.getSide();
+  for (int64_t token = 0; token < batch.numTokens(); ++token) {
+    auto place = placeOf(op, token, op.getMerge(), batch);
+    if (failed(place))
+      return failure();
+    int64_t columns = batch.grids[batch.sequenceOf[token]].second;
+    result->data()[token] =
+        place->first / side * llvm::divideCeil(columns, side) +
+        place->second / side;
+  }
+  return result;
+}
+
 namespace {
 /// A place of a table and how much it counts.
 struct Tap {

@@ -86,6 +86,7 @@ mlir::FailureOr<Tensor> evaluate(RopeOp op, const Tensor &input,
 
 // Media.cpp
 mlir::FailureOr<Tensor> evaluate(GridPositionsOp op, const Batch &batch);
+mlir::FailureOr<Tensor> evaluate(GridWindowsOp op, const Batch &batch);
 mlir::FailureOr<Tensor> evaluate(InterpolateOp op, const Tensor &table,
                                  const Batch &batch);
 mlir::FailureOr<Tensor> evaluate(FoldOp op, const Tensor &input,
@@ -111,7 +112,7 @@ mlir::FailureOr<Tensor> evaluate(EmbedOp op, const Tensor &ids,
 // may be null.
 mlir::FailureOr<Tensor> evaluate(AttendOp op, const Tensor &query,
                                  const Tensor &key, const Tensor &value,
-                                 const Tensor *sink,
+                                 const Tensor *sink, const Tensor *groups,
                                  llvm::ArrayRef<KeyValueState *> states,
                                  const Batch &batch);
 mlir::LogicalResult evaluate(CacheWriteOp op, const Tensor &key,
@@ -119,7 +120,7 @@ mlir::LogicalResult evaluate(CacheWriteOp op, const Tensor &key,
                              llvm::ArrayRef<KeyValueState *> states,
                              const Batch &batch);
 mlir::FailureOr<Tensor> evaluate(AttendCachedOp op, const Tensor &query,
-                                 const Tensor *sink,
+                                 const Tensor *sink, const Tensor *groups,
                                  llvm::ArrayRef<KeyValueState *> states,
                                  const Batch &batch);
 

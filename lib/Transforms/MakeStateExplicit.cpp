@@ -28,10 +28,11 @@ struct MakeStateExplicitPass
       Value result = AttendCachedOp::create(
           builder, attend.getLoc(), attend.getResult().getType(),
           attend.getQuery(), attend.getBatch(), attend.getSink(),
-          attend.getStateAttr(), builder.getI64IntegerAttr(kvHeads),
-          attend.getScaleAttr(), attend.getWindowAttr(),
-          attend.getSoftcapAttr(), attend.getSlopesAttr(),
-          attend.getModelSoftmaxAttr(), attend.getBidirectionalAttr());
+          attend.getGroups(), attend.getStateAttr(),
+          builder.getI64IntegerAttr(kvHeads), attend.getScaleAttr(),
+          attend.getWindowAttr(), attend.getSoftcapAttr(),
+          attend.getSlopesAttr(), attend.getModelSoftmaxAttr(),
+          attend.getBidirectionalAttr());
       attend.replaceAllUsesWith(result);
       attend.erase();
     }

@@ -86,7 +86,7 @@ def published_names(shapes, config):
     for name, shape in shapes.items():
         if config["model_type"] == "nemotron_h":
             name = re.sub(r"^model\.", "backbone.", name)
-        if config["model_type"] == "qwen2_vl":
+        if config["model_type"] in ("qwen2_vl", "qwen2_5_vl"):
             name = re.sub(r"^model\.(visual\.)|^(model\.)language_model\.", r"\1\2", name)
         if config["model_type"] == "qwen3_vl_moe" and ".mlp.experts." in name:
             yield name, [shape[0], shape[2], shape[1]]  # of one expert [in, out]
@@ -301,6 +301,7 @@ def sections_of_tiny(*sizes):
 TINY = {
     "mistral4": [ROPE_OF_MISTRAL4],
     "mistral4_images": ["text_config." + ROPE_OF_MISTRAL4, 'text_config.model_type="mistral4"'],
+    "qwen2_5_vl": [sections_of_tiny(2, 3, 3)],
     "qwen2_vl": [sections_of_tiny(2, 3, 3)],
     "qwen3_vl": [sections_of_tiny(2, 3, 3)],
     "qwen3_vl_moe": [sections_of_tiny(2, 3, 3)],

@@ -113,6 +113,19 @@ def nemotron_h(**changes):
             "use_mamba_kernels": True, "vocab_size": 131072, **changes}
 
 
+def qwen2_vl(vision, **changes):
+    """The keys of the text stand beside the others."""
+    return {"attention_dropout": 0.0, "bos_token_id": 151643, "eos_token_id": 151645, "vision_start_token_id": 151652,
+            "vision_end_token_id": 151653, "vision_token_id": 151654, "image_token_id": 151655,
+            "video_token_id": 151656, "hidden_act": "silu", "hidden_size": 3584, "initializer_range": 0.02,
+            "intermediate_size": 18944, "max_position_embeddings": 32768, "max_window_layers": 28,
+            "num_attention_heads": 28, "num_hidden_layers": 28, "num_key_value_heads": 4, "rms_norm_eps": 1e-06,
+            "rope_theta": 1000000.0, "sliding_window": 32768, "tie_word_embeddings": False,
+            "torch_dtype": "bfloat16", "transformers_version": "4.41.2", "use_cache": True,
+            "use_sliding_window": False, "vision_config": vision,
+            "rope_scaling": {"type": "mrope", "mrope_section": [16, 24, 24]}, "vocab_size": 152064, **changes}
+
+
 def qwen3_vl(text, vision, **changes):
     return {"architectures": ["Qwen3VLForConditionalGeneration"], "model_type": "qwen3_vl", "image_token_id": 151655,
             "text_config": {
@@ -226,19 +239,17 @@ MODELS = {
         "router_aux_loss_coef": 0.001, "shared_expert_intermediate_size": 512, "tie_word_embeddings": False,
         "torch_dtype": "bfloat16", "transformers_version": "4.57.0.dev0", "use_cache": True,
         "use_sliding_window": False, "vocab_size": 151936}, prediction="mtp"),
-    # The keys of the text stand beside the others.
-    "qwen2-vl-7b": Model("Qwen/Qwen2-VL-7B-Instruct", 8291375616, {
-        "architectures": ["Qwen2VLForConditionalGeneration"], "model_type": "qwen2_vl", "attention_dropout": 0.0,
-        "bos_token_id": 151643, "eos_token_id": 151645, "vision_start_token_id": 151652, "vision_end_token_id": 151653,
-        "vision_token_id": 151654, "image_token_id": 151655, "video_token_id": 151656, "hidden_act": "silu",
-        "hidden_size": 3584, "initializer_range": 0.02, "intermediate_size": 18944, "max_position_embeddings": 32768,
-        "max_window_layers": 28, "num_attention_heads": 28, "num_hidden_layers": 28, "num_key_value_heads": 4,
-        "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "sliding_window": 32768, "tie_word_embeddings": False,
-        "torch_dtype": "bfloat16", "transformers_version": "4.41.2", "use_cache": True, "use_sliding_window": False,
-        "vision_config": {"depth": 32, "embed_dim": 1280, "mlp_ratio": 4, "num_heads": 16, "in_chans": 3,
-                          "hidden_size": 3584, "patch_size": 14, "spatial_merge_size": 2, "spatial_patch_size": 14,
-                          "temporal_patch_size": 2},
-        "rope_scaling": {"type": "mrope", "mrope_section": [16, 24, 24]}, "vocab_size": 152064}),
+    "qwen2-vl-7b": Model("Qwen/Qwen2-VL-7B-Instruct", 8291375616, qwen2_vl(
+        {"depth": 32, "embed_dim": 1280, "mlp_ratio": 4, "num_heads": 16, "in_chans": 3, "hidden_size": 3584,
+         "patch_size": 14, "spatial_merge_size": 2, "spatial_patch_size": 14, "temporal_patch_size": 2},
+        architectures=["Qwen2VLForConditionalGeneration"], model_type="qwen2_vl")),
+    "qwen2.5-vl-7b": Model("Qwen/Qwen2.5-VL-7B-Instruct", 8292166656, qwen2_vl(
+        {"depth": 32, "hidden_act": "silu", "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16,
+         "in_chans": 3, "out_hidden_size": 3584, "patch_size": 14, "spatial_merge_size": 2, "spatial_patch_size": 14,
+         "window_size": 112, "fullatt_block_indexes": [7, 15, 23, 31], "tokens_per_second": 2,
+         "temporal_patch_size": 2},
+        architectures=["Qwen2_5_VLForConditionalGeneration"], model_type="qwen2_5_vl",
+        max_position_embeddings=128000)),
     "qwen3-vl-4b": Model("Qwen/Qwen3-VL-4B-Instruct", 4437815808, qwen3_vl(
         {"hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, "tie_word_embeddings": True},
         {"deepstack_visual_indexes": [5, 11, 17], "depth": 24, "hidden_size": 1024, "intermediate_size": 4096,

@@ -146,13 +146,17 @@ class KimiVL:
     @staticmethod
     def make(config):
         """A model in f32."""
+        import warnings
+
         import packages
 
         packages.add("automodel")
-        from nemo_automodel.components.models.kimivl.model import KimiVLConfig, KimiVLForConditionalGeneration
+        with warnings.catch_warnings():  # of libraries that are absent, and that the class will go
+            warnings.simplefilter("ignore")
+            from nemo_automodel.components.models.kimivl.model import KimiVLConfig, KimiVLForConditionalGeneration
 
-        config = {**config, "text_config": {**config["text_config"], "torch_dtype": "float32"}}
-        return KimiVLForConditionalGeneration(KimiVLConfig(**config))
+            config = {**config, "text_config": {**config["text_config"], "torch_dtype": "float32"}}
+            return KimiVLForConditionalGeneration(KimiVLConfig(**config))
 
     @staticmethod
     def save(case, model, path):
@@ -271,6 +275,10 @@ QWEN2_VL = dict(
     vision_config=dict(depth=3, embed_dim=256, hidden_size=256, num_heads=4, patch_size=8, mlp_ratio=2,
                        spatial_merge_size=2, temporal_patch_size=2),
     image_token_id=10, video_token_id=11, vision_start_token_id=12, vision_end_token_id=13, tie_word_embeddings=False)
+# Windows of 4 x 4 patches, the last ones narrower.
+QWEN2_5_VL = {**QWEN2_VL, "vision_config": dict(
+    depth=3, hidden_size=256, out_hidden_size=256, intermediate_size=320, num_heads=4, patch_size=8, window_size=32,
+    fullatt_block_indexes=[1], spatial_merge_size=2, temporal_patch_size=2)}
 # A table of places of another size than every image, and layers of the tower whose output three layers of the text add.
 QWEN3_VL = dict(
     text_config=dict(vocab_size=512, hidden_size=256, intermediate_size=384, num_hidden_layers=4,
@@ -313,6 +321,8 @@ CASES = [
     VisionCase("mistral4-images", "mistral4_images", "Mistral3", Mistral3, {**MISTRAL3, "text_config": MISTRAL4}, SIZES),
     VisionCase("qwen2-vl-two-images", "qwen2_vl", "Qwen2VL", Qwen2VL, QWEN2_VL,
                (((64, 96), (32, 48)), ((16, 32),), ())),
+    VisionCase("qwen2-5-vl-two-images", "qwen2_5_vl", "Qwen2_5_VL", Qwen2VL, QWEN2_5_VL,
+               (((64, 96), (48, 80)), ((16, 32),), ())),
     VisionCase("qwen3-vl-two-images", "qwen3_vl", "Qwen3VL", Qwen3VL, QWEN3_VL,
                (((64, 96), (32, 48)), ((16, 32),), ())),
     VisionCase("qwen3-vl-moe", "qwen3_vl_moe", "Qwen3VLMoe", Qwen3VLMoe,

@@ -80,6 +80,19 @@ TEST_F(MediaTest, GridPositionsWithoutMergingGoRowByRow) {
             (std::vector<float>{0, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 2}));
 }
 
+TEST_F(MediaTest, WindowsLieSideBySide) {
+  ASSERT_TRUE(loadImages("  %g = clade.grid_windows %batch merge 1 side 2 : "
+                         "!clade.tensor<[token], i32>\n"
+                         "  %y = clade.select %p, %batch : !p -> "
+                         "!clade.tensor<[selected, c = 1], f32>\n",
+                         1))
+      << diagnostics;
+  // The last ones of a row and of a column are narrower.
+  ASSERT_TRUE(mlir::succeeded(interpreter->addImages(images({3, 5}), 1)));
+  EXPECT_EQ(last("clade.grid_windows"),
+            (std::vector<float>{0, 0, 1, 1, 2, 0, 0, 1, 1, 2, 3, 3, 4, 4, 5}));
+}
+
 /// Entries for images that stretch a table of 2 x 3 places over them; the
 /// patches are row by row.
 std::string stretched(const std::string &form) {

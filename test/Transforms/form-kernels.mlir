@@ -96,3 +96,19 @@ func.func @recurrent(%x: !clade.tensor<[token, all = 20], bf16>, %batch: !clade.
   }
   return %y : !clade.tensor<[token, heads = 2, d = 4], f32>
 }
+
+// A value that a layer returns for two of its results is copied, so that each has a place of its own; one that it passes on
+// is not.
+
+// CHECK-LABEL: func.func @twice
+// CHECK: %[[X:.*]] = clade.kernel tokenwise(%arg0)
+// CHECK: clade.unary silu
+// CHECK: %[[COPY:.*]] = clade.kernel tokenwise(%[[X]])
+// CHECK: clade.view
+// CHECK-NOT: clade.kernel
+// CHECK: return %[[X]], %[[COPY]], %arg1
+func.func @twice(%x: !clade.tensor<[token, d = 4], f32>, %kept: !clade.tensor<[token, d = 4], f32>)
+    -> (!clade.tensor<[token, d = 4], f32>, !clade.tensor<[token, d = 4], f32>, !clade.tensor<[token, d = 4], f32>) {
+  %0 = clade.unary silu %x : !clade.tensor<[token, d = 4], f32> -> !clade.tensor<[token, d = 4], f32>
+  return %0, %0, %kept : !clade.tensor<[token, d = 4], f32>, !clade.tensor<[token, d = 4], f32>, !clade.tensor<[token, d = 4], f32>
+}

@@ -269,7 +269,7 @@ void AttentionEmitter::emitTasks(Tile tile, Value firstTask, Value numThreads) {
 void emitAttention(OpBuilder &builder, Location loc, const Target &target,
                    const AttentionShape &shape, Value step, Value state,
                    Value queries, Value output, Value thread, Value numThreads,
-                   Value scratch, Value sinks) {
+                   Value scratch, Value sinks, Value groups) {
   KVStateView view(builder, loc, state);
   AttentionValues call;
   call.state = state;
@@ -282,6 +282,7 @@ void emitAttention(OpBuilder &builder, Location loc, const Target &target,
   call.output = output;
   call.scratch = scratch;
   call.sinks = sinks;
+  call.groups = groups;
   if (!shape.slopes.empty())
     call.slopes = emitConstantArray(builder, loc, shape.slopes);
   AttentionEmitter(builder, loc, target, shape, step, call)

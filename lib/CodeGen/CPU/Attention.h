@@ -50,6 +50,9 @@ struct AttentionShape {
   /// Whether queries attend what is behind them, too; then without a window and
   /// slopes.
   bool isBidirectional = false;
+  /// Whether tokens have numbers, and attend only those of their own; only
+  /// where attention is bidirectional.
+  bool hasGroups = false;
 };
 
 /// How much scratch memory a thread needs: `fixedBytes` and `bytesPerToken` for
@@ -73,15 +76,16 @@ int64_t attentionScratchBytes(const Target &target, const AttentionShape &shape,
 /// the CladeKVState at `state`. `queries` points to [token][qHeads][keySize],
 /// `output` to [token][qHeads][valueSize]; `thread` and `numThreads` are of
 /// type index; `scratch` points to this thread's scratch memory; `sinks` points
-/// to [qHeads] if the shape has a type of sinks. The bits of
-/// the output do not depend on `numThreads`. The caller needs a barrier before
-/// it reads the output of other threads.
+/// to [qHeads] if the shape has a type of sinks, `groups` to the number (i32)
+/// of each token if it has groups. The bits of the output do not depend on
+/// `numThreads`. The caller needs a barrier before it reads the output of other
+/// threads.
 void emitAttention(mlir::OpBuilder &builder, mlir::Location loc,
                    const Target &target, const AttentionShape &shape,
                    mlir::Value step, mlir::Value state, mlir::Value queries,
                    mlir::Value output, mlir::Value thread,
                    mlir::Value numThreads, mlir::Value scratch,
-                   mlir::Value sinks = {});
+                   mlir::Value sinks = {}, mlir::Value groups = {});
 
 } // namespace clade::cpu
 

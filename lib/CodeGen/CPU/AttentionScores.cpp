@@ -13,6 +13,7 @@
 
 #include "lib/CodeGen/CPU/AttentionTile.h"
 
+#include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -268,6 +269,31 @@ Value TileEmitter::keysOf(Value firstKey, int64_t flat) {
       offset);
 }
 
+/// The group of each lane's key, as keysOf(); what is behind the last key of
+/// the sequence has the last one's.
+Value TileEmitter::groupsOfKeys(Value firstKey, int64_t flat) {
+  Value start =
+      emitToIndex(builder, loc,
+                  emitLoad(builder, loc, i32, call.firstTokens, tile.sequence));
+  Value last = sub(endKey, index(1)), groups;
+  // Where a row has less than a vector, several keys share one.
+  for (int64_t lane = 0; lane < target.width; lane += plan.rows) {
+    Value key = minimum(add(firstKey, (flat + lane) / plan.rows), last);
+    Value group = emitSplat(
+        builder, loc, emitLoad(builder, loc, i32, call.groups, add(start, key)),
+        target.width);
+    if (!groups) {
+      groups = group;
+      continue;
+    }
+    SmallVector<int32_t> order;
+    for (int64_t i = 0; i < target.width; ++i)
+      order.push_back(i < lane ? i : target.width + i);
+    groups = LLVM::ShuffleVectorOp::create(builder, loc, groups, group, order);
+  }
+  return groups;
+}
+
 /// Adds the slope of each row's head times the distance of the key.
 Value TileEmitter::biasScore(Value score, Value firstKey, int64_t flat) {
   int64_t v = (flat / target.width) % rowVectors();
@@ -290,6 +316,12 @@ Value TileEmitter::maskScore(Value score, Value firstKey, int64_t flat) {
     Value inWindow = arith::CmpIOp::create(
         builder, loc, arith::CmpIPredicate::sgt, key, beforePositions[v]);
     attended = arith::AndIOp::create(builder, loc, attended, inWindow);
+  }
+  if (shape.hasGroups) {
+    Value isOwn =
+        arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                              groupsOfKeys(firstKey, flat), rowGroups[v]);
+    attended = arith::AndIOp::create(builder, loc, attended, isOwn);
   }
   Value lowest = splatF32(-std::numeric_limits<float>::infinity());
   return arith::SelectOp::create(builder, loc, attended, score, lowest);

@@ -83,14 +83,27 @@ Value TileEmitter::lastKeyOf(Value token) {
       builder, loc, arith::SubIOp::create(builder, loc, end, first), one);
 }
 
+/// The token of the step whose row a lane has.
+Value TileEmitter::tokenOfRow(Value lane) {
+  Value row = arith::RemUIOp::create(builder, loc, lane, index(plan.rows));
+  Value token = arith::DivUIOp::create(builder, loc, row, index(plan.heads));
+  return add(tile.firstToken, minimum(token, sub(tile.tokens, index(1))));
+}
+
 void TileEmitter::emitPositions() {
   int64_t lanes = std::max(plan.rows, target.width);
-  Value last = sub(tile.tokens, index(1));
+  if (shape.hasGroups) {
+    loop(index(0), index(lanes), 1, {}, [&](Value lane, ValueRange) -> Values {
+      Value group = emitLoad(builder, loc, i32, call.groups, tokenOfRow(lane));
+      emitStore(builder, loc, group, rowPositions, lane);
+      return {};
+    });
+    for (int64_t v = 0; v < rowVectors(); ++v)
+      rowGroups.push_back(emitLoad(builder, loc, i32Vector, rowPositions,
+                                   index(v * target.width)));
+  }
   loop(index(0), index(lanes), 1, {}, [&](Value lane, ValueRange) -> Values {
-    Value row = arith::RemUIOp::create(builder, loc, lane, index(plan.rows));
-    Value token = arith::DivUIOp::create(builder, loc, row, index(plan.heads));
-    token = add(tile.firstToken, minimum(token, last));
-    emitStore(builder, loc, lastKeyOf(token), rowPositions, lane);
+    emitStore(builder, loc, lastKeyOf(tokenOfRow(lane)), rowPositions, lane);
     return {};
   });
   for (int64_t v = 0; v < rowVectors(); ++v) {

@@ -90,6 +90,7 @@ struct AttentionValues {
   mlir::Value scratch; ///< !llvm.ptr
   mlir::Value sinks;   ///< !llvm.ptr, null if there are none
   mlir::Value slopes;  ///< !llvm.ptr, null if there are none
+  mlir::Value groups;  ///< !llvm.ptr: i32 of each token; null if there are none
 };
 
 using Values = llvm::SmallVector<mlir::Value>;
@@ -131,6 +132,7 @@ private:
   // AttentionTile.cpp
   mlir::Value lastKeyOf(mlir::Value token);
   void emitPositions();
+  mlir::Value tokenOfRow(mlir::Value lane);
   void emitKeyRange();
   Values valuesOfHeads(mlir::Value numbers, mlir::Type type, mlir::Value rows);
   void packQueries();
@@ -156,6 +158,7 @@ private:
   Values dotScores(mlir::Value keyRows);
   mlir::Value transform(mlir::Value score);
   mlir::Value keysOf(mlir::Value firstKey, int64_t flat);
+  mlir::Value groupsOfKeys(mlir::Value firstKey, int64_t flat);
   mlir::Value biasScore(mlir::Value score, mlir::Value firstKey, int64_t flat);
   mlir::Value maskScore(mlir::Value score, mlir::Value firstKey, int64_t flat);
   Values
@@ -224,6 +227,8 @@ private:
   mlir::Value pageTable;
   /// The last position that each row attends, and the one before its first.
   Values lastPositions, beforePositions;
+  /// The group of each row's token; empty if there are none.
+  Values rowGroups;
   /// The sink and the slope of each row's head; empty if there are none.
   Values rowSinks, rowSlopes;
 };

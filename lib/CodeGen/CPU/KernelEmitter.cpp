@@ -480,6 +480,14 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
   shape.isBidirectional = attend.getBidirectional();
   if (attend.getSlopes())
     shape.slopes = *attend.getSlopes();
+  Value groups;
+  if (attend.getGroups()) {
+    groups = context.buffers.lookup(attend.getGroups());
+    if (!groups)
+      return attend.emitError()
+             << "expected the groups of an attention kernel to be an operand";
+    shape.hasGroups = true;
+  }
   Value sinks;
   if (attend.getSink()) {
     auto param = attend.getSink().getDefiningOp<ParamOp>();
@@ -496,7 +504,7 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
                 context.stateAddress(attend.getState(), builder, loc), query,
                 context.results[0], context.thread, context.numThreads,
                 StepView(builder, loc, context.step).scratchOf(context.thread),
-                sinks);
+                sinks, groups);
   return success();
 }
 

@@ -647,6 +647,8 @@ LogicalResult RowEmitter::evaluate(Operation *op) {
     return evaluateMix(mix);
   if (auto grid = dyn_cast<GridPositionsOp>(op))
     return evaluateGridPositions(grid);
+  if (auto windows = dyn_cast<GridWindowsOp>(op))
+    return evaluateGridWindows(windows);
   if (auto interpolate = dyn_cast<InterpolateOp>(op))
     return evaluateInterpolate(interpolate);
   if (auto put = dyn_cast<PutAtOp>(op))

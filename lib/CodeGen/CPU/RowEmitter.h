@@ -181,6 +181,7 @@ private:
   mlir::LogicalResult evaluateCacheWrite(CacheWriteOp op);
   // RowMedia.cpp
   mlir::LogicalResult evaluateGridPositions(GridPositionsOp op);
+  mlir::LogicalResult evaluateGridWindows(GridWindowsOp op);
   mlir::LogicalResult evaluateInterpolate(InterpolateOp op);
   /// Row and column of the patch in its image.
   std::array<mlir::Value, 2> placeInGrid(int64_t merge, mlir::Location loc);

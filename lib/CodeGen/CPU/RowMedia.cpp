@@ -66,6 +66,24 @@ LogicalResult RowEmitter::evaluateGridPositions(GridPositionsOp op) {
   return success();
 }
 
+LogicalResult RowEmitter::evaluateGridWindows(GridWindowsOp op) {
+  Location loc = op.getLoc();
+  RowMemory memory = newRow(op.getResult().getType());
+  StepView view(builder, loc, step);
+  auto [y, x] = placeInGrid(op.getMerge(), loc);
+  Value side = emitIndex(builder, loc, op.getSide());
+  Value across =
+      emitCeilDiv(builder, loc, view.gridSizeAt(view.sequenceAt(row), 1), side);
+  auto windowOf = [&](Value place) -> Value {
+    return arith::DivUIOp::create(builder, loc, place, side);
+  };
+  storeNumber(emitAdd(builder, loc, emitMul(builder, loc, windowOf(y), across),
+                      windowOf(x)),
+              memory, 0, loc);
+  memories[op.getResult()] = memory;
+  return success();
+}
+
 namespace {
 /// Emits what patch `index` (index) of `count` (index) along an axis of `size`
 /// places is made of.

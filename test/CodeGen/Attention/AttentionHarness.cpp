@@ -191,6 +191,7 @@ static AttentionShape makeShape(const AttentionCase &attention,
   shape.softcap = attention.softcap;
   shape.referenceRounding = attention.referenceRounding;
   shape.isBidirectional = attention.isBidirectional;
+  shape.hasGroups = attention.groups > 0;
   return shape;
 }
 
@@ -210,7 +211,8 @@ static OwningOpRef<ModuleOp> makeModule(MLIRContext *context,
   StepView step(builder, loc, args[0]);
   emitAttention(builder, loc, target, shape, args[0], args[1], args[2], args[3],
                 args[4], emitToIndex(builder, loc, step.numThreads()),
-                step.scratchOf(args[4]));
+                step.scratchOf(args[4]), /*sinks=*/{},
+                shape.hasGroups ? step.tokens() : Value());
   func::ReturnOp::create(builder, loc);
   return module;
 }
@@ -250,6 +252,10 @@ std::vector<float> CompiledAttention::run(const AttentionData &data,
   for (const SequencePart &part : data.sequences)
     begins.push_back(begins.back() + static_cast<int32_t>(part.count));
   GuardedBuffer firstToken(begins);
+  std::vector<int32_t> groups;
+  for (int32_t position : data.positions)
+    groups.push_back(attention.groups ? attention.groupOf(position) : 0);
+  GuardedBuffer tokens(groups);
 
   CladeKVState state = {};
   state.keys = data.keys.as<void>();
@@ -262,6 +268,7 @@ std::vector<float> CompiledAttention::run(const AttentionData &data,
   step.num_threads = threads;
   step.num_tokens = data.numTokens();
   step.num_sequences = data.sequences.size();
+  step.tokens = tokens.as<int32_t>();
   step.positions = positions.as<int32_t>();
   step.sequence_of = sequenceOf.as<int32_t>();
   step.first_token = firstToken.as<int32_t>();

@@ -35,6 +35,11 @@ struct AttentionCase {
   std::optional<float> softcap;
   bool referenceRounding = false;
   bool isBidirectional = false; ///< Only of sequences that are whole.
+  int32_t groups = 0; ///< Only if bidirectional: groups that take turns.
+
+  /// The group of a token at a position: runs of 5, so that pages, blocks of
+  /// keys and tiles hold parts of several.
+  int32_t groupOf(int64_t position) const { return position / 5 % groups; }
 };
 
 /// Tokens [start, start + count) of a sequence are in the step.

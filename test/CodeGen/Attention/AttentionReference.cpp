@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace clade::cpu::test {
 
@@ -79,6 +80,11 @@ private:
 } // namespace
 
 Interval Row::score(int64_t position) const {
+  if (attention.groups &&
+      attention.groupOf(position) != attention.groupOf(data.positions[token])) {
+    double none = -std::numeric_limits<double>::infinity();
+    return {none, none};
+  }
   double dot = 0, magnitude = 0;
   for (int64_t i = 0; i < attention.keySize; ++i) {
     double product = double(data.query(token, head, i)) *

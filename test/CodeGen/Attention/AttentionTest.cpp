@@ -139,6 +139,21 @@ TEST_P(AttentionTest, bothDirections) {
     }
 }
 
+/// Only tokens of one number see each other.
+TEST_P(AttentionTest, groups) {
+  const Sequences sequences = {{0, 70}, {0, 1}, {0, 33}, {0, 130}};
+  for (bool bf16 : {true, false})
+    for (int64_t heads : {1, 3}) {
+      AttentionCase attention;
+      attention.bf16 = bf16;
+      attention.qHeads = attention.kvHeads = heads;
+      attention.keySize = attention.valueSize = 40;
+      attention.isBidirectional = true;
+      attention.groups = 3;
+      check(attention, sequences);
+    }
+}
+
 TEST_P(AttentionTest, windows) {
   const Sequences sequences = {
       {0, 70}, {45, 50}, {500, 1}, {1023, 40}, {31, 1}};

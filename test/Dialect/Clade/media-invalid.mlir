@@ -24,6 +24,40 @@ func.func @grid_positions_c2(%batch: !clade.batch) {
 
 // -----
 
+func.func @grid_windows_c1(%batch: !clade.batch) {
+  // expected-error@+1 {{expected a result of an i32 for each token, got '!clade.tensor<[token], f32>'}}
+  %0 = clade.grid_windows %batch merge 2 side 4 : !clade.tensor<[token], f32>
+  return
+}
+
+// -----
+
+func.func @grid_windows_c2(%batch: !clade.batch) {
+  // expected-error@+1 {{attribute 'side' failed to satisfy constraint: 64-bit signless integer attribute whose value is positive}}
+  %0 = clade.grid_windows %batch merge 2 side 0 : !clade.tensor<[token], i32>
+  return
+}
+
+// -----
+
+func.func @attend_c9(%q: !clade.tensor<[token, heads = 2, head = 4], f32>, %g: !clade.tensor<[token], f32>, %batch: !clade.batch) {
+  // expected-error@+1 {{expected groups of an i32 for each token in both directions, got '!clade.tensor<[token], f32>'}}
+  %0 = clade.attend %q, %q, %q, %batch groups %g : !clade.tensor<[token], f32> state 0 scale 0.5 {bidirectional}
+      : (!clade.tensor<[token, heads = 2, head = 4], f32>, !clade.tensor<[token, heads = 2, head = 4], f32>, !clade.tensor<[token, heads = 2, head = 4], f32>) -> !clade.tensor<[token, heads = 2, head = 4], f32>
+  return
+}
+
+// -----
+
+func.func @attend_cached_c8(%q: !clade.tensor<[token, heads = 2, head = 4], f32>, %g: !clade.tensor<[token], i32>, %batch: !clade.batch) {
+  // expected-error@+1 {{expected groups of an i32 for each token in both directions, got '!clade.tensor<[token], i32>'}}
+  %0 = clade.attend_cached %q, %batch groups %g : !clade.tensor<[token], i32> state 0 kv_heads 2 scale 0.5
+      : !clade.tensor<[token, heads = 2, head = 4], f32> -> !clade.tensor<[token, heads = 2, head = 4], f32>
+  return
+}
+
+// -----
+
 func.func @interpolate_c1(%t: !clade.tensor<[places = 16, d = 8], f32>, %batch: !clade.batch) {
   // expected-error@+1 {{expected a table of rows, columns and features, got '!clade.tensor<[places = 16, d = 8], f32>'}}
   %0 = clade.interpolate bicubic %t, %batch merge 1 : !clade.tensor<[places = 16, d = 8], f32> -> !clade.tensor<[token, d = 8], f32>

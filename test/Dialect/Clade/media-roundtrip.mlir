@@ -51,3 +51,16 @@ func.func @places(%table: !clade.tensor<[rows = 4, columns = 6, d = 8], bf16>, %
   %1 = clade.interpolate bicubic %table, %batch merge 1 : !clade.tensor<[rows = 4, columns = 6, d = 8], bf16> -> !clade.tensor<[token, d = 8], f32>
   return
 }
+
+// CHECK-LABEL: func.func @windows
+// CHECK: %[[W:.*]] = clade.grid_windows %{{.*}} merge 2 side 8 : <[token], i32>
+// CHECK: clade.attend %{{.*}} groups %[[W]] : !clade.tensor<[token], i32> state 0 scale 5.000000e-01 {bidirectional}
+// CHECK: clade.attend_cached %{{.*}} groups %[[W]] : !clade.tensor<[token], i32> state 0 kv_heads 2 scale 5.000000e-01 {bidirectional}
+func.func @windows(%q: !clade.tensor<[token, heads = 2, head = 4], f32>, %batch: !clade.batch) {
+  %w = clade.grid_windows %batch merge 2 side 8 : !clade.tensor<[token], i32>
+  %0 = clade.attend %q, %q, %q, %batch groups %w : !clade.tensor<[token], i32> state 0 scale 0.5 {bidirectional}
+      : (!clade.tensor<[token, heads = 2, head = 4], f32>, !clade.tensor<[token, heads = 2, head = 4], f32>, !clade.tensor<[token, heads = 2, head = 4], f32>) -> !clade.tensor<[token, heads = 2, head = 4], f32>
+  %1 = clade.attend_cached %q, %batch groups %w : !clade.tensor<[token], i32> state 0 kv_heads 2 scale 0.5 {bidirectional}
+      : !clade.tensor<[token, heads = 2, head = 4], f32> -> !clade.tensor<[token, heads = 2, head = 4], f32>
+  return
+}
