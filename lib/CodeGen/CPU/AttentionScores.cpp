@@ -43,31 +43,43 @@ static Value emitLarger(OpBuilder &builder, Location loc, Value a, Value b) {
 Values TileEmitter::emitScores() {
   Value lowest = splatF32(-std::numeric_limits<float>::infinity());
   Values initial(rowVectors(), lowest);
-  Values maxima = forEachPage(initial, [&](Value page, Value firstSlot,
-                                           Value endSlot, ValueRange carried) {
-    Value keys = pageOf(/*isKey=*/true, page);
-    Value pageStart = mul(page, CLADE_PAGE_TOKENS);
-    auto block = [&](Value slot, ValueRange carried) {
-      Value rows = emitAddress(builder, loc, keys, shape.elementType,
-                               mul(slot, shape.keySize));
-      Value key = add(pageStart, slot);
-      Value place = mul(sub(key, baseKey), plan.rows);
-      Values next(carried);
-      for (auto [i, sum] : llvm::enumerate(blockScores(rows))) {
-        int64_t flat = i * target.width;
-        Value score = transform(sum);
-        if (!rowSlopes.empty())
-          score = biasScore(score, key, flat);
-        score = maskScore(score, key, flat);
-        emitStore(builder, loc, score, scores, add(place, flat));
-        Value &maximum = next[i % rowVectors()];
-        maximum = emitLarger(builder, loc, score, maximum);
-      }
-      return next;
-    };
-    return loop(alignDown(firstSlot, plan.keyBlock), endSlot, plan.keyBlock,
-                carried, block);
-  });
+  Values maxima = forEachPage(
+      initial,
+      [&](Value page, Value firstSlot, Value endSlot, ValueRange carried) {
+        Value keys = pageOf(/*isKey=*/true, page);
+        Value pageStart = mul(page, CLADE_PAGE_TOKENS);
+        auto block = [&](Value slot, ValueRange carried) {
+          Value rows = emitAddress(builder, loc, keys, shape.elementType,
+                                   mul(slot, shape.keySize));
+          Value key = add(pageStart, slot);
+          Value place = mul(sub(key, baseKey), plan.rows);
+          Values next(carried);
+          for (auto [i, sum] : llvm::enumerate(blockScores(rows))) {
+            int64_t flat = i * target.width;
+            Value score = transform(sum);
+            if (!rowSlopes.empty())
+              score = biasScore(score, key, flat);
+            score = maskScore(score, key, flat);
+            emitStore(builder, loc, score, scores, add(place, flat));
+            Value &maximum = next[i % rowVectors()];
+            maximum = emitLarger(builder, loc, score, maximum);
+          }
+          return next;
+        };
+        return loop(alignDown(firstSlot, plan.keyBlock), endSlot, plan.keyBlock,
+                    carried, block);
+      },
+      [&](Value page, Value firstSlot, Value endSlot) {
+        Value start = sub(mul(page, CLADE_PAGE_TOKENS), baseKey);
+        loop(alignDown(firstSlot, plan.keyBlock), endSlot, plan.keyBlock, {},
+             [&](Value slot, ValueRange) -> Values {
+               Value place = mul(add(start, slot), plan.rows);
+               for (int64_t flat = 0; flat < plan.keyBlock * plan.rows;
+                    flat += target.width)
+                 emitStore(builder, loc, lowest, scores, add(place, flat));
+               return {};
+             });
+      });
   return foldLanes(
       maxima, [&](Value a, Value b) { return emitLarger(builder, loc, a, b); });
 }
@@ -272,16 +284,11 @@ Value TileEmitter::keysOf(Value firstKey, int64_t flat) {
 /// The group of each lane's key, as keysOf(); what is behind the last key of
 /// the sequence has the last one's.
 Value TileEmitter::groupsOfKeys(Value firstKey, int64_t flat) {
-  Value start =
-      emitToIndex(builder, loc,
-                  emitLoad(builder, loc, i32, call.firstTokens, tile.sequence));
   Value last = sub(endKey, index(1)), groups;
   // Where a row has less than a vector, several keys share one.
   for (int64_t lane = 0; lane < target.width; lane += plan.rows) {
     Value key = minimum(add(firstKey, (flat + lane) / plan.rows), last);
-    Value group = emitSplat(
-        builder, loc, emitLoad(builder, loc, i32, call.groups, add(start, key)),
-        target.width);
+    Value group = emitSplat(builder, loc, groupOfKey(key), target.width);
     if (!groups) {
       groups = group;
       continue;

@@ -19,6 +19,7 @@
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "runtime/include/clade/abi.h"
 
@@ -101,6 +102,15 @@ void TileEmitter::emitPositions() {
     for (int64_t v = 0; v < rowVectors(); ++v)
       rowGroups.push_back(emitLoad(builder, loc, i32Vector, rowPositions,
                                    index(v * target.width)));
+    Value first = emitLoad(builder, loc, i32, call.groups, tile.firstToken);
+    groupRange =
+        loop(index(1), tile.tokens, 1, {first, first},
+             [&](Value token, ValueRange range) -> Values {
+               Value group = emitLoad(builder, loc, i32, call.groups,
+                                      add(tile.firstToken, token));
+               return {arith::MinSIOp::create(builder, loc, range[0], group),
+                       arith::MaxSIOp::create(builder, loc, range[1], group)};
+             });
   }
   loop(index(0), index(lanes), 1, {}, [&](Value lane, ValueRange) -> Values {
     emitStore(builder, loc, lastKeyOf(tokenOfRow(lane)), rowPositions, lane);
@@ -161,14 +171,63 @@ void TileEmitter::emitKeyRange() {
   baseKey = mul(firstPage, CLADE_PAGE_TOKENS);
 }
 
-Values TileEmitter::forEachPage(ValueRange carried, PageBody body) {
+/// The group of a key of the tile's sequence.
+Value TileEmitter::groupOfKey(Value key) {
+  Value start = emitLoad(builder, loc, i32, call.firstTokens, tile.sequence);
+  return emitLoad(builder, loc, i32, call.groups,
+                  add(emitToIndex(builder, loc, start), key));
+}
+
+/// Whether the group of one of the keys [firstKey, endKey) lies among those of
+/// the tile's rows.
+Value TileEmitter::isSeen(Value firstKey, Value endKey) {
+  Value no =
+      arith::ConstantOp::create(builder, loc, builder.getBoolAttr(false));
+  return loop(firstKey, endKey, 1, {no},
+              [&](Value key, ValueRange carried) -> Values {
+                Value group = groupOfKey(key);
+                auto compare = [&](arith::CmpIPredicate predicate,
+                                   Value bound) {
+                  return arith::CmpIOp::create(builder, loc, predicate, group,
+                                               bound);
+                };
+                Value among = arith::AndIOp::create(
+                    builder, loc,
+                    compare(arith::CmpIPredicate::sge, groupRange[0]),
+                    compare(arith::CmpIPredicate::sle, groupRange[1]));
+                return {arith::OrIOp::create(builder, loc, carried[0], among)};
+              })
+      .front();
+}
+
+/// Pages none of whose keys a row may attend are `skipped`.
+Values TileEmitter::forEachPage(
+    ValueRange carried, PageBody body,
+    llvm::function_ref<void(Value page, Value firstSlot, Value endSlot)>
+        skipped) {
   return loop(
       firstPage, endPage, 1, carried, [&](Value page, ValueRange inner) {
         Value start = mul(page, CLADE_PAGE_TOKENS);
         Value firstSlot = arith::MaxSIOp::create(
             builder, loc, sub(firstKey, start), index(0));
         Value endSlot = minimum(sub(endKey, start), index(CLADE_PAGE_TOKENS));
-        return body(page, firstSlot, endSlot, inner);
+        if (!shape.hasGroups)
+          return body(page, firstSlot, endSlot, inner);
+        auto branch = scf::IfOp::create(
+            builder, loc, inner.getTypes(),
+            isSeen(add(start, firstSlot), add(start, endSlot)),
+            /*withElseRegion=*/true);
+        OpBuilder::InsertionGuard guard(builder);
+        builder.setInsertionPointToStart(branch.thenBlock());
+        Values next = body(page, firstSlot, endSlot, inner);
+        if (!inner.empty())
+          scf::YieldOp::create(builder, loc, next);
+        builder.setInsertionPointToStart(branch.elseBlock());
+        if (skipped)
+          skipped(page, firstSlot, endSlot);
+        if (!inner.empty())
+          scf::YieldOp::create(builder, loc, inner);
+        return Values(branch.getResults());
       });
 }
 

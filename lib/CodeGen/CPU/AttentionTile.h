@@ -139,7 +139,13 @@ private:
   void packRow(mlir::Value row, mlir::Value source);
   void transposeRow(mlir::Value row, mlir::Value source);
   mlir::Value queryRow(mlir::Value row);
-  Values forEachPage(mlir::ValueRange carried, PageBody body);
+  Values
+  forEachPage(mlir::ValueRange carried, PageBody body,
+              llvm::function_ref<void(mlir::Value page, mlir::Value firstSlot,
+                                      mlir::Value endSlot)>
+                  skipped = {});
+  mlir::Value isSeen(mlir::Value firstKey, mlir::Value endKey);
+  mlir::Value groupOfKey(mlir::Value key);
   mlir::Value pageOf(bool isKey, mlir::Value page);
   mlir::Value loadChunk(mlir::Value base, mlir::Value offset, int64_t count);
   Values splitChunk(mlir::Value chunk);
@@ -227,8 +233,9 @@ private:
   mlir::Value pageTable;
   /// The last position that each row attends, and the one before its first.
   Values lastPositions, beforePositions;
-  /// The group of each row's token; empty if there are none.
-  Values rowGroups;
+  /// The group of each row's token, and the least and the greatest of them
+  /// (i32); empty if there are none.
+  Values rowGroups, groupRange;
   /// The sink and the slope of each row's head; empty if there are none.
   Values rowSinks, rowSlopes;
 };

@@ -35,11 +35,12 @@ struct AttentionCase {
   std::optional<float> softcap;
   bool referenceRounding = false;
   bool isBidirectional = false; ///< Only of sequences that are whole.
-  int32_t groups = 0; ///< Only if bidirectional: groups that take turns.
+  int32_t groups = 0;   ///< Only if bidirectional: groups that take turns.
+  int64_t groupRun = 5; ///< Tokens of one group behind each other.
 
-  /// The group of a token at a position: runs of 5, so that pages, blocks of
-  /// keys and tiles hold parts of several.
-  int32_t groupOf(int64_t position) const { return position / 5 % groups; }
+  int32_t groupOf(int64_t position) const {
+    return position / groupRun % groups;
+  }
 };
 
 /// Tokens [start, start + count) of a sequence are in the step.

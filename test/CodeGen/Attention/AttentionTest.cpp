@@ -139,17 +139,19 @@ TEST_P(AttentionTest, bothDirections) {
     }
 }
 
-/// Only tokens of one number see each other.
+/// Only tokens of one number see each other: pages, blocks of keys and tiles
+/// hold parts of several groups, or pages have none that a tile sees.
 TEST_P(AttentionTest, groups) {
-  const Sequences sequences = {{0, 70}, {0, 1}, {0, 33}, {0, 130}};
+  const Sequences sequences = {{0, 70}, {0, 1}, {0, 33}, {0, 230}};
   for (bool bf16 : {true, false})
-    for (int64_t heads : {1, 3}) {
+    for (int64_t run : {5, 90}) {
       AttentionCase attention;
       attention.bf16 = bf16;
-      attention.qHeads = attention.kvHeads = heads;
+      attention.qHeads = attention.kvHeads = run == 5 ? 3 : 1;
       attention.keySize = attention.valueSize = 40;
       attention.isBidirectional = true;
       attention.groups = 3;
+      attention.groupRun = run;
       check(attention, sequences);
     }
 }
