@@ -142,7 +142,7 @@ TEST_P(AttentionTest, bothDirections) {
 /// Only tokens of one number see each other: pages, blocks of keys and tiles
 /// hold parts of several groups, or pages have none that a tile sees.
 TEST_P(AttentionTest, groups) {
-  const Sequences sequences = {{0, 70}, {0, 1}, {0, 33}, {0, 230}};
+  const Sequences sequences = {{0, 40}, {0, 1}, {0, 33}, {0, 170}};
   for (bool bf16 : {true, false})
     for (int64_t run : {5, 90}) {
       AttentionCase attention;
