@@ -115,8 +115,8 @@ static json commonKeys() {
           {"linear_value_head_dim", 16}};
 }
 
-/// The key of the object that a part reads, of 'config.KEY', whatever stands for
-/// it where it is not there; empty for others.
+/// The key of the object that a part reads, of 'config.KEY', whatever stands
+/// for it where it is not there; empty for others.
 static llvm::StringRef keyOf(const spec::PartDecl &part) {
   const spec::Expr *config = part.config;
   if (auto *defaulted = llvm::dyn_cast<spec::DefaultExpr>(config))
