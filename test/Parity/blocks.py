@@ -14,7 +14,8 @@
 # activations, token t's in row t, its one layer is the block, and its output is
 # the layer's. f32 is judged as logits are; in bf16 the error against the f32
 # module on the same weights, beside the bf16 module's own. Routed experts are
-# the reference's choices, replayed.
+# the reference's choices, replayed. Of models with images, what the tower and
+# the projector make of two images takes the place of the text's result.
 #
 #===------------------------------------------------------------------------===#
 import argparse
@@ -39,7 +40,10 @@ import clade
 import compare
 import experts
 import moe_cases
+import reference
 import run
+import vision
+import vision_cases
 
 TOKENS, PROMPT = 96, 80  # what is decoded one by one comes behind the prompt
 CHUNKS = (7, PROMPT)
@@ -158,6 +162,72 @@ def publish(block, model, path, x, folder):
     return config
 
 
+IMAGE_SPEC = """family block_probe from {family} {{
+  serves "BlockProbe"
+  entry forward(tokens, images) {{
+    {rows} = images
+    return put_at(embed(tokens, [text.vocab, text.d]) at probe, tokens == image_id, rows)
+  }}
+}}
+"""
+TOWERS = re.compile(r"(^|\.)(vision_tower|visual|multi_modal_projector|mm_projector)\.")
+PROJECTORS = ("multi_modal_projector", "mm_projector", "visual")  # the last module of images, of each implementation
+
+
+@torch.no_grad()
+def rows_of(case, folder, dtype, prompt):
+    """What the published implementation makes of the images of a prompt, [row, d]."""
+    model = (getattr(case.family, "load", None) or reference.load)(folder, dtype)
+    path = min((name for name, _ in model.named_modules() if name.split(".")[-1] in PROJECTORS), key=len)
+    kept = []
+
+    def keep(_, arguments, output):
+        output = getattr(output, "pooler_output", output)
+        output = output[0] if isinstance(output, tuple) else output
+        kept.append(torch.cat(list(output)) if isinstance(output, list) else output)
+
+    model.get_submodule(path).register_forward_hook(keep)
+    images = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in prompt.images.items()}
+    if not hasattr(case.family, "load"):
+        images |= case.family.arguments(case, prompt.tokens)
+    model(torch.tensor([prompt.tokens]), **images)
+    return torch.cat([rows.reshape(-1, rows.shape[-1]) for rows in kept]).float().numpy()
+
+
+def compare_images(tool, case, options, report):
+    name = f"{case.name}-features"
+    source, prompt = vision.prepare(case), vision.prompts(case)[0]
+    inputs = source / "reference" / "inputs.0.safetensors"
+    image_id = next(case.config[key] for key in ("image_token_index", "image_token_id", "media_placeholder_token_id")
+                    if key in case.config)
+    at = [i for i, token in enumerate(prompt.tokens) if token == image_id]
+    rows = "rows, deep" if "qwen3_vl" in case.spec else "rows"
+    with tempfile.TemporaryDirectory(prefix="clade-block-") as work:
+        work = pathlib.Path(work)
+        (work / "probe.spec").write_text(IMAGE_SPEC.format(family=case.spec, rows=rows))
+        wide = None
+        for dtype in options.dtype:
+            folder = work / dtype
+            folder.mkdir()
+            reference_rows = rows_of(case, source / dtype, checkpoint.DTYPES[dtype], prompt)
+            if dtype == "bf16":
+                wide = rows_of(case, source / dtype, torch.float32, prompt)
+            tensors = {n: t for file in (source / dtype).glob("*.safetensors") for n, t in load_file(file).items() if TOWERS.search(n)}
+            config = json.loads((source / dtype / "config.json").read_text())
+            vocab = config.get("text_config", config)["vocab_size"]
+            tensors["probe.weight"] = torch.zeros(vocab, reference_rows.shape[1], dtype=checkpoint.DTYPES[dtype])
+            save_file(tensors, folder / "model.safetensors")
+            drop_unread(tool, work / "probe.spec", folder, {**config, "architectures": ["BlockProbe"]})
+            batch = work / "batch.json"
+            batch.write_text(json.dumps([{"tokens": prompt.tokens, "max_tokens": 0, "inputs": str(inputs)}]))
+            for engine in options.engine:
+                answer = work / "logits.safetensors"
+                tool.call("run", folder, "--spec", work / "probe.spec", "--batch", batch, "--logits", answer,
+                          *(["--interpret"] if engine == "interpret" else []), *tool.run_options)
+                got = safetensors.numpy.load_file(answer)["logits.0"][at]
+                report.add(name, dtype, engine, "-", judge(got, dtype, reference_rows, wide))
+
+
 def drop_unread(tool, spec, folder, config):
     """Writes config.json with the keys that a block alone reads."""
     for _ in range(3):
@@ -193,7 +263,7 @@ def judge(got, dtype, reference, wide):
 
 
 def load(folder, block, dtype):
-    return getattr(__import__("transformers"), f"{block.model}ForCausalLM").from_pretrained(
+    return checkpoint.class_of(f"{block.model}ForCausalLM").from_pretrained(
         folder, dtype=dtype, attn_implementation="eager", experts_implementation="eager").eval()
 
 
@@ -260,6 +330,13 @@ def main():
             compare_block(tool, block, options, report)
         except clade.CladeError as error:
             report.add(block.name, "-", "-", "-", compare.Verdict(failures=[str(error)]))
+    for case in vision_cases.CASES:
+        if options.pattern and not any(case.name.startswith(p) for p in options.pattern):
+            continue
+        try:
+            compare_images(tool, case, options, report)
+        except clade.CladeError as error:
+            report.add(case.name, "-", "-", "-", compare.Verdict(failures=[str(error)]))
     return report.close()
 
 
