@@ -212,7 +212,8 @@ def compare_images(tool, case, options, report):
             reference_rows = rows_of(case, source / dtype, checkpoint.DTYPES[dtype], prompt)
             if dtype == "bf16":
                 wide = rows_of(case, source / dtype, torch.float32, prompt)
-            tensors = {n: t for file in (source / dtype).glob("*.safetensors") for n, t in load_file(file).items() if TOWERS.search(n)}
+            tensors = {n: t for file in (source / dtype).glob("*.safetensors") for n, t in load_file(file).items()
+                       if TOWERS.search(n)}
             config = json.loads((source / dtype / "config.json").read_text())
             vocab = config.get("text_config", config)["vocab_size"]
             tensors["probe.weight"] = torch.zeros(vocab, reference_rows.shape[1], dtype=checkpoint.DTYPES[dtype])
@@ -257,8 +258,8 @@ def judge(got, dtype, reference, wide):
     ours, theirs = compare.rms([got], [wide]), compare.rms([reference], [wide])
     verdict.rms_ratio = ours / theirs if theirs else (math.inf if ours else 1.0)
     if not verdict.rms_ratio <= compare.BF16_RMS_RATIO:
-        verdict.failures.append(f"rms error {ours:.3e}, {verdict.rms_ratio:.3f} × the reference's, bound {compare.BF16_RMS_RATIO:.2f}; "
-                                f"{compare.worst([got], [wide])}")
+        verdict.failures.append(f"rms error {ours:.3e}, {verdict.rms_ratio:.3f} × the reference's, bound "
+                                f"{compare.BF16_RMS_RATIO:.2f}; {compare.worst([got], [wide])}")
     return verdict
 
 
@@ -285,17 +286,18 @@ def compare_block(tool, block, options, report):
             activations = x.to(checkpoint.DTYPES[dtype])
             narrow.save_pretrained(stored)
             drop_unread(tool, work / "probe.spec", folder, publish(block, narrow, path, activations, folder))
-            reference, chosen = result_of(load(stored, block, checkpoint.DTYPES[dtype]), path, activations)
-            wide = result_of(load(stored, block, torch.float32), path, activations.float(), chosen or None)[0] if dtype == "bf16" else None
-            told = None
+            expected, chosen = result_of(load(stored, block, checkpoint.DTYPES[dtype]), path, activations)
+            wide = told = None
+            if dtype == "bf16":
+                wide = result_of(load(stored, block, torch.float32), path, activations.float(), chosen or None)[0].numpy()
             if chosen:
                 told = work / f"{dtype}-chosen.safetensors"
                 experts.save_choices(told, [{layer: (rows,) for layer, rows in chosen.items()}])
             for engine in options.engine:
-                measure(tool, block, dtype, engine, work, told, reference.numpy(), wide.numpy() if wide is not None else None, report)
+                measure(tool, block, dtype, engine, work, told, expected.numpy(), wide, report)
 
 
-def measure(tool, block, dtype, engine, work, told, reference, wide, report):
+def measure(tool, block, dtype, engine, work, told, expected, wide, report):
     source, extra = work / dtype, ["--spec", work / "probe.spec"]
     if engine == "compiled":
         artifact = work / f"{dtype}-artifact"
@@ -304,13 +306,14 @@ def measure(tool, block, dtype, engine, work, told, reference, wide, report):
     else:
         extra += ["--interpret"]
     batch = work / "batch.json"
-    batch.write_text(json.dumps([{"tokens": list(range(PROMPT)), "force": list(range(PROMPT, TOKENS)), "max_tokens": TOKENS - PROMPT}]))
+    request = {"tokens": list(range(PROMPT)), "force": list(range(PROMPT, TOKENS)), "max_tokens": TOKENS - PROMPT}
+    batch.write_text(json.dumps([request]))
     for chunk in CHUNKS:
         answer = work / "logits.safetensors"
         tool.call("run", source, *extra, "--batch", batch, "--chunk", chunk, "--logits", answer,
                   *(["--replay-experts", told] if told else []), *tool.run_options)
         got = safetensors.numpy.load_file(answer)["logits.0"]
-        report.add(block.name, dtype, engine, chunk, judge(got, dtype, reference, wide))
+        report.add(block.name, dtype, engine, chunk, judge(got, dtype, expected, wide))
 
 
 def main():
