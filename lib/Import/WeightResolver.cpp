@@ -614,8 +614,10 @@ FailureOr<bool> WeightResolver::isDropped(const std::string &name) {
       Scope scope{owner, std::nullopt, 0, {}, part};
       if (drop->condition) {
         FailureOr<bool> ok = holds(drop->condition, scope, {});
-        if (failed(ok) || !*ok)
-          return ok;
+        if (failed(ok))
+          return failure();
+        if (!*ok)
+          continue;
       }
       for (const spec::Path *path : drop->paths) {
         FailureOr<std::optional<Match>> found =
@@ -693,8 +695,6 @@ LogicalResult WeightResolver::checkAllUsed() {
   int unused = 0;
   Location place = family.getChain().front()->getLoc();
   std::vector<std::string> usedNames;
-  for (const auto &[name, loc] : used)
-    usedNames.push_back(name);
   for (const rt::StoredTensor &tensor : published) {
     if (used.count(tensor.name))
       continue;
@@ -703,6 +703,11 @@ LogicalResult WeightResolver::checkAllUsed() {
       return failure();
     if (*dropped || ++unused > most)
       continue;
+    if (usedNames.empty()) {
+      for (StringRef name : used.keys())
+        usedNames.push_back(name.str());
+      llvm::sort(usedNames);
+    }
     InFlightDiagnostic diagnostic =
         emitError(place) << "tensor '" << tensor.name << "' "
                          << rt::shapeText(tensor.shape)

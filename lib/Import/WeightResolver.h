@@ -20,6 +20,9 @@
 #include "mlir/IR/Builders.h"
 #include "runtime/Formats/Checkpoint.h"
 
+#include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
+
 #include <map>
 #include <set>
 
@@ -263,7 +266,7 @@ private:
   std::vector<const Family *> containers;
   Evaluator *evaluator = nullptr;
   std::vector<Evaluator *> containerEvaluators;
-  std::map<std::string, mlir::Location, std::less<>> used; ///< First by whom.
+  llvm::StringMap<mlir::Location> used; ///< First by whom.
   std::vector<Duplicate> duplicates;
   std::vector<Request> requests;
   mlir::LogicalResult checkPartsUsed();
@@ -271,7 +274,7 @@ private:
   std::map<std::string, std::vector<std::vector<WeightTree::Range>>,
            std::less<>>
       parts;
-  std::set<std::string, std::less<>> wholes;
+  llvm::StringSet<> wholes;
   std::optional<AdapterUse> adapterUse;
   bool isInAdapter = false; ///< A lookup is one of what the adapter adds.
   int formDepth = 0;

@@ -14,8 +14,8 @@
 #include "lib/Weights/Invert.h"
 #include "runtime/Support/Hash.h"
 
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringMap.h"
-#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace clade;
@@ -23,7 +23,7 @@ using namespace clade;
 /// Calls `visit` for every tensor that a name stands for in these layers.
 static void forEachTensor(StringRef name, int64_t experts,
                           ArrayRef<int64_t> layers,
-                          llvm::function_ref<void(std::string)> visit) {
+                          llvm::function_ref<void(StringRef)> visit) {
   for (int64_t layer : layers) {
     std::string ofLayer = withLayer(
         name, layer < 0 ? std::nullopt : std::optional<int64_t>(layer));
@@ -35,39 +35,41 @@ static void forEachTensor(StringRef name, int64_t experts,
 rt::Certificate clade::certifyWeights(ModuleOp module, const SlotTable &slots,
                                       ArrayRef<rt::StoredTensor> tensors,
                                       StringRef tableText) {
-  llvm::StringMap<std::vector<std::string>> readBy;
-  llvm::StringMap<std::string> lossOf;
+  rt::Certificate certificate;
+  certificate.plan = rt::hashOf(std::string_view(tableText));
+  certificate.tensors.reserve(tensors.size());
+  llvm::DenseMap<StringRef, rt::CertifiedTensor *> byName;
+  byName.reserve(tensors.size());
+  for (const rt::StoredTensor &tensor : tensors) {
+    certificate.tensors.push_back(
+        {tensor.name, tensor.dtype, tensor.shape, {}, ""});
+    byName[tensor.name] = &certificate.tensors.back();
+  }
   InverseWeights inverse = invertWeights(module, slots);
   llvm::StringMap<std::string> reasons;
   for (const WeightLoss &loss : inverse.losses)
     reasons[loss.tensor] = loss.reason;
   for (const WeightUse &use : collectUses(module, slots)) {
     wmap::FuncOp function = use.function;
+    std::string weight = function.getSymName().str();
     function.walk([&](wmap::SourceOp source) {
-      auto reason = reasons.find(source.getName());
+      std::string reason = reasons.lookup(source.getName());
       forEachTensor(source.getName(), source.getStack().value_or(0), use.layers,
-                    [&](std::string name) {
-                      std::vector<std::string> &weights = readBy[name];
-                      std::string weight = function.getSymName().str();
-                      if (!llvm::is_contained(weights, weight))
-                        weights.push_back(weight);
-                      if (reason != reasons.end())
-                        lossOf[name] = reason->second;
+                    [&](StringRef name) {
+                      rt::CertifiedTensor *tensor = byName.lookup(name);
+                      if (!tensor)
+                        return;
+                      if (!llvm::is_contained(tensor->weights, weight))
+                        tensor->weights.push_back(weight);
+                      if (!reason.empty())
+                        tensor->loss = reason;
                     });
     });
   }
   // What some weight gives back is not lost.
-  for (const std::string &name : inverse.tensors)
-    lossOf.erase(name);
-  rt::Certificate certificate;
-  certificate.plan = rt::hashOf(std::string_view(tableText));
-  for (const rt::StoredTensor &tensor : tensors) {
-    rt::CertifiedTensor entry{tensor.name, tensor.dtype, tensor.shape, {}, ""};
-    if (auto it = readBy.find(tensor.name); it != readBy.end())
-      entry.weights = it->second;
-    if (auto it = lossOf.find(tensor.name); it != lossOf.end())
-      entry.loss = it->second;
-    certificate.tensors.push_back(std::move(entry));
-  }
+  if (!inverse.losses.empty())
+    for (const std::string &name : inverse.tensors)
+      if (rt::CertifiedTensor *tensor = byName.lookup(name))
+        tensor->loss.clear();
   return certificate;
 }

@@ -79,9 +79,8 @@ StatusOr<Checkpoint> Checkpoint::openDirectory(const std::string &path) {
   result.tokenizer = result.filePath("tokenizer.json");
 
   CLADE_ASSIGN_OR_RETURN(auto set, SafetensorsSet::openDirectory(path));
-  result.tensorList = set.tensors();
-  for (const SafetensorsFile &file : set.files())
-    result.mappingList.push_back(file.mapping());
+  result.mappingList = set.mappings();
+  result.tensorList = std::move(set).tensors();
   return result;
 }
 

@@ -28,6 +28,7 @@ namespace {
 constexpr uint64_t maxHeaderBytes = 100'000'000;
 /// {"tensor": {"shape": [1]}} has three levels.
 constexpr int maxHeaderDepth = 8;
+constexpr std::string_view metadataKey = "__metadata__";
 
 /// A file's bytes, cut into its parts.
 struct FileParts {
@@ -208,24 +209,42 @@ Status checkTiling(std::span<const StoredTensor> tensors, ByteSpan data) {
 Status parseInto(ByteSpan image, std::vector<StoredTensor> &tensors,
                  std::map<std::string, std::string> &metadata) {
   CLADE_ASSIGN_OR_RETURN(FileParts parts, splitFile(image));
-  StatusOr<json> header = parseJson(parts.header, maxHeaderDepth);
+  // A header of the largest models has 100,000 entries: none is kept. What is
+  // wrong with the first of them by name is told, once the whole is read.
+  std::optional<std::pair<std::string, Status>> problem;
+  int metadataCount = 0;
+  auto readMember = [&](std::string &&name, json &&entry) {
+    bool isMetadata = name == metadataKey;
+    StoredTensor tensor;
+    Status status = isMetadata ? readMetadata(entry, metadata)
+                               : readEntry(entry, parts, tensor);
+    metadataCount += isMetadata;
+    if (!status.ok() && (!problem || name < problem->first))
+      problem.emplace(name, std::move(status));
+    tensor.name = std::move(name);
+    if (!isMetadata)
+      tensors.push_back(std::move(tensor));
+  };
+  StatusOr<json> header =
+      parseJsonMembers(parts.header, std::nullopt, readMember, maxHeaderDepth);
   if (!header.ok())
     return header.takeStatus().withContext("header");
-
-  // The document is a sorted map, so the tensors come out sorted by name.
-  for (const auto &[name, entry] : header->items()) {
-    if (name == "__metadata__") {
-      CLADE_RETURN_IF_ERROR(readMetadata(entry, metadata));
-      continue;
-    }
-    StoredTensor tensor;
-    tensor.name = name;
-    Status status = readEntry(entry, parts, tensor);
-    if (!status.ok())
-      return Status(status.code(),
-                    "tensor " + quoteName(name) + " " + status.message());
-    tensors.push_back(std::move(tensor));
-  }
+  if (metadataCount > 1)
+    return duplicateKey(metadataKey).withContext("header");
+  auto byName = [](const auto &a, const auto &b) { return a.name < b.name; };
+  if (!std::is_sorted(tensors.begin(), tensors.end(), byName))
+    std::sort(tensors.begin(), tensors.end(), byName);
+  auto twice = std::adjacent_find(
+      tensors.begin(), tensors.end(),
+      [](const auto &a, const auto &b) { return a.name == b.name; });
+  if (twice != tensors.end())
+    return duplicateKey(twice->name).withContext("header");
+  if (problem && problem->first == metadataKey)
+    return std::move(problem->second);
+  if (problem)
+    return Status(problem->second.code(), "tensor " +
+                                              quoteName(problem->first) + " " +
+                                              problem->second.message());
   return checkTiling(tensors, parts.data);
 }
 

@@ -49,7 +49,8 @@ public:
 
   const std::string &path() const { return filePath; }
   /// Sorted by name.
-  const std::vector<StoredTensor> &tensors() const { return tensorList; }
+  const std::vector<StoredTensor> &tensors() const & { return tensorList; }
+  std::vector<StoredTensor> tensors() && { return std::move(tensorList); }
   const StoredTensor *find(std::string_view name) const {
     return findTensor(tensorList, name);
   }
@@ -79,12 +80,16 @@ public:
   /// One file as a set.
   static StatusOr<SafetensorsSet> openFile(const std::string &path);
 
-  const std::vector<SafetensorsFile> &files() const { return fileList; }
+  /// Of the files; the tensors view them.
+  const std::vector<std::shared_ptr<const MappedFile>> &mappings() const {
+    return mappingList;
+  }
   /// Those of all files, sorted by name.
-  const std::vector<StoredTensor> &tensors() const { return tensorList; }
+  const std::vector<StoredTensor> &tensors() const & { return tensorList; }
+  std::vector<StoredTensor> tensors() && { return std::move(tensorList); }
 
 private:
-  std::vector<SafetensorsFile> fileList;
+  std::vector<std::shared_ptr<const MappedFile>> mappingList;
   std::vector<StoredTensor> tensorList;
 };
 

@@ -55,23 +55,58 @@ std::string headerText(DType dtype, std::span<const int64_t> shape) {
 } // namespace
 
 std::string Certificate::toJson() const {
-  json list = json::array();
+  std::string text = "{\n \"version\": " + std::to_string(certificateVersion) +
+                     ",\n \"plan\": ";
+  appendJsonString(text, plan);
+  size_t size = text.size() + 64;
   for (const CertifiedTensor &tensor : tensors) {
-    json entry = {{"name", tensor.name},
-                  {"dtype", dtypeName(tensor.dtype)},
-                  {"shape", tensor.shape},
-                  {"weights", tensor.weights}};
-    if (!tensor.loss.empty())
-      entry["loss"] = tensor.loss;
-    list.push_back(std::move(entry));
+    size += tensor.name.size() + tensor.loss.size() + 128;
+    for (const std::string &weight : tensor.weights)
+      size += weight.size() + 4;
   }
-  json root = {
-      {"version", certificateVersion}, {"plan", plan}, {"tensors", list}};
-  return root.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
+  text.reserve(size);
+  text += ",\n \"tensors\": [";
+  const char *separator = "\n  ";
+  for (const CertifiedTensor &tensor : tensors) {
+    text += separator;
+    separator = ",\n  ";
+    text += "{\"name\": ";
+    appendJsonString(text, tensor.name);
+    text += ", \"dtype\": ";
+    appendJsonString(text, dtypeName(tensor.dtype));
+    text += ", \"shape\": " + shapeText(tensor.shape) + ", \"weights\": [";
+    for (const std::string &weight : tensor.weights) {
+      text += &weight == &tensor.weights.front() ? "" : ", ";
+      appendJsonString(text, weight);
+    }
+    text += "]";
+    if (!tensor.loss.empty()) {
+      text += ", \"loss\": ";
+      appendJsonString(text, tensor.loss);
+    }
+    text += "}";
+  }
+  return text + "\n ]\n}\n";
 }
 
 StatusOr<Certificate> Certificate::fromJson(std::string_view text) {
-  CLADE_ASSIGN_OR_RETURN(json root, parseJson(text));
+  Certificate certificate;
+  Status problem;
+  auto readMember = [&](std::string &&, json &&entry) {
+    if (!problem.ok())
+      return;
+    StatusOr<CertifiedTensor> tensor = readTensor(entry);
+    if (!tensor.ok())
+      problem = tensor.takeStatus();
+    else if (!certificate.tensors.empty() &&
+             certificate.tensors.back().name >= tensor->name)
+      problem = Status::corruption("tensor " + quoteName(tensor->name) +
+                                   " is not in the order of names");
+    else
+      certificate.tensors.push_back(std::move(*tensor));
+  };
+  CLADE_ASSIGN_OR_RETURN(json root,
+                         parseJsonMembers(text, "tensors", readMember));
   if (!root.is_object())
     return Status::corruption("expected an object");
   CLADE_ASSIGN_OR_RETURN(int64_t version,
@@ -82,19 +117,11 @@ StatusOr<Certificate> Certificate::fromJson(std::string_view text) {
                                std::to_string(certificateVersion));
   CLADE_RETURN_IF_ERROR(
       rejectUnknownKeys(root, {"version", "plan", "tensors"}));
-  Certificate certificate;
   CLADE_ASSIGN_OR_RETURN(certificate.plan, readString(root, "plan"));
   auto list = root.find("tensors");
   if (list == root.end() || !list->is_array())
     return Status::corruption("'tensors' is not a list");
-  for (const json &entry : *list) {
-    CLADE_ASSIGN_OR_RETURN(CertifiedTensor tensor, readTensor(entry));
-    if (!certificate.tensors.empty() &&
-        certificate.tensors.back().name >= tensor.name)
-      return Status::corruption("tensor " + quoteName(tensor.name) +
-                                " is not in the order of names");
-    certificate.tensors.push_back(std::move(tensor));
-  }
+  CLADE_RETURN_IF_ERROR(std::move(problem));
   return certificate;
 }
 

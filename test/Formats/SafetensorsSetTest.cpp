@@ -53,7 +53,7 @@ TEST_F(SafetensorsSetTest, Shards) {
              R"("c":"x-2.safetensors","d":"x-1.safetensors"})");
   auto set = SafetensorsSet::openDirectory(dir.path());
   ASSERT_OK(set);
-  ASSERT_EQ(set->files().size(), 2u);
+  ASSERT_EQ(set->mappings().size(), 2u);
   ASSERT_EQ(set->tensors().size(), 4u);
   EXPECT_EQ(set->tensors()[0].name, "a");
   EXPECT_EQ(set->tensors()[3].name, "d");
@@ -78,6 +78,14 @@ TEST_F(SafetensorsSetTest, MissingTensor) {
   writeIndex(R"({"a":"x.safetensors","b":"x.safetensors"})");
   expectRejected(StatusCode::Corruption,
                  "'" + index + "': tensor 'b' is not in 'x.safetensors'");
+}
+
+TEST_F(SafetensorsSetTest, MissingTensorBeforeOthers) {
+  writeShard(dir, "x.safetensors", {"b", "d"});
+  writeIndex(R"({"d":"x.safetensors","b":"x.safetensors",)"
+             R"("a":"x.safetensors","c":"x.safetensors"})");
+  expectRejected(StatusCode::Corruption,
+                 "'" + index + "': tensor 'a' is not in 'x.safetensors'");
 }
 
 TEST_F(SafetensorsSetTest, TensorInTwoShards) {

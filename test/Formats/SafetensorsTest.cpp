@@ -82,6 +82,15 @@ TEST(Safetensors, HeaderJson) {
       << file.status().message();
   expectRejected(safetensorsImage("{\"a\":1,\"a\":2}", 0),
                  StatusCode::Corruption, "header: key 'a' appears twice");
+  expectRejected(safetensorsImage("{\"b\":1,\"a\":1,\"b\":2}", 0),
+                 StatusCode::Corruption, "header: key 'b' appears twice");
+  expectRejected(
+      safetensorsImage(R"({"__metadata__":{},"a":1,"__metadata__":{}})", 0),
+      StatusCode::Corruption, "header: key '__metadata__' appears twice");
+  // Of several entries that are wrong the first by name is told.
+  expectRejected(safetensorsImage(R"({"c":1,"a":true,"b":[]})", 0),
+                 StatusCode::Corruption,
+                 "tensor 'a' is of type boolean, expected an object");
   expectRejected(safetensorsImage("{\"a\":[[[[[[[[]]]]]]]]}", 0),
                  StatusCode::Corruption, "header: nested deeper than 8 levels");
 }

@@ -12,7 +12,8 @@
 # and dtypes as in the repository, data as a hole in a sparse file, several files
 # with an index where there is more than SHARD bytes. `clade inspect --json` must
 # then import the model, which fails unless each tensor is used or dropped by name.
-# A line for each: tensors, parameters, seconds (not judged), ok.
+# A line for each: tensors, parameters, seconds (not judged), ok. Compiling the
+# largest takes at most twice the CPU time of a tiny model of its family.
 #
 # Then headers, of published sizes with few layers and of a tiny checkpoint of every
 # family, are changed in one place, or a count of their configuration is, and clade
@@ -41,6 +42,8 @@ import vision_cases
 from headers_models import MODELS
 
 SHARD = 1 << 40  # bytes of one file
+LARGEST = ("deepseek-v3", "deepseek_v3")  # model, family
+MOST_OF_TINY = 2
 BLOCK = 128  # rows and columns that share a scale of FP8
 BITS = {"F64": 64, "I64": 64, "F32": 32, "I32": 32, "BF16": 16, "F16": 16, "U8": 8, "F8_E4M3": 8, "BOOL": 8}
 PROJECTION = re.compile(r"\.layers\.\d+\.(self_attn|mlp)\..*_proj(_with_mqa)?\.weight$")
@@ -214,6 +217,25 @@ def check_model(tool, name, model, folder):
     if (told["tensors"], told["stored_bytes"]) != (len(tensors), total):
         return line, f"clade tells of {told['tensors']} tensors of {told['stored_bytes']} bytes, not {total}"
     return line, None
+
+
+def compile_seconds(tool, checkpoint, folder):
+    """CPU of compiling, the least of three times."""
+    def once():
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        tool.compile(checkpoint, folder / "artifact")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return min(once() for _ in range(3))
+
+
+def check_compile(tool, name, family, work):
+    """What the size of a model costs its compiler: the code is that of its kinds of layers, as in a tiny model of the
+    family; only headers, their proof and its certificate grow."""
+    tool.call("tiny", family, "-o", work / "tiny-of-family")
+    full, least = (compile_seconds(tool, work / f, work) for f in (name, "tiny-of-family"))
+    line = f"compiling {name}: {full:.2f} s of CPU, a tiny model of its family {least:.2f} s, ratio {full / least:.2f}"
+    return line, None if full <= MOST_OF_TINY * least else f"expected at most {MOST_OF_TINY} times as much"
 
 
 #===------------------------------------------------------------------------===#
@@ -440,6 +462,8 @@ def main():
             if any(p in name for p in options.pattern) if options.pattern else model.short or not options.short:
                 try:
                     report(*check_model(tool, name, model, work / name))
+                    if name == LARGEST[0]:
+                        report(*check_compile(tool, *LARGEST, work))
                 except (OSError, ValueError, clade.CladeError) as error:
                     report(name, f"{type(error).__name__}: {error}")
         count = options.mutations if options.mutations is not None else 40 if options.short else 560
