@@ -25,6 +25,13 @@ void interleaveRows(std::span<const std::byte *const> rows, int64_t width,
                     int64_t elementBytes, int64_t inner, int64_t panelRows,
                     std::byte *out);
 
+/// What interleaveRows() does with registers of 64 bytes where the CPU has
+/// them: the units [0, n) of four bytes of all rows, which are a multiple of
+/// 16, to places `stride` bytes apart. Gives n, which is 0 where it does not
+/// apply.
+int64_t interleaveWide(std::span<const std::byte *const> rows, int64_t units,
+                       int64_t stride, std::byte *out);
+
 } // namespace clade::rt
 
 #endif // CLADE_RUNTIME_WEIGHTS_INTERLEAVE_H

@@ -34,8 +34,12 @@ constexpr int64_t slotAlignment = 64;
 /// About the bytes that a thread makes between two looks at the counter.
 constexpr int64_t pieceBytes = int64_t(1) << 20;
 
-bool isAligned(const void *data) {
-  return reinterpret_cast<uintptr_t>(data) % slotAlignment == 0;
+/// Whether the compiled code can read elements of a type there.
+bool isAligned(const std::byte *data, DType dtype) {
+  int64_t alignment = isBlockType(dtype) ? slotAlignment : bytesPerBlock(dtype);
+  return reinterpret_cast<uintptr_t>(data) %
+             static_cast<uintptr_t>(alignment) ==
+         0;
 }
 
 } // namespace
@@ -151,7 +155,7 @@ Status WeightLoader::bindSlot(const WeightEntry &entry, int64_t layer,
   int64_t size = evaluator.bytes(evaluator.count());
   const std::byte *inPlace = evaluator.direct(0, evaluator.count());
   if (options.useMappings && options.file < 0 && inPlace &&
-      isAligned(inPlace)) {
+      isAligned(inPlace, evaluator.dtype())) {
     result.spans[static_cast<size_t>(slot)] = {inPlace,
                                                static_cast<size_t>(size)};
     result.mapped += size;

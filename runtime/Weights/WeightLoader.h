@@ -30,8 +30,10 @@ struct LoadOptions {
   std::function<void(int64_t done, int64_t total)> progress;
   /// If it becomes true, loading ends soon with Cancelled. May be null.
   const std::atomic<bool> *cancel = nullptr;
-  /// Let a weight that is a checkpoint tensor as it stands, at a 64-byte
-  /// aligned address, point into the mapping instead of being copied.
+  /// Let a weight that is a checkpoint tensor as it stands point into the
+  /// mapping instead of being copied, at the alignment that its elements have
+  /// there. What only a few rows of are read, such as embeddings, then costs
+  /// neither time nor memory.
   bool useMappings = true;
   /// If not negative, a file that is open for reading and writing: weights are
   /// made where it is mapped, one behind the other from its start, and it gets
@@ -53,7 +55,8 @@ public:
   ~LoadedWeights();
 
   int32_t numSlots() const { return static_cast<int32_t>(slots.size()); }
-  /// The weight of `slot` in [0, numSlots()): dense, 64-byte aligned.
+  /// The weight of `slot` in [0, numSlots()): dense; 64-byte aligned if it was
+  /// made, else aligned to its elements.
   ByteSpan slot(int32_t slot) const { return spans[static_cast<size_t>(slot)]; }
   /// The addresses of all slots, as CladeStep::weights wants them.
   const void *const *table() const { return slots.data(); }

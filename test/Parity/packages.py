@@ -6,7 +6,8 @@
 #===------------------------------------------------------------------------===#
 #
 # What only one comparison needs is no part of the reference environment. It lies
-# in a folder of $CLADE_CACHE, named after a hash of its requirements.
+# in a folder of $CLADE_CACHE, named after a hash of its requirements. What must be
+# built from source is taken from $CLADE_CACHE/wheels if it lies there.
 #
 #===------------------------------------------------------------------------===#
 import hashlib
@@ -29,7 +30,7 @@ def add(name):
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=CACHE) as work:
             made = pathlib.Path(work) / "packages"
             subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-                            "--no-deps", "--target", made, "-r", requirements], check=True)
+                            "--no-deps", "--find-links", CACHE / "wheels", "--target", made, "-r", requirements], check=True)
             try:
                 made.rename(folder)
             except OSError:  # Another process was faster.

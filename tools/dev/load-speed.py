@@ -8,17 +8,21 @@
 # Usage: $(tools/dev/python-env.sh) tools/dev/load-speed.py CHECKPOINT [options]
 #
 # In one run, in turn, the median of some rounds, warm and cold:
-#   cat     the bytes of the safetensors files read into nothing
+#   cat     the bytes of the safetensors files read into one buffer
 #   torch   safetensors.torch.load_file and the sum of every tensor's bytes
-#   packed  clade: mapping a packed artifact and reading every byte of its weights
-#           (--verify-weights hashes all of them)
-#   clade   clade: the weights made from the checkpoint, in the packed layout
-# Cold means that the pages of all files were dropped (posix_fadvise) before each
-# reading. The times of clade are its own (`load_s`).
+#   packed  clade: a packed artifact
+#   clade   clade: the weights made from the checkpoint
+#   gguf    clade: from a GGUF file of the same weights, in BF16
+#   llama   llama.cpp (llama-cpp-python): that GGUF file
+# The last four are the time to the logits of one token, less that of one steady
+# step, both as the program itself tells: what loading adds, whenever it is paid.
+# `of cat` is the rate of each file's bytes beside the rate of cat. Cold means that
+# the pages of all files were dropped (posix_fadvise) before each reading.
 #
 #===------------------------------------------------------------------------===#
 import argparse
 import json
+import mmap
 import os
 import pathlib
 import statistics
@@ -27,7 +31,11 @@ import sys
 import tempfile
 import time
 
+sys.path.append(str(pathlib.Path(__file__).parents[2] / "test" / "Parity"))
+import packages
+
 PIECE = 1 << 20  # bytes read at a time
+STEPS = 8  # whose time is that of a steady one
 TORCH = """
 import sys, time, torch
 from safetensors.torch import load_file
@@ -59,15 +67,47 @@ def read_plainly(paths):
     return time.perf_counter() - begin
 
 
+def touch_memory(size):
+    """Writes as much memory as a reading may take, in large pages. A virtual machine that gave pages back to its host waits
+    for them at the first touch, a second for each half gigabyte on some, whoever touches them."""
+    with mmap.mmap(-1, size) as memory:
+        memory.madvise(mmap.MADV_HUGEPAGE)
+        for at in range(0, size, 4096):
+            memory[at:at + 1] = b"x"
+
+
 def read_with_torch(paths):
     done = subprocess.run([sys.executable, "-c", TORCH, *paths], check=True, capture_output=True, text=True)
     return float(done.stdout)
 
 
-def load(clade, artifact, *options):
-    done = subprocess.run([clade, "run", artifact, "--tokens", "1", "--max-tokens", "1", "--ignore-eos", "--json", *options],
+LLAMA = """
+import os, sys, time
+sys.path[:0] = sys.argv[2].split(os.pathsep)
+import llama_cpp
+begin = time.perf_counter()
+model = llama_cpp.Llama(sys.argv[1], n_ctx=256, n_threads=os.cpu_count(), verbose=False)
+model.eval([2])
+first = time.perf_counter() - begin
+steps = []
+for token in range(3, 3 + STEPS):
+    begin = time.perf_counter()
+    model.eval([token])
+    steps.append(time.perf_counter() - begin)
+print(first - sorted(steps)[len(steps) // 2])
+""".replace("STEPS", str(STEPS))
+
+
+def load(clade, artifact):
+    done = subprocess.run([clade, "run", artifact, "--tokens", "2", "--max-tokens", str(1 + STEPS), "--ignore-eos", "--json"],
                           check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)["load_s"]
+    told = json.loads(done.stdout)
+    return told["load_s"] + 1 / told["prefill_tok_s"] - 1 / told["decode_tok_s"]
+
+
+def load_with_llama(file):
+    done = subprocess.run([sys.executable, "-c", LLAMA, file, os.pathsep.join(sys.path)], check=True, capture_output=True, text=True)
+    return float(done.stdout)
 
 
 def main():
@@ -75,7 +115,7 @@ def main():
     parser.add_argument("checkpoint", type=pathlib.Path)
     parser.add_argument("--clade", default="build/release/bin/clade")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--ways", default="cat,torch,packed,clade", help="which, cat first")
+    parser.add_argument("--ways", default="cat,torch,packed,clade,gguf,llama", help="which, cat first")
     options = parser.parse_args()
     shards = sorted(options.checkpoint.glob("*.safetensors"))
     size = sum(p.stat().st_size for p in shards)
@@ -83,14 +123,26 @@ def main():
         plain, packed = pathlib.Path(folder, "plain"), pathlib.Path(folder, "packed")
         subprocess.run([options.clade, "compile", options.checkpoint, "-o", plain], check=True)
         wanted = options.ways.split(",")
-        data = packed / "packed.bin"
+        data, file, from_file = packed / "packed.bin", pathlib.Path(folder, "model.gguf"), pathlib.Path(folder, "gguf")
         if "packed" in wanted:
             subprocess.run([options.clade, "convert", options.checkpoint, "-o", packed, "--to", "packed"], check=True,
                            stdout=subprocess.DEVNULL)
+        if "gguf" in wanted or "llama" in wanted:
+            subprocess.run([options.clade, "convert", options.checkpoint, "-o", file, "--to", "gguf", "--dtype", "bf16"], check=True,
+                           stdout=subprocess.DEVNULL)
+            subprocess.run([options.clade, "compile", file, "-o", from_file, "--dtype", "bf16"], check=True)
+        if "llama" in wanted:
+            packages.add("llama-cpp")
+
+        def bytes_of(path):
+            return path.stat().st_size if path.exists() else 0
+
         ways = {"cat": (shards, size, lambda: read_plainly(shards)),
                 "torch": (shards, size, lambda: read_with_torch(shards)),
-                "packed": ([data], data.stat().st_size if data.exists() else 0, lambda: load(options.clade, packed, "--verify-weights")),
-                "clade": (shards, size, lambda: load(options.clade, plain))}
+                "packed": ([data], bytes_of(data), lambda: load(options.clade, packed)),
+                "clade": (shards, size, lambda: load(options.clade, plain)),
+                "gguf": ([file], bytes_of(file), lambda: load(options.clade, from_file)),
+                "llama": ([file], bytes_of(file), lambda: load_with_llama(file))}
         ways = {way: ways[way] for way in wanted}
         seconds = {(way, state): [] for way in ways for state in ("warm", "cold")}
         for _ in range(options.rounds):
@@ -100,6 +152,7 @@ def main():
                         drop(files)
                     else:
                         read_plainly(files)
+                    touch_memory(2 * size)
                     seconds[way, state].append(run())
     print(f"{size / 1e6:.0f} MB, median of {options.rounds}")
     print(f"{'':8s} {'warm':>8s} {'GB/s':>7s} {'of cat':>7s} {'cold':>8s} {'GB/s':>7s} {'of cat':>7s}")
