@@ -101,6 +101,7 @@ CladeStatus clade_model_load(const char *path, const CladeModelOptions *options,
     ModelOptions own;
     own.checkpoint = given.checkpoint ? given.checkpoint : "";
     own.threads = given.threads;
+    own.verifyWeights = given.verify_weights != 0;
     CLADE_ASSIGN_OR_RETURN(auto loaded, CompiledModel::load(path, own));
     *model = new CladeModel{std::move(loaded)};
     return {};

@@ -380,6 +380,18 @@ TEST_F(CApiTest, Refusals) {
   options.checkpoint = absent.c_str();
   refuse(clade_model_load(path.c_str(), &options, &other), CLADE_NOT_FOUND, "");
   EXPECT_EQ(other, nullptr);
+  CLADE_INIT(options);
+  options.verify_weights = 1;
+  refuse(clade_model_load(path.c_str(), &options, &other),
+         CLADE_INVALID_ARGUMENT,
+         "'" + path +
+             "' holds no weights that could be verified: 'clade convert --to "
+             "packed' writes them, with their hashes");
+  // A caller that was built before there was such a member does not ask for it.
+  options.struct_size = offsetof(CladeModelOptions, verify_weights);
+  EXPECT_EQ(clade_model_load(path.c_str(), &options, &other), CLADE_OK);
+  clade_model_free(other);
+  other = nullptr;
   CLADE_INIT(requests[0]);
   CLADE_INIT(requests[1]);
   auto generate = [&](size_t count) {

@@ -89,6 +89,10 @@ typedef struct CladeModelOptions {
   const char *checkpoint; /**< read weights from here; NULL: from where the
                                artifact says */
   int32_t threads;        /**< that read weights; 0: one per processor */
+  int32_t verify_weights; /**< 1: read all packed weights and compare their
+                               hashes, which takes as long as reading them;
+                               CLADE_INVALID_ARGUMENT if the artifact holds
+                               none */
 } CladeModelOptions;
 
 typedef struct CladeModelInfo {
