@@ -76,9 +76,11 @@ FailureOr<SpecValue> Evaluator::buildCausalConv(const CallArgs &args,
   if (!layerScope)
     return error(loc) << "expected 'causal_conv' inside 'for layer in …'";
   Shape features = x->features();
+  // torch's convolution of one input channel each.
+  int64_t published[] = {numElements(features), 1, taps->dim.size};
   FailureOr<TensorValue> weight =
       param(prefix + ".weight", features, {Dim{taps->dim.size, "taps", {}}},
-            type, loc);
+            type, loc, /*experts=*/std::nullopt, published);
   if (failed(weight))
     return failure();
   mlir::Value bias;

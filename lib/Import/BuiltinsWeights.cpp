@@ -121,7 +121,8 @@ Evaluator::defineWeight(const std::string &name, const std::string &logical,
 FailureOr<TensorValue> Evaluator::param(const std::string &logical,
                                         const Shape &outer, const Shape &inner,
                                         Type type, Location loc,
-                                        std::optional<Dim> experts) {
+                                        std::optional<Dim> experts,
+                                        ArrayRef<int64_t> publishedShape) {
   if (logical.empty() || logical.front() == '.')
     return error(loc) << "expected an address for the weight: say 'at' and a "
                          "path after this call";
@@ -148,6 +149,8 @@ FailureOr<TensorValue> Evaluator::param(const std::string &logical,
   SmallVector<int64_t> expected{numElements(outer)};
   if (!inner.empty())
     expected.push_back(numElements(inner));
+  if (!publishedShape.empty())
+    expected.assign(publishedShape.begin(), publishedShape.end());
   FailureOr<WeightTree> tree =
       weights->resolve(logical, currentLayer, count, expected, loc);
   if (failed(tree))

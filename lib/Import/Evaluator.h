@@ -293,11 +293,14 @@ private:
 
   /// A parameter of this logical name, as a tensor of the given axes: outputs,
   /// and for a matrix inputs; one for each of `experts`, if given, along a
-  /// first axis. A null type keeps the one it is stored in.
+  /// first axis. A null type keeps the one it is stored in. Without a
+  /// checkpoint the tensor has `publishedShape`, if that is not what the axes
+  /// tell.
   FailureOr<TensorValue> param(const std::string &logical, const Shape &outer,
                                const Shape &inner, mlir::Type type,
                                Location loc,
-                               std::optional<Dim> experts = std::nullopt);
+                               std::optional<Dim> experts = std::nullopt,
+                               llvm::ArrayRef<int64_t> publishedShape = {});
   FailureOr<wmap::FuncOp>
   defineWeight(const std::string &name, const std::string &logical,
                const WeightTree &tree, const Shape &outer, const Shape &inner,
