@@ -111,6 +111,17 @@ def WMap_ConcatOp : WMap_Transform<"concat"> {
 def WMap_SliceOp : WMap_Transform<"slice"> {
   let summary = "range of an axis";
   let description = [{
+    Inverse: ranges that cover the axis, one behind the other.
+
+    Canonicalisation moves it to the sources: of what another op makes it takes the same of
+    that op's operands, along
+    * `cast`, `shift`, `transpose`, `concat`, `slice`, `gather`: every axis
+    * `unit_rows`: rows; `bitcast`: axes before the last
+    * `rope_unpermute`: whole heads, and every other axis
+    * `reshape`: the first axis, in whole steps of the operand's
+    * `pack`: whole panels, and matrices of a stack
+    * `scale`, `subtract`: whole blocks, with the numbers of these
+
     **Constraints:**
     * (C1) the range lies inside the axis
     * (C2) the result has the operand's other sizes and element type
@@ -127,6 +138,38 @@ def WMap_SliceOp : WMap_Transform<"slice"> {
   let arguments = (ins AnyStaticShapeTensor:$input, I64Attr:$axis, I64Attr:$begin);
   let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$input `axis` $axis `from` $begin attr-dict `:` type($input) `->` type($result)";
+  let hasCanonicalizer = 1;
+}
+
+def WMap_ShardOp : WMap_Transform<"shard"> {
+  let summary = "one of equal parts of an axis";
+  let description = [{
+    What the device number `part` of `count` holds. Canonicalisation makes it a slice, which
+    then moves to the sources: a device reads its own bytes of the file.
+
+    Inverse: all parts, one behind the other.
+
+    **Constraints:**
+    * (C1) `axis` is an axis of the operand
+    * (C2) the axis divides into `count` parts, and `part` is the number of one
+    * (C3) the result has the operand's other sizes and element type
+
+    ```mlir
+    wmap.func @q -> tensor<2x4xbf16> {
+      %0 = wmap.source "q.weight" : tensor<8x4xbf16>
+      %1 = wmap.shard %0 axis 0 part 1 of 4 : tensor<8x4xbf16> -> tensor<2x4xbf16>
+      wmap.return %1 : tensor<2x4xbf16>
+    }
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$input, I64Attr:$axis, I64Attr:$part, I64Attr:$count);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "$input `axis` $axis `part` $part `of` $count attr-dict `:` type($input) `->` type($result)";
+  let extraClassDeclaration = [{
+    /// The place along the axis that the part begins at.
+    int64_t getBegin();
+  }];
+  let hasCanonicalizer = 1;
 }
 
 def WMap_TransposeOp : WMap_Transform<"transpose"> {

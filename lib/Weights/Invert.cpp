@@ -129,7 +129,7 @@ Value Recovery::compute(Value value) {
                                   *weight, /*encoding=*/StringAttr(),
                                   /*stack=*/IntegerAttr());
   for (OpOperand &use : value.getUses()) {
-    if (isa<wmap::SliceOp>(use.getOwner()))
+    if (isa<wmap::SliceOp, wmap::ShardOp>(use.getOwner()))
       continue;
     if (std::optional<std::string> why = lossOf(use.getOwner(), mayRound)) {
       lose(*why);
@@ -145,20 +145,22 @@ Value Recovery::compute(Value value) {
 Value Recovery::fromSlices(Value value) {
   auto type = cast<RankedTensorType>(value.getType());
   for (int64_t axis = 0; axis < type.getRank(); ++axis) {
-    llvm::SmallVector<wmap::SliceOp> slices;
-    for (Operation *user : value.getUsers())
-      if (auto slice = dyn_cast<wmap::SliceOp>(user);
-          slice && static_cast<int64_t>(slice.getAxis()) == axis)
-        slices.push_back(slice);
-    llvm::stable_sort(slices, [](wmap::SliceOp a, wmap::SliceOp b) {
-      return a.getBegin() < b.getBegin();
-    });
+    llvm::SmallVector<std::pair<int64_t, Value>> slices; // With their begins.
+    auto add = [&](auto slice) {
+      if (slice && static_cast<int64_t>(slice.getAxis()) == axis)
+        slices.emplace_back(slice.getBegin(), slice.getResult());
+    };
+    for (Operation *user : value.getUsers()) {
+      add(dyn_cast<wmap::SliceOp>(user));
+      add(dyn_cast<wmap::ShardOp>(user));
+    }
+    llvm::stable_sort(slices, llvm::less_first());
     SmallVector<Value> parts;
     int64_t end = 0;
-    for (wmap::SliceOp slice : slices) {
-      if (static_cast<int64_t>(slice.getBegin()) != end)
+    for (auto [begin, slice] : slices) {
+      if (begin != end)
         continue; // It covers what is covered, or leaves a gap behind.
-      Value part = recover(slice.getResult());
+      Value part = recover(slice);
       if (!part)
         continue;
       parts.push_back(part);

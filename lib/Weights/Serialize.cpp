@@ -38,7 +38,10 @@ private:
   LogicalResult writeOp(wmap::SourceOp op, int64_t depth);
   LogicalResult writeOp(wmap::ConcatOp op, int64_t depth);
   LogicalResult writeOp(wmap::SliceOp op, int64_t depth);
+  LogicalResult writeOp(wmap::ShardOp op, int64_t depth);
   LogicalResult writeOp(wmap::TransposeOp op, int64_t depth);
+  LogicalResult writeRange(Value input, Value part, int64_t axis, int64_t begin,
+                           int64_t depth);
   LogicalResult writeOp(wmap::ReshapeOp op, int64_t depth);
   LogicalResult writeOp(wmap::CastOp op, int64_t depth);
   LogicalResult writeOp(wmap::ShiftOp op, int64_t depth);
@@ -176,14 +179,23 @@ LogicalResult ProgramWriter::writeOp(wmap::ConcatOp op, int64_t depth) {
 }
 
 LogicalResult ProgramWriter::writeOp(wmap::SliceOp op, int64_t depth) {
-  int64_t axis = op.getAxis(), begin = op.getBegin();
-  int64_t size =
-      cast<RankedTensorType>(op.getResult().getType()).getDimSize(axis);
+  return writeRange(op.getInput(), op.getResult(), op.getAxis(), op.getBegin(),
+                    depth);
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::ShardOp op, int64_t depth) {
+  return writeRange(op.getInput(), op.getResult(), op.getAxis(), op.getBegin(),
+                    depth);
+}
+
+LogicalResult ProgramWriter::writeRange(Value input, Value part, int64_t axis,
+                                        int64_t begin, int64_t depth) {
+  int64_t size = cast<RankedTensorType>(part.getType()).getDimSize(axis);
   json.attribute("op", "slice");
   json.attribute("axis", axis);
   json.attribute("begin", begin);
   json.attribute("end", begin + size);
-  return writeInput(op.getInput(), depth);
+  return writeInput(input, depth);
 }
 
 LogicalResult ProgramWriter::writeOp(wmap::TransposeOp op, int64_t depth) {
@@ -295,11 +307,11 @@ LogicalResult ProgramWriter::write(Value value, int64_t depth) {
   else
     written = llvm::TypeSwitch<Operation *, LogicalResult>(op)
                   .Case<wmap::SourceOp, wmap::ConcatOp, wmap::SliceOp,
-                        wmap::TransposeOp, wmap::ReshapeOp, wmap::CastOp,
-                        wmap::ShiftOp, wmap::UnitRowsOp, wmap::RopeUnpermuteOp,
-                        wmap::PackOp, wmap::ConstantOp, wmap::BitcastOp,
-                        wmap::ScaleOp, wmap::SubtractOp, wmap::GatherOp,
-                        wmap::LowRankOp, wmap::AddOp>(
+                        wmap::ShardOp, wmap::TransposeOp, wmap::ReshapeOp,
+                        wmap::CastOp, wmap::ShiftOp, wmap::UnitRowsOp,
+                        wmap::RopeUnpermuteOp, wmap::PackOp, wmap::ConstantOp,
+                        wmap::BitcastOp, wmap::ScaleOp, wmap::SubtractOp,
+                        wmap::GatherOp, wmap::LowRankOp, wmap::AddOp>(
                       [&](auto op) { return writeOp(op, depth); })
                   .Default([](Operation *op) {
                     return op->emitOpError()

@@ -225,6 +225,27 @@ wmap.func @qk -> tensor<6x4xf32> {
   EXPECT_EQ(roundTrip(), Names{"pack"});
 }
 
+TEST_F(InvertTest, ShardsOfAllDevicesMeet) {
+  const char *shard = R"(
+wmap.func @w%n -> tensor<3x4xf32> {
+  %0 = wmap.source "w" : tensor<6x4xf32>
+  %1 = wmap.shard %0 axis 0 part %n of 2 : tensor<6x4xf32> -> tensor<3x4xf32>
+  wmap.return %1 : tensor<3x4xf32>
+})";
+  auto part = [&](char number) {
+    std::string text = shard;
+    for (size_t at; (at = text.find("%n")) != std::string::npos;)
+      text.replace(at, 2, 1, number);
+    return text;
+  };
+  ASSERT_TRUE(build(part('1') + part('0')));
+  EXPECT_EQ(roundTrip(), Names{"w"});
+  ASSERT_TRUE(build(part('1')));
+  EXPECT_EQ(roundTrip(), Names{});
+  ASSERT_EQ(inverse.losses.size(), 1u);
+  EXPECT_EQ(inverse.losses[0].reason, "the weights hold 0 of 6 along axis 0");
+}
+
 TEST_F(InvertTest, SlicesBehindAReshape) {
   ASSERT_TRUE(build(R"(
 wmap.func @k -> tensor<2x3x4xf32> {
