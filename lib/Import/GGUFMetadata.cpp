@@ -17,6 +17,7 @@
 
 #include "lib/Import/Evaluator.h"
 #include "lib/Import/Reach.h"
+#include "lib/Import/RotaryFrequencies.h"
 
 using namespace clade;
 using namespace clade::import;
@@ -33,8 +34,8 @@ class EffectiveKeys {
 public:
   EffectiveKeys(SpecLibrary &library, const spec::FamilyDecl *decl,
                 const Config &config)
-      : family(library, decl), config(config), reach(family),
-        options{Float32Type::get(library.getContext())},
+      : family(library, decl), config(config),
+        reach(family), options{Float32Type::get(library.getContext())},
         evaluator(family, &config, config.record(), nullptr, ModuleOp(),
                   options) {
     reach.walkFamily();
@@ -47,6 +48,9 @@ public:
   FailureOr<json> valueOf(StringRef key);
 
 private:
+  /// The scaling of a rotary table as such files say it.
+  FailureOr<json> storedScaling(const RopeTable &table);
+  FailureOr<int64_t> headSize();
   FailureOr<SpecValue> field(StringRef name, int64_t layer) {
     const spec::FieldDecl *decl = family.findField(name);
     if (!decl)
@@ -113,6 +117,61 @@ static json scalingOf(const RopeTable &table) {
   return record;
 }
 
+FailureOr<int64_t> EffectiveKeys::headSize() {
+  FailureOr<json> own = valueOf("head_dim"), width = valueOf("hidden_size"),
+                  heads = valueOf("num_attention_heads");
+  if (failed(own) || failed(width) || failed(heads))
+    return failure();
+  if (own->is_number_integer())
+    return own->get<int64_t>();
+  if (!width->is_number_integer() || !heads->is_number_integer() || *heads == 0)
+    return emitError(config.locationOf("head_dim"))
+           << "the size of a head is not known";
+  return width->get<int64_t>() / heads->get<int64_t>();
+}
+
+/// Such a file has no word for llama3: the numbers that it divides frequencies
+/// by are a tensor, which is longrope with the same factors at all lengths.
+/// What longrope scales cosines by is a number there, and none that follows
+/// from others.
+FailureOr<json> EffectiveKeys::storedScaling(const RopeTable &table) {
+  json record = scalingOf(table);
+  bool isLlama3 = record.is_object() && record["rope_type"] == "llama3";
+  if (!isLlama3 && !(record.is_object() && record["rope_type"] == "longrope"))
+    return record;
+  FailureOr<int64_t> head = headSize();
+  if (failed(head))
+    return failure();
+  Location loc = config.locationOf("rope_scaling");
+  auto locationOf = [&](StringRef key) { return config.locationOf(key); };
+  auto scaled = rotaryFrequencies(table, *head, loc, locationOf);
+  if (failed(scaled))
+    return failure();
+  if (!isLlama3) {
+    record.erase("factor");
+    record["attention_factor"] = static_cast<float>(scaled->scale);
+    if (scaled->originalLength)
+      record["original_max_position_embeddings"] = *scaled->originalLength;
+    for (const char *key : {"short_factor", "long_factor"})
+      for (json &factor : record[key])
+        factor = factor.get<float>();
+    return record;
+  }
+  RopeTable unscaled = table;
+  unscaled.kind = "default";
+  auto plain = rotaryFrequencies(unscaled, *head, loc, locationOf);
+  if (failed(plain))
+    return failure();
+  json factors = json::array();
+  for (auto [from, to] :
+       llvm::zip_equal(plain->frequencies, scaled->frequencies))
+    factors.push_back(from / to);
+  return json{{"rope_type", "longrope"},
+              {"short_factor", factors},
+              {"long_factor", factors},
+              {"attention_factor", 1}};
+}
+
 static double thetaOf(const RopeTable &table) {
   auto it = table.record->find("rope_theta");
   return table.record->is_object() && it != table.record->end() &&
@@ -155,7 +214,10 @@ LogicalResult EffectiveKeys::readLayers(json &keys) {
     full = local;
   if (full) {
     keys["rope_theta"] = thetaOf(*full);
-    keys["rope_scaling"] = scalingOf(*full);
+    FailureOr<json> scaling = storedScaling(*full);
+    if (failed(scaling))
+      return failure();
+    keys["rope_scaling"] = *scaling;
   }
   if (full && local && local->key() != full->key())
     keys["rope_local_base_freq"] = thetaOf(*local);
@@ -357,6 +419,10 @@ std::optional<json> Solver::valueOf(const spec::BinaryExpr *expr,
     return rhs->is_array() ? std::optional<json>(llvm::is_contained(*rhs, *lhs))
                            : std::nullopt;
   case spec::BinaryOp::Div:
+    // Sizes stay integers, as which they are written.
+    if (lhs->is_number_integer() && rhs->is_number_integer() && *rhs != 0 &&
+        lhs->get<int64_t>() % rhs->get<int64_t>() == 0)
+      return json(lhs->get<int64_t>() / rhs->get<int64_t>());
     if (lhs->is_number() && rhs->is_number() && rhs->get<double>() != 0)
       return json(lhs->get<double>() / rhs->get<double>());
     return std::nullopt;
@@ -531,5 +597,12 @@ FailureOr<json> import::ggufMetadata(SpecLibrary &library,
   }
   for (const spec::RequireDecl *requirement : gguf->config->requirements)
     solver.solveEquality(requirement->condition);
-  return solver.takeContents();
+  json contents = solver.takeContents();
+  json architecture = contents["general"]["architecture"];
+  if (contents.contains("vectors") && architecture != "llama")
+    return emitError(config.locationOf("rope_scaling"))
+           << "a GGUF file of the architecture " << architecture.dump()
+           << " has no place for the factors of rotary frequencies, which "
+              "llama.cpp reads of 'llama' only";
+  return contents;
 }

@@ -19,7 +19,9 @@ namespace clade::import {
 
 /// The metadata of a GGUF file of a model, as objects by the parts of the keys:
 /// "llama.block_count" is `["llama"]["block_count"]`. A count of an array is
-/// `{"count": n}`. Reports the key of the configuration that no metadata says.
+/// `{"count": n}`; the numbers of a tensor that is no weight are `["vectors"]`
+/// and the parts of its name. Reports the key of the configuration that no
+/// metadata says.
 mlir::FailureOr<nlohmann::json> ggufMetadata(SpecLibrary &library,
                                              const spec::FamilyDecl *family,
                                              const Config &config);

@@ -209,3 +209,23 @@ std::vector<std::string> clade::computationOf(ModuleOp module,
     texts.push_back(kinds[layer.kind]);
   return texts;
 }
+
+bool clade::isSameComputation(StringRef a, StringRef b) {
+  constexpr double most = 0x1p-20;
+  size_t i = 0, j = 0;
+  while (i < a.size() && j < b.size()) {
+    size_t endA = endOfFraction(a, i), endB = endOfFraction(b, j);
+    if (endA <= i || endB <= j) {
+      if (a[i++] != b[j++])
+        return false;
+      continue;
+    }
+    double x = 0, y = 0;
+    if (a.slice(i, endA).getAsDouble(x) || b.slice(j, endB).getAsDouble(y) ||
+        !(std::abs(x - y) <= most * std::abs(x)))
+      return false;
+    i = endA;
+    j = endB;
+  }
+  return i == a.size() && j == b.size();
+}

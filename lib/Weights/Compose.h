@@ -56,6 +56,10 @@ planConversion(llvm::ArrayRef<SlotWeight> weights, mlir::ModuleOp target,
 std::vector<std::string> computationOf(mlir::ModuleOp module,
                                        const SlotTable &slots);
 
+/// Whether two such texts are equal but for the rounding of fractions: 16 ulp
+/// of f32, for forms that store what a number is computed from.
+bool isSameComputation(llvm::StringRef a, llvm::StringRef b);
+
 } // namespace clade
 
 #endif // CLADE_LIB_WEIGHTS_COMPOSE_H

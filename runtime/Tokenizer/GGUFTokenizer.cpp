@@ -15,20 +15,9 @@ using namespace clade::rt;
 
 namespace {
 
-/// Values of `tokenizer.ggml.token_type` that matter here.
-enum TokenType : int32_t { Unknown = 2, Control = 3, UserDefined = 4 };
-
-/// How a byte-level vocabulary splits text into words: patterns that apply one
-/// after another, as the models' own tokenizer.json files have them.
-struct WordSplit {
-  std::vector<std::string> patterns;
-  bool ignoreMerges = false;
-  bool addBos = false;
-};
-
 struct NamedSplit {
   std::string_view names; ///< Separated by spaces, with one at either end.
-  WordSplit split;
+  GGUFSplit split;
 };
 
 } // namespace
@@ -96,7 +85,7 @@ static const std::vector<NamedSplit> &namedSplits() {
   return splits;
 }
 
-static const WordSplit *findSplit(const std::string &pre) {
+const GGUFSplit *clade::rt::findGGUFSplit(const std::string &pre) {
   std::string key = " " + (pre.empty() ? "default" : pre) + " ";
   if (key.find(' ', 1) != key.size() - 1)
     return nullptr;
@@ -155,7 +144,7 @@ static Status check(const GGUFVocabulary &source) {
 static std::string tokenText(const GGUFVocabulary &source, size_t id) {
   const std::string &token = source.tokens[id];
   if (source.model != "llama" || source.tokenTypes.empty() ||
-      source.tokenTypes[id] != UserDefined)
+      source.tokenTypes[id] != gguf_token::userDefined)
     return token;
   std::string result;
   for (char byte : token)
@@ -181,13 +170,15 @@ static StatusOr<AddedTokens> makeAddedTokens(const GGUFVocabulary &source,
   std::vector<AddedToken> added;
   for (size_t id = 0; id < source.tokenTypes.size(); ++id) {
     int32_t type = source.tokenTypes[id];
-    if (type != Unknown && type != Control && type != UserDefined)
+    if (type != gguf_token::unknown && type != gguf_token::control &&
+        type != gguf_token::userDefined)
       continue;
     AddedToken token;
     token.content = tokenText(source, id);
     token.id = static_cast<int32_t>(id);
-    token.special = type != UserDefined;
-    token.normalized = type == UserDefined && source.model == "llama";
+    token.special = type != gguf_token::userDefined;
+    token.normalized =
+        type == gguf_token::userDefined && source.model == "llama";
     added.push_back(std::move(token));
   }
   return AddedTokens::create(std::move(added), vocabulary, nullptr);
@@ -228,7 +219,7 @@ static Status buildSentencePiece(const GGUFVocabulary &source,
 }
 
 static Status buildByteLevel(const GGUFVocabulary &source,
-                             const WordSplit &split, Vocabulary vocabulary,
+                             const GGUFSplit &split, Vocabulary vocabulary,
                              Tokenizer::Parts &parts) {
   if (source.merges.empty())
     return Status::corruption("'merges' is missing, which model 'gpt2' needs");
@@ -254,9 +245,9 @@ static Status buildByteLevel(const GGUFVocabulary &source,
 }
 
 Status Tokenizer::Parts::build(const GGUFVocabulary &source) {
-  const WordSplit *split = nullptr;
+  const GGUFSplit *split = nullptr;
   if (source.model == "gpt2") {
-    split = findSplit(source.pre);
+    split = findGGUFSplit(source.pre);
     if (!split)
       return Status::unsupported("'pre': the split into words " +
                                  quoteName(source.pre) + " is not supported");

@@ -23,15 +23,6 @@ using nlohmann::json;
 
 namespace {
 
-enum TokenKind : int32_t {
-  NormalToken = 1,
-  UnknownToken = 2,
-  ControlToken = 3,
-  UserToken = 4,
-  UnusedToken = 5,
-  ByteToken = 6
-};
-
 /// The member, or null.
 const json &memberOf(const json &object, const char *key) {
   static const json none;
@@ -100,18 +91,19 @@ private:
 
   Status readTokens(const json &model) {
     result.tokens.resize(size);
-    result.tokenTypes.assign(size, UnusedToken);
+    result.tokenTypes.assign(size, gguf_token::unused);
     const json &vocabulary = memberOf(model, "vocab");
     if (!vocabulary.is_object())
       return Status::corruption("'model.vocab' is not an object");
     bool hasBytes = isTrue(memberOf(model, "byte_fallback"));
     std::string unknown = textOf(memberOf(model, "unk_token"));
     for (const auto &[token, id] : vocabulary.items()) {
-      int32_t kind = hasBytes && isByteText(token)          ? ByteToken
-                     : !unknown.empty() && token == unknown ? UnknownToken
-                                                            : NormalToken;
+      int32_t kind = hasBytes && isByteText(token) ? gguf_token::byte
+                     : !unknown.empty() && token == unknown
+                         ? gguf_token::unknown
+                         : gguf_token::normal;
       CLADE_RETURN_IF_ERROR(place(token, id, kind));
-      if (kind == UnknownToken)
+      if (kind == gguf_token::unknown)
         result.unknownId = id.get<int32_t>();
     }
     const json &added = memberOf(root, "added_tokens");
@@ -120,12 +112,13 @@ private:
         std::string text = textOf(memberOf(token, "content"));
         if (text == unknown && !unknown.empty())
           continue;
-        CLADE_RETURN_IF_ERROR(place(
-            text, memberOf(token, "id"),
-            isTrue(memberOf(token, "special")) ? ControlToken : UserToken));
+        CLADE_RETURN_IF_ERROR(place(text, memberOf(token, "id"),
+                                    isTrue(memberOf(token, "special"))
+                                        ? gguf_token::control
+                                        : gguf_token::userDefined));
       }
     for (size_t id = 0; id < size; ++id)
-      if (result.tokenTypes[id] == UnusedToken)
+      if (result.tokenTypes[id] == gguf_token::unused)
         result.tokens[id] = "[PAD" + std::to_string(id) + "]";
     return {};
   }
@@ -164,7 +157,7 @@ private:
       auto it = rank.find(result.tokens[id]);
       if (it != rank.end())
         result.scores[id] = -it->second;
-      else if (result.tokenTypes[id] == NormalToken)
+      else if (result.tokenTypes[id] == gguf_token::normal)
         result.scores[id] = -number; // A character, which no merge makes.
     }
     bool addsSpace = false;

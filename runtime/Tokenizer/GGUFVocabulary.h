@@ -18,6 +18,12 @@
 
 namespace clade::rt {
 
+/// Values of `token_type`.
+namespace gguf_token {
+inline constexpr int32_t normal = 1, unknown = 2, control = 3, userDefined = 4,
+                         unused = 5, byte = 6;
+} // namespace gguf_token
+
 /// What `tokenizer.ggml.*` says in a GGUF file. A key that the file lacks is an
 /// empty list, an empty string or nothing.
 struct GGUFVocabulary {
@@ -29,8 +35,7 @@ struct GGUFVocabulary {
   std::vector<std::string> tokens;
   /// `scores`, one for each token; "llama" needs them.
   std::vector<float> scores;
-  /// `token_type`, one for each token: 1 normal, 2 unknown, 3 control, 4 user
-  /// defined, 5 unused, 6 byte. Without it all tokens are normal.
+  /// `token_type`, one of gguf_token for each token. Without it all are normal.
   std::vector<int32_t> tokenTypes;
   /// `merges`, each "left right", most important first; "gpt2" needs them.
   std::vector<std::string> merges;
@@ -40,6 +45,17 @@ struct GGUFVocabulary {
   /// on model and pre.
   std::optional<bool> addBos, addEos, addSpacePrefix;
 };
+
+/// How a byte-level vocabulary splits text into words: patterns that apply one
+/// after another, as the models' own tokenizer.json files have them.
+struct GGUFSplit {
+  std::vector<std::string> patterns;
+  bool ignoreMerges = false;
+  bool addBos = false; ///< Unless `add_bos_token` says otherwise.
+};
+
+/// The split that `pre` names, or null.
+const GGUFSplit *findGGUFSplit(const std::string &pre);
 
 /// `pre` of the split into words by these patterns, one after another; empty if
 /// GGUF files have no name for it.
@@ -52,6 +68,10 @@ std::string ggufSplitName(const std::vector<std::string> &patterns,
 /// that is malformed.
 StatusOr<GGUFVocabulary> ggufVocabulary(std::string_view text,
                                         const std::string &name, size_t size);
+
+/// The tokenizer.json that makes the same of texts. Errors are those of
+/// Tokenizer::fromGGUF(); Unsupported for what such a file cannot say.
+StatusOr<std::string> tokenizerJson(const GGUFVocabulary &vocabulary);
 
 } // namespace clade::rt
 

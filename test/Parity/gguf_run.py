@@ -40,7 +40,7 @@ import run
 # Every type of storage is tried on these, the others in F32.
 ALL_KINDS = ["llama-plain", "llama-tied", "qwen2-plain", "qwen3-plain", "gemma2-gguf", "gemma3-gguf"]
 F32_ONLY = ["llama-mha", "llama-head-dim", "llama-attention-bias", "llama-all-bias-tied", "llama-odd-sizes",
-            "llama-linear", "llama-llama3", "llama-gguf-yarn", "mistral-full", "qwen2-tied", "qwen2-yarn-old",
+            "llama-linear", "llama-llama3", "llama-longrope", "llama-gguf-yarn", "mistral-full", "qwen2-tied", "qwen2-yarn-old",
             "qwen3-attention-bias", "qwen3-tied-gqa4", "gemma2-gguf-default-caps", "gemma3-gguf-linear"]
 SHORT = {"llama-plain": ["F32", "Q4_K"], "llama-tied": ["Q8_0"], "qwen3-plain": ["Q6_K", "Q5_1", "MXFP4"], "gemma2-gguf": ["F16"],
          "gemma3-gguf-linear": ["BF16"], "qwen2-yarn-old": ["F32"], "llama-all-bias-tied": ["F32"],
@@ -162,8 +162,17 @@ ERRORS = [
      "metadata key 'llama.logit_scale' of .* is not read by family 'gguf'"),
     ("text for a number", "llama-plain", put("llama.embedding_length", "256", Value.STRING),
      "expected .*, got the string .256."),
-    ("unknown scaling", "llama-plain", put("llama.rope.scaling.type", "longrope", Value.STRING),
-     "expected one of the cases .'none', 'linear', 'yarn'., got the string .longrope."),
+    ("unknown scaling", "llama-plain", put("llama.rope.scaling.type", "su", Value.STRING),
+     "expected one of the cases .'none', 'linear', 'yarn', 'longrope'., got the string .su."),
+    ("longrope without factors", "llama-plain", put("llama.rope.scaling.type", "longrope", Value.STRING),
+     "key 'vectors.rope_factors_short' is absent and has no default"),
+    ("longrope of another architecture", "qwen2-plain", lambda contents: contents.metadata.update(
+        {"qwen2.rope.scaling.type": ("longrope", Value.STRING)}) or [
+            with_tensor(f"rope_factors_{n}.weight", 16)(contents) for n in ("long", "short")],
+     'does not meet this requirement.*require arch == "llama" or scaling != "longrope"'),
+    ("factors and no scaling", "llama-plain", lambda contents: contents.metadata.update(
+        {"llama.rope.scaling.type": ("none", Value.STRING)}) or with_tensor("rope_freqs.weight", 16)(contents),
+     'does not meet this requirement.*require frequency_factors == none or scaling == "linear"'),
     ("yarn without factor", "llama-plain", put("llama.rope.scaling.type", "yarn", Value.STRING),
      'does not meet this requirement.*require scaling != "yarn" or factor != none'),
     ("yarn without extrapolation", "llama-gguf-yarn", put("llama.rope.scaling.yarn_ext_factor", 0.0, Value.FLOAT32),

@@ -67,7 +67,14 @@ def put_rope(contents, arch, rope, config):
         put(f"{arch}.rope.scaling.yarn_beta_slow", rope.get("beta_slow"), Value.FLOAT32)
     if kind == "llama3":
         contents.tensors["rope_freqs.weight"] = (llama3_factors(rope, head_size(config)), Type.F32)
-    assert kind in ("default", "linear", "yarn", "llama3"), f"the converter writes nothing for {kind}"
+    if kind == "longrope":
+        original = rope["original_max_position_embeddings"]
+        put(f"{arch}.rope.scaling.type", kind, Value.STRING)
+        put(f"{arch}.rope.scaling.original_context_length", original, Value.UINT32)
+        put(f"{arch}.rope.scaling.attn_factor", math.sqrt(1 + math.log(rope["factor"]) / math.log(original)), Value.FLOAT32)
+        for name in ("long", "short"):
+            contents.tensors[f"rope_factors_{name}.weight"] = (np.array(rope[f"{name}_factor"], np.float32), Type.F32)
+    assert kind in ("default", "linear", "yarn", "llama3", "longrope"), f"the converter writes nothing for {kind}"
 
 
 def llama3_factors(rope, head):

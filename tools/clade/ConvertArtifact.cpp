@@ -173,7 +173,7 @@ driver::convertArtifactToHf(Environment &environment,
     return fail(folder.status()), std::nullopt;
   ConvertReport report;
   rt::Status status = writePublished((*folder)->path(), tensors, written,
-                                     packed->sources(), report);
+                                     packed->sources(), options, report);
   if (!status.ok())
     return fail(status), std::nullopt;
   for (const char *name : {"tokenizer.json", "generation_config.json"})

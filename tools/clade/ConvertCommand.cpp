@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "tools/clade/Convert.h"
+#include "tools/clade/ConvertTensors.h"
 #include "tools/clade/Progress.h"
 
 #include "runtime/Engine/Artifact.h"
@@ -36,6 +36,14 @@ static int checkOptions(const ConvertOptions &options) {
   if (!options.dtype.empty() && !llvm::is_contained(dtypes, options.dtype))
     return fail("--dtype of '" + options.to + "' is one of " +
                 llvm::join(dtypes, ", ") + ", got '" + options.dtype + "'"),
+           Usage;
+  if (!options.maxShardSize.empty() && options.to != "hf")
+    return fail("--max-shard-size is for --to hf, got --to " + options.to),
+           Usage;
+  if (!options.maxShardSize.empty() && !parseSize(options.maxShardSize))
+    return fail("--max-shard-size: expected a size such as 5GB, 300MB or 2GiB, "
+                "got '" +
+                options.maxShardSize + "'"),
            Usage;
   if (llvm::sys::fs::exists(options.output) && !options.force)
     return fail("'" + options.output +
@@ -143,6 +151,9 @@ void driver::addConvertCommand(CLI::App &app, int &status) {
                    "A folder with a LoRA adapter in PEFT's form, to merge into "
                    "the weights")
       ->check(CLI::ExistingDirectory);
+  command->add_option("--max-shard-size", options->maxShardSize,
+                      "With --to hf: begin another safetensors file behind so "
+                      "many bytes, such as 5GB (default: one file)");
   command->add_option("--target-cpu", options->cpu,
                       "CPU that packed weights are for (default: this one)");
   command

@@ -163,6 +163,23 @@ static void chooseTypes(rt::DType dtype, std::vector<OutputTensor> &tensors,
   }
 }
 
+/// Adds the tensors of numbers that the metadata hold, such as
+/// rope_freqs.weight.
+static void addVectors(const json &object, const std::string &name,
+                       std::vector<OutputTensor> &tensors) {
+  if (object.is_object())
+    for (const auto &[part, value] : object.items())
+      addVectors(value, name.empty() ? part : name + "." + part, tensors);
+  if (!object.is_array())
+    return;
+  rt::WeightNode node;
+  node.op = rt::WeightOp::Constant;
+  node.dtype = rt::DType::F32;
+  node.values = object.get<std::vector<float>>();
+  node.shape = {static_cast<int64_t>(node.values.size())};
+  tensors.push_back({name, rt::DType::F32, std::move(node)});
+}
+
 static bool isGguf(const std::string &path) {
   auto file = llvm::MemoryBuffer::getFileSlice(path, 4, 0);
   return file && (*file)->getBuffer() == "GGUF";
@@ -222,6 +239,7 @@ static bool plan(Environment &environment, const ConversionModel &source,
     return false;
   tensors = std::move(*planned);
   chooseTypes(dtype, tensors, report);
+  addVectors(metadata->value("vectors", json()), "", tensors);
   std::string path = checkpoint.path();
   while (path.size() > 1 && path.back() == '/')
     path.pop_back();
@@ -233,6 +251,10 @@ static bool plan(Environment &environment, const ConversionModel &source,
   json::json_pointer count("/tokenizer/ggml/tokens/count");
   size_t size =
       metadata->contains(count) ? (*metadata)[count].get<size_t>() : 0;
+  // Without texts of tokens llama.cpp takes their number from here.
+  entries.push_back({(*metadata)["general"]["architecture"].get<std::string>() +
+                         ".vocab_size",
+                     static_cast<uint32_t>(size)});
   addVocabulary(vocabularyOf(checkpoint, size, report), *metadata, entries);
   return true;
 }

@@ -15,6 +15,7 @@
 #include "tools/clade/ConvertTensors.h"
 #include "tools/clade/Progress.h"
 
+#include "runtime/Engine/LoadTokenizer.h"
 #include "runtime/Support/File.h"
 #include "runtime/Support/OutputDirectory.h"
 
@@ -139,8 +140,16 @@ static void chooseTypes(const ConvertOptions &options,
 static rt::Status copyFiles(const rt::Checkpoint &checkpoint,
                             const std::string &folder, ConvertReport &report) {
   if (checkpoint.gguf()) {
-    report.notes.push_back("'tokenizer.json' is not written: the vocabulary of "
-                           "a GGUF file does not tell all that it says");
+    auto make = [&]() -> rt::StatusOr<std::string> {
+      CLADE_ASSIGN_OR_RETURN(rt::GGUFVocabulary vocabulary,
+                             rt::readGGUFVocabulary(*checkpoint.gguf()));
+      return rt::tokenizerJson(vocabulary);
+    };
+    rt::StatusOr<std::string> text = make();
+    if (text.ok())
+      return rt::writeTextFile(folder + "/tokenizer.json", *text);
+    report.notes.push_back("'tokenizer.json' is not written: " +
+                           text.status().message());
     return {};
   }
   std::error_code error;
@@ -189,7 +198,7 @@ driver::convertToHf(Environment &environment, const rt::Checkpoint &checkpoint,
   if (!folder.ok())
     return fail(folder.status()), std::nullopt;
   rt::Status status = writePublished((*folder)->path(), *tensors, config,
-                                     sourcesOf(checkpoint), report);
+                                     sourcesOf(checkpoint), options, report);
   if (status.ok())
     status = copyFiles(checkpoint, (*folder)->path(), report);
   if (!status.ok())

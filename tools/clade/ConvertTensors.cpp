@@ -9,10 +9,13 @@
 
 #include "tools/clade/Progress.h"
 
+#include "runtime/Support/CheckedMath.h"
 #include "runtime/Support/File.h"
 
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 
 #include <fcntl.h>
 #include <map>
@@ -190,7 +193,7 @@ bool driver::compareWithSource(Environment &environment,
     return false;
   for (auto [index, text] : llvm::enumerate(source.computation))
     if (index >= written->computation.size() ||
-        written->computation[index] != text)
+        !isSameComputation(written->computation[index], text))
       return fail("'" + path + "' would compute something else than '" +
                   checkpoint.path() + "', in part " + std::to_string(index) +
                   " of " + std::to_string(source.computation.size()) +
@@ -233,26 +236,106 @@ rt::Status driver::checkPublishedPlace(const std::string &path) {
                                      "' exists and is not a checkpoint");
 }
 
-rt::Status driver::writePublished(const std::string &folder,
-                                  const std::vector<OutputTensor> &tensors,
-                                  const nlohmann::ordered_json &config,
-                                  const rt::WeightSources &sources,
-                                  ConvertReport &report) {
+std::optional<int64_t> driver::parseSize(llvm::StringRef text) {
+  int64_t number = 0;
+  if (text.consumeInteger(10, number) || number <= 0)
+    return std::nullopt;
+  auto unit = llvm::StringSwitch<int64_t>(text)
+                  .Cases({"", "B"}, 1)
+                  .Case("KB", 1000)
+                  .Case("MB", 1000 * 1000)
+                  .Case("GB", 1000 * 1000 * 1000)
+                  .Case("KiB", int64_t(1) << 10)
+                  .Case("MiB", int64_t(1) << 20)
+                  .Case("GiB", int64_t(1) << 30)
+                  .Default(0);
+  return unit == 0 ? std::nullopt : rt::checkedMul(number, unit);
+}
+
+/// Writes one file; gives its size.
+static rt::StatusOr<int64_t>
+writeSafetensorsFile(const std::string &path,
+                     llvm::ArrayRef<OutputTensor> tensors,
+                     const rt::WeightSources &sources) {
   std::vector<rt::StoredTensor> described;
   for (const OutputTensor &tensor : tensors)
     described.push_back(
         {tensor.name, tensor.dtype, tensor.program.shape, rt::ByteSpan()});
   CLADE_ASSIGN_OR_RETURN(rt::SafetensorsLayout layout,
                          rt::layOutSafetensors(described, {{"format", "pt"}}));
-  CLADE_RETURN_IF_ERROR(writeTensors(folder + "/model.safetensors",
-                                     layout.header, layout.bytes, tensors,
+  CLADE_RETURN_IF_ERROR(writeTensors(path, layout.header, layout.bytes, tensors,
                                      layout.offsets, sources));
+  return layout.bytes;
+}
+
+/// The tensors of each shard, by name, and their bytes in all.
+static std::pair<std::vector<std::vector<OutputTensor>>, int64_t>
+cutIntoShards(std::vector<OutputTensor> tensors, int64_t most) {
+  llvm::sort(tensors, [](const OutputTensor &a, const OutputTensor &b) {
+    return a.name < b.name;
+  });
+  std::vector<std::vector<OutputTensor>> shards(1);
+  int64_t filled = 0, total = 0;
+  for (OutputTensor &tensor : tensors) {
+    int64_t size =
+        rt::tensorBytes(tensor.dtype, tensor.program.shape).value_or(0);
+    if (filled > 0 && size > most - filled) {
+      shards.emplace_back();
+      filled = 0;
+    }
+    filled += size;
+    total += size;
+    shards.back().push_back(std::move(tensor));
+  }
+  return {std::move(shards), total};
+}
+
+/// Writes all tensors in the files that transformers writes; gives their size.
+static rt::StatusOr<int64_t>
+writeSafetensorsSet(const std::string &folder,
+                    const std::vector<OutputTensor> &tensors,
+                    const rt::WeightSources &sources, int64_t most) {
+  auto [shards, total] = cutIntoShards(tensors, most);
+  if (shards.size() == 1)
+    return writeSafetensorsFile(folder + "/model.safetensors", tensors,
+                                sources);
+  int64_t bytes = 0;
+  nlohmann::json places = nlohmann::json::object();
+  for (auto [number, shard] : llvm::enumerate(shards)) {
+    std::string name = llvm::formatv("model-{0,0+5}-of-{1,0+5}.safetensors",
+                                     number + 1, shards.size());
+    CLADE_ASSIGN_OR_RETURN(
+        int64_t size,
+        writeSafetensorsFile(folder + "/" + name, shard, sources));
+    bytes += size;
+    for (const OutputTensor &tensor : shard)
+      places[tensor.name] = name;
+  }
+  nlohmann::json index = {{"metadata", {{"total_size", total}}},
+                          {"weight_map", std::move(places)}};
+  CLADE_RETURN_IF_ERROR(rt::writeTextFile(
+      folder + "/model.safetensors.index.json",
+      index.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
+          "\n"));
+  return bytes;
+}
+
+rt::Status driver::writePublished(const std::string &folder,
+                                  const std::vector<OutputTensor> &tensors,
+                                  const nlohmann::ordered_json &config,
+                                  const rt::WeightSources &sources,
+                                  const ConvertOptions &options,
+                                  ConvertReport &report) {
+  CLADE_ASSIGN_OR_RETURN(
+      int64_t bytes,
+      writeSafetensorsSet(folder, tensors, sources,
+                          parseSize(options.maxShardSize).value_or(INT64_MAX)));
   CLADE_RETURN_IF_ERROR(rt::writeTextFile(
       folder + "/config.json",
       config.dump(2, ' ', false,
                   nlohmann::ordered_json::error_handler_t::replace) +
           "\n"));
-  report.facts = {{"tensors", tensors.size()}, {"bytes", layout.bytes}};
+  report.facts = {{"tensors", tensors.size()}, {"bytes", bytes}};
   return {};
 }
 

@@ -68,13 +68,18 @@ bool noteDifferences(std::span<const SlotWeight> written,
                      std::span<const rt::WeightDifference> differences,
                      ConvertReport &report);
 
-/// Writes model.safetensors and config.json to a folder; adds what was written
-/// to the report.
+/// The bytes that a size such as 5GB, 300MB or 2GiB means; nothing for another
+/// text or 0.
+std::optional<int64_t> parseSize(llvm::StringRef text);
+
+/// Writes model.safetensors, or shards with an index of at most
+/// options.maxShardSize bytes of tensors each, and config.json to a folder;
+/// adds what was written to the report. A larger tensor has a shard of its own.
 rt::Status writePublished(const std::string &folder,
                           const std::vector<OutputTensor> &tensors,
                           const nlohmann::ordered_json &config,
                           const rt::WeightSources &sources,
-                          ConvertReport &report);
+                          const ConvertOptions &options, ConvertReport &report);
 
 /// InvalidArgument unless there is nothing, an empty folder or a checkpoint at
 /// `path`.

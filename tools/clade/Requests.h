@@ -52,10 +52,6 @@ struct Requests {
 rt::StatusOr<Requests> makeRequests(const RequestOptions &options,
                                     const rt::Tokenizer *tokenizer);
 
-/// The tokenizer of a checkpoint: tokenizer.json, or a GGUF file's vocabulary.
-rt::StatusOr<std::unique_ptr<rt::Tokenizer>>
-loadTokenizer(const rt::Checkpoint &checkpoint);
-
 } // namespace clade::driver
 
 #endif // CLADE_TOOLS_CLADE_REQUESTS_H

@@ -261,7 +261,7 @@ static int run(const RunOptions &options) {
   rt::StatusOr<std::unique_ptr<rt::Tokenizer>> loaded =
       isArtifact && llvm::sys::fs::exists(ownTokenizer)
           ? rt::loadTokenizer(ownTokenizer)
-      : checkpoint.ok() ? driver::loadTokenizer(*checkpoint)
+      : checkpoint.ok() ? rt::loadTokenizer(*checkpoint)
                         : rt::Status::notFound("'" + options.model +
                                                "' has no 'tokenizer.json'");
   if (loaded.ok())
