@@ -76,10 +76,14 @@ def Clade_CacheWriteOp : Clade_Op<"cache_write", [MemoryEffects<[MemWrite]>]> {
   let summary = "adds this step's keys and values to a state";
   let description = [{
     Stores the rows of every token of the step at its place in state number `state`.
+    With `shared`, v is the first elements of k, and the state keeps k alone: one row
+    serves as key and as value, as with the latent of multi-head latent attention
+    (arXiv:2405.04434).
 
     **Constraints:**
     * (C1) k and v are [token, heads, size] with as many heads
     * (C2) `state` is at least 0
+    * (C3) values that are shared are no longer than keys
 
     ```mlir
     func.func @remember(%k: !clade.tensor<[token, kv_heads = 2, head = 8], bf16>, %v: !clade.tensor<[token, kv_heads = 2, head = 8], bf16>,
@@ -89,7 +93,8 @@ def Clade_CacheWriteOp : Clade_Op<"cache_write", [MemoryEffects<[MemWrite]>]> {
     }
     ```
   }];
-  let arguments = (ins Clade_Tensor:$key, Clade_Tensor:$value, Clade_BatchType:$batch, Clade_StateAttr:$state);
+  let arguments = (ins Clade_Tensor:$key, Clade_Tensor:$value, Clade_BatchType:$batch, Clade_StateAttr:$state,
+                       UnitAttr:$shared);
   let assemblyFormat = [{
     $key `,` $value `,` $batch `state` $state attr-dict `:` type($key) `,` type($value)
   }];
@@ -100,7 +105,8 @@ def Clade_AttendCachedOp : Clade_Op<"attend_cached", [MemoryEffects<[MemRead]>, 
   let summary = "attention over the keys and values of a state";
   let description = [{
     `clade.attend` after a `clade.cache_write` has stored this step's keys and values:
-    all keys and values, old and new, come from the state.
+    all keys and values, old and new, come from the state. With `shared`, values are
+    the first elements of the keys' rows.
 
     **Constraints:**
     * (C1) q is [token, heads, size]; the result is [token, heads, value size]
@@ -111,6 +117,7 @@ def Clade_AttendCachedOp : Clade_Op<"attend_cached", [MemoryEffects<[MemRead]>, 
     * (C6) there is a slope for each head of q
     * (C7) attention that is bidirectional has neither a window nor slopes
     * (C8) `groups` are [token] i32, only in attention that is bidirectional
+    * (C9) values that are shared are no longer than keys
 
     ```mlir
     func.func @attention(%q: !clade.tensor<[token, q_heads = 4, head = 8], bf16>, %batch: !clade.batch)
@@ -125,7 +132,7 @@ def Clade_AttendCachedOp : Clade_Op<"attend_cached", [MemoryEffects<[MemRead]>, 
                        Optional<Clade_Tensor>:$groups, Clade_StateAttr:$state, Clade_PositiveAttr:$kv_heads, F64Attr:$scale,
                        OptionalAttr<Clade_PositiveAttr>:$window, OptionalAttr<F64Attr>:$softcap,
                        OptionalAttr<DenseF32ArrayAttr>:$slopes, UnitAttr:$model_softmax,
-                       UnitAttr:$bidirectional);
+                       UnitAttr:$bidirectional, UnitAttr:$shared);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = [{
     $query `,` $batch (`sink` $sink^ `:` type($sink))? (`groups` $groups^ `:` type($groups))?

@@ -48,6 +48,41 @@ def Clade_LinearOp : Clade_PureOp<"linear"> {
   }];
 }
 
+def Clade_HeadLinearOp : Clade_PureOp<"head_linear"> {
+  let summary = "linear map of each head by a matrix of its own";
+  let description = [{
+    y[t, h, o] = Σ over i of x[t, h, i] · w[h, o, i]: a linear map whose matrix is
+    block-diagonal over the heads. Accumulates in at least f32 and rounds once. It is
+    how latent attention works on the latent itself (absorbed form of multi-head latent
+    attention, arXiv:2405.04434); `clade-absorb-latent` makes it.
+
+    **Constraints:**
+    * (C1) x is [token, h, i]; the result is [token, h, o] with the heads of x
+    * (C2) the weight is [h, o, i]
+
+    ```mlir
+    func.func @to_latent(%q: !clade.tensor<[token, heads = 4, head = 16], bf16>, %w: !clade.tensor<[heads = 4, latent = 32, head = 16], bf16>)
+        -> !clade.tensor<[token, heads = 4, latent = 32], bf16> {
+      %0 = clade.head_linear %q, %w : !clade.tensor<[token, heads = 4, head = 16], bf16>, !clade.tensor<[heads = 4, latent = 32, head = 16], bf16>
+          -> !clade.tensor<[token, heads = 4, latent = 32], bf16>
+      return %0 : !clade.tensor<[token, heads = 4, latent = 32], bf16>
+    }
+    ```
+  }];
+  let arguments = (ins Clade_Tensor:$input, Clade_Weight:$weight);
+  let results = (outs Clade_Tensor:$result);
+  let assemblyFormat = [{
+    $input `,` $weight attr-dict `:` type($input) `,` type($weight) `->` type($result)
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    int64_t getNumHeads() { return getWeight().getType().getShape()[0]; }
+    /// Rows and columns of a head's matrix.
+    int64_t getNumOutputs() { return getWeight().getType().getShape()[1]; }
+    int64_t getNumInputs() { return getWeight().getType().getShape()[2]; }
+  }];
+}
+
 def Clade_EmbedOp : Clade_PureOp<"embed"> {
   let summary = "rows of a table by token id";
   let description = [{

@@ -70,8 +70,9 @@ def Clade_ScanOp : Clade_Op<"scan", [MemoryEffects<[MemRead, MemWrite]>, AttrSiz
     row of each result.
 
     It is how state space models and linear attention are written: Mamba-2
-    (arXiv:2405.21060), gated delta rule (arXiv:2412.06464). The chunked forms of the
-    published implementations give the same result.
+    (arXiv:2405.21060), gated delta rule (arXiv:2412.06464). With `chunk`, as many tokens
+    of a sequence at a time may be computed with matrix products, where that many are in
+    the step (LinearRecurrence.h says how); their sums are the same in another order.
 
     **Constraints:**
     * (C1) the carried tensors are f32 and have no token axis
@@ -81,6 +82,7 @@ def Clade_ScanOp : Clade_Op<"scan", [MemoryEffects<[MemRead, MemWrite]>, AttrSiz
     * (C4) each result is what is yielded for it, with the token axis in front
     * (C5) the region holds ops that work on each token by itself, and constants
     * (C6) `state` is at least 0
+    * (C7) a scan with `chunk` is a linear recurrence of one matrix for each head
 
     ```mlir
     func.func @sums(%x: !clade.tensor<[token, d = 8], f32>, %zero: !clade.tensor<[d = 8], f32>, %batch: !clade.batch)
@@ -96,7 +98,7 @@ def Clade_ScanOp : Clade_Op<"scan", [MemoryEffects<[MemRead, MemWrite]>, AttrSiz
     ```
   }];
   let arguments = (ins Clade_BatchType:$batch, Variadic<Clade_Tensor>:$initial, Variadic<Clade_Tensor>:$inputs,
-                       Clade_StateAttr:$state);
+                       Clade_StateAttr:$state, OptionalAttr<Clade_PositiveAttr>:$chunk);
   let results = (outs Variadic<Clade_Tensor>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/Clade/CladeDialect.h"
+#include "dialect/Clade/LinearRecurrence.h"
 #include "dialect/Clade/Verification.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -138,6 +139,10 @@ LogicalResult ScanOp::verify() {
     if (!worksOnTokens(&op))
       return op.emitOpError()
              << "expected only ops that work on each token by itself in a scan";
+  // scan_c7
+  if (getChunk() && !LinearRecurrence::match(*this))
+    return emitOpError() << "expected a linear recurrence of one matrix for "
+                            "each head in a scan with a chunk";
   return success();
 }
 

@@ -121,8 +121,8 @@ def Clade_KernelOp : Clade_Op<"kernel", [IsolatedFromAbove, SingleBlock,
     What runs between two barriers. A `tokenwise` kernel computes each token by
     itself; a `product` holds exactly one `clade.linear`, the ops before it
     (its prologue) and elementwise ops after it (its epilogue); an `attention`
-    holds one `clade.attend_cached`, an `experts` one `clade.expert_linear`; a
-    `recurrent` holds one `clade.causal_conv` with elementwise ops after it, or one
+    holds one `clade.attend_cached`, an `experts` one `clade.expert_linear`
+    or `clade.head_linear`; a `recurrent` holds one `clade.causal_conv` with elementwise ops after it, or one
     `clade.scan`. Values cross only as operands and results.
 
     **Constraints:**
@@ -131,7 +131,8 @@ def Clade_KernelOp : Clade_Op<"kernel", [IsolatedFromAbove, SingleBlock,
     * (C3) a product holds one `clade.linear`, other kinds none
     * (C4) an attention holds one `clade.attend_cached`, other kinds none
     * (C5) a recurrent holds one `clade.causal_conv` or `clade.scan`, other kinds none
-    * (C6) an experts kernel holds one `clade.expert_linear`, other kinds none
+    * (C6) an experts kernel holds one `clade.expert_linear` or `clade.head_linear`, other
+      kinds none
 
     ```mlir
     func.func @activation(%x: !clade.tensor<[token, d = 8], f32>) -> !clade.tensor<[token, d = 8], f32> {

@@ -353,7 +353,8 @@ FailureOr<SpecValue> Evaluator::evalScan(const spec::ScanExpr *expr,
   auto scan =
       ScanOp::create(builder, named(loc), TypeRange{typeFor(axes, type)},
                      batch(), ValueRange(initial.value), operands,
-                     builder.getI64IntegerAttr(layerScope->nextState++));
+                     builder.getI64IntegerAttr(layerScope->nextState++),
+                     /*chunk=*/IntegerAttr());
   scan.getBody().takeBody(region);
   return SpecValue::of(tensor(scan.getResult(0), axes));
 }

@@ -25,8 +25,10 @@ void clade::buildFusePipeline(OpPassManager &passes) {
 }
 
 void clade::buildKernelPipeline(OpPassManager &passes, int64_t rows,
-                                int64_t inner) {
+                                int64_t inner, int64_t chunk) {
   passes.addPass(createMakeStateExplicitPass());
+  if (chunk > 0)
+    passes.addPass(createChunkScansPass(ChunkScansPassOptions{chunk}));
   passes.addPass(createSinkIntoScansPass());
   if (rows > 0)
     passes.addPass(createPackWeightsPass(PackWeightsPassOptions{rows, inner}));
@@ -40,5 +42,5 @@ void clade::registerPipelines() {
                              buildFusePipeline);
   PassPipelineRegistration<>(
       "clade-kernel-pipeline", "From fused ops to kernels",
-      [](OpPassManager &passes) { buildKernelPipeline(passes, 32, 2); });
+      [](OpPassManager &passes) { buildKernelPipeline(passes, 32, 2, 0); });
 }

@@ -16,9 +16,10 @@ namespace clade {
 void buildFusePipeline(mlir::OpPassManager &passes);
 /// From fused ops to kernels, with weights packed to panels of `rows` rows
 /// whose 16-bit elements are stored `inner` neighbouring columns together; or
-/// not packed, as the interpreter reads them, if `rows` is 0.
+/// not packed, as the interpreter reads them, if `rows` is 0. Scans compute
+/// `chunk` tokens at a time, or one if that is 0.
 void buildKernelPipeline(mlir::OpPassManager &passes, int64_t rows,
-                         int64_t inner);
+                         int64_t inner, int64_t chunk);
 /// Registers clade-fuse-pipeline and clade-kernel-pipeline.
 void registerPipelines();
 

@@ -60,21 +60,22 @@ void KeyValueState::truncate(int64_t newLength) {
   values.resize(length * heads * valueSize);
 }
 
-/// Adds the row of one token to its state.
+/// Adds the row of one token to its state; keys alone, if `value` is null.
 static LogicalResult append(Operation *op, const Tensor &key,
-                            const Tensor &value, int64_t token,
+                            const Tensor *value, int64_t token,
                             int64_t position, KeyValueState &state) {
+  int64_t valueSize = value ? value->shape[2] : 0;
   if (state.length == 0) {
     state.heads = key.shape[1];
     state.keySize = key.shape[2];
-    state.valueSize = value.shape[2];
+    state.valueSize = valueSize;
   }
   if (key.shape[1] != state.heads || key.shape[2] != state.keySize ||
-      value.shape[2] != state.valueSize)
+      valueSize != state.valueSize)
     return op->emitError() << "expected keys and values of one shape in a "
                               "state, got "
-                           << key.type << " and " << value.type
-                           << " after others";
+                           << key.type << " and "
+                           << (value ? value : &key)->type << " after others";
   if (state.length != position)
     return op->emitError() << "expected position " << state.length
                            << " next in its state, got " << position;
@@ -84,7 +85,8 @@ static LogicalResult append(Operation *op, const Tensor &key,
     to.insert(to.end(), row.begin(), row.end());
   };
   add(key, state.keys);
-  add(value, state.values);
+  if (value)
+    add(*value, state.values);
   ++state.length;
   return success();
 }
@@ -152,22 +154,26 @@ static void attendHead(ArrayRef<float> query, int64_t token, int64_t position,
   if (options.sink)
     sink = options.sink->data()[head];
   softmax(scores, sink, options.modelSoftmax, inner);
-  std::vector<double> sums(state.valueSize, 0);
+  int64_t valueSize = result.size();
+  const std::vector<float> &values =
+      state.valueSize > 0 ? state.values : state.keys;
+  int64_t stride = state.valueSize > 0 ? state.valueSize : state.keySize;
+  std::vector<double> sums(valueSize, 0);
   for (int64_t j = begin; j < end; ++j) {
-    const float *row =
-        state.values.data() + (j * state.heads + kvHead) * state.valueSize;
+    const float *row = values.data() + (j * state.heads + kvHead) * stride;
     double share = scores[j - begin];
-    for (int64_t i = 0; i < state.valueSize; ++i)
+    for (int64_t i = 0; i < valueSize; ++i)
       sums[i] += share * row[i];
   }
   for (auto [y, sum] : llvm::zip_equal(result, sums))
     y = roundTo(outer, sum);
 }
 
-/// Attention of all tokens to the keys and values of their states.
+/// Attention of all tokens to the keys and values of their states; `shared` if
+/// values are the first elements of keys.
 static FailureOr<Tensor> attend(Operation *op, const Tensor &query,
                                 NamedTensorType type, int64_t kvHeads,
-                                const ScoreOptions &options,
+                                bool shared, const ScoreOptions &options,
                                 ArrayRef<KeyValueState *> states,
                                 const Batch &batch) {
   FailureOr<Tensor> result = makeTensor(op, type, batch);
@@ -181,11 +187,12 @@ static FailureOr<Tensor> attend(Operation *op, const Tensor &query,
       return op->emitError() << "expected keys and values of position "
                              << batch.positions[token] << ", got "
                              << state.length << " positions";
+    int64_t stored = shared ? 0 : valueSize;
     if (state.heads != kvHeads || state.keySize != keySize ||
-        state.valueSize != valueSize)
+        state.valueSize != stored)
       return op->emitError()
              << "expected a state of " << kvHeads << " heads with keys of "
-             << keySize << " and values of " << valueSize << ", got "
+             << keySize << " and values of " << stored << ", got "
              << state.heads << ", " << state.keySize << " and "
              << state.valueSize;
   }
@@ -201,7 +208,7 @@ static FailureOr<Tensor> attend(Operation *op, const Tensor &query,
 }
 
 static LogicalResult appendAll(Operation *op, const Tensor &key,
-                               const Tensor &value,
+                               const Tensor *value,
                                ArrayRef<KeyValueState *> states,
                                const Batch &batch) {
   for (int64_t token = 0; token < batch.numTokens(); ++token)
@@ -216,17 +223,18 @@ FailureOr<Tensor> reference::evaluate(AttendOp op, const Tensor &query,
                                       const Tensor *sink, const Tensor *groups,
                                       ArrayRef<KeyValueState *> states,
                                       const Batch &batch) {
-  if (failed(appendAll(op, key, value, states, batch)))
+  if (failed(appendAll(op, key, &value, states, batch)))
     return failure();
   return attend(op, query, op.getResult().getType(), key.shape[1],
-                scoreOptions(op, sink, groups), states, batch);
+                /*shared=*/false, scoreOptions(op, sink, groups), states,
+                batch);
 }
 
 LogicalResult reference::evaluate(CacheWriteOp op, const Tensor &key,
                                   const Tensor &value,
                                   ArrayRef<KeyValueState *> states,
                                   const Batch &batch) {
-  return appendAll(op, key, value, states, batch);
+  return appendAll(op, key, op.getShared() ? nullptr : &value, states, batch);
 }
 
 FailureOr<Tensor> reference::evaluate(AttendCachedOp op, const Tensor &query,
@@ -234,5 +242,5 @@ FailureOr<Tensor> reference::evaluate(AttendCachedOp op, const Tensor &query,
                                       ArrayRef<KeyValueState *> states,
                                       const Batch &batch) {
   return attend(op, query, op.getResult().getType(), op.getKvHeads(),
-                scoreOptions(op, sink, groups), states, batch);
+                op.getShared(), scoreOptions(op, sink, groups), states, batch);
 }

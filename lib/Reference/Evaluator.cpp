@@ -388,6 +388,10 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
         return defineResult(op, evaluate(op, at(op.getInput()),
                                          at(op.getWeight()), bias, batch));
       })
+      .Case([&](HeadLinearOp op) {
+        return defineResult(op, evaluate(op, at(op.getInput()),
+                                         at(op.getWeight()), batch));
+      })
       .Case([&](RotaryTableOp op) {
         return runTwoResults(*op, evaluate(op, at(op.getPositions()), batch),
                              values);

@@ -40,6 +40,29 @@ FailureOr<Tensor> reference::evaluate(LinearOp op, const Tensor &input,
   return result;
 }
 
+FailureOr<Tensor> reference::evaluate(HeadLinearOp op, const Tensor &input,
+                                      const Tensor &weight,
+                                      const Batch &batch) {
+  FailureOr<Tensor> result = makeTensor(op, op.getResult().getType(), batch);
+  if (failed(result))
+    return failure();
+  int64_t tokens = input.numRows(), heads = op.getNumHeads(),
+          outputs = op.getNumOutputs(), inputs = op.getNumInputs();
+  std::vector<double> x(input.data().begin(), input.data().end());
+  MutableArrayRef<float> y = result->data();
+  llvm::parallelFor(0, heads * outputs, [&](size_t task) {
+    ArrayRef<float> row = weight.data().slice(task * inputs, inputs);
+    std::vector<double> w(row.begin(), row.end());
+    int64_t head = task / outputs, output = task % outputs;
+    for (int64_t token = 0; token < tokens; ++token) {
+      int64_t place = token * heads + head;
+      y[place * outputs + output] = roundTo(
+          result->element, dot(x.data() + place * inputs, w.data(), inputs));
+    }
+  });
+  return result;
+}
+
 FailureOr<Tensor> reference::evaluate(EmbedOp op, const Tensor &ids,
                                       const Tensor &table, const Batch &batch) {
   FailureOr<Tensor> result = makeTensor(op, op.getResult().getType(), batch);

@@ -24,7 +24,9 @@ struct KeyValueState {
   int64_t heads = 0, keySize = 0, valueSize = 0;
   int64_t length = 0;
   std::vector<float> keys;   ///< [length][heads][keySize]
-  std::vector<float> values; ///< [length][heads][valueSize]
+  /// [length][heads][valueSize]; none where values are the first elements of
+  /// the keys, and valueSize is 0.
+  std::vector<float> values;
 
   /// Forgets everything from position `newLength` on.
   void truncate(int64_t newLength);
@@ -99,6 +101,8 @@ mlir::FailureOr<Tensor> evaluate(PutAtOp op, const Tensor &input,
 mlir::FailureOr<Tensor> evaluate(LinearOp op, const Tensor &input,
                                  const Tensor &weight, const Tensor *bias,
                                  const Batch &batch);
+mlir::FailureOr<Tensor> evaluate(HeadLinearOp op, const Tensor &input,
+                                 const Tensor &weight, const Batch &batch);
 mlir::FailureOr<Tensor> evaluate(ExpertLinearOp op, const Tensor &input,
                                  const Tensor &chosen, const Tensor &weight,
                                  const Tensor *bias, const Batch &batch);

@@ -65,21 +65,21 @@ public:
 
 private:
   static bool isHeart(Operation *op) {
-    return isa<LinearOp, ExpertLinearOp, AttendCachedOp, CausalConvOp, ScanOp,
-               LayersOp>(op);
+    return isa<LinearOp, ExpertLinearOp, HeadLinearOp, AttendCachedOp,
+               CausalConvOp, ScanOp, LayersOp>(op);
   }
   static bool isCloned(Operation *op) {
     return isa<ParamOp, ConstantOp>(op) || isViewLike(op) ||
            isSpreadConstant(op);
   }
-  /// Whether an expert product reads the value, or a view of it.
+  /// Whether a product by experts or heads reads the value, or a view of it.
   static bool isReadByExperts(Operation *op) {
     return llvm::any_of(op->getUsers(), [](Operation *user) {
-      return isa<ExpertLinearOp>(user) ||
+      return isa<ExpertLinearOp, HeadLinearOp>(user) ||
              (isa<ViewOp>(user) && isReadByExperts(user));
     });
   }
-  /// A slice that expert products read gets rows of its own, which they want to
+  /// A slice that such products read gets rows of its own, which they want to
   /// follow each other.
   static bool feedsExperts(Operation *op) {
     return isa<SliceOp>(op) && isReadByExperts(op);
@@ -168,7 +168,7 @@ private:
         group = &add(KernelKind::Attention, stages[&op], 1, false);
       } else if (isa<CausalConvOp, ScanOp>(op)) {
         group = &add(KernelKind::Recurrent, stages[&op], 1, false);
-      } else if (isa<ExpertLinearOp>(op)) {
+      } else if (isa<ExpertLinearOp, HeadLinearOp>(op)) {
         group = &add(KernelKind::Experts, stages[&op], 1, false);
       } else if (isa<LayersOp>(op)) {
         group = &add(KernelKind::Tokenwise, stages[&op], 2, false);

@@ -13,6 +13,15 @@ namespace clade {
 
 using namespace mlir;
 
+/// Whether values are the first elements of the keys' rows.
+static bool areShared(AttendOp attend) {
+  auto slice = attend.getValue().getDefiningOp<SliceOp>();
+  return slice && slice.getInput() == attend.getKey() &&
+         slice.getAxis() ==
+             attend.getKey().getType().getNames().back().getValue() &&
+         slice.getBegin() == 0;
+}
+
 namespace {
 struct MakeStateExplicitPass
     : impl::MakeStateExplicitPassBase<MakeStateExplicitPass> {
@@ -21,9 +30,10 @@ struct MakeStateExplicitPass
     getOperation().walk([&](AttendOp attend) { attends.push_back(attend); });
     for (AttendOp attend : attends) {
       OpBuilder builder(attend);
+      UnitAttr shared = areShared(attend) ? builder.getUnitAttr() : UnitAttr();
       CacheWriteOp::create(builder, attend.getLoc(), attend.getKey(),
                            attend.getValue(), attend.getBatch(),
-                           attend.getStateAttr());
+                           attend.getStateAttr(), shared);
       int64_t kvHeads = attend.getKey().getType().getShape()[1];
       Value result = AttendCachedOp::create(
           builder, attend.getLoc(), attend.getResult().getType(),
@@ -32,7 +42,7 @@ struct MakeStateExplicitPass
           builder.getI64IntegerAttr(kvHeads), attend.getScaleAttr(),
           attend.getWindowAttr(), attend.getSoftcapAttr(),
           attend.getSlopesAttr(), attend.getModelSoftmaxAttr(),
-          attend.getBidirectionalAttr());
+          attend.getBidirectionalAttr(), shared);
       attend.replaceAllUsesWith(result);
       attend.erase();
     }

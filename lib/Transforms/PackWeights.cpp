@@ -22,7 +22,7 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
   void runOnOperation() override {
     SmallVector<Operation *> linears;
     getOperation().walk([&](Operation *op) {
-      if (isa<LinearOp, ExpertLinearOp>(op))
+      if (isa<LinearOp, ExpertLinearOp, HeadLinearOp>(op))
         linears.push_back(op);
     });
     SmallVector<EmbedOp> embeds;
@@ -34,6 +34,8 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
       }
       if (auto linear = dyn_cast<ExpertLinearOp>(op))
         pack(linear, linear.getNumExperts());
+      if (auto linear = dyn_cast<HeadLinearOp>(op))
+        pack(linear, linear.getNumHeads());
     }
   }
 

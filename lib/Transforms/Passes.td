@@ -26,6 +26,25 @@ def SinkSelectPass : Pass<"clade-sink-select", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numMoved", "moved", "Number of ops that now run on selected tokens">];
 }
 
+def AbsorbLatentPass : Pass<"clade-absorb-latent", "::mlir::ModuleOp"> {
+  let summary = "computes latent attention on the latent itself";
+  let description = [{
+    Where the keys and values of all heads come from one latent, and the rest of the
+    keys is the same for each head (multi-head latent attention, arXiv:2405.04434),
+    the key half of the weight moves to the queries and its value half behind the
+    attention. What is kept of a token is then its latent and the shared part of the
+    key, one row for all heads. The weight's function becomes two, one for each half.
+    docs/rationale/latent-attention.md says when that is worth it;
+    test/Transforms/absorb-latent.mlir shows it.
+  }];
+  let options = [
+    Option<"onlySmaller", "only-smaller", "bool", "false",
+           "Only where a token's row is smaller than its keys and values">
+  ];
+  let statistics = [Statistic<"numAbsorbed", "absorbed", "Number of attentions that now read the latent">];
+  let dependentDialects = ["::clade::wmap::WMapDialect"];
+}
+
 def FuseParallelLinearsPass : Pass<"clade-fuse-parallel-linears", "::mlir::ModuleOp"> {
   let summary = "makes one product of linear maps that read the same value";
   let description = [{
@@ -43,7 +62,8 @@ def MakeStateExplicitPass : Pass<"clade-make-state-explicit", "::mlir::ModuleOp"
   let description = [{
     `clade.attend %q, %k, %v` becomes `clade.cache_write %k, %v` and
     `clade.attend_cached %q`, so that the write can join the kernel that makes the
-    keys. test/Transforms/make-state-explicit.mlir shows it.
+    keys. Values that are the first elements of the keys are not kept twice: both ops
+    are then `shared`. test/Transforms/make-state-explicit.mlir shows it.
   }];
 }
 
@@ -58,11 +78,27 @@ def SinkIntoScansPass : Pass<"clade-sink-into-scans", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numMoved", "moved", "Number of ops that moved into scans">];
 }
 
+def ChunkScansPass : Pass<"clade-chunk-scans", "::mlir::ModuleOp"> {
+  let summary = "computes many tokens of a scan at a time";
+  let description = [{
+    A `clade.scan` that is a linear recurrence of one matrix for each head (Mamba-2,
+    gated delta rule) gets a `chunk`: that many tokens of a sequence at a time are
+    computed with matrix products, the rest one after the other.
+    docs/performance/scans.md has what that is worth; test/Transforms/chunk-scans.mlir
+    shows it.
+  }];
+  let options = [
+    Option<"tokens", "tokens", "int64_t", "64", "Tokens of a chunk, a multiple of 16">
+  ];
+  let statistics = [Statistic<"numChunked", "chunked", "Number of scans with a chunk">];
+}
+
 def PackWeightsPass : Pass<"clade-pack-weights", "::mlir::ModuleOp"> {
   let summary = "stores the weights of products in panels";
   let description = [{
     Every weight of a `clade.linear` gets the layout `#clade.panels<rows, inner>` and
-    its function a `wmap.pack`; those of a `clade.expert_linear` one for each expert.
+    its function a `wmap.pack`; those of a `clade.expert_linear` one for each expert,
+    those of a `clade.head_linear` one for each head.
     Weights of 32 bits have inner 1. A table that rows are taken from by token and that
     is a product's weight as well, as a tied embedding is, is held once: rows are taken
     from the panels.
@@ -80,8 +116,8 @@ def FormKernelsPass : Pass<"clade-form-kernels", "::mlir::ModuleOp"> {
   let description = [{
     After it, functions hold `clade.kernel`, `clade.layers` and `return` only.
 
-    * Each `clade.linear`, `clade.expert_linear`, `clade.attend_cached`,
-      `clade.causal_conv` and `clade.scan` is the heart of a kernel.
+    * Each `clade.linear`, `clade.expert_linear`, `clade.head_linear`,
+      `clade.attend_cached`, `clade.causal_conv` and `clade.scan` is the heart of a kernel.
     * Norm into its consumer: token-wise ops whose values only the input of one
       linear needs become that product's prologue; so do activation and gate before
       the down projection.

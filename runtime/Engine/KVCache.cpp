@@ -70,7 +70,7 @@ Status KVCache::addState(const ManifestState &state) {
   Group &group = groups[state.group];
   CladeKVState row = {};
   for (bool isKeys : {true, false}) {
-    if (state.isRecurrent() && !isKeys)
+    if (!isKeys && (state.isRecurrent() || state.isLatent()))
       continue;
     auto pageBytes = static_cast<uint64_t>(isKeys ? state.keyPageBytes()
                                                   : state.valuePageBytes());

@@ -123,7 +123,8 @@ Status checkKeyValue(const ManifestState &state) {
       checkRange("states.heads", state.heads, 1, maxHeadSize));
   CLADE_RETURN_IF_ERROR(
       checkRange("states.key_size", state.keySize, 1, maxHeadSize));
-  return checkRange("states.value_size", state.valueSize, 1, maxHeadSize);
+  return checkRange("states.value_size", state.valueSize, 1,
+                    state.isLatent() ? state.keySize : maxHeadSize);
 }
 
 Status checkStates(const Manifest &manifest) {
@@ -139,7 +140,7 @@ Status checkStates(const Manifest &manifest) {
   int64_t total = 0;
   for (const ManifestState &state : manifest.states) {
     CLADE_RETURN_IF_ERROR(
-        checkOneOf("states.kind", state.kind, {"kv", "recurrent"}));
+        checkOneOf("states.kind", state.kind, {"kv", "latent", "recurrent"}));
     CLADE_RETURN_IF_ERROR(
         checkRange("states.group", state.group, 0, groups - 1));
     bool perSequence =
@@ -254,7 +255,7 @@ int64_t ManifestState::keyPageBytes() const {
 }
 
 int64_t ManifestState::valuePageBytes() const {
-  return isRecurrent() ? 0 : pageBytes(*this, valueSize);
+  return isRecurrent() || isLatent() ? 0 : pageBytes(*this, valueSize);
 }
 
 Status Manifest::validate() const {

@@ -59,7 +59,8 @@ struct ManifestEntry {
 };
 
 /// One state slot. Kind `kv` is a paged key/value state (CladeKVState), kind
-/// `recurrent` a number of bytes for each sequence (CladeRecurrentState).
+/// `latent` one of keys whose first elements are the values, kind `recurrent` a
+/// number of bytes for each sequence (CladeRecurrentState).
 struct ManifestState {
   std::string kind = "kv";
   int32_t group = 0; ///< Index of the group whose page numbers it shares.
@@ -72,16 +73,17 @@ struct ManifestState {
   int64_t bytes = 0; ///< Of one sequence; a multiple of 64.
 
   bool isRecurrent() const { return kind == "recurrent"; }
+  bool isLatent() const { return kind == "latent"; }
   /// Bytes that the keys or the values of one page take. A recurrent state
-  /// counts as keys.
+  /// counts as keys; a latent one has no values.
   int64_t keyPageBytes() const;
   int64_t valuePageBytes() const;
 };
 
 /// States that keep the same positions. With a window w, the token at position
 /// p reads positions above p - w only; pages before that are given back. The
-/// states of a group are all recurrent, with one page for each sequence, or all
-/// keys and values.
+/// states of a group are all recurrent, with one page for each sequence, or none
+/// is.
 struct ManifestGroup {
   std::optional<int32_t> window;
   bool perSequence = false;

@@ -155,6 +155,43 @@ TEST_F(KVCacheTest, GroupsShareTheBudget) {
   }
 }
 
+TEST_F(KVCacheTest, LatentStatesHaveKeysAlone) {
+  Manifest manifest = toyManifest();
+  for (ManifestState &state : manifest.states)
+    state.kind = "latent";
+  auto created = KVCache::create(manifest, 1 << 20);
+  ASSERT_OK(created);
+  cache = std::move(*created);
+  auto rowBytes = static_cast<uint64_t>(manifest.states[0].heads *
+                                        manifest.states[0].keySize * 4);
+  EXPECT_EQ(cache->pageBytes(1), page * rowBytes);
+
+  // Copying, cutting back and freeing are those of other pages.
+  SequenceId id = sequence();
+  ASSERT_OK(add(id, page + 1));
+  KVCache::Growth growth{id, 0};
+  CladeKVState row = cache->states({&growth, 1})[1];
+  EXPECT_EQ(row.values, nullptr);
+  auto elements = static_cast<ptrdiff_t>(cache->pageBytes(1) / 4);
+  auto at = [&](const CladeKVState &state, int64_t entry) {
+    return static_cast<float *>(state.keys) + state.pages[entry] * elements;
+  };
+  at(row, 0)[0] = 3;
+  at(row, 1)[elements - 1] = 5;
+  auto copy = cache->copySequence(id);
+  ASSERT_OK(copy);
+  at(row, 0)[0] = 0;
+  growth.id = *copy;
+  row = cache->states({&growth, 1})[1];
+  EXPECT_EQ(at(row, 0)[0], 3);
+  EXPECT_EQ(at(row, 1)[elements - 1], 5);
+  ASSERT_OK(cache->truncate(*copy, page));
+  EXPECT_EQ(pages(*copy, 1).size(), 1u);
+  ASSERT_OK(cache->freeSequence(*copy));
+  ASSERT_OK(cache->freeSequence(id));
+  EXPECT_EQ(cache->usedBytes(), 0u);
+}
+
 TEST_F(KVCacheTest, HugeNeedsDoNotOverflow) {
   Manifest manifest = toyManifest();
   manifest.states.resize(1);

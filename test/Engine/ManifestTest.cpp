@@ -187,7 +187,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{"/states/0/group", 2,
                     "'states.group': expected a number in [0, 1], got 2"},
         BadManifest{"/states/0/kind", "scan",
-                    "'states.kind': expected 'kv' or 'recurrent', got 'scan'"},
+                    "'states.kind': expected 'kv' or 'latent' or 'recurrent', "
+                    "got 'scan'"},
         BadManifest{"/states/0/dtype", "f8",
                     "'states.dtype': expected 'bf16' or 'f32', got 'f8'"},
         BadManifest{"/states/0/heads", 0,
@@ -237,6 +238,26 @@ TEST(ManifestTest, PageOfAllStatesHasALimit) {
   expectError(manifest.validate(), StatusCode::Corruption,
               "'states: bytes of a page': expected a number in "
               "[1, 1125899906842624], got ");
+}
+
+TEST(ManifestTest, LatentStatesHaveKeysAlone) {
+  Manifest manifest = toyManifest();
+  ManifestState &state = manifest.states[0];
+  state.kind = "latent";
+  state.valueSize = state.keySize - 1;
+  auto read = Manifest::fromJson(manifest.toJson());
+  ASSERT_OK(read);
+  EXPECT_EQ(read->toJson(), manifest.toJson());
+  EXPECT_TRUE(read->states[0].isLatent());
+  EXPECT_EQ(read->states[0].valuePageBytes(), 0);
+  EXPECT_EQ(read->states[0].keyPageBytes(), manifest.states[0].keyPageBytes());
+  EXPECT_EQ(read->states[0].valueSize, state.valueSize);
+
+  state.valueSize = state.keySize + 1;
+  expectError(manifest.validate(), StatusCode::Corruption,
+              "'states.value_size': expected a number in [1, " +
+                  std::to_string(state.keySize) + "], got " +
+                  std::to_string(state.valueSize));
 }
 
 /// Two recurrent states in a group of their own.

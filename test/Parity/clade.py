@@ -36,6 +36,8 @@ def add_options(parser):
     parser.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="of one clade command")
     parser.add_argument("--threads", type=int, help="passed on to clade")
     parser.add_argument("--precision", choices=["reference", "fused"], help="passed on to clade compile")
+    parser.add_argument("--latent", choices=["auto", "expanded", "absorbed"], help="passed on to clade")
+    parser.add_argument("--scan-chunk", help="passed on to clade compile")
 
 
 class Clade:
@@ -46,6 +48,9 @@ class Clade:
         self.timeout = options.timeout
         self.run_options = ["--threads", options.threads] if options.threads else []
         self.compile_options = ["--precision", options.precision] if options.precision else []
+        self.compile_options += ["--scan-chunk", options.scan_chunk] if options.scan_chunk else []
+        # A form of the computation that the interpreter has as well.
+        self.form = ["--latent", options.latent] if options.latent else []
 
     def run(self, *arguments):
         command = [self.binary, *map(str, arguments)]
@@ -76,12 +81,13 @@ class Clade:
         return f"'clade {arguments[0]}' ended with status {done.returncode}"
 
     def compile(self, checkpoint, artifact, dtype=None):
-        self.call("compile", checkpoint, "-o", artifact, *self.compile_options, *(["--dtype", dtype] if dtype else []))
+        self.call("compile", checkpoint, "-o", artifact, *self.compile_options, *self.form,
+                  *(["--dtype", dtype] if dtype else []))
 
     def logits(self, model, batch, chunk=None, interpret=False, dtype=None, replay=None, record=None):
         """Logits [token, vocab] of each sequence of a batch, a list of {tokens, force, max_tokens}. `replay` is a file
         of experts to choose, `record` one to write those to that the model would choose."""
-        options = [*self.run_options, *(["--interpret"] if interpret else [])]
+        options = [*self.run_options, *(["--interpret", *self.form] if interpret else [])]
         options += ["--chunk", chunk] if chunk else []
         options += ["--dtype", dtype] if dtype else []
         options += ["--replay-experts", replay] if replay else []

@@ -61,8 +61,10 @@ protected:
     aliases += "!y = !clade.tensor<[token, qh = " + std::to_string(q.heads) +
                ", vs = " + std::to_string(v.size) + "], " + outputType + ">\n";
     std::string attend =
-        cached ? "  clade.cache_write %k, %v, %batch state 0 : !k, !v\n"
-                 "  %a = clade.attend_cached %q, %batch" +
+        cached ? "  clade.cache_write %k, %v, %batch state 0" +
+                     std::string(isShared ? " {shared}" : "") +
+                     " : !k, !v\n"
+                     "  %a = clade.attend_cached %q, %batch" +
                      sinkText + " state 0 kv_heads " + std::to_string(k.heads) +
                      " scale " + options + " : !q -> !y\n"
                : "  %a = clade.attend %q, %k, %v, %batch" + sinkText +
@@ -90,14 +92,16 @@ protected:
 
   /// Runs tokens 0 … count − 1 of one sequence and gives the attention of the
   /// last layer.
-  std::vector<float> attendAll(int count) {
+  std::vector<float> attendAll(int count, llvm::StringRef op = "clade.attend") {
     std::vector<int32_t> tokens(count);
     for (int i = 0; i < count; ++i)
       tokens[i] = i;
     int sequence = interpreter->addSequence(count);
     EXPECT_TRUE(step({{sequence, tokens, {}}})) << diagnostics;
-    return last("clade.attend");
+    return last(op);
   }
+
+  bool isShared = false; ///< What a cache writes are keys alone.
 };
 
 /// Queries of zeros: every key counts the same.
@@ -140,6 +144,25 @@ TEST_F(AttentionTest, SoftcapBendsScores) {
   double a = std::exp(2 * std::tanh(1.0)), b = std::exp(2 * std::tanh(2.0));
   expectNear(attendAll(2), {1, static_cast<float>((a + 2 * b) / (a + b))},
              2 * epsF32);
+}
+
+TEST_F(AttentionTest, SharedValuesAreTheFirstElementsOfKeys) {
+  // Values that are given beside the keys are not kept.
+  Vectors q{1, 2, {0, 0, 0, 0}}, k{1, 2, {1, 70, 2, 80}}, v{1, 1, {7, 8}};
+  isShared = true;
+  loadAttention(q, k, v, "1.0 {shared}", "f32", "f32", /*cached=*/true);
+  expectNear(attendAll(2, "clade.attend_cached"), {1, 1.5f}, 2 * epsF32);
+}
+
+TEST_F(AttentionTest, SharedStatesHaveNoOtherValues) {
+  Vectors q{1, 2, {0, 0}}, k{1, 2, {1, 70}}, v{1, 1, {7}};
+  loadAttention(q, k, v, "1.0 {shared}", "f32", "f32", /*cached=*/true);
+  int sequence = interpreter->addSequence(1);
+  EXPECT_FALSE(step({{sequence, {0}, {}}}));
+  EXPECT_NE(diagnostics.find("expected a state of 1 heads with keys of 2 and "
+                             "values of 0, got 1, 2 and 1"),
+            std::string::npos)
+      << diagnostics;
 }
 
 TEST_F(AttentionTest, SinkTakesItsShareAndGivesNothing) {

@@ -46,6 +46,42 @@ TEST_F(ProductTest, LinearFlattensHeadsInRowMajorOrder) {
   EXPECT_EQ(last("clade.linear"), (std::vector<float>{4321, 10}));
 }
 
+TEST_F(ProductTest, EachHeadHasItsMatrix) {
+  // Two tokens of two heads: [1 2] [3 4] and [5 6] [7 8].
+  addWeight("table", {2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8});
+  addWeight("w", {2, 1, 2}, {1, 10, 100, 1000});
+  ASSERT_TRUE(runOps(
+      "!x = !clade.tensor<[token, heads = 2, head = 2], f32>\n"
+      "!t = !clade.tensor<[vocab = 2, heads = 2, head = 2], f32>\n"
+      "!w = !clade.tensor<[heads = 2, out = 1, head = 2], f32>\n"
+      "!y = !clade.tensor<[token, heads = 2, out = 1], f32>",
+      "  %t = clade.param @table : !t\n  %w = clade.param @w : !w\n"
+      "  %x = clade.embed %tokens, %t : !clade.tensor<[token], i32>, !t -> !x\n"
+      "  %y = clade.head_linear %x, %w : !x, !w -> !y",
+      {0, 1}))
+      << diagnostics;
+  EXPECT_EQ(last("clade.head_linear"),
+            (std::vector<float>{21, 4300, 65, 8700}));
+}
+
+TEST_F(ProductTest, HeadsRoundOnceToBF16) {
+  // 1 + 2⁻⁹ + 2⁻⁹ is 1 + 2⁻⁸, a tie that goes to 1; three of 2⁻⁹ do not.
+  addWeight("table", {1, 1, 4}, {1, 0.001953125f, 0.001953125f, 0.001953125f},
+            clade::rt::DType::BF16);
+  addWeight("w", {1, 1, 4}, {1, 1, 1, 1}, clade::rt::DType::BF16);
+  ASSERT_TRUE(runOps(
+      "!x = !clade.tensor<[token, heads = 1, head = 4], bf16>\n"
+      "!t = !clade.tensor<[vocab = 1, heads = 1, head = 4], bf16>\n"
+      "!w = !clade.tensor<[heads = 1, out = 1, head = 4], bf16>\n"
+      "!y = !clade.tensor<[token, heads = 1, out = 1], bf16>",
+      "  %t = clade.param @table : !t\n  %w = clade.param @w : !w\n"
+      "  %x = clade.embed %tokens, %t : !clade.tensor<[token], i32>, !t -> !x\n"
+      "  %y = clade.head_linear %x, %w : !x, !w -> !y",
+      {0}))
+      << diagnostics;
+  EXPECT_EQ(last("clade.head_linear"), std::vector<float>{1.0078125f});
+}
+
 TEST_F(ProductTest, LinearRoundsOnceToBF16) {
   // 1 + 2⁻⁸ + 2⁻⁸, the last from the bias: 1 + 2⁻⁷ if rounded once.
   addWeight("x", {2}, {1, 0.00390625f}, clade::rt::DType::BF16);

@@ -121,3 +121,21 @@ func.func @experts(%x: !clade.tensor<[token, d = 8], bf16>, %chosen: !clade.tens
   %y = clade.expert_linear %x, %chosen, %w : !clade.tensor<[token, d = 8], bf16>, !clade.tensor<[token, active = 2], i32>, !clade.tensor<[experts = 4, ffn = 24, d = 8], bf16> -> !clade.tensor<[token, active = 2, ffn = 24], bf16>
   return %y : !clade.tensor<[token, active = 2, ffn = 24], bf16>
 }
+
+// -----
+
+// So does that of each head.
+
+// CHECK: wmap.func @kv_b.keys.packed -> tensor<2x1x2x16x2xbf16> {
+wmap.func @kv_b.keys -> tensor<2x8x4xbf16> {
+  %0 = wmap.source "keys" : tensor<2x8x4xbf16>
+  wmap.return %0 : tensor<2x8x4xbf16>
+}
+// CHECK-LABEL: func.func @heads
+func.func @heads(%x: !clade.tensor<[token, heads = 2, head = 4], bf16>) -> !clade.tensor<[token, heads = 2, rank = 8], bf16> {
+  // CHECK: %[[W:.*]] = clade.param @kv_b.keys.packed : <[experts = 2, outputs = 8, inputs = 4], bf16, #clade.panels<rows = 16, inner = 2, groups = 2>>
+  // CHECK: clade.head_linear %{{.*}}, %[[W]]
+  %w = clade.param @kv_b.keys : !clade.tensor<[heads = 2, rank = 8, head = 4], bf16>
+  %y = clade.head_linear %x, %w : !clade.tensor<[token, heads = 2, head = 4], bf16>, !clade.tensor<[heads = 2, rank = 8, head = 4], bf16> -> !clade.tensor<[token, heads = 2, rank = 8], bf16>
+  return %y : !clade.tensor<[token, heads = 2, rank = 8], bf16>
+}

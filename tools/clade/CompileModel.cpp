@@ -12,6 +12,7 @@
 
 #include "lib/CodeGen/CPU/CompileModel.h"
 #include "lib/Pipelines/Pipelines.h"
+#include "lib/Transforms/Passes.h"
 #include "lib/Weights/Certify.h"
 #include "lib/Weights/Serialize.h"
 #include "mlir/Pass/PassManager.h"
@@ -45,10 +46,34 @@ void ModelChoice::addTo(CLI::App &command) {
                   "fused keeps values inside a kernel in f32; reference rounds "
                   "after every op")
       ->check(CLI::IsMember({"fused", "reference"}));
+  addLatentTo(command);
+  command
+      .add_option("--scan-chunk", scanChunk,
+                  "Tokens of a prompt that a linear recurrence computes at a "
+                  "time, a multiple of 16 up to 256; 0 for one after the other")
+      ->check(CLI::Validator(
+          [](std::string &text) {
+            int64_t tokens = 0;
+            bool isValid = !llvm::StringRef(text).getAsInteger(10, tokens) &&
+                           tokens >= 0 && tokens <= 256 && tokens % 16 == 0;
+            return isValid ? std::string()
+                           : "expected a multiple of 16 up to 256, got '" +
+                                 text + "'";
+          },
+          "TOKENS"));
   command.add_option("--target-cpu", cpu,
                      "CPU to compile for, such as native, znver4, x86-64-v3");
   command.add_option("--dump-dir", dumpFolder,
                      "Write the module after every stage to this folder");
+}
+
+void ModelChoice::addLatentTo(CLI::App &command) {
+  command
+      .add_option("--latent", latent,
+                  "Latent attention: expanded keeps keys and values of each "
+                  "head, absorbed the latent; auto absorbs where that takes "
+                  "less memory, with --precision fused")
+      ->check(CLI::IsMember({"auto", "expanded", "absorbed"}));
 }
 
 /// Writes the module after a stage to DIR/NN-stage.mlir. Prints what is wrong.
@@ -80,6 +105,43 @@ static bool runPasses(mlir::ModuleOp module,
   return succeeded(passes.run(module));
 }
 
+bool driver::chooseLatentForm(mlir::ModuleOp module,
+                              const ModelChoice &choice) {
+  bool isAsked = choice.latent == "absorbed",
+       rounds = choice.precision == "reference";
+  if (isAsked && rounds)
+    return fail("--latent absorbed makes other products than the published "
+                "implementation, so it cannot round where that does; leave out "
+                "--precision reference") == Done;
+  if (rounds || choice.latent == "expanded")
+    return true;
+  AbsorbLatentPassOptions options;
+  options.onlySmaller = !isAsked;
+  if (!runPasses(module, [&](mlir::OpPassManager &passes) {
+        passes.addPass(createAbsorbLatentPass(options));
+      }))
+    return false;
+  bool isThere =
+      module.walk([](HeadLinearOp) { return mlir::WalkResult::interrupt(); })
+          .wasInterrupted();
+  return !isAsked || isThere ||
+         fail("--latent absorbed: the model has no attention whose keys and "
+              "values of all heads come from one latent") == Done;
+}
+
+std::string driver::latentFormOf(const rt::Manifest &manifest) {
+  return llvm::any_of(
+             manifest.states,
+             [](const rt::ManifestState &state) { return state.isLatent(); })
+             ? "absorbed"
+             : "expanded";
+}
+
+bool driver::fuseModule(mlir::ModuleOp module, const ModelChoice &choice) {
+  return chooseLatentForm(module, choice) &&
+         runPasses(module, buildFusePipeline);
+}
+
 /// A state slot for each attention, convolution and scan of each layer, by the
 /// order of the layers; one group for each window, and one for all states of
 /// fixed size.
@@ -109,6 +171,7 @@ static void describeStates(const SlotTable &slots,
     function.walk([&](CacheWriteOp write) {
       auto key = write.getKey().getType(), value = write.getValue().getType();
       rt::ManifestState &state = states[write.getState()];
+      state.kind = write.getShared() ? "latent" : "kv";
       state.heads = key.getShape()[1];
       state.keySize = key.getShape()[2];
       state.valueSize = value.getShape()[2];
@@ -234,12 +297,12 @@ static rt::Manifest describeModel(const import::ImportedModel &model,
 
 bool driver::formKernels(mlir::ModuleOp module, int64_t panelRows,
                          const ModelChoice &choice) {
-  return dump(module, choice, 1, "import") &&
-         runPasses(module, buildFusePipeline) &&
+  return dump(module, choice, 1, "import") && fuseModule(module, choice) &&
          dump(module, choice, 2, "fuse") &&
          runPasses(module,
                    [&](mlir::OpPassManager &passes) {
-                     buildKernelPipeline(passes, panelRows, 2);
+                     buildKernelPipeline(passes, panelRows, 2,
+                                         choice.scanChunk);
                    }) &&
          dump(module, choice, 3, "kernels");
 }
@@ -385,7 +448,8 @@ driver::compileToCache(Environment &environment,
                     checkpoint.configText().value_or("") + "\n" +
                     checkpoint.generationConfigText().value_or("") + "\n" +
                     choice.dtype + "\n" + choice.precision + "\n" +
-                    target->cpu + target->features + "\n";
+                    choice.latent + "\n" + std::to_string(choice.scanChunk) +
+                    "\n" + target->cpu + target->features + "\n";
   auto processor = processorFiles(checkpoint);
   if (!processor.ok())
     return fail(processor.status()), std::nullopt;

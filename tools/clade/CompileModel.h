@@ -10,12 +10,20 @@
 
 #include "tools/clade/Environment.h"
 
+#include "runtime/Engine/Manifest.h"
+
 namespace clade::driver {
 
 /// What a compiled model is compiled for.
 struct ModelChoice {
   std::string dtype; ///< "bf16", "f32"; empty for the checkpoint's own.
   std::string precision = "fused"; ///< "fused" or "reference".
+  /// Latent attention: "expanded" to keys and values of each head, "absorbed"
+  /// into queries and outputs, or "auto".
+  std::string latent = "auto";
+  /// Tokens of a prompt that a linear recurrence computes at a time; 0 for one
+  /// after the other.
+  int64_t scanChunk = 32;
   std::string cpu = "native";
   /// If set, the module after every stage is written there.
   std::string dumpFolder;
@@ -23,13 +31,26 @@ struct ModelChoice {
   bool isPacked = false; ///< The artifact holds its weights.
 
   void addTo(CLI::App &command);
+  void addLatentTo(CLI::App &command);
 };
+
+/// Gives latent attention the form that was chosen: by default the absorbed one
+/// where that keeps less of a token, unless values round as in the reference.
+/// Prints what is wrong.
+bool chooseLatentForm(mlir::ModuleOp module, const ModelChoice &choice);
+
+/// The fusions that every target shares, after the choice of the form of latent
+/// attention. Prints what is wrong.
+bool fuseModule(mlir::ModuleOp module, const ModelChoice &choice);
 
 /// From an imported module to the kernels that code is generated from, with
 /// weights in panels of `panelRows` rows; 0 leaves them as they are, for the
 /// interpreter.
 bool formKernels(mlir::ModuleOp module, int64_t panelRows,
                  const ModelChoice &choice);
+
+/// The form of latent attention that an artifact has, as `ModelChoice::latent`.
+std::string latentFormOf(const rt::Manifest &manifest);
 
 /// Compiles a checkpoint to an artifact folder. Prints what is wrong.
 bool compileToFolder(Environment &environment, const rt::Checkpoint &checkpoint,

@@ -85,6 +85,7 @@ static FailureOr<SlotTable> formAlike(import::ImportedModel &model,
                                       const rt::Manifest &manifest) {
   ModelChoice choice;
   choice.precision = manifest.model.precision;
+  choice.latent = latentFormOf(manifest);
   auto target = cpu::Target::resolve(
       mlir::UnknownLoc::get(&environment.getContext()), manifest.target.cpu);
   if (failed(target) || !formKernels(*model.module, target->panelRows, choice))

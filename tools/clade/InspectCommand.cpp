@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "tools/clade/Environment.h"
+#include "tools/clade/CompileModel.h"
 #include "tools/clade/KernelCost.h"
 
 #include "dialect/Clade/CladeDialect.h"
@@ -35,7 +35,8 @@ using nlohmann::json;
 namespace {
 struct InspectOptions {
   SpecOptions specs;
-  std::string model, adapter, dtype, dot;
+  std::string model, adapter, dot;
+  ModelChoice choice;
   bool asJson = false;
 };
 } // namespace
@@ -110,32 +111,33 @@ static json describeWeights(mlir::ModuleOp module, const SlotTable &slots) {
 
 /// Keys and values of one attention: what a token costs in each layer of a
 /// kind.
-static json describeStates(const SlotTable &slots) {
+static json describeStates(mlir::ModuleOp kernels, const SlotTable &slots) {
   json states = json::array();
   for (auto [index, kind] : llvm::enumerate(slots.kinds)) {
     mlir::func::FuncOp function = kind.function;
+    function = kernels.lookupSymbol<mlir::func::FuncOp>(function.getSymName());
     int64_t layers = llvm::count_if(slots.layers, [&](const LayerSlots &l) {
       return l.kind == int64_t(index);
     });
-    function.walk([&](AttendOp attend) {
-      auto key = llvm::cast<NamedTensorType>(attend.getKey().getType());
-      auto value = llvm::cast<NamedTensorType>(attend.getValue().getType());
-      int64_t elements = 0;
-      for (NamedTensorType type : {key, value}) {
-        int64_t row = 1;
-        for (int64_t size : type.getShape().drop_front())
-          row *= size;
-        elements += row;
-      }
+    llvm::DenseMap<int64_t, json> windows;
+    function.walk([&](AttendCachedOp attend) {
+      windows[attend.getState()] =
+          attend.getWindow() ? json(*attend.getWindow()) : json();
+    });
+    function.walk([&](CacheWriteOp write) {
+      auto key = llvm::cast<NamedTensorType>(write.getKey().getType());
+      auto value = llvm::cast<NamedTensorType>(write.getValue().getType());
+      int64_t elements = key.getNumFeatures() +
+                         (write.getShared() ? 0 : value.getNumFeatures());
       int64_t bytes =
           elements * (key.getElementType().getIntOrFloatBitWidth() / 8);
-      states.push_back(
-          {{"kind", function.getSymName().str()},
-           {"layers", layers},
-           {"kv_heads", key.getShape()[1]},
-           {"dtype", typeText(key.getElementType())},
-           {"window", attend.getWindow() ? json(*attend.getWindow()) : json()},
-           {"bytes_per_token", bytes * layers}});
+      states.push_back({{"kind", function.getSymName().str()},
+                        {"form", write.getShared() ? "latent" : "kv"},
+                        {"layers", layers},
+                        {"kv_heads", key.getShape()[1]},
+                        {"dtype", typeText(key.getElementType())},
+                        {"window", windows.lookup(write.getState())},
+                        {"bytes_per_token", bytes * layers}});
     });
   }
   return states;
@@ -187,7 +189,7 @@ static json describeModel(import::ImportedModel &model, const SlotTable &slots,
         {{"name", function.getSymName().str()}, {"layers", layers}});
   }
   json weights = describeWeights(*model.module, slots),
-       states = describeStates(slots);
+       states = describeStates(kernels, slots);
   int64_t bytes = 0, perToken = 0, stored = 0, lossy = 0;
   for (const json &weight : weights) {
     bytes += weight["bytes"].get<int64_t>();
@@ -250,6 +252,8 @@ static void printModel(const json &model) {
        << state["layers"].get<int64_t>() << " layers, "
        << state["bytes_per_token"].get<int64_t>() << " bytes a token, "
        << text(state["dtype"]);
+    if (text(state["form"]) == "latent")
+      os << ", one latent for all heads";
     if (!state["window"].is_null())
       os << ", window " << state["window"].get<int64_t>();
     os << "\n";
@@ -387,20 +391,18 @@ static int run(const InspectOptions &options) {
   if (!checkpoint)
     return Failed;
   auto model = import::importCheckpoint(environment.getLibrary(), *checkpoint,
-                                        options.dtype);
+                                        options.choice.dtype);
   if (failed(model))
     return Failed;
   // Weights as the compiler fuses them, before they are packed for a machine.
-  mlir::PassManager passes(&environment.getContext());
-  buildFusePipeline(passes);
-  if (failed(passes.run(*model->module)))
+  if (!fuseModule(*model->module, options.choice))
     return Failed;
   auto slots = assignSlots(*model->module);
   if (failed(slots))
     return Failed;
   mlir::OwningOpRef<mlir::ModuleOp> kernels = model->module->clone();
   mlir::PassManager lowering(&environment.getContext());
-  buildKernelPipeline(lowering, /*rows=*/0, /*inner=*/1);
+  buildKernelPipeline(lowering, /*rows=*/0, /*inner=*/1, /*chunk=*/0);
   if (failed(lowering.run(*kernels)))
     return Failed;
   if (!options.dot.empty() && writeGraph(*kernels, options.dot) != Done)
@@ -431,7 +433,7 @@ void driver::addInspectCommand(CLI::App &app, int &status) {
       ->required()
       ->check(CLI::ExistingPath);
   command
-      ->add_option("--dtype", options->dtype,
+      ->add_option("--dtype", options->choice.dtype,
                    "Type to compute in (default: the checkpoint's own)")
       ->check(CLI::IsMember({"bf16", "f32"}));
   command
@@ -439,6 +441,7 @@ void driver::addInspectCommand(CLI::App &app, int &status) {
                    "A folder with a LoRA adapter in PEFT's form, to merge into "
                    "the weights of a checkpoint")
       ->check(CLI::ExistingDirectory);
+  options->choice.addLatentTo(*command);
   command->add_option("--dot", options->dot,
                       "Write the kernels of a checkpoint as a graph for "
                       "Graphviz to this file");

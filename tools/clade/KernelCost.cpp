@@ -52,13 +52,15 @@ static int64_t rowBytesOf(mlir::Value value) {
   return type.getNumFeatures() * (type.getElementTypeBitWidth() / 8);
 }
 
-/// Keys and values of a state: what one token of the past has.
+/// Keys and values of a state: what one token of the past has. Shared values
+/// are part of the keys.
 static int64_t stateBytesOf(mlir::func::FuncOp function, int64_t state) {
   int64_t bytes = 0;
   function.walk([&](CacheWriteOp write) {
     if (static_cast<int64_t>(write.getState()) == state)
       for (mlir::Value operand : write->getOperands())
-        if (mlir::isa<NamedTensorType>(operand.getType()))
+        if (mlir::isa<NamedTensorType>(operand.getType()) &&
+            !(write.getShared() && operand == write.getValue()))
           bytes += rowBytesOf(operand);
   });
   return bytes;
@@ -103,6 +105,10 @@ static KernelCost costOf(KernelOp kernel, mlir::func::FuncOp function) {
         .Case([&](ParamOp param) { addParam(param, cost); })
         .Case([&](LinearOp product) {
           cost.multiplyAdds += product.getNumOutputs() * product.getNumInputs();
+        })
+        .Case([&](HeadLinearOp product) {
+          cost.multiplyAdds += product.getNumHeads() *
+                               product.getNumOutputs() * product.getNumInputs();
         })
         .Case([&](ExpertLinearOp product) {
           cost.multiplyAdds += product.getNumActive() *

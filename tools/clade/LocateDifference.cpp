@@ -166,9 +166,7 @@ void driver::locateInCompiler(Environment &environment,
                                         choice.dtype);
   if (failed(model))
     return;
-  mlir::PassManager passes(&environment.getContext());
-  buildFusePipeline(passes);
-  if (failed(passes.run(*model->module)))
+  if (!fuseModule(*model->module, choice))
     return;
   auto fused = interpret(*model->module, checkpoint, vocab, text);
   if (failed(fused))

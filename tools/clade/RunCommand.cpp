@@ -171,7 +171,9 @@ runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
   auto start = std::chrono::steady_clock::now();
   auto model = import::importCheckpoint(environment.getLibrary(), checkpoint,
                                         options.choice.dtype);
-  if (failed(model))
+  // The interpreter takes the spec at its word unless asked for another form.
+  if (failed(model) || (options.choice.latent == "absorbed" &&
+                        !chooseLatentForm(*model->module, options.choice)))
     return std::nullopt;
   outcome.compileSeconds = since(start);
   std::optional<rt::ManifestImages> images = imageEntryOf(*model->module);

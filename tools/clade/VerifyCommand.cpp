@@ -117,6 +117,7 @@ static int compareArtifact(Environment &environment,
   ModelChoice choice = options.choice;
   choice.dtype = manifest.model.dtype;
   choice.precision = manifest.model.precision;
+  choice.latent = latentFormOf(manifest);
   auto model = import::importCheckpoint(environment.getLibrary(), checkpoint,
                                         choice.dtype);
   if (failed(model))

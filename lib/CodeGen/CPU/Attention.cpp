@@ -274,7 +274,7 @@ void emitAttention(OpBuilder &builder, Location loc, const Target &target,
   AttentionValues call;
   call.state = state;
   call.keys = view.keys();
-  call.values = view.values();
+  call.values = shape.hasSharedRows ? call.keys : view.values();
   call.positions = StepView(builder, loc, step).positions();
   if (shape.isBidirectional)
     call.firstTokens = StepView(builder, loc, step).firstToken();

@@ -53,6 +53,12 @@ struct AttentionShape {
   /// Whether tokens have numbers, and attend only those of their own; only
   /// where attention is bidirectional.
   bool hasGroups = false;
+  /// Whether values are the first elements of the keys' rows: the state then
+  /// has no values of its own.
+  bool hasSharedRows = false;
+
+  /// Elements between two rows of values in the state.
+  int64_t valueStride() const { return hasSharedRows ? keySize : valueSize; }
 };
 
 /// How much scratch memory a thread needs: `fixedBytes` and `bytesPerToken` for

@@ -232,7 +232,7 @@ Values TileEmitter::forEachPage(
 }
 
 Value TileEmitter::pageOf(bool isKey, Value page) {
-  CacheLayout layout{shape.kvHeads, isKey ? shape.keySize : shape.valueSize,
+  CacheLayout layout{shape.kvHeads, isKey ? shape.keySize : shape.valueStride(),
                      shape.elementType};
   return emitPageAddress(builder, loc, layout, isKey ? call.keys : call.values,
                          pageTable, page, tile.kvHead);

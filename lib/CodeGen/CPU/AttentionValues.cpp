@@ -96,7 +96,7 @@ void TileEmitter::emitColumnGroup(const PageOfValues &page, Value firstRow,
   auto addKey = [&](Value slot, ValueRange carried) {
     Values next(carried);
     Values values;
-    Value start = add(mul(slot, shape.valueSize), column);
+    Value start = add(mul(slot, shape.valueStride()), column);
     for (int64_t c = 0; c < chunks; ++c)
       values.append(
           splitChunk(loadChunk(page.base, add(start, c * chunk()), count)));

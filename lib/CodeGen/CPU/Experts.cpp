@@ -35,12 +35,21 @@ public:
   void emit(OpBuilder &builder);
 
 private:
+  /// Rows of one expert in the order of a tile: gives the choice of row i.
+  using Order = llvm::function_ref<Value(OpBuilder &, Value)>;
+
   void emitPlan(OpBuilder &builder, Value choices, Value tileRows);
   void emitTiles(OpBuilder &builder, Value choices, const ProductShape &product,
                  Value buffer);
   void emitTile(OpBuilder &builder, Value choices, const ProductShape &product,
                 Value buffer, Value tile, Value firstPanel, Value endPanel);
-  void packRows(OpBuilder &builder, int64_t rowTile, Value order, Value count);
+  void emitTileOfAll(OpBuilder &builder, const ProductShape &product,
+                     Value buffer, Value tile, Value firstPanel,
+                     Value endPanel);
+  void emitRows(OpBuilder &builder, const ProductShape &product, Value buffer,
+                Value expert, Value count, Value firstPanel, Value endPanel,
+                Order order);
+  void packRows(OpBuilder &builder, int64_t rowTile, Value count, Order order);
 
   Value index(OpBuilder &builder, int64_t value) {
     return emitIndex(builder, loc, value);
@@ -107,18 +116,21 @@ void ExpertsEmitter::emit(OpBuilder &builder) {
       emitMul(builder, loc, in.numTokens, index(builder, shape.active));
   // A few tokens seldom share an expert: then every row is multiplied alone.
   Value isFew = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sle,
-                                      in.numTokens, index(builder, 8));
+                                      in.numTokens,
+                                      index(builder, shape.choosesAll ? 1 : 8));
   int64_t one = target.rowTile(TokenClass::One),
           many = target.rowTile(TokenClass::Many);
-  Value isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                        in.thread, index(builder, 0));
-  scf::IfOp::create(builder, loc, isFirst, [&](OpBuilder &inner, Location) {
-    Value rows = arith::SelectOp::create(inner, loc, isFew, index(inner, one),
-                                         index(inner, many));
-    emitPlan(inner, choices, rows);
-    scf::YieldOp::create(inner, loc);
-  });
-  emitBarrier(builder, loc, in.step, in.thread);
+  if (!shape.choosesAll) {
+    Value isFirst = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::eq, in.thread, index(builder, 0));
+    scf::IfOp::create(builder, loc, isFirst, [&](OpBuilder &inner, Location) {
+      Value rows = arith::SelectOp::create(inner, loc, isFew, index(inner, one),
+                                           index(inner, many));
+      emitPlan(inner, choices, rows);
+      scf::YieldOp::create(inner, loc);
+    });
+    emitBarrier(builder, loc, in.step, in.thread);
+  }
   auto branch = [&](int64_t rowTile) {
     ProductShape product{shape.n, shape.k, shape.elementType, rowTile};
     Value buffer = emitProductBuffer(builder, loc, target, product);
@@ -184,7 +196,11 @@ void ExpertsEmitter::emitPlan(OpBuilder &builder, Value choices,
 void ExpertsEmitter::emitTiles(OpBuilder &builder, Value choices,
                                const ProductShape &product, Value buffer) {
   Value panels = index(builder, llvm::divideCeil(shape.n, target.panelRows));
-  Value tiles = loadNumber(builder, in.plan, index(builder, 0));
+  Value tiles = shape.choosesAll
+                    ? emitMul(builder, loc, index(builder, shape.experts),
+                              emitCeilDiv(builder, loc, in.numTokens,
+                                          index(builder, product.rowTile)))
+                    : loadNumber(builder, in.plan, index(builder, 0));
   Value tasks = emitMul(builder, loc, tiles, panels);
   auto boundary = [&](Value part) -> Value {
     return arith::DivUIOp::create(
@@ -207,7 +223,10 @@ void ExpertsEmitter::emitTiles(OpBuilder &builder, Value choices,
       at = arith::MaxSIOp::create(b, loc, at, index(b, 0));
       return arith::MinSIOp::create(b, loc, at, panels);
     };
-    emitTile(b, choices, product, buffer, tile, clamp(begin), clamp(end));
+    if (shape.choosesAll)
+      emitTileOfAll(b, product, buffer, tile, clamp(begin), clamp(end));
+    else
+      emitTile(b, choices, product, buffer, tile, clamp(begin), clamp(end));
   });
 }
 
@@ -220,7 +239,38 @@ void ExpertsEmitter::emitTile(OpBuilder &builder, Value choices,
   Value expert = number(1), first = number(2), count = number(3);
   Value order = emitAddress(builder, loc, planArray(builder, choices, 0),
                             builder.getI32Type(), first);
-  packRows(builder, product.rowTile, order, count);
+  emitRows(builder, product, buffer, expert, count, firstPanel, endPanel,
+           [&](OpBuilder &b, Value row) { return loadNumber(b, order, row); });
+}
+
+/// A tile where every token chooses all experts: the tiles of an expert follow
+/// each other, and row i of an expert is token i.
+void ExpertsEmitter::emitTileOfAll(OpBuilder &builder,
+                                   const ProductShape &product, Value buffer,
+                                   Value tile, Value firstPanel,
+                                   Value endPanel) {
+  Value rows = index(builder, product.rowTile);
+  Value tilesOfExpert = emitCeilDiv(builder, loc, in.numTokens, rows);
+  Value expert = arith::DivUIOp::create(builder, loc, tile, tilesOfExpert);
+  Value first =
+      emitMul(builder, loc,
+              arith::RemUIOp::create(builder, loc, tile, tilesOfExpert), rows);
+  Value left = arith::SubIOp::create(builder, loc, in.numTokens, first);
+  Value count = arith::MinSIOp::create(builder, loc, left, rows);
+  emitRows(builder, product, buffer, expert, count, firstPanel, endPanel,
+           [&](OpBuilder &b, Value row) {
+             Value token = emitAdd(b, loc, first, row);
+             return emitAdd(b, loc,
+                            emitMul(b, loc, token, index(b, shape.active)),
+                            expert);
+           });
+}
+
+/// The product of `count` rows with panels of one expert's matrix.
+void ExpertsEmitter::emitRows(OpBuilder &builder, const ProductShape &product,
+                              Value buffer, Value expert, Value count,
+                              Value firstPanel, Value endPanel, Order order) {
+  packRows(builder, product.rowTile, count, order);
   int64_t matrix =
       target.packedWeightElements(shape.elementType, shape.n, shape.k);
   Value weights =
@@ -230,16 +280,15 @@ void ExpertsEmitter::emitTile(OpBuilder &builder, Value choices,
                     firstPanel, endPanel, buffer,
                     [&](OpBuilder &b, Location, Value row, Value column,
                         Value accumulator, Value mask) {
-                      Value choice = loadNumber(b, order, row);
-                      epilogue(b, loc, choice, expert, column, accumulator,
-                               mask);
+                      epilogue(b, loc, order(b, row), expert, column,
+                               accumulator, mask);
                     });
 }
 
-void ExpertsEmitter::packRows(OpBuilder &builder, int64_t rowTile, Value order,
-                              Value count) {
+void ExpertsEmitter::packRows(OpBuilder &builder, int64_t rowTile, Value count,
+                              Order order) {
   forEach(builder, index(builder, 0), count, [&](OpBuilder &rows, Value i) {
-    Value row = loadNumber(rows, order, i);
+    Value row = order(rows, i);
     if (!shape.perChoice)
       row = arith::DivUIOp::create(rows, loc, row, index(rows, shape.active));
     Value base = emitAddress(rows, loc, in.input, shape.elementType,

@@ -5,10 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The code of a `clade.expert_linear`. The choices of all tokens are sorted by
-// expert, each expert's are cut into tiles of rows, and a tile is multiplied
-// with the matrix of its expert alone: nothing is computed for experts that
-// nobody chose.
+// The code of a `clade.expert_linear` and of a `clade.head_linear`. The choices
+// of all tokens are sorted by expert, each expert's are cut into tiles of rows,
+// and a tile is multiplied with the matrix of its expert alone: nothing is
+// computed for experts that nobody chose. Heads are experts that every token
+// chooses, all of them in order.
 //
 //===----------------------------------------------------------------------===//
 
@@ -26,6 +27,8 @@ struct ExpertsShape {
   int64_t n, k;           ///< Rows and columns of an expert's matrix.
   mlir::Type elementType; ///< bf16 or f32, of input and weights.
   bool perChoice;         ///< The input has a row for each choice of a token.
+  /// Every token chooses all experts in order: `active` is `experts`.
+  bool choosesAll = false;
 };
 
 /// Bytes of scratch memory that each thread needs.
@@ -40,7 +43,7 @@ int64_t expertsPlanBytesPerToken(const ExpertsShape &shape);
 struct ExpertsOperands {
   mlir::Value step;
   mlir::Value input;   ///< [tokens, k] or [tokens, active, k]
-  mlir::Value chosen;  ///< [tokens, active] i32
+  mlir::Value chosen;  ///< [tokens, active] i32; not read if all are chosen
   mlir::Value weights; ///< Packed, one matrix after the other.
   mlir::Value plan;    ///< Shared memory, see expertsPlanBytesPerToken.
   mlir::Value scratch; ///< This thread's.
@@ -55,7 +58,7 @@ using ExpertsEpilogue = llvm::function_ref<void(
     mlir::Value mask)>;
 
 /// Emits this thread's part. Meets the other threads at one barrier, after the
-/// choices are sorted. Results do not depend on the number of threads.
+/// choices are sorted, if there is a choice. Results do not depend on the number of threads.
 void emitExperts(mlir::OpBuilder &builder, mlir::Location loc,
                  const Target &target, const ExpertsShape &shape,
                  const ExpertsOperands &operands, ExpertsEpilogue epilogue);

@@ -148,7 +148,9 @@ FailureOr<func::FuncOp> KernelEmitter::emit(KernelOp kernel,
     result = emitRecurrentKernel(context);
     break;
   case KernelKind::Experts:
-    result = emitExpertsKernel(context);
+    result = context.body().getOps<HeadLinearOp>().empty()
+                 ? emitExpertsKernel(context)
+                 : emitHeadsKernel(context);
     break;
   }
   if (failed(result))
@@ -478,6 +480,7 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
       referenceRounding && queryType.getElementType().isBF16();
   shape.roundsDistance = attend.getModelSoftmax();
   shape.isBidirectional = attend.getBidirectional();
+  shape.hasSharedRows = attend.getShared();
   if (attend.getSlopes())
     shape.slopes = *attend.getSlopes();
   Value groups;
@@ -637,5 +640,51 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
         RowEmitter::storeVector(b, loc, accumulator, outputType, output,
                                 emitAdd(b, loc, first, column), mask);
       });
+  return success();
+}
+
+LogicalResult KernelEmitter::emitHeadsKernel(Context &context) {
+  OpBuilder &builder = context.builder;
+  HeadLinearOp linear = *context.body().getOps<HeadLinearOp>().begin();
+  Location loc = linear.getLoc();
+  Value input = context.buffers.lookup(viewed(linear.getInput()));
+  auto weight = linear.getWeight().getDefiningOp<ParamOp>();
+  if (!input || !weight || !linear.getWeight().getType().getLayout() ||
+      context.results.size() != 1)
+    return linear.emitError() << "expected an operand in memory and a packed "
+                                 "parameter as the weight of a product by "
+                                 "heads";
+  int64_t heads = linear.getNumHeads();
+  ExpertsShape shape{heads,
+                     heads,
+                     linear.getNumOutputs(),
+                     linear.getNumInputs(),
+                     linear.getInput().getType().getElementType(),
+                     /*perChoice=*/true,
+                     /*choosesAll=*/true};
+  scratch.fixedBytes =
+      std::max(scratch.fixedBytes, expertsScratchBytes(target, shape));
+  ExpertsOperands operands{
+      context.step,
+      input,
+      /*chosen=*/{},
+      context.paramPointer(weight, builder),
+      /*plan=*/{},
+      StepView(builder, loc, context.step).scratchOf(context.thread),
+      context.rows,
+      context.thread,
+      context.numThreads};
+  Type ownType = linear.getResult().getType().getElementType();
+  emitExperts(builder, loc, target, shape, operands,
+              [&](OpBuilder &b, Location, Value row, Value, Value column,
+                  Value accumulator, Value mask) {
+                RowEmitter rounding(b, target, referenceRounding, context.step,
+                                    row, {});
+                Value first = emitMul(b, loc, row, emitIndex(b, loc, shape.n));
+                RowEmitter::storeVector(
+                    b, loc, rounding.roundTo(accumulator, ownType, loc),
+                    context.resultType(0), context.results[0],
+                    emitAdd(b, loc, first, column), mask);
+              });
   return success();
 }

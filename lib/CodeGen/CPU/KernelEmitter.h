@@ -54,6 +54,7 @@ private:
   mlir::LogicalResult emitAttentionKernel(Context &context);
   mlir::LogicalResult emitRecurrentKernel(Context &context);
   mlir::LogicalResult emitExpertsKernel(Context &context);
+  mlir::LogicalResult emitHeadsKernel(Context &context);
   mlir::LogicalResult emitProductClass(Context &context, LinearOp linear,
                                        TokenClass tokens);
   mlir::LogicalResult emitPrologueRow(Context &context, LinearOp linear,

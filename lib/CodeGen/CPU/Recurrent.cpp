@@ -7,6 +7,7 @@
 
 #include "lib/CodeGen/CPU/Recurrent.h"
 
+#include "lib/CodeGen/CPU/ChunkedScan.h"
 #include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 
@@ -207,6 +208,9 @@ private:
   void bindInputs(RowEmitter &to);
   LogicalResult emitInitial(const SequenceTask &task, Value scratch);
   LogicalResult evaluateInvariants();
+  FailureOr<Value> emitChunks(const SequenceTask &task);
+  LogicalResult emitParts(RowEmitter &rows, const LinearRecurrence &recurrence,
+                          ChunkEmitter &chunk, Value token, Value place);
   LogicalResult emitToken(Value token);
   LogicalResult emitBody();
   void storeCarried();
@@ -386,6 +390,118 @@ void ScanEmitter::storeCarried() {
       emitter.storeInto(next, memory);
 }
 
+/// Evaluates the parts of a recurrence for a token, into its place of a chunk.
+LogicalResult ScanEmitter::emitParts(RowEmitter &rows,
+                                     const LinearRecurrence &recurrence,
+                                     ChunkEmitter &chunk, Value token,
+                                     Value place) {
+  rows.setRow(token);
+  rows.unpin();
+  kernel.bindRow(rows, token);
+  if (failed(evaluateBefore(rows, kernel.body, op)))
+    return failure();
+  bindInputs(rows);
+  rows.pin(parallelAxis, parallelIndex);
+  std::pair<Value, Value> parts[] = {
+      {recurrence.logDecay, chunk.logDecayAt(place)},
+      {recurrence.key, chunk.keyAt(place)},
+      {recurrence.value, chunk.valueAt(place)},
+      {recurrence.query, chunk.queryAt(place)},
+      {recurrence.rate, recurrence.rate ? chunk.rateAt(place) : Value()}};
+  llvm::SetVector<Operation *> needed;
+  for (auto [value, pointer] : parts)
+    if (Operation *maker = value ? value.getDefiningOp() : nullptr)
+      needed.insert(maker);
+  for (size_t i = 0; i < needed.size(); ++i)
+    for (Value operand : needed[i]->getOperands())
+      if (Operation *maker = operand.getDefiningOp())
+        needed.insert(maker);
+  for (Operation &inner : op.getBody().front().without_terminator())
+    if (needed.contains(&inner) && numbers.count(&inner) &&
+        failed(rows.evaluate(&inner)))
+      return failure();
+  for (auto [value, pointer] : parts) {
+    if (!value)
+      continue;
+    // Features of a head are numbered behind those of the heads before it.
+    auto type = cast<NamedTensorType>(value.getType());
+    int64_t features =
+        type.getRank() > 0 ? type.getNumFeatures() / recurrence.heads : 0;
+    Value before = emitMul(b, loc, parallelIndex, emitIndex(b, loc, features)),
+          to = pointer;
+    rows.forEachVector(value, [&](Value feature, Value vector, Value mask) {
+      RowEmitter::storeVector(
+          b, loc, rows.roundTo(vector, type.getElementType(), loc),
+          b.getF32Type(), to, arith::SubIOp::create(b, loc, feature, before),
+          mask);
+    });
+  }
+  return success();
+}
+
+/// Computes the whole chunks of a sequence with matrix products. Gives the
+/// first token behind them.
+FailureOr<Value> ScanEmitter::emitChunks(const SequenceTask &task) {
+  auto recurrence = LinearRecurrence::match(op);
+  int64_t chunk = op.getChunk().value_or(0);
+  if (chunk == 0 || chunk % kernel.target.width != 0 || !recurrence ||
+      parallelAxis.empty())
+    return task.firstToken;
+  RowEmitter rows = emitter;
+  ChunkEmitter chunks(b, loc, kernel.target, *recurrence, chunk,
+                      rows.reserve(ChunkEmitter::scratchBytes(
+                          kernel.target, *recurrence, chunk)));
+  Value size = emitIndex(b, loc, chunk), zero = emitIndex(b, loc, 0);
+  Value tokens = arith::SubIOp::create(b, loc, task.end, task.firstToken);
+  Value count = arith::DivUIOp::create(b, loc, tokens, size);
+  Value isAny =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, count, zero);
+  Value end = emitAdd(b, loc, task.firstToken, emitMul(b, loc, count, size));
+  OpBuilder::InsertionGuard guard(b);
+  auto branch = scf::IfOp::create(b, loc, isAny);
+  b.setInsertionPointToStart(branch.thenBlock());
+  int64_t elements = recurrence->keySize * recurrence->valueSize;
+  Value state =
+      emitAddress(b, loc, carriedMemory.front().base, b.getF32Type(),
+                  emitMul(b, loc, parallelIndex, emitIndex(b, loc, elements)));
+  chunks.loadState(state);
+  auto loop = scf::ForOp::create(b, loc, task.firstToken, end, size);
+  {
+    OpBuilder::InsertionGuard inner(b);
+    b.setInsertionPointToStart(loop.getBody());
+    Value first = loop.getInductionVar();
+    auto fill = scf::ForOp::create(b, loc, zero, size, emitIndex(b, loc, 1));
+    {
+      OpBuilder::InsertionGuard innermost(b);
+      b.setInsertionPointToStart(fill.getBody());
+      Value place = fill.getInductionVar();
+      if (failed(emitParts(rows, *recurrence, chunks,
+                           emitAdd(b, loc, first, place), place)))
+        return failure();
+    }
+    chunks.run();
+    if (results.front())
+      chunks.forEachResult([&](Value place, Value element, Value vector,
+                               Value mask) {
+        Type own =
+            cast<NamedTensorType>(op.getResult(0).getType()).getElementType();
+        Value row = emitAdd(b, loc,
+                            emitMul(b, loc, emitAdd(b, loc, first, place),
+                                    emitIndex(b, loc, recurrence->heads)),
+                            parallelIndex);
+        Value at = emitAdd(
+            b, loc,
+            emitMul(b, loc, row, emitIndex(b, loc, recurrence->valueSize)),
+            element);
+        RowEmitter::storeVector(b, loc, rows.roundTo(vector, own, loc),
+                                resultTypes.front(), results.front(), at, mask);
+      });
+  }
+  chunks.storeState(state);
+  scratchBytes = std::max(scratchBytes, rows.getScratchBytes());
+  return end;
+}
+
 LogicalResult ScanEmitter::emitToken(Value token) {
   emitter.setRow(token);
   emitter.unpin();
@@ -455,8 +571,11 @@ FailureOr<int64_t> ScanEmitter::run() {
     emitter.pin(parallelAxis, parallelIndex);
   if (failed(evaluateInvariants()))
     return failure();
-  auto tokens = scf::ForOp::create(b, loc, task.firstToken, task.end,
-                                   emitIndex(b, loc, 1));
+  FailureOr<Value> first = emitChunks(task);
+  if (failed(first))
+    return failure();
+  auto tokens =
+      scf::ForOp::create(b, loc, *first, task.end, emitIndex(b, loc, 1));
   b.setInsertionPointToStart(tokens.getBody());
   if (failed(emitToken(tokens.getInductionVar())))
     return failure();

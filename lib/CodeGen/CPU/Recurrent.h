@@ -7,7 +7,8 @@
 //
 // Convolutions over time are shared out by sequences and vectors of channels,
 // scans by sequences and heads: a task runs through the tokens of its sequence
-// in order. Which thread runs a task changes no result.
+// in order, in chunks first where the scan has them. Which thread runs a task
+// changes no result.
 //
 //===----------------------------------------------------------------------===//
 

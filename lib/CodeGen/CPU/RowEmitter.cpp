@@ -507,6 +507,14 @@ RowMemory RowEmitter::newRow(NamedTensorType type) {
   return memory;
 }
 
+Value RowEmitter::reserve(int64_t bytes) {
+  Location loc = scratch.getLoc();
+  Value memory = emitAddress(builder, loc, scratch, builder.getI8Type(),
+                             emitIndex(builder, loc, scratchBytes));
+  scratchBytes += llvm::alignTo(bytes, 64);
+  return memory;
+}
+
 RowMemory &RowEmitter::inMemory(Value value) {
   if (auto it = memories.find(value); it != memories.end())
     return it->second;

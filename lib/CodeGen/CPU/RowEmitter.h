@@ -88,6 +88,8 @@ public:
   /// Computes a value to scratch memory of its own, wherever it is now.
   void copyToScratch(mlir::Value value);
   void setScratch(mlir::Value memory) { scratch = memory; }
+  /// Scratch memory that no value is put into.
+  mlir::Value reserve(int64_t bytes);
   /// Whether evaluate() computes an op that could be an expression.
   bool isKept(mlir::Operation *op) { return mustBeInMemory(op); }
   /// Evaluates one op: keeps it as an expression, or emits its code. Fails with

@@ -484,6 +484,8 @@ LogicalResult RowEmitter::evaluateCacheWrite(CacheWriteOp op) {
   Value sequence = view.sequenceAt(row), position = view.positionAt(row);
   Value state = stateAddress(op.getState());
   for (bool isKey : {true, false}) {
+    if (!isKey && op.getShared())
+      break;
     Value value = isKey ? op.getKey() : op.getValue();
     auto type = cast<NamedTensorType>(value.getType());
     RowMemory memory = inMemory(value);

@@ -37,10 +37,11 @@ typedef struct CladeLayer {
 
 /** One layer's keys and values. Page p holds, for each key/value head h, the
  *  rows of CLADE_PAGE_TOKENS tokens: keys[p][h][slot][key head size], and
- *  values[p][h][slot][value head size], in the state's dtype. */
+ *  values[p][h][slot][value head size], in the state's dtype. A latent state
+ *  has keys alone, whose rows begin with the values. */
 typedef struct CladeKVState {
   void *keys;
-  void *values;
+  void *values; /**< null in a latent state */
   /** Row s, entry i: the page that holds tokens [i, i + 1) * CLADE_PAGE_TOKENS
    *  of sequence s. Entries that lie wholly before the window may be -1. */
   const int32_t *pages;

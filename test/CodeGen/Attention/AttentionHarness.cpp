@@ -96,7 +96,8 @@ AttentionData::AttentionData(const AttentionCase &attention,
       keys(countPages(sequences) * CLADE_PAGE_TOKENS * attention.kvHeads *
            attention.keySize * elementBytes(attention)),
       values(countPages(sequences) * CLADE_PAGE_TOKENS * attention.kvHeads *
-             attention.valueSize * elementBytes(attention)) {
+             (attention.hasSharedRows ? 0 : attention.valueSize) *
+             elementBytes(attention)) {
   makePages(seed);
   ElementSource source(seed, attention.bf16, exact);
   for (int64_t s = 0, e = sequences.size(); s < e; ++s) {
@@ -110,7 +111,8 @@ AttentionData::AttentionData(const AttentionCase &attention,
       for (int64_t h = 0; h < attention.kvHeads; ++h) {
         int64_t row = slot(s, p, h);
         source.fill(keys, row * attention.keySize, attention.keySize);
-        source.fill(values, row * attention.valueSize, attention.valueSize);
+        if (!attention.hasSharedRows)
+          source.fill(values, row * attention.valueSize, attention.valueSize);
       }
   }
   source.fill(queries, 0, numTokens() * attention.qHeads * attention.keySize);
@@ -169,6 +171,8 @@ float AttentionData::key(int64_t sequence, int64_t position, int64_t head,
 }
 float AttentionData::value(int64_t sequence, int64_t position, int64_t head,
                            int64_t i) const {
+  if (attention.hasSharedRows)
+    return key(sequence, position, head, i);
   return element(values,
                  slot(sequence, position, head) * attention.valueSize + i);
 }
@@ -192,6 +196,7 @@ static AttentionShape makeShape(const AttentionCase &attention,
   shape.referenceRounding = attention.referenceRounding;
   shape.isBidirectional = attention.isBidirectional;
   shape.hasGroups = attention.groups > 0;
+  shape.hasSharedRows = attention.hasSharedRows;
   return shape;
 }
 
@@ -259,7 +264,7 @@ std::vector<float> CompiledAttention::run(const AttentionData &data,
 
   CladeKVState state = {};
   state.keys = data.keys.as<void>();
-  state.values = data.values.as<void>();
+  state.values = attention.hasSharedRows ? nullptr : data.values.as<void>();
   state.pages = pages.as<int32_t>();
   state.pages_stride = data.pagesStride;
   CladeStep step = {};

@@ -35,6 +35,7 @@ struct AttentionCase {
   std::optional<float> softcap;
   bool referenceRounding = false;
   bool isBidirectional = false; ///< Only of sequences that are whole.
+  bool hasSharedRows = false;   ///< There are no values beside the keys.
   int32_t groups = 0;   ///< Only if bidirectional: groups that take turns.
   int64_t groupRun = 5; ///< Tokens of one group behind each other.
 

@@ -236,6 +236,18 @@ TEST_P(AttentionTest, referenceRoundingLeavesF32Alone) {
   EXPECT_EQ(first->run(data, 1), second->run(data, 1));
 }
 
+TEST_P(AttentionTest, valuesAreTheFirstElementsOfKeys) {
+  for (bool bf16 : {true, false}) {
+    AttentionCase attention;
+    attention.bf16 = bf16;
+    attention.hasSharedRows = true;
+    attention.qHeads = 40; // More than one tile has rows.
+    attention.keySize = 80;
+    attention.valueSize = 52;
+    check(attention, mixed);
+  }
+}
+
 TEST_P(AttentionTest, stepsOfManyShapes) {
   AttentionCase attention;
   attention.qHeads = 4;

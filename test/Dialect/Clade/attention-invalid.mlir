@@ -189,3 +189,19 @@ func.func @attend_cached_c6_slopes(%q: !clade.tensor<[token, q_heads = 4, head =
   %0 = clade.attend_cached %q, %batch state 0 kv_heads 2 scale 1.0 {slopes = array<f32: 0.5, 0.25>} : !clade.tensor<[token, q_heads = 4, head = 8], f32> -> !clade.tensor<[token, q_heads = 4, head = 8], f32>
   return
 }
+
+// -----
+
+func.func @cache_write_c3_shared(%k: !clade.tensor<[token, kv_heads = 1, head = 4], f32>, %v: !clade.tensor<[token, kv_heads = 1, head = 5], f32>, %batch: !clade.batch) {
+  // expected-error@+1 {{expected shared values to be no longer than the keys, got '!clade.tensor<[token, kv_heads = 1, head = 5], f32>' and '!clade.tensor<[token, kv_heads = 1, head = 4], f32>'}}
+  clade.cache_write %k, %v, %batch state 0 {shared} : !clade.tensor<[token, kv_heads = 1, head = 4], f32>, !clade.tensor<[token, kv_heads = 1, head = 5], f32>
+  return
+}
+
+// -----
+
+func.func @attend_cached_c9_shared(%q: !clade.tensor<[token, q_heads = 4, head = 8], f32>, %batch: !clade.batch) {
+  // expected-error@+1 {{expected shared values to be no longer than the keys, got '!clade.tensor<[token, q_heads = 4, head = 9], f32>' and '!clade.tensor<[token, q_heads = 4, head = 8], f32>'}}
+  %0 = clade.attend_cached %q, %batch state 0 kv_heads 1 scale 1.0 {shared} : !clade.tensor<[token, q_heads = 4, head = 8], f32> -> !clade.tensor<[token, q_heads = 4, head = 9], f32>
+  return
+}

@@ -122,7 +122,7 @@ func.func @sum(%y: !y, %share: !share, %chosen: !chosen) {
 
 // kernel_c6
 func.func @kernel(%x: !clade.tensor<[token, d = 8], f32>) {
-  // expected-error @below {{expected 1 clade.expert_linear in a kernel of kind 'experts', got 0}}
+  // expected-error @below {{expected 1 clade.expert_linear or clade.head_linear in a kernel of kind 'experts', got 0}}
   %0 = clade.kernel experts (%x) : (!clade.tensor<[token, d = 8], f32>) -> !clade.tensor<[token, d = 8], f32> {
   ^bb0(%a: !clade.tensor<[token, d = 8], f32>):
     clade.yield %a : !clade.tensor<[token, d = 8], f32>

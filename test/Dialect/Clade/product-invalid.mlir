@@ -62,3 +62,26 @@ func.func @embed_c3_packed_row(%ids: !clade.tensor<[token], i32>,
   return
 }
 
+// -----
+
+func.func @head_linear_c1_heads(%x: !clade.tensor<[token, heads = 2, head = 4], f32>, %w: !clade.tensor<[heads = 2, rank = 3, head = 4], f32>) {
+  // expected-error@+1 {{expected [token, heads, size] with the same heads, got '!clade.tensor<[token, heads = 2, head = 4], f32>' and '!clade.tensor<[token, heads = 3, rank = 3], f32>'}}
+  %0 = clade.head_linear %x, %w : !clade.tensor<[token, heads = 2, head = 4], f32>, !clade.tensor<[heads = 2, rank = 3, head = 4], f32> -> !clade.tensor<[token, heads = 3, rank = 3], f32>
+  return
+}
+
+// -----
+
+func.func @head_linear_c1_rank(%x: !clade.tensor<[token, head = 8], f32>, %w: !clade.tensor<[heads = 2, rank = 3, head = 4], f32>) {
+  // expected-error@+1 {{expected [token, heads, size] with the same heads, got '!clade.tensor<[token, head = 8], f32>' and}}
+  %0 = clade.head_linear %x, %w : !clade.tensor<[token, head = 8], f32>, !clade.tensor<[heads = 2, rank = 3, head = 4], f32> -> !clade.tensor<[token, heads = 2, rank = 3], f32>
+  return
+}
+
+// -----
+
+func.func @head_linear_c2_transposed(%x: !clade.tensor<[token, heads = 2, head = 4], f32>, %w: !clade.tensor<[heads = 2, head = 4, rank = 3], f32>) {
+  // expected-error@+1 {{expected a weight [heads, outputs, inputs] for '!clade.tensor<[token, heads = 2, head = 4], f32>' and '!clade.tensor<[token, heads = 2, rank = 3], f32>', got '!clade.tensor<[heads = 2, head = 4, rank = 3], f32>'}}
+  %0 = clade.head_linear %x, %w : !clade.tensor<[token, heads = 2, head = 4], f32>, !clade.tensor<[heads = 2, head = 4, rank = 3], f32> -> !clade.tensor<[token, heads = 2, rank = 3], f32>
+  return
+}

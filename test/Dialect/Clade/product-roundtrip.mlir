@@ -20,3 +20,13 @@ func.func @embed(%ids: !clade.tensor<[token], i32>, %table: !clade.tensor<[vocab
   %0 = clade.embed %ids, %table : !clade.tensor<[token], i32>, !clade.tensor<[vocab = 16, d = 8], bf16> -> !clade.tensor<[token, d = 8], f32>
   return
 }
+
+// CHECK-LABEL: @head_linear
+func.func @head_linear(%x: !clade.tensor<[token, heads = 2, head = 4], bf16>, %w: !clade.tensor<[heads = 2, rank = 3, head = 4], bf16>,
+                       %packed: !clade.tensor<[experts = 2, outputs = 3, inputs = 4], bf16, #clade.panels<rows = 8, inner = 2, groups = 2>>) {
+  // CHECK: clade.head_linear %{{.*}}, %{{.*}} : <[token, heads = 2, head = 4], bf16>, <[heads = 2, rank = 3, head = 4], bf16> -> <[token, heads = 2, rank = 3], bf16>
+  %0 = clade.head_linear %x, %w : !clade.tensor<[token, heads = 2, head = 4], bf16>, !clade.tensor<[heads = 2, rank = 3, head = 4], bf16> -> !clade.tensor<[token, heads = 2, rank = 3], bf16>
+  // CHECK: clade.head_linear %{{.*}}, %{{.*}} : <[token, heads = 2, head = 4], bf16>, <[experts = 2, outputs = 3, inputs = 4], bf16, #clade.panels<
+  %1 = clade.head_linear %x, %packed : !clade.tensor<[token, heads = 2, head = 4], bf16>, !clade.tensor<[experts = 2, outputs = 3, inputs = 4], bf16, #clade.panels<rows = 8, inner = 2, groups = 2>> -> !clade.tensor<[token, heads = 2, rank = 3], bf16>
+  return
+}

@@ -198,3 +198,15 @@ func.func @kernel_c5_in_others(%x: !clade.tensor<[token, c = 8], f32>, %w: !clad
   }
   return
 }
+
+// -----
+
+func.func @scan_c7_no_matrix(%x: !clade.tensor<[token, d = 8], f32>, %zero: !clade.tensor<[d = 8], f32>, %batch: !clade.batch) {
+  // expected-error@+1 {{expected a linear recurrence of one matrix for each head in a scan with a chunk}}
+  %0 = clade.scan %batch state 0 {chunk = 16 : i64} carry(%zero : !clade.tensor<[d = 8], f32>) over(%x : !clade.tensor<[token, d = 8], f32>) -> !clade.tensor<[token, d = 8], f32> {
+  ^bb0(%s: !clade.tensor<[d = 8], f32>, %a: !clade.tensor<[d = 8], f32>):
+    %1 = clade.binary add %s, %a : !clade.tensor<[d = 8], f32>, !clade.tensor<[d = 8], f32> -> !clade.tensor<[d = 8], f32>
+    clade.yield %1, %1 : !clade.tensor<[d = 8], f32>, !clade.tensor<[d = 8], f32>
+  }
+  return
+}
