@@ -50,12 +50,6 @@ struct LatentAttention {
 };
 } // namespace
 
-static Value withoutViews(Value value) {
-  while (auto view = value.getDefiningOp<ViewOp>())
-    value = view.getInput();
-  return value;
-}
-
 /// A slice of the last axis of [token, heads, size].
 static std::optional<Part> partOf(Value value) {
   auto slice = value.getDefiningOp<SliceOp>();

@@ -15,7 +15,12 @@
 #include "runtime/Weights/Interleave.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
+// g++ 12 warns of the values that its own header leaves undefined on purpose.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
+#pragma GCC diagnostic pop
 
 namespace {
 

@@ -58,9 +58,11 @@ void check(const Shape &shape, size_t shift) {
                  shape.panelRows, memory.data() + start);
   EXPECT_EQ(std::memcmp(memory.data() + start, expected.data(), size), 0);
   // Nothing around it is written.
-  for (size_t i = 0; i < memory.size(); ++i)
-    if (i < start || i >= start + size)
+  for (size_t i = 0; i < memory.size(); ++i) {
+    if (i < start || i >= start + size) {
       ASSERT_EQ(memory[i], std::byte(0xa5)) << i;
+    }
+  }
 }
 
 TEST(Interleave, UnitsOfFourBytes) {
