@@ -90,4 +90,27 @@ def Clade_MixOp : Clade_PureOp<"mix"> {
   let hasVerifier = 1;
 }
 
+def Clade_AdapterChoiceOp : Clade_PureOp<"adapter_choice"> {
+  let summary = "place of the adapter that each token's sequence has";
+  let description = [{
+    Low-rank adapters beside the weights (arXiv:2106.09685) are experts that a sequence
+    chooses: the result is what `expert_linear` takes as choices. Place 0 is no adapter; its
+    factors are zero. Not a composition: the batch alone knows.
+
+    **Constraints:**
+    * (C1) the result is [token, a = 1] i32
+
+    ```mlir
+    func.func @which(%batch: !clade.batch) -> !clade.tensor<[token, adapter = 1], i32> {
+      %0 = clade.adapter_choice %batch : !clade.tensor<[token, adapter = 1], i32>
+      return %0 : !clade.tensor<[token, adapter = 1], i32>
+    }
+    ```
+  }];
+  let arguments = (ins Clade_BatchType:$batch);
+  let results = (outs Clade_Tensor:$result);
+  let assemblyFormat = "$batch attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
 #endif // CLADE_DIALECT_EXPERT_OPS_TD

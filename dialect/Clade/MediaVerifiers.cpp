@@ -72,6 +72,15 @@ LogicalResult FoldOp::verify() {
   return success();
 }
 
+LogicalResult AdapterChoiceOp::verify() {
+  // adapter_choice_c1
+  NamedTensorType type = getResult().getType();
+  if (type.getRank() != 2 || type.getNames()[0] != tokenAxis ||
+      type.getShape()[1] != 1 || !type.getElementType().isInteger(32))
+    return emitOpError() << "expected one i32 for each token, got " << type;
+  return success();
+}
+
 LogicalResult PutAtOp::verify() {
   // put_at_c1
   NamedTensorType type = getInput().getType();

@@ -29,6 +29,10 @@ inline constexpr llvm::StringLiteral layerPlaceholder = "{layer}";
 /// all of them.
 inline constexpr llvm::StringLiteral expertPlaceholder = "{expert}";
 
+/// What names of factors of adapters that are loaded beside the weights begin
+/// with among the sources of a function.
+inline constexpr llvm::StringLiteral adapterSourcePrefix = "adapter:";
+
 /// `name` with the number of an expert in its places.
 std::string withExpert(llvm::StringRef name, int64_t expert);
 /// `name` with each `layerPlaceholder` replaced; as it is outside of layers.

@@ -233,10 +233,14 @@ FailureOr<SpecValue> Evaluator::buildLinear(const CallArgs &args,
   llvm::append_range(axes, withoutOnes(*shape));
   if (failed(checkAxes(axes, loc)))
     return failure();
-  return SpecValue::of(
+  FailureOr<TensorValue> result = addPlaces(
+      *x,
       tensor(LinearOp::create(builder, named(loc), typeFor(axes, type),
                               x->value, weight->value, biasValue),
-             axes));
+             axes),
+      prefix, *shape, loc);
+  return failed(result) ? FailureOr<SpecValue>(failure())
+                        : SpecValue::of(*result);
 }
 
 FailureOr<SpecValue> Evaluator::buildWeight(const CallArgs &args,

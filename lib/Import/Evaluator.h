@@ -70,6 +70,7 @@ struct CallArgs {
 /// What the import may be told.
 struct ImportOptions {
   mlir::Type modelType; ///< bf16 or f32: the type that the model computes in.
+  AdapterPlaces places = {};
 };
 
 class Evaluator {
@@ -305,6 +306,15 @@ private:
   defineWeight(const std::string &name, const std::string &logical,
                const WeightTree &tree, const Shape &outer, const Shape &inner,
                int64_t experts, mlir::Type type, Location loc);
+  /// The result of a linear map of layers with what the adapter of the token's
+  /// sequence adds; `result` itself where adapters have no place.
+  FailureOr<TensorValue> addPlaces(const TensorValue &x,
+                                   const TensorValue &result,
+                                   const std::string &prefix,
+                                   const Shape &shape, Location loc);
+  mlir::Value placeWeight(const std::string &name, const std::string &source,
+                          const Shape &axes, Location loc);
+
   /// The sum, of element type `type`, of a weight and of what an adapter adds.
   FailureOr<mlir::Value> adapt(const WeightTree &added, mlir::Value weight,
                                mlir::Type type, Location loc);

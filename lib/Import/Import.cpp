@@ -177,7 +177,8 @@ FailureOr<ImportedModel>
 import::importFamily(SpecLibrary &library, const spec::FamilyDecl *decl,
                      std::unique_ptr<Config> config,
                      std::optional<ArrayRef<rt::StoredTensor>> tensors,
-                     StringRef dtype, const rt::Adapter *adapter) {
+                     StringRef dtype, const rt::Adapter *adapter,
+                     AdapterPlaces places) {
   loadDialects(library);
   ImportedModel model;
   model.config = std::move(config);
@@ -187,7 +188,7 @@ import::importFamily(SpecLibrary &library, const spec::FamilyDecl *decl,
       chooseDType(library.getContext(), dtype, *model.config, published);
   if (failed(type))
     return failure();
-  ImportOptions options{*type};
+  ImportOptions options{*type, places};
   Family family(library, decl);
   // Without tensors a family is computed with plain ones.
   std::unique_ptr<Quantisation> form;
@@ -252,7 +253,7 @@ import::publishedTensors(SpecLibrary &library, const spec::FamilyDecl *decl,
 
 FailureOr<ImportedModel>
 import::importCheckpoint(SpecLibrary &library, const rt::Checkpoint &checkpoint,
-                         StringRef dtype) {
+                         StringRef dtype, AdapterPlaces places) {
   loadDialects(library);
   ImportedModel model;
   FailureOr<std::unique_ptr<Config>> config = loadConfig(library, checkpoint);
@@ -264,7 +265,7 @@ import::importCheckpoint(SpecLibrary &library, const rt::Checkpoint &checkpoint,
   if (!checkpoint.gguf())
     return importFamily(library, *decl, std::move(*config),
                         ArrayRef(checkpoint.ownTensors()), dtype,
-                        checkpoint.adapter());
+                        checkpoint.adapter(), places);
   model.config = std::move(*config);
   // The types of a GGUF file are those of its encodings, not of the model.
   FailureOr<Type> type =
@@ -272,7 +273,7 @@ import::importCheckpoint(SpecLibrary &library, const rt::Checkpoint &checkpoint,
                   *model.config, checkpoint.ownTensors());
   if (failed(type))
     return failure();
-  ImportOptions options{*type};
+  ImportOptions options{*type, places};
   Family family(library, *decl);
   GGUFNames names(library, checkpoint, options);
   if (failed(names.status()))

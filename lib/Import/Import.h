@@ -15,6 +15,7 @@
 
 #include "lib/Import/Config.h"
 #include "lib/Import/Family.h"
+#include "lib/Import/WeightResolver.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "runtime/Formats/Checkpoint.h"
@@ -33,11 +34,12 @@ struct ImportedModel {
 
 /// Imports a checkpoint: module with one function a layer kind, one wmap.func a
 /// weight. `dtype` is "bf16", "f32" or empty for the checkpoint's own. The
-/// adapter beside the checkpoint, if there is one, is merged into it. All
+/// adapter beside the checkpoint, if there is one, is merged into it; `places`
+/// are for others that the engine loads. All
 /// errors are reported: an unread key, a missing, unused or misshapen tensor, …
 mlir::FailureOr<ImportedModel>
 importCheckpoint(SpecLibrary &library, const rt::Checkpoint &checkpoint,
-                 llvm::StringRef dtype);
+                 llvm::StringRef dtype, AdapterPlaces places = {});
 
 /// Imports a family for a configuration and the tensors of a checkpoint, sorted
 /// by name, with an adapter merged into them; without `tensors` for those that
@@ -46,7 +48,8 @@ mlir::FailureOr<ImportedModel>
 importFamily(SpecLibrary &library, const spec::FamilyDecl *family,
              std::unique_ptr<Config> config,
              std::optional<llvm::ArrayRef<rt::StoredTensor>> tensors,
-             llvm::StringRef dtype, const rt::Adapter *adapter = nullptr);
+             llvm::StringRef dtype, const rt::Adapter *adapter = nullptr,
+             AdapterPlaces places = {});
 
 /// Imports a family over the tensors of a GGUF file that does not exist yet, in
 /// f32. `contents` are its metadata by dotted keys, as objects.

@@ -27,27 +27,6 @@ using namespace clade;
 using namespace clade::import;
 using namespace mlir;
 
-/// Beginnings of names in checkpoints, and in modules.
-static constexpr std::pair<StringLiteral, StringLiteral> prefixes[] = {
-    {"language_model.model.", "model.language_model."},
-    {"language_model.lm_head", "lm_head"},
-    {"vision_tower.", "model.vision_tower."},
-    {"multi_modal_projector.", "model.multi_modal_projector."},
-    {"visual.", "model.visual."},
-    {"model.", "model.language_model."},
-    {"backbone.", "model."},
-    {"model.", "backbone."},
-};
-
-/// The names that a module may have whose weight has this name.
-static SmallVector<std::string> moduleNames(StringRef name) {
-  SmallVector<std::string> names{name.str()};
-  for (auto [published, module] : prefixes)
-    if (name.starts_with(published))
-      names.push_back((module + name.drop_front(published.size())).str());
-  return names;
-}
-
 static std::string expandedName(StringRef name, std::optional<int64_t> layer,
                                 int64_t expert) {
   return withExpert(withLayer(name, layer), expert);
@@ -126,9 +105,32 @@ std::optional<WeightTree> WeightResolver::factorTree(const std::string &module,
   return tree;
 }
 
+FailureOr<std::optional<std::string>>
+WeightResolver::publishedModule(const std::string &logical,
+                                std::optional<int64_t> layer) {
+  std::vector<const spec::WeightItem *> skip;
+  formSteps = 0;
+  isInAdapter = isAnyAdapter = true;
+  auto tree = lookupIn(logical, Scope{evaluator, layer, 0, {}}, skip);
+  isInAdapter = isAnyAdapter = false;
+  if (failed(tree))
+    return failure();
+  StringRef module = (*tree)->name;
+  if ((*tree)->kind != WeightTree::Kind::Factors ||
+      !module.consume_back(".weight"))
+    return std::optional<std::string>();
+  return std::optional(module.str());
+}
+
 std::optional<WeightTree> WeightResolver::factorsOf(const std::string &name,
                                                     const Scope &scope) {
-  for (const std::string &candidate : moduleNames(name)) {
+  if (isAnyAdapter) {
+    WeightTree tree;
+    tree.kind = WeightTree::Kind::Factors;
+    tree.name = name;
+    return tree;
+  }
+  for (const std::string &candidate : rt::moduleNames(name)) {
     StringRef module = candidate;
     module.consume_back(".weight");
     if (auto tree = factorTree(module.str(), /*half=*/-1, scope))
@@ -213,7 +215,7 @@ LogicalResult WeightResolver::checkAdapterUsed() {
                      << " other modules of the adapter are not used";
   for (const auto &[module, stored] : adapter.wholeWeights()) {
     const rt::StoredTensor *own = nullptr;
-    for (const std::string &name : moduleNames(module + ".weight"))
+    for (const std::string &name : rt::moduleNames(module + ".weight"))
       if (!own)
         own = rt::findTensor(published, name);
     if (own && holdsSame(*own, *stored))

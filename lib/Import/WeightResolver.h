@@ -98,6 +98,12 @@ struct AdapterUse {
   std::set<std::string> asked; ///< Names that were looked for in it.
 };
 
+/// What adapters that are loaded beside a compiled model find in it.
+struct AdapterPlaces {
+  int64_t count = 0; ///< Of adapters at once; 0 for none.
+  int64_t rank = 0;  ///< The largest that they may have.
+};
+
 class WeightResolver {
 public:
   /// `published` are the tensors of a checkpoint, sorted by name. `containers`
@@ -114,6 +120,12 @@ public:
     if (adapter)
       adapterUse = AdapterUse{adapter, {}, {}, {}};
   }
+  /// The published module that a linear map of the model is: the name of its
+  /// weight without '.weight'. Nothing if the weight is only a part of one, or
+  /// computed.
+  mlir::FailureOr<std::optional<std::string>>
+  publishedModule(const std::string &logical, std::optional<int64_t> layer);
+
   /// Reports every part of the adapter that no weight takes, and what it cannot
   /// be merged into.
   mlir::LogicalResult checkAdapterUsed();
@@ -276,7 +288,8 @@ private:
       parts;
   llvm::StringSet<> wholes;
   std::optional<AdapterUse> adapterUse;
-  bool isInAdapter = false; ///< A lookup is one of what the adapter adds.
+  bool isInAdapter = false;  ///< A lookup is one of what the adapter adds.
+  bool isAnyAdapter = false; ///< One that adapts every map.
   int formDepth = 0;
   int64_t formSteps = 0;        ///< Of the lookup at hand.
   std::set<std::string> sought; ///< In vain, for the last request.

@@ -12,6 +12,8 @@
 
 #include "lib/Weights/Serialize.h"
 
+#include "lib/Weights/AdapterTable.h"
+
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/JSON.h"
 
@@ -321,8 +323,8 @@ LogicalResult ProgramWriter::write(Value value, int64_t depth) {
   return written;
 }
 
-static LogicalResult writeEntry(llvm::json::OStream &json,
-                                const WeightUse &use) {
+static LogicalResult writeEntry(llvm::json::OStream &json, const WeightUse &use,
+                                bool ofAdapters) {
   wmap::FuncOp function = use.function;
   bool inLayers = use.isInLayers();
   json.objectBegin();
@@ -337,6 +339,16 @@ static LogicalResult writeEntry(llvm::json::OStream &json,
         json.value(layer);
     });
   json.attributeBegin("program");
+  if (!ofAdapters && holdsAdapters(function)) {
+    json.object([&] {
+      json.attribute("op", "constant");
+      json.attributeArray("shape", [&] { json.value(1); });
+      json.attributeArray("values", [&] { json.value(0); });
+    });
+    json.attributeEnd();
+    json.objectEnd();
+    return success();
+  }
   auto ret = cast<wmap::ReturnOp>(function.getBody().front().getTerminator());
   LogicalResult written = ProgramWriter(json, inLayers).write(ret.getValue());
   json.attributeEnd();
@@ -344,7 +356,8 @@ static LogicalResult writeEntry(llvm::json::OStream &json,
   return written;
 }
 
-FailureOr<std::string> clade::serializeWeights(ArrayRef<WeightUse> uses) {
+FailureOr<std::string> clade::serializeWeights(ArrayRef<WeightUse> uses,
+                                               bool ofAdapters) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   llvm::json::OStream json(stream, /*IndentSize=*/1);
@@ -353,7 +366,7 @@ FailureOr<std::string> clade::serializeWeights(ArrayRef<WeightUse> uses) {
     json.attribute("version", 1);
     json.attributeArray("weights", [&] {
       for (const WeightUse &use : uses)
-        if (failed(writeEntry(json, use)))
+        if (failed(writeEntry(json, use, ofAdapters)))
           written = failure();
     });
   });

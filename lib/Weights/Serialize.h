@@ -26,8 +26,11 @@ namespace clade {
 mlir::FailureOr<std::string> serializeWeights(mlir::ModuleOp module,
                                               const SlotTable &slots);
 
-/// The table with an entry for each of `uses`. Diagnosed as above.
-mlir::FailureOr<std::string> serializeWeights(llvm::ArrayRef<WeightUse> uses);
+/// The table with an entry for each of `uses`. Diagnosed as above. A weight of
+/// factors of adapters is a placeholder, which the engine replaces, unless the
+/// table is that of adapters.
+mlir::FailureOr<std::string> serializeWeights(llvm::ArrayRef<WeightUse> uses,
+                                              bool ofAdapters = false);
 
 } // namespace clade
 

@@ -212,6 +212,26 @@ CladeStatus clade_sequence_truncate(CladeSession *session,
   });
 }
 
+CladeStatus clade_session_load_adapter(CladeSession *session, const char *path,
+                                       int32_t *adapter) {
+  return guarded([&]() -> Status {
+    CLADE_RETURN_IF_ERROR(checkPointer(session, "session"));
+    CLADE_RETURN_IF_ERROR(checkPointer(path, "path"));
+    CLADE_RETURN_IF_ERROR(checkPointer(adapter, "adapter"));
+    CLADE_ASSIGN_OR_RETURN(*adapter, session->session->loadAdapter(path));
+    return {};
+  });
+}
+
+CladeStatus clade_sequence_set_adapter(CladeSession *session,
+                                       CladeSequence sequence,
+                                       int32_t adapter) {
+  return guarded([&]() -> Status {
+    CLADE_RETURN_IF_ERROR(checkPointer(session, "session"));
+    return session->session->setAdapter(asId(sequence), adapter);
+  });
+}
+
 CladeStatus clade_step(CladeSession *session, const CladeBatchItem *items,
                        size_t num_items, const float **logits, size_t *rows) {
   return guarded([&]() -> Status {

@@ -34,6 +34,7 @@ StatusOr<GenerateRequest> readRequest(const CladeRequest &given) {
   sampling.topP = orOff(given.top_p, 1);
   sampling.minP = given.min_p;
   sampling.seed = given.seed;
+  own.adapter = given.adapter;
   return own;
 }
 

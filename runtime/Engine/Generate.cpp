@@ -109,6 +109,7 @@ Status Generator::check(const GenerateRequest &request) const {
         return Status::invalidArgument("expected a token in [0, " +
                                        std::to_string(vocab - 1) + "], got " +
                                        std::to_string(token));
+  CLADE_RETURN_IF_ERROR(session.checkAdapter(request.adapter));
   return request.sampling.validate();
 }
 
@@ -124,6 +125,8 @@ Status Generator::admit() {
     int64_t made = std::min(tokensToMake(request), INT32_MAX - length);
     CLADE_ASSIGN_OR_RETURN(SequenceId sequence,
                            session.createSequence(length + made));
+    // The number was checked before.
+    (void)session.setAdapter(sequence, request.adapter);
     for (int32_t token : request.prompt)
       sampler.observe(token);
     std::vector<uint8_t> wanted(options.onLogits ? request.prompt.size() : 0,

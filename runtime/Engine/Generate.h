@@ -48,6 +48,7 @@ struct GenerateRequest {
   /// Images whose rows stand for the prompt's tokens for them, in order; may be
   /// null.
   std::shared_ptr<const ImagePatches> images = nullptr;
+  int32_t adapter = 0; ///< See Session::setAdapter.
 };
 
 /// A token that was just chosen.

@@ -123,6 +123,7 @@ StatusOr<SequenceId> KVCache::createSequence(int32_t scaledLength) {
   sequence.id = SequenceId(++lastGeneration << slotBits | slot);
   sequence.length = 0;
   sequence.scaledLength = scaledLength;
+  sequence.adapter = 0;
   return sequence.id;
 }
 
@@ -162,6 +163,7 @@ StatusOr<SequenceId> KVCache::copySequence(SequenceId id) {
 
 Status KVCache::copyPages(const Sequence &from, Sequence &to) {
   to.length = from.length;
+  to.adapter = from.adapter;
   for (size_t i = 0; i < groups.size(); ++i) {
     Group &group = groups[i];
     const PageTable &source = from.tables[i];
@@ -188,6 +190,16 @@ StatusOr<int64_t> KVCache::length(SequenceId id) const {
     return unknownSequence();
   return sequence->length;
 }
+
+Status KVCache::setAdapter(SequenceId id, int32_t adapter) {
+  Sequence *sequence = find(id);
+  if (!sequence)
+    return unknownSequence();
+  sequence->adapter = adapter;
+  return {};
+}
+
+int32_t KVCache::adapter(SequenceId id) const { return find(id)->adapter; }
 
 int32_t KVCache::scaledLength(SequenceId id) const {
   return find(id)->scaledLength;

@@ -72,6 +72,10 @@ public:
   /// next call of a member function that is not const. Call after grow().
   std::span<const CladeKVState> states(std::span<const Growth> growths);
   int32_t scaledLength(SequenceId id) const;
+  /// The place of the adapter that a sequence has; 0 for none, as at first.
+  /// InvalidArgument for an unknown sequence. Copies have the same.
+  Status setAdapter(SequenceId id, int32_t adapter);
+  int32_t adapter(SequenceId id) const;
 
   uint64_t budget() const { return budgetBytes; }
   /// Bytes of the pages that sequences have.
@@ -109,6 +113,7 @@ private:
     SequenceId id = SequenceId::None;
     int64_t length = 0;
     int32_t scaledLength = 0;
+    int32_t adapter = 0;
     std::vector<PageTable> tables; ///< One per group.
   };
 

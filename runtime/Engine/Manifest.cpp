@@ -258,6 +258,18 @@ int64_t ManifestState::valuePageBytes() const {
   return isRecurrent() || isLatent() ? 0 : pageBytes(*this, valueSize);
 }
 
+static Status checkAdapters(const Manifest &manifest) {
+  if (!manifest.adapters)
+    return {};
+  const ManifestAdapters &adapters = *manifest.adapters;
+  CLADE_RETURN_IF_ERROR(checkRange("adapters.count", adapters.count, 1, 1024));
+  CLADE_RETURN_IF_ERROR(checkRange("adapters.rank", adapters.rank, 1, 65536));
+  for (int32_t slot : adapters.weights)
+    CLADE_RETURN_IF_ERROR(
+        checkRange("adapters.weights", slot, 0, manifest.weightSlots - 1));
+  return {};
+}
+
 Status Manifest::validate() const {
   CLADE_RETURN_IF_ERROR(checkModel(model));
   CLADE_RETURN_IF_ERROR(checkTarget(target));
@@ -267,5 +279,6 @@ Status Manifest::validate() const {
   CLADE_RETURN_IF_ERROR(checkLayers(*this, layers, states));
   CLADE_RETURN_IF_ERROR(checkSizes(workspace, scratch));
   CLADE_RETURN_IF_ERROR(checkImages(*this));
+  CLADE_RETURN_IF_ERROR(checkAdapters(*this));
   return checkFiles(*this);
 }

@@ -118,6 +118,18 @@ struct ManifestImages {
   ManifestScratch scratch;
 };
 
+/// Places for adapters that are loaded beside the weights.
+struct ManifestAdapters {
+  int32_t count = 0; ///< Adapters at once.
+  int32_t rank = 0;  ///< The largest rank that one may have.
+  /// Slot i of adapters.json is a part of this weight, which has one for each
+  /// place, from that of no adapter on, one behind the other.
+  std::vector<int32_t> weights;
+};
+
+/// The file of an artifact with places that says how an adapter fills one.
+inline constexpr const char *adaptersFile = "adapters.json";
+
 /// Size and hash of another file of the artifact.
 struct ManifestFile {
   uint64_t bytes = 0;
@@ -137,6 +149,8 @@ struct Manifest {
   ManifestScratch scratch;
   /// Of a model with an entry `image`, and only of one.
   std::optional<ManifestImages> images;
+  /// Of code with places for adapters.
+  std::optional<ManifestAdapters> adapters;
   /// True if rotary angles depend on the length that a sequence is scaled for.
   bool lengthDependentRotary = false;
   std::map<std::string, ManifestFile> files; ///< writeArtifact fills it in.

@@ -113,25 +113,30 @@ json manifestToJson(const Manifest &manifest) {
   for (const ManifestGroup &group : manifest.groups)
     groups.push_back({{"window", orNull(group.window)},
                       {"per_sequence", group.perSequence}});
-  return {{"format", "clade-artifact"},
-          {"version", artifactVersion},
-          {"abi_version", CLADE_ABI_VERSION},
-          {"model", modelToJson(manifest.model)},
-          {"target",
-           {{"kind", manifest.target.kind},
-            {"cpu", manifest.target.cpu},
-            {"features", manifest.target.features}}},
-          {"entries", entries},
-          {"layers", arrayOf(manifest.layers, layerToJson)},
-          {"weights", {{"slots", manifest.weightSlots}}},
-          {"states", arrayOf(manifest.states, stateToJson)},
-          {"groups", groups},
-          {"workspace", workspaceToJson(manifest.workspace)},
-          {"scratch", scratchToJson(manifest.scratch)},
-          {"images",
-           manifest.images ? imagesToJson(*manifest.images) : json(nullptr)},
-          {"length_dependent_rotary", manifest.lengthDependentRotary},
-          {"files", files}};
+  json value = {{"format", "clade-artifact"},
+                {"version", artifactVersion},
+                {"abi_version", CLADE_ABI_VERSION},
+                {"model", modelToJson(manifest.model)},
+                {"target",
+                 {{"kind", manifest.target.kind},
+                  {"cpu", manifest.target.cpu},
+                  {"features", manifest.target.features}}},
+                {"entries", entries},
+                {"layers", arrayOf(manifest.layers, layerToJson)},
+                {"weights", {{"slots", manifest.weightSlots}}},
+                {"states", arrayOf(manifest.states, stateToJson)},
+                {"groups", groups},
+                {"workspace", workspaceToJson(manifest.workspace)},
+                {"scratch", scratchToJson(manifest.scratch)},
+                {"images", manifest.images ? imagesToJson(*manifest.images)
+                                           : json(nullptr)},
+                {"length_dependent_rotary", manifest.lengthDependentRotary},
+                {"files", files}};
+  if (manifest.adapters)
+    value["adapters"] = {{"count", manifest.adapters->count},
+                         {"rank", manifest.adapters->rank},
+                         {"weights", manifest.adapters->weights}};
+  return value;
 }
 
 /// How the line of the text that holds the hash begins. JSON strings hold no
@@ -365,6 +370,16 @@ void readMemory(Members &members, ManifestWorkspace &workspace,
   }
 }
 
+void readAdapters(const json &value, ManifestAdapters &adapters,
+                  Status &problem) {
+  Members members(value, "'adapters'", problem);
+  members.number("count", adapters.count);
+  members.number("rank", adapters.rank);
+  members.array("weights", [&](const json &slot, const std::string &name) {
+    members.numberOf(slot, name, adapters.weights.emplace_back());
+  });
+}
+
 void readImages(const json &value, ManifestImages &images, Status &problem) {
   Members members(value, "'images'", problem);
   members.text("pixels", images.layout.pixels);
@@ -432,6 +447,9 @@ StatusOr<Manifest> readManifest(const json &value, bool needsHash) {
     readTables(members, manifest, problem);
     readSizes(members, manifest, problem);
     members.flag("length_dependent_rotary", manifest.lengthDependentRotary);
+    if (value.contains("adapters"))
+      if (const json *adapters = members.take("adapters"))
+        readAdapters(*adapters, manifest.adapters.emplace(), problem);
   }
   if (!problem.ok())
     return problem;

@@ -78,6 +78,7 @@ Session::create(std::shared_ptr<const CompiledModel> model,
       options.cacheBytes ? options.cacheBytes : availableMemory() / 2;
   CLADE_ASSIGN_OR_RETURN(session->cache,
                          KVCache::create(session->model().manifest(), budget));
+  CLADE_RETURN_IF_ERROR(session->makePlaces());
   return session;
 }
 
@@ -193,7 +194,7 @@ Status Session::beginStep(std::span<const BatchItem> batch) {
 /// Describes the next piece, or returns false if nothing is left.
 bool Session::fillPiece() {
   for (auto *list : {&tokens, &positions, &sequenceOf, &firstToken, &selected,
-                     &scaledLengths, &mediaRows, &mediaPositions})
+                     &scaledLengths, &mediaRows, &mediaPositions, &adapters})
     list->clear();
   rowOfSelected.clear();
   growths.clear();
@@ -221,6 +222,7 @@ bool Session::fillPiece() {
           item.mediaRows.empty() ? -1 : item.mediaRows[static_cast<size_t>(i)]);
       positions.push_back(static_cast<int32_t>(work.position++));
       sequenceOf.push_back(row);
+      adapters.push_back(cache->adapter(item.sequence));
     }
     scaledLengths.push_back(cache->scaledLength(item.sequence));
     growths.push_back({item.sequence, count});
@@ -279,7 +281,7 @@ CladeStep Session::emptyStep() {
   step.struct_size = sizeof(CladeStep);
   step.abi_version = CLADE_ABI_VERSION;
   step.num_threads = pool->size();
-  step.weights = model().weights().data();
+  step.weights = weights.data();
   step.workspace = workspace.data();
   step.scratch = scratch.data();
   step.scratch_bytes = scratchBytes;
@@ -307,6 +309,7 @@ Status Session::runPiece() {
   step.media = media.data();
   step.media_rows = mediaRows.data();
   step.media_positions = mediaPositions.data();
+  step.adapters = adapters.data();
   step.states = cache->states(growths).data();
   step.output =
       reinterpret_cast<float *>((onePiece ? logits : pieceOutput).data());

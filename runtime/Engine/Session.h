@@ -18,6 +18,7 @@
 #include "runtime/Engine/KVCache.h"
 #include "runtime/Engine/Route.h"
 #include "runtime/Engine/ThreadPool.h"
+#include "runtime/Weights/WeightProgram.h"
 
 #include <functional>
 
@@ -88,6 +89,17 @@ public:
   }
   StatusOr<int64_t> length(SequenceId id) const { return cache->length(id); }
 
+  /// Loads a LoRA adapter in PEFT's form beside the weights; gives its number,
+  /// from 1. Unsupported for code without places for adapters and for an
+  /// adapter of what has no place, ResourceExhausted if all places are taken,
+  /// else the errors of Adapter::open.
+  StatusOr<int32_t> loadAdapter(const std::string &path);
+  /// Tokens that the sequence gets from now on are computed with this adapter;
+  /// 0 for none, as at first.
+  Status setAdapter(SequenceId id, int32_t adapter);
+  /// InvalidArgument for a number that no adapter has.
+  Status checkAdapter(int32_t adapter) const;
+
   /// Appends the tokens of each item to its sequence and computes the wanted
   /// logits, valid until the next step. Nothing has changed after
   /// InvalidArgument (empty batch, unknown or repeated sequence, token outside
@@ -133,6 +145,7 @@ private:
 
   Session(std::shared_ptr<const CompiledModel> model,
           const SessionOptions &options);
+  Status makePlaces();
   Status checkBatch(std::span<const BatchItem> batch) const;
   Status checkItem(const BatchItem &item) const;
   Status beginStep(std::span<const BatchItem> batch);
@@ -162,7 +175,7 @@ private:
   std::vector<Pending> pending;
   std::vector<KVCache::Growth> growths;
   std::vector<int32_t> tokens, positions, sequenceOf, firstToken, selected,
-      scaledLengths, mediaRows, mediaPositions;
+      scaledLengths, mediaRows, mediaPositions, adapters;
   std::vector<float> media;           ///< Rows of images.
   std::vector<int64_t> rowOfSelected; ///< Row of the result for selected[i].
   int64_t numRows = 0;
@@ -170,6 +183,12 @@ private:
   bool onePiece = false;
   AlignedBuffer workspace, scratch, logits, pieceOutput;
   int64_t scratchBytes = 0;
+
+  /// Those of the model, and the session's own places for adapters.
+  std::vector<const void *> weights;
+  WeightTable adapterTable; ///< How an adapter fills a place.
+  AlignedBuffer adapterMemory;
+  int32_t numAdapters = 0;
 };
 
 } // namespace clade::rt

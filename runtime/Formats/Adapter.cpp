@@ -63,6 +63,26 @@ Status mismatch(const StoredTensor &tensor, const std::string &expected) {
 
 } // namespace
 
+std::vector<std::string> clade::rt::moduleNames(std::string_view name) {
+  // Beginnings of names in checkpoints, and in modules.
+  static constexpr std::pair<std::string_view, std::string_view> prefixes[] = {
+      {"language_model.model.", "model.language_model."},
+      {"language_model.lm_head", "lm_head"},
+      {"vision_tower.", "model.vision_tower."},
+      {"multi_modal_projector.", "model.multi_modal_projector."},
+      {"visual.", "model.visual."},
+      {"model.", "model.language_model."},
+      {"backbone.", "model."},
+      {"model.", "backbone."},
+  };
+  std::vector<std::string> names{std::string(name)};
+  for (auto [published, module] : prefixes)
+    if (name.starts_with(published))
+      names.push_back(std::string(module) +
+                      std::string(name.substr(published.size())));
+  return names;
+}
+
 Status Adapter::readKey(const StoredTensor &tensor) {
   std::string_view name = tensor.name;
   if (!prefix.empty() && !name.starts_with(prefix))

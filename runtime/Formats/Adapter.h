@@ -38,6 +38,10 @@ struct AdapterFactors {
   const StoredTensor *a = nullptr, *b = nullptr;
 };
 
+/// The names that modules of the published implementation may have where a
+/// checkpoint's names begin like `name`: itself, and with other prefixes.
+std::vector<std::string> moduleNames(std::string_view name);
+
 /// An open adapter. Movable; moving it keeps all spans and pointers valid.
 /// Thread-safe: it never changes after open().
 class Adapter {

@@ -157,6 +157,25 @@ TEST_F(CApiTest, Sequences) {
          "the sequence does not exist or was freed");
 }
 
+TEST_F(CApiTest, AdaptersNeedPlaces) {
+  CladeSequence sequence = 0;
+  ASSERT_EQ(clade_sequence_create(session, 0, &sequence), CLADE_OK);
+  EXPECT_EQ(clade_sequence_set_adapter(session, sequence, 0), CLADE_OK);
+  refuse(clade_sequence_set_adapter(session, sequence, 1),
+         CLADE_INVALID_ARGUMENT,
+         "expected an adapter in [0, 0], 0 for none, got 1");
+  int32_t adapter = 0;
+  EXPECT_EQ(clade_session_load_adapter(session, "/none", &adapter),
+            CLADE_UNSUPPORTED);
+  EXPECT_NE(std::string(clade_last_error()).find("has no places for adapters"),
+            std::string::npos);
+  EXPECT_EQ(clade_session_load_adapter(session, nullptr, &adapter),
+            CLADE_INVALID_ARGUMENT);
+  ASSERT_EQ(clade_sequence_free(session, sequence), CLADE_OK);
+  EXPECT_EQ(clade_sequence_set_adapter(session, sequence, 0),
+            CLADE_INVALID_ARGUMENT);
+}
+
 TEST_F(CApiTest, CopiesOfSequences) {
   CladeSequence sequence = 0, copy = 0;
   ASSERT_EQ(clade_sequence_create(session, 0, &sequence), CLADE_OK);

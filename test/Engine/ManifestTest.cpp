@@ -114,8 +114,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{"/version", 1,
                     "expected 'version' 4, got 1; compile the model again",
                     unsupported},
-        BadManifest{"/abi_version", 7,
-                    "expected 'abi_version' 6, got 7; compile the model again",
+        BadManifest{"/abi_version", 8,
+                    "expected 'abi_version' 7, got 8; compile the model again",
                     unsupported},
         BadManifest{"/extra", 1, "manifest: unknown member 'extra'"},
         BadManifest{"/model", nullptr, "manifest: member 'model' is missing"},
@@ -359,6 +359,37 @@ TEST(ManifestTest, BadImages) {
             "'images.states.kind': expected 'kv', got 'recurrent'");
   expectBad([](Manifest &m) { m.images->layers[0].first_state = 2; },
             "'layers.first_state': expected a number in [0, 1], got 2");
+}
+
+TEST(ManifestTest, Adapters) {
+  Manifest manifest = toyManifest();
+  manifest.model.adapter = "/adapters/one";
+  manifest.adapters = {3, 16, {0, 2}};
+  std::string text = manifest.toJson();
+  auto read = Manifest::fromJson(text);
+  ASSERT_OK(read);
+  EXPECT_EQ(read->toJson(), text);
+  EXPECT_EQ(read->model.adapter, "/adapters/one");
+  ASSERT_TRUE(read->adapters);
+  EXPECT_EQ(read->adapters->count, 3);
+  EXPECT_EQ(read->adapters->rank, 16);
+  EXPECT_EQ(read->adapters->weights, (std::vector<int32_t>{0, 2}));
+}
+
+TEST(ManifestTest, BadAdapters) {
+  auto refused = [](const ManifestAdapters &adapters,
+                    const std::string &member) {
+    Manifest manifest = toyManifest();
+    manifest.adapters = adapters;
+    Status status = manifest.validate();
+    ASSERT_FALSE(status.ok());
+    EXPECT_NE(status.message().find(member), std::string::npos)
+        << status.message();
+  };
+  refused({0, 16, {}}, "adapters.count");
+  refused({2, 0, {}}, "adapters.rank");
+  refused({2, 16, {toyManifest().weightSlots}}, "adapters.weights");
+  refused({2, 16, {-1}}, "adapters.weights");
 }
 
 TEST(ManifestTest, NamesAreUnicode) {

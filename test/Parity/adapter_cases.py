@@ -32,6 +32,7 @@ class AdapterCase:
     config: dict  # arguments of peft.LoraConfig
     rewrite: str = ""  # form of the keys, if not PEFT's own of today
     short: bool = False  # part of the selection of tools/check
+    beside: bool = False  # adapts linear maps of layers only, which have places beside the weights
 
 
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
@@ -39,16 +40,20 @@ MLP = ["gate_proj", "up_proj", "down_proj"]
 EXPERTS = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
 
 CASES = [
-    AdapterCase("llama-all", "llama-plain", dict(r=8, lora_alpha=16, target_modules=ATTENTION + MLP), short=True),
+    AdapterCase("llama-all", "llama-plain", dict(r=8, lora_alpha=16, target_modules=ATTENTION + MLP), short=True, beside=True),
     AdapterCase("llama-patterns", "llama-plain",
                 dict(r=8, lora_alpha=12, use_rslora=True, target_modules=["q_proj", "v_proj", "down_proj", "lm_head"],
                      rank_pattern={"q_proj": 4, r"layers\.[12]\.self_attn\.v_proj": 16},
                      alpha_pattern={"down_proj": 3, "^model.layers.0.self_attn.q_proj": 7})),
     AdapterCase("llama-some-layers", "llama-plain",
-                dict(r=5, lora_alpha=10, target_modules=["k_proj", "up_proj"], layers_to_transform=[0, 2])),
+                dict(r=5, lora_alpha=10, target_modules=["k_proj", "up_proj"], layers_to_transform=[0, 2]), beside=True),
     AdapterCase("llama-embedding", "llama-plain", dict(r=8, lora_alpha=16, target_modules=["embed_tokens", "q_proj"])),
-    AdapterCase("qwen3-partial", "qwen3-plain", dict(r=16, lora_alpha=16, target_modules=["q_proj", "v_proj"]), short=True),
-    AdapterCase("gemma3-all", "gemma3-plain", dict(r=8, lora_alpha=16, target_modules=ATTENTION + MLP), short=True),
+    AdapterCase("qwen3-partial", "qwen3-plain", dict(r=16, lora_alpha=16, target_modules=["q_proj", "v_proj"]), short=True,
+                beside=True),
+    AdapterCase("gemma3-all", "gemma3-plain", dict(r=8, lora_alpha=16, target_modules=ATTENTION + MLP), short=True,
+                beside=True),
+    AdapterCase("qwen3-moe-attention", "qwen3-moe-plain", dict(r=8, lora_alpha=8, target_modules=["q_proj", "o_proj"]),
+                beside=True),
     AdapterCase("qwen3-moe-parameters", "qwen3-moe-plain",
                 dict(r=4, lora_alpha=8, target_modules=["q_proj", "o_proj"], target_parameters=EXPERTS), short=True),
     AdapterCase("qwen3-moe-experts", "qwen3-moe-plain",

@@ -15,7 +15,11 @@
 #            merged, in bf16 the merged one, by the rules of compare.py. Routed
 #            models in bf16 may choose other experts than PEFT's: their logits
 #            are those of the checkpoint that `convert` wrote, bit for bit
-# Both must differ from the checkpoint without the adapter.
+#   beside   one artifact of `clade compile --adapter-slots`, two adapters of other
+#            factors loaded beside its weights, and a batch of sequences with the
+#            first, with the second and with none, against PEFT's models that are
+#            not merged (in bf16 not of routed models)
+# All must differ from the checkpoint without the adapter.
 #
 # Bounds. Products of factors are sums of `rank` terms in f32; PEFT's come from a
 # matrix product whose order is its library's own, so an element may differ by
@@ -147,6 +151,43 @@ def check_logits(tool, case, path, plain, dtype, work):
     return verdict
 
 
+def check_beside(tool, case, path, dtype, work):
+    """Three sequences of one batch, each with an adapter of its own or none."""
+    base = checkpoint.write(adapter_cases.base_of(case)) / dtype
+    batch = batch_of(adapter_cases.base_of(case).config["vocab_size"])
+    other = work / "other"
+    adapter_cases.write(case, other, seed=2)
+    tool.call("compile", base, "-o", work / "places", "--adapter-slots", 3, *tool.compile_options)
+    numbers = (2, 1, 0)
+    got = tool.logits(work / "places", [{**e, "adapter": n} for e, n in zip(batch, numbers)], adapters=(path, other))
+
+    def run(compute):
+        model = peft.PeftModel.from_pretrained(adapter_cases.load_base(case, dtype).to(compute), path, adapter_name="1")
+        model.load_adapter(other, adapter_name="2")
+        model = model.eval()
+        results = []
+        for entry, number in zip(batch, numbers):
+            if number:
+                model.set_adapter(str(number))
+                results += logits_of(model, [entry])
+            else:
+                with model.disable_adapter():
+                    results += logits_of(model, [entry])
+        return results
+
+    expected = run(checkpoint.DTYPES[dtype])
+    if dtype == "f32":
+        verdict = compare.compare_f32(got, expected)
+    else:
+        verdict = compare.compare_bf16(got, expected, run(torch.float32))
+    without = logits_of(adapter_cases.load_base(case, dtype), batch)
+    for number, ours, plain in zip(numbers, got, without):
+        apart = np.abs(ours - plain).max() / np.abs(plain).max()
+        if (apart > 0.1) != (number > 0):
+            verdict.failures.append(f"with adapter {number} logits are {apart:.3g} from those without")
+    return verdict
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pattern", nargs="*", help="only cases whose names contain one of these")
@@ -179,6 +220,9 @@ def main():
                     tell(case, dtype, "tensors", line, problem)
                     verdict = check_logits(tool, case, path, plain, dtype, work)
                     tell(case, dtype, "logits", verdict.columns(), "; ".join(verdict.failures[:2]))
+                    if case.beside and not (dtype == "bf16" and "moe" in case.name):
+                        verdict = check_beside(tool, case, path, dtype, work)
+                        tell(case, dtype, "beside", verdict.columns(), "; ".join(verdict.failures[:2]))
                 except clade.CladeError as error:
                     tell(case, dtype, "-", "", str(error))
     print(f"{passed} passed, {failed} failed")

@@ -84,12 +84,14 @@ class Clade:
         self.call("compile", checkpoint, "-o", artifact, *self.compile_options, *self.form,
                   *(["--dtype", dtype] if dtype else []))
 
-    def logits(self, model, batch, chunk=None, interpret=False, dtype=None, replay=None, record=None):
+    def logits(self, model, batch, chunk=None, interpret=False, dtype=None, replay=None, record=None, adapters=()):
         """Logits [token, vocab] of each sequence of a batch, a list of {tokens, force, max_tokens}. `replay` is a file
         of experts to choose, `record` one to write those to that the model would choose."""
         options = [*self.run_options, *(["--interpret", *self.form] if interpret else [])]
         options += ["--chunk", chunk] if chunk else []
         options += ["--dtype", dtype] if dtype else []
+        for adapter in adapters:
+            options += ["--adapter", adapter]
         options += ["--replay-experts", replay] if replay else []
         options += ["--record-experts", record] if record else []
         with tempfile.TemporaryDirectory(prefix="clade-parity-") as work:

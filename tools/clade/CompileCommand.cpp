@@ -14,6 +14,7 @@ namespace {
 struct CompileOptions {
   SpecOptions specs;
   ModelChoice choice;
+  bool hasRank = false;
   std::string checkpoint, adapter, artifact, target = "cpu";
 };
 } // namespace
@@ -22,6 +23,9 @@ static int run(const CompileOptions &options) {
   Environment environment(options.specs);
   if (!environment.ok())
     return Failed;
+  if (options.choice.places.count == 0 && options.hasRank)
+    return fail("--adapter-rank is that of --adapter-slots, which is not "
+                "given");
   std::optional<rt::Checkpoint> checkpoint =
       environment.openCheckpoint(options.checkpoint, options.adapter);
   if (!checkpoint)
@@ -53,6 +57,18 @@ void driver::addCompileCommand(CLI::App &app, int &status) {
                    "A folder with a LoRA adapter in PEFT's form, to merge into "
                    "the weights")
       ->check(CLI::ExistingDirectory);
+  command
+      ->add_option("--adapter-slots", options->choice.places.count,
+                   "Places for this many LoRA adapters that are loaded beside "
+                   "the weights when the model runs")
+      ->check(CLI::Range(1, 1024));
+  options->choice.places.rank = 16;
+  auto *rank =
+      command
+          ->add_option("--adapter-rank", options->choice.places.rank,
+                       "The largest rank that such an adapter may have "
+                       "(default: 16)")
+          ->check(CLI::Range(1, 65536));
   command->add_option("--target", options->target, "What to compile for")
       ->check(CLI::IsMember({"cpu"}));
   command->add_flag("--trace", options->choice.isTraced,
@@ -60,5 +76,8 @@ void driver::addCompileCommand(CLI::App &app, int &status) {
                     "'clade verify --artifact'");
   options->choice.addTo(*command);
   options->specs.addTo(*command);
-  command->callback([options, &status] { status = run(*options); });
+  command->callback([options, rank, &status] {
+    options->hasRank = rank->count() > 0;
+    status = run(*options);
+  });
 }

@@ -13,6 +13,7 @@
 #include "lib/CodeGen/CPU/CompileModel.h"
 #include "lib/Pipelines/Pipelines.h"
 #include "lib/Transforms/Passes.h"
+#include "lib/Weights/AdapterTable.h"
 #include "lib/Weights/Certify.h"
 #include "lib/Weights/Serialize.h"
 #include "mlir/Pass/PassManager.h"
@@ -341,7 +342,7 @@ bool driver::compileToFolder(Environment &environment,
     return false;
   showProgress("compiling: reading the specs and headers");
   auto model = import::importCheckpoint(environment.getLibrary(), checkpoint,
-                                        choice.dtype);
+                                        choice.dtype, choice.places);
   if (failed(model))
     return false;
   showProgress("compiling: forming kernels");
@@ -397,6 +398,17 @@ bool driver::compileToFolder(Environment &environment,
     needs(*code->images, manifest.images->workspace, manifest.images->scratch);
   }
   rt::ArtifactContents contents;
+  if (choice.places.count > 0) {
+    auto adapters = serializeAdapters(module, *slots);
+    if (failed(adapters)) {
+      llvm::sys::fs::remove(object);
+      return false;
+    }
+    manifest.adapters = {static_cast<int32_t>(choice.places.count),
+                         static_cast<int32_t>(choice.places.rank),
+                         std::move(adapters->weights)};
+    contents.extraFiles[rt::adaptersFile] = std::move(adapters->text);
+  }
   contents.code = object.str().str();
   contents.weights = *weights;
   if (manifest.images)

@@ -27,8 +27,9 @@ struct ModelChoice {
   std::string cpu = "native";
   /// If set, the module after every stage is written there.
   std::string dumpFolder;
-  bool isTraced = false; ///< Code shows every kernel's results.
-  bool isPacked = false; ///< The artifact holds its weights.
+  bool isTraced = false;        ///< Code shows every kernel's results.
+  bool isPacked = false;        ///< The artifact holds its weights.
+  import::AdapterPlaces places; ///< For adapters that are loaded at run time.
 
   void addTo(CLI::App &command);
   void addLatentTo(CLI::App &command);

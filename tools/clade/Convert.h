@@ -19,7 +19,7 @@ namespace clade::driver {
 struct ConvertOptions {
   SpecOptions specs;
   std::string model, adapter, output, to, dtype, cpu = "native",
-                                               precision = "fused";
+                                                 precision = "fused";
   std::string maxShardSize; ///< Such as 5GB; empty for one file.
   bool force = false, asJson = false;
 };

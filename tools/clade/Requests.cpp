@@ -42,6 +42,14 @@ void RequestOptions::addTo(CLI::App &command) {
                   "pixel_values")
       ->check(CLI::ExistingFile);
   command
+      .add_option("--adapter", adapters,
+                  "A folder with a LoRA adapter in PEFT's form: merged into a "
+                  "checkpoint, or beside the weights of an artifact with "
+                  "places for it (once for each; the requests of a batch say "
+                  "\"adapter\": 1, 2 … or 0 for none)")
+      ->check(CLI::ExistingDirectory)
+      ->allow_extra_args(false);
+  command
       .add_option("--force", forced,
                   "Decode these tokens one by one instead of sampling")
       ->delimiter(',');
@@ -124,6 +132,10 @@ static StatusOr<Pictures> batchPictures(const json &item,
   return pictures;
 }
 
+static int32_t firstAdapter(const RequestOptions &options) {
+  return options.areAdaptersBeside && !options.adapters.empty() ? 1 : 0;
+}
+
 static StatusOr<rt::GenerateRequest>
 batchRequest(const json &item, size_t index, const RequestOptions &options,
              const rt::Tokenizer *tokenizer, Pictures &pictures) {
@@ -133,11 +145,20 @@ batchRequest(const json &item, size_t index, const RequestOptions &options,
     return Status::invalidArgument("expected " + what + " to be an object");
   for (const auto &[key, value] : item.items())
     if (key != "prompt" && key != "tokens" && key != "max_tokens" &&
-        key != "force" && key != "images" && key != "inputs")
-      return Status::invalidArgument(
-          "unknown key '" + key + "' in " + what +
-          ", expected prompt, tokens, max_tokens, force, images or inputs");
+        key != "force" && key != "images" && key != "inputs" &&
+        key != "adapter")
+      return Status::invalidArgument("unknown key '" + key + "' in " + what +
+                                     ", expected prompt, tokens, max_tokens, "
+                                     "force, images, inputs or adapter");
   rt::GenerateRequest request;
+  request.adapter = firstAdapter(options);
+  if (item.contains("adapter")) {
+    if (!item["adapter"].is_number_integer() || item["adapter"] < 0 ||
+        item["adapter"] > INT32_MAX)
+      return Status::invalidArgument("expected 'adapter' of " + what +
+                                     " to be the number of an --adapter, or 0");
+    request.adapter = item["adapter"];
+  }
   request.sampling = options.sampling;
   request.ignoreEos = options.ignoreEos;
   request.maxTokens = options.maxTokens;
@@ -195,6 +216,7 @@ StatusOr<Requests> driver::makeRequests(const RequestOptions &options,
                                    "say what the images are");
   if (options.batchFile.empty()) {
     rt::GenerateRequest request;
+    request.adapter = firstAdapter(options);
     request.sampling = options.sampling;
     request.ignoreEos = options.ignoreEos;
     request.maxTokens = options.forced.empty()

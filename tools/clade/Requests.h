@@ -21,6 +21,10 @@ namespace clade::driver {
 struct RequestOptions {
   std::string prompt, batchFile, inputsFile;
   std::vector<std::string> imageFiles;
+  /// Folders of adapters. Those beside an artifact have numbers from 1, and a
+  /// request without one has the first.
+  std::vector<std::string> adapters;
+  bool areAdaptersBeside = false;
   std::vector<int32_t> tokens, forced;
   int64_t maxTokens = 64;
   bool ignoreEos = false;

@@ -35,7 +35,7 @@ struct RunOptions {
   SpecOptions specs;
   RequestOptions requests;
   ModelChoice choice;
-  std::string model, adapter, logitsFile, replayFile, recordFile;
+  std::string model, logitsFile, replayFile, recordFile;
   int threads = 0;
   int64_t chunk = 0, maxContext = 0;
   bool interpret = false, asJson = false, verifyWeights = false;
@@ -230,6 +230,11 @@ runCompiled(const std::string &artifact, const RunOptions &options,
   auto session = rt::Session::create(*model, sessionOptions);
   if (!session.ok())
     return fail(session.status()), std::nullopt;
+  for (const std::string &path : options.requests.areAdaptersBeside
+                                     ? options.requests.adapters
+                                     : std::vector<std::string>())
+    if (auto loaded = (*session)->loadAdapter(path); !loaded.ok())
+      return fail(loaded.status()), std::nullopt;
   showProgress("reading the prompt");
   auto generation = rt::generate(**session, requests.requests, generateOptions);
   if (!generation.ok())
@@ -238,12 +243,15 @@ runCompiled(const std::string &artifact, const RunOptions &options,
   return outcome;
 }
 
-static int run(const RunOptions &options) {
+static int run(RunOptions options) {
   // An artifact knows its checkpoint; a checkpoint is compiled first.
   bool isArtifact = llvm::sys::fs::exists(options.model + "/manifest.json");
-  if (isArtifact && !options.adapter.empty())
-    return fail("--adapter is merged into a checkpoint, got the artifact '" +
-                options.model + "'");
+  options.requests.areAdaptersBeside = isArtifact;
+  if (!isArtifact && options.requests.adapters.size() > 1)
+    return fail("one --adapter is merged into a checkpoint, got " +
+                std::to_string(options.requests.adapters.size()) +
+                "; 'clade compile --adapter-slots' makes an artifact that "
+                "takes several");
   std::string checkpointPath = options.model;
   if (isArtifact) {
     rt::StatusOr<std::string> path = checkpointOf(options.model);
@@ -254,8 +262,10 @@ static int run(const RunOptions &options) {
   // An artifact that holds its weights runs without its checkpoint.
   bool isPacked = isArtifact &&
                   llvm::sys::fs::exists(options.model + "/" + rt::packedIndex);
-  rt::StatusOr<rt::Checkpoint> checkpoint =
-      rt::Checkpoint::open(checkpointPath, isArtifact ? "" : options.adapter);
+  rt::StatusOr<rt::Checkpoint> checkpoint = rt::Checkpoint::open(
+      checkpointPath, isArtifact || options.requests.adapters.empty()
+                          ? ""
+                          : options.requests.adapters.front());
   if (!checkpoint.ok() && !isPacked)
     return fail(checkpoint.status());
   std::unique_ptr<rt::Tokenizer> tokenizer;
@@ -357,11 +367,6 @@ void driver::addRunCommand(CLI::App &app, int &status) {
       ->add_option("model", options->model,
                    "A checkpoint (compiled first, and cached) or an artifact")
       ->required();
-  command
-      ->add_option("--adapter", options->adapter,
-                   "A folder with a LoRA adapter in PEFT's form, to merge into "
-                   "the weights")
-      ->check(CLI::ExistingDirectory);
   options->requests.addTo(*command);
   options->choice.addTo(*command);
   options->specs.addTo(*command);

@@ -661,6 +661,8 @@ LogicalResult RowEmitter::evaluate(Operation *op) {
     return evaluateInterpolate(interpolate);
   if (auto put = dyn_cast<PutAtOp>(op))
     return evaluatePutAt(put);
+  if (auto choice = dyn_cast<AdapterChoiceOp>(op))
+    return evaluateAdapterChoice(choice);
   if (auto positions = dyn_cast<PositionsOp>(op);
       positions && positions.getResult().getType().getRank() == 2)
     return evaluateMediaPositions(positions);

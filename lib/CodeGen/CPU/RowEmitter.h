@@ -189,6 +189,7 @@ private:
   std::array<mlir::Value, 2> placeInGrid(int64_t merge, mlir::Location loc);
   mlir::LogicalResult evaluatePutAt(PutAtOp op);
   mlir::LogicalResult evaluateMediaPositions(PositionsOp op);
+  mlir::LogicalResult evaluateAdapterChoice(AdapterChoiceOp op);
   void storeNumber(mlir::Value index, const RowMemory &memory, int64_t place,
                    mlir::Location loc);
   /// The address of the position (f32) that each frequency turns with.

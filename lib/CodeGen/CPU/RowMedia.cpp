@@ -36,6 +36,14 @@ LogicalResult RowEmitter::evaluateMediaPositions(PositionsOp op) {
   return success();
 }
 
+LogicalResult RowEmitter::evaluateAdapterChoice(AdapterChoiceOp op) {
+  RowMemory memory = newRow(op.getResult().getType());
+  storeNumber(StepView(builder, op.getLoc(), step).adapterAt(row), memory, 0,
+              op.getLoc());
+  memories[op.getResult()] = memory;
+  return success();
+}
+
 std::array<Value, 2> RowEmitter::placeInGrid(int64_t merge, Location loc) {
   StepView view(builder, loc, step);
   Value patch = view.positionAt(row),

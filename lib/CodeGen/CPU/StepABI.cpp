@@ -85,6 +85,7 @@ CLADE_ABI_MEMBER(StepView, grids, CladeStep, grids)
 CLADE_ABI_MEMBER(StepView, media, CladeStep, media)
 CLADE_ABI_MEMBER(StepView, mediaRows, CladeStep, media_rows)
 CLADE_ABI_MEMBER(StepView, mediaPositions, CladeStep, media_positions)
+CLADE_ABI_MEMBER(StepView, adapters, CladeStep, adapters)
 
 CLADE_ABI_MEMBER(LayerView, kind, CladeLayer, kind)
 CLADE_ABI_MEMBER(LayerView, layer, CladeLayer, layer)
@@ -124,6 +125,9 @@ Value StepView::scaledLengthAt(Value sequence) const {
 
 Value StepView::mediaRowAt(Value token) const {
   return loadEntry(mediaRows(), token);
+}
+Value StepView::adapterAt(Value token) const {
+  return loadEntry(adapters(), token);
 }
 Value StepView::mediaPositionAt(Value token, int64_t axis) const {
   Value first = emitMul(builder, loc, token, emitIndex(builder, loc, 3));

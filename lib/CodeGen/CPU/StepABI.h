@@ -81,6 +81,7 @@ public:
   mlir::Value media() const;
   mlir::Value mediaRows() const;
   mlir::Value mediaPositions() const;
+  mlir::Value adapters() const;
 
   /// `tokens[token]`, and so on for the other arrays of numbers.
   mlir::Value tokenAt(mlir::Value token) const;
@@ -90,6 +91,7 @@ public:
   mlir::Value selectedAt(mlir::Value i) const;
   mlir::Value scaledLengthAt(mlir::Value sequence) const;
   mlir::Value mediaRowAt(mlir::Value token) const;
+  mlir::Value adapterAt(mlir::Value token) const;
   mlir::Value mediaPositionAt(mlir::Value token, int64_t axis) const;
   /// Rows (axis 0) or columns (axis 1) of patches of the image `sequence`.
   mlir::Value gridSizeAt(mlir::Value sequence, int64_t axis) const;

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define CLADE_ABI_VERSION 6
+#define CLADE_ABI_VERSION 7
 
 /** Tokens in one page of a paged key/value state. */
 #define CLADE_PAGE_TOKENS 32
@@ -122,6 +122,9 @@ typedef struct CladeStep {
   /** [num_tokens][3] time, row and column, if the manifest says that positions
    *  of tokens have these. */
   const int32_t *media_positions;
+  /** Only of code with places for adapters: [num_tokens] the place of the
+   *  adapter of its sequence, in [0, places]; 0 is none. */
+  const int32_t *adapters;
 } CladeStep;
 
 /** A compiled entry: every one of num_threads threads calls it with its own

@@ -201,6 +201,20 @@ CLADE_API CladeStatus clade_sequence_truncate(CladeSession *session,
                                               CladeSequence sequence,
                                               int64_t length);
 
+/** Loads a LoRA adapter, a directory in PEFT's form, beside the weights of an
+ *  artifact that was compiled with --adapter-slots; *adapter is its number, from
+ *  1. CLADE_UNSUPPORTED for an artifact without places or an adapter of what has
+ *  none, CLADE_RESOURCE_EXHAUSTED if all places are taken. */
+CLADE_API CladeStatus clade_session_load_adapter(CladeSession *session,
+                                                 const char *path,
+                                                 int32_t *adapter);
+
+/** Tokens that the sequence gets from now on are computed with this adapter; 0
+ *  is none, which new sequences have. Sequences of one batch may differ. */
+CLADE_API CladeStatus clade_sequence_set_adapter(CladeSession *session,
+                                                 CladeSequence sequence,
+                                                 int32_t adapter);
+
 /** New tokens of one sequence. */
 typedef struct CladeBatchItem {
   CladeSequence sequence;
@@ -238,6 +252,8 @@ typedef struct CladeRequest {
   float top_p;               /**< 0 or 1: off */
   float min_p;               /**< 0: off */
   uint64_t seed;             /**< the same seed gives the same tokens */
+  int32_t adapter;           /**< see clade_sequence_set_adapter; 0: none */
+  int32_t reserved;
 } CladeRequest;
 
 typedef enum CladeStopReason {

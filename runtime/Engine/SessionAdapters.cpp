@@ -1,0 +1,228 @@
+//===- SessionAdapters.cpp - Adapters beside the weights ------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The weights of places for adapters belong to the session: those of the model
+// are shared. Place 0 stays zero, and an adapter fills the next free one: what
+// it says of each module, with zeros up to the rank that the code was compiled
+// for and the scale multiplied into B.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Engine/Session.h"
+#include "runtime/Formats/Adapter.h"
+#include "runtime/Formats/Dequantize.h"
+#include "runtime/Support/CheckedMath.h"
+#include "runtime/Support/Text.h"
+#include "runtime/Weights/WeightLoader.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+using namespace clade::rt;
+
+namespace {
+
+constexpr std::string_view sourcePrefix = "adapter:";
+
+/// The factors of one adapter as the table of places names them.
+class PaddedFactors {
+public:
+  PaddedFactors(const Adapter &adapter, int32_t rank)
+      : adapter(adapter), rank(rank) {}
+
+  /// Adds the tensors that a program reads for a layer.
+  Status add(const WeightNode &node, int64_t layer) {
+    for (const WeightNode &input : node.inputs)
+      CLADE_RETURN_IF_ERROR(add(input, layer));
+    if (node.op != WeightOp::Source)
+      return {};
+    std::string name = expandLayer(node.name, layer);
+    if (known.count(name))
+      return {};
+    std::vector<float> &values = known[name];
+    values.assign(static_cast<size_t>(*elementCount(node.shape)), 0.0f);
+    std::string_view module = name;
+    if (!module.starts_with(sourcePrefix) || node.shape.size() != 3 ||
+        node.dtype != DType::F32)
+      return Status::corruption("source " + quoteName(name) +
+                                " is no factor of an adapter");
+    module.remove_prefix(sourcePrefix.size());
+    bool isA = module.ends_with(".lora_A");
+    module.remove_suffix(std::string_view(".lora_A").size());
+    for (const std::string &candidate : moduleNames(module)) {
+      auto found = adapter.factors().find(candidate);
+      if (found == adapter.factors().end())
+        continue;
+      used.insert(candidate);
+      CLADE_RETURN_IF_ERROR(
+          fill(found->second, isA, node.shape, candidate, values));
+      break;
+    }
+    tensors.push_back({name, DType::F32, node.shape,
+                       std::as_bytes(std::span<const float>(values))});
+    return {};
+  }
+
+  /// Sorted by name. Unsupported for a module that no place is for.
+  StatusOr<std::vector<StoredTensor>> finish() {
+    for (const auto &[module, factors] : adapter.factors())
+      if (!used.count(module))
+        return Status::unsupported(
+            quoteName(adapter.path()) + " adapts module " + quoteName(module) +
+            ", for which the code has no place: only linear maps of layers "
+            "have one; merge the adapter into the weights");
+    if (!adapter.wholeWeights().empty())
+      return Status::unsupported(
+          "tensor " + quoteName(adapter.wholeWeights().begin()->second->name) +
+          " of " + quoteName(adapter.path()) +
+          " is a whole weight: merge the adapter into the weights");
+    std::sort(tensors.begin(), tensors.end(),
+              [](const StoredTensor &a, const StoredTensor &b) {
+                return a.name < b.name;
+              });
+    return tensors;
+  }
+
+private:
+  /// [1, rank, in] of A or [1, out, rank] of B times the scale.
+  Status fill(const AdapterFactors &factors, bool isA,
+              const std::vector<int64_t> &shape, const std::string &module,
+              std::vector<float> &values) {
+    if (factors.kind != AdapterFactors::Kind::Linear)
+      return Status::unsupported("module " + quoteName(module) + " of " +
+                                 quoteName(adapter.path()) +
+                                 " is adapted as no linear map");
+    if (factors.rank > rank)
+      return Status::invalidArgument(
+          "module " + quoteName(module) + " of " + quoteName(adapter.path()) +
+          " has rank " + std::to_string(factors.rank) +
+          ", the code was compiled for at most " + std::to_string(rank));
+    const StoredTensor &stored = isA ? *factors.a : *factors.b;
+    int64_t own = stored.shape[isA ? 1 : 0], expected = shape[isA ? 2 : 1];
+    if (own != expected)
+      return Status::invalidArgument("tensor " + quoteName(stored.name) +
+                                     " of " + quoteName(adapter.path()) +
+                                     " is " + shapeText(stored.shape) +
+                                     ", expected " + std::to_string(expected) +
+                                     (isA ? " columns" : " rows"));
+    int64_t count = stored.shape[0] * stored.shape[1];
+    std::vector<float> plain(static_cast<size_t>(count));
+    decodeToF32(stored.dtype, stored.bytes.data(), count, plain.data());
+    int64_t columns = stored.shape[1], wide = shape[2];
+    for (int64_t i = 0; i < stored.shape[0]; ++i)
+      for (int64_t j = 0; j < columns; ++j)
+        values[static_cast<size_t>(i * wide + j)] =
+            plain[static_cast<size_t>(i * columns + j)] *
+            (isA ? 1.0f : static_cast<float>(factors.scale));
+    return {};
+  }
+
+  const Adapter &adapter;
+  int32_t rank;
+  std::map<std::string, std::vector<float>> known;
+  std::set<std::string> used;
+  std::vector<StoredTensor> tensors;
+};
+
+/// Bytes of a slot of the table.
+int64_t bytesOf(const WeightEntry &entry) {
+  return *tensorBytes(entry.program.dtype, entry.program.shape);
+}
+
+} // namespace
+
+Status Session::makePlaces() {
+  const Manifest &manifest = model().manifest();
+  weights.assign(model().weights().begin(), model().weights().end());
+  if (!manifest.adapters)
+    return {};
+  const ManifestAdapters &places = *manifest.adapters;
+  const Artifact &artifact = model().artifact();
+  if (!artifact.hasFile(adaptersFile))
+    return Status::corruption(quoteName(artifact.path()) +
+                              " has places for adapters, but no '" +
+                              adaptersFile + "'");
+  CLADE_ASSIGN_OR_RETURN(adapterTable,
+                         WeightTable::open(artifact.filePath(adaptersFile)));
+  if (static_cast<size_t>(adapterTable.numSlots) != places.weights.size())
+    return Status::corruption(quoteName(artifact.filePath(adaptersFile)) +
+                              " has " + std::to_string(adapterTable.numSlots) +
+                              " slots, the manifest has " +
+                              std::to_string(places.weights.size()));
+  int64_t total = 0;
+  for (const WeightEntry &entry : adapterTable.entries)
+    for (int32_t slot : entry.slots) {
+      (void)slot;
+      std::optional<int64_t> all =
+          checkedMul<int64_t>(bytesOf(entry), places.count + 1);
+      std::optional<int64_t> end = all ? checkedAdd(total, *all) : std::nullopt;
+      end = end ? checkedAlignUp(*end, int64_t(64)) : std::nullopt;
+      if (!end)
+        return Status::corruption("the places for adapters are too large");
+      total = *end;
+    }
+  CLADE_RETURN_IF_ERROR(adapterMemory.reserve(static_cast<uint64_t>(total),
+                                              "the places for adapters"));
+  std::memset(adapterMemory.data(), 0, static_cast<size_t>(total));
+  int64_t offset = 0;
+  for (const WeightEntry &entry : adapterTable.entries)
+    for (int32_t slot : entry.slots) {
+      int32_t weight = places.weights[static_cast<size_t>(slot)];
+      weights[static_cast<size_t>(weight)] = adapterMemory.data() + offset;
+      offset += bytesOf(entry) * (places.count + 1);
+      offset = *checkedAlignUp(offset, int64_t(64));
+    }
+  return {};
+}
+
+StatusOr<int32_t> Session::loadAdapter(const std::string &path) {
+  const std::optional<ManifestAdapters> &places = model().manifest().adapters;
+  if (!places)
+    return Status::unsupported(
+        quoteName(model().artifact().path()) +
+        " has no places for adapters: compile it with --adapter-slots");
+  if (numAdapters >= places->count)
+    return Status::resourceExhausted("all " + std::to_string(places->count) +
+                                     " places for adapters are taken");
+  CLADE_ASSIGN_OR_RETURN(Adapter adapter, Adapter::open(path));
+  PaddedFactors factors(adapter, places->rank);
+  for (const WeightEntry &entry : adapterTable.entries)
+    for (size_t i = 0; i < entry.slots.size(); ++i)
+      CLADE_RETURN_IF_ERROR(factors.add(
+          entry.program, entry.layers.empty() ? 0 : entry.layers[i]));
+  CLADE_ASSIGN_OR_RETURN(std::vector<StoredTensor> tensors, factors.finish());
+  LoadOptions options;
+  options.threads = pool->size();
+  CLADE_ASSIGN_OR_RETURN(
+      LoadedWeights made,
+      loadWeights(adapterTable, WeightSources{tensors, path, {}}, options));
+  int32_t place = ++numAdapters;
+  for (const WeightEntry &entry : adapterTable.entries)
+    for (int32_t slot : entry.slots) {
+      int32_t weight = places->weights[static_cast<size_t>(slot)];
+      auto *all = static_cast<char *>(
+          const_cast<void *>(weights[static_cast<size_t>(weight)]));
+      ByteSpan own = made.slot(slot);
+      std::memcpy(all + static_cast<size_t>(place) * own.size(), own.data(),
+                  own.size());
+    }
+  return place;
+}
+
+Status Session::checkAdapter(int32_t adapter) const {
+  if (adapter >= 0 && adapter <= numAdapters)
+    return {};
+  return Status::invalidArgument(
+      "expected an adapter in [0, " + std::to_string(numAdapters) +
+      "], 0 for none, got " + std::to_string(adapter));
+}
+
+Status Session::setAdapter(SequenceId id, int32_t adapter) {
+  CLADE_RETURN_IF_ERROR(checkAdapter(adapter));
+  return cache->setAdapter(id, adapter);
+}
