@@ -198,9 +198,7 @@ def compare_images(tool, case, options, report):
     name = f"{case.name}-features"
     source, prompt = vision.prepare(case), vision.prompts(case)[0]
     inputs = source / "reference" / "inputs.0.safetensors"
-    image_id = next(case.config[key] for key in ("image_token_index", "image_token_id", "media_placeholder_token_id")
-                    if key in case.config)
-    at = [i for i, token in enumerate(prompt.tokens) if token == image_id]
+    at = [i for i, token in enumerate(prompt.tokens) if token == vision_cases.image_token(case)]
     rows = "rows, deep" if "qwen3_vl" in case.spec else "rows"
     with tempfile.TemporaryDirectory(prefix="clade-block-") as work:
         work = pathlib.Path(work)

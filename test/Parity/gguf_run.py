@@ -165,7 +165,7 @@ ERRORS = [
     ("unknown scaling", "llama-plain", put("llama.rope.scaling.type", "su", Value.STRING),
      "expected one of the cases .'none', 'linear', 'yarn', 'longrope'., got the string .su."),
     ("longrope without factors", "llama-plain", put("llama.rope.scaling.type", "longrope", Value.STRING),
-     "key 'vectors.rope_factors_short' is absent and has no default"),
+     "rotary scaling 'longrope' expects a list of 16 numbers above 0 as 'rope_scaling.short_factor', got nothing"),
     ("longrope of another architecture", "qwen2-plain", lambda contents: contents.metadata.update(
         {"qwen2.rope.scaling.type": ("longrope", Value.STRING)}) or [
             with_tensor(f"rope_factors_{n}.weight", 16)(contents) for n in ("long", "short")],

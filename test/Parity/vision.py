@@ -166,13 +166,15 @@ def run_engine(tool, case, dtype, engine, chunks, report):
     out, model = path / "reference", path / dtype
     batch = requests(out, dtype)
     interpret = engine == "interpret"
+    image = vision_cases.image_token(case)
+    undecided = [{i for i, token in enumerate(request["tokens"]) if token == image} for request in batch]
     with tempfile.TemporaryDirectory(prefix="clade-parity-") as work:
         try:
             if not interpret:
                 model = pathlib.Path(work, "artifact")
                 tool.compile(path / dtype, model)
             for chunk in chunks:
-                verdict = run.verdict_of(tool.logits(model, batch, chunk, interpret), dtype, out)
+                verdict = run.verdict_of(tool.logits(model, batch, chunk, interpret), dtype, out, undecided)
                 report.add(case.name, dtype, engine, chunk, verdict)
             got = single_run(tool, model, batch, work, ["--interpret"] if interpret else [])
             if dtype == "f32":

@@ -339,6 +339,12 @@ CASES = [
 ]
 
 
+def image_token(case):
+    """The token that stands for a row of an image."""
+    keys = ("image_token_index", "image_token_id", "media_placeholder_token_id")
+    return next(case.config[key] for key in keys if key in case.config)
+
+
 def record_of(options, chosen):
     """The record that the options ask for, or None."""
     if not options.record:
