@@ -22,7 +22,7 @@ using namespace clade::wmap;
 
 namespace {
 /// The elements [begin, begin + size) of an axis.
-struct Range {
+struct AxisRange {
   int64_t axis, begin, size;
 };
 } // namespace
@@ -37,7 +37,8 @@ static RankedTensorType typeWith(Value like, ArrayRef<int64_t> shape) {
 }
 
 /// The range of a value; the value itself if that is all of the axis.
-static Value take(OpBuilder &builder, Location loc, Value value, Range range) {
+static Value take(OpBuilder &builder, Location loc, Value value,
+                  AxisRange range) {
   SmallVector<int64_t> shape(shapeOf(value));
   if (shape[range.axis] == range.size)
     return value;
@@ -62,40 +63,43 @@ static Value cloneOver(OpBuilder &builder, Operation *op, Value input,
 //===----------------------------------------------------------------------===//
 
 /// Element by element: any axis.
-static Value pushElementwise(OpBuilder &builder, Operation *op, Range range,
+static Value pushElementwise(OpBuilder &builder, Operation *op, AxisRange range,
                              Type type) {
   return cloneOver(builder, op,
                    take(builder, op->getLoc(), op->getOperand(0), range), type);
 }
 
-static Value push(OpBuilder &builder, CastOp op, Range range, Type type) {
+static Value push(OpBuilder &builder, CastOp op, AxisRange range, Type type) {
   return pushElementwise(builder, op, range, type);
 }
 
-static Value push(OpBuilder &builder, ShiftOp op, Range range, Type type) {
+static Value push(OpBuilder &builder, ShiftOp op, AxisRange range, Type type) {
   return pushElementwise(builder, op, range, type);
 }
 
 /// Rows; a length is that of a whole row.
-static Value push(OpBuilder &builder, UnitRowsOp op, Range range, Type type) {
+static Value push(OpBuilder &builder, UnitRowsOp op, AxisRange range,
+                  Type type) {
   return range.axis == 0 ? pushElementwise(builder, op, range, type) : Value();
 }
 
 /// Axes before the last, along which elements stay as they are.
-static Value push(OpBuilder &builder, BitcastOp op, Range range, Type type) {
+static Value push(OpBuilder &builder, BitcastOp op, AxisRange range,
+                  Type type) {
   auto rank = static_cast<int64_t>(shapeOf(op.getInput()).size());
   return range.axis + 1 < rank ? pushElementwise(builder, op, range, type)
                                : Value();
 }
 
 /// Any axis, where it comes from.
-static Value push(OpBuilder &builder, TransposeOp op, Range range, Type type) {
+static Value push(OpBuilder &builder, TransposeOp op, AxisRange range,
+                  Type type) {
   range.axis = op.getPermutation()[range.axis];
   return pushElementwise(builder, op, range, type);
 }
 
 /// Whole heads.
-static Value push(OpBuilder &builder, RopeUnpermuteOp op, Range range,
+static Value push(OpBuilder &builder, RopeUnpermuteOp op, AxisRange range,
                   Type type) {
   if (range.axis != 0)
     return pushElementwise(builder, op, range, type);
@@ -109,7 +113,8 @@ static Value push(OpBuilder &builder, RopeUnpermuteOp op, Range range,
 }
 
 /// The first axis, where the range is whole steps of the operand's.
-static Value push(OpBuilder &builder, ReshapeOp op, Range range, Type type) {
+static Value push(OpBuilder &builder, ReshapeOp op, AxisRange range,
+                  Type type) {
   ArrayRef<int64_t> from = shapeOf(op.getInput()), to = shapeOf(op.getResult());
   if (range.axis != 0 || from.empty())
     return {};
@@ -124,7 +129,7 @@ static Value push(OpBuilder &builder, ReshapeOp op, Range range, Type type) {
 }
 
 /// Whole panels of one matrix: the rows in them.
-static Value push(OpBuilder &builder, PackOp op, Range range, Type type) {
+static Value push(OpBuilder &builder, PackOp op, AxisRange range, Type type) {
   ArrayRef<int64_t> shape = shapeOf(op.getInput());
   bool isStack = shape.size() == 3;
   if (isStack && range.axis == 0)
@@ -138,7 +143,7 @@ static Value push(OpBuilder &builder, PackOp op, Range range, Type type) {
 }
 
 /// Another axis in each operand; of its own axis the operands that it meets.
-static Value push(OpBuilder &builder, ConcatOp op, Range range, Type type) {
+static Value push(OpBuilder &builder, ConcatOp op, AxisRange range, Type type) {
   auto axis = static_cast<int64_t>(op.getAxis());
   SmallVector<Value> parts;
   int64_t start = 0;
@@ -164,7 +169,8 @@ static Value push(OpBuilder &builder, ConcatOp op, Range range, Type type) {
 
 /// Whole blocks, and the numbers of them.
 template <typename Op>
-static Value pushBlockwise(OpBuilder &builder, Op op, Range range, Type type) {
+static Value pushBlockwise(OpBuilder &builder, Op op, AxisRange range,
+                           Type type) {
   int64_t block = op.getBlock()[range.axis],
           whole = shapeOf(op.getInput())[range.axis];
   bool isInOne = block >= whole;
@@ -182,16 +188,17 @@ static Value pushBlockwise(OpBuilder &builder, Op op, Range range, Type type) {
   return Op::create(builder, op.getLoc(), type, input, numbers, op.getBlock());
 }
 
-static Value push(OpBuilder &builder, ScaleOp op, Range range, Type type) {
+static Value push(OpBuilder &builder, ScaleOp op, AxisRange range, Type type) {
   return pushBlockwise(builder, op, range, type);
 }
 
-static Value push(OpBuilder &builder, SubtractOp op, Range range, Type type) {
+static Value push(OpBuilder &builder, SubtractOp op, AxisRange range,
+                  Type type) {
   return pushBlockwise(builder, op, range, type);
 }
 
 /// The index or the codes; other axes of an index's result are the table's.
-static Value push(OpBuilder &builder, GatherOp op, Range range, Type type) {
+static Value push(OpBuilder &builder, GatherOp op, AxisRange range, Type type) {
   auto indexRank = static_cast<int64_t>(shapeOf(op.getIndex()).size());
   bool isOfIndex = range.axis < indexRank;
   Value index = op.getIndex(), table = op.getTable();
@@ -203,7 +210,7 @@ static Value push(OpBuilder &builder, GatherOp op, Range range, Type type) {
 }
 
 /// Two ranges of one axis are one.
-static Value push(OpBuilder &builder, SliceOp op, Range range, Type) {
+static Value push(OpBuilder &builder, SliceOp op, AxisRange range, Type) {
   if (static_cast<int64_t>(op.getAxis()) != range.axis)
     return {};
   range.begin += static_cast<int64_t>(op.getBegin());
@@ -218,8 +225,8 @@ struct PushSlice : OpRewritePattern<SliceOp> {
   LogicalResult matchAndRewrite(SliceOp slice,
                                 PatternRewriter &rewriter) const override {
     auto axis = static_cast<int64_t>(slice.getAxis());
-    Range range{axis, static_cast<int64_t>(slice.getBegin()),
-                shapeOf(slice.getResult())[axis]};
+    AxisRange range{axis, static_cast<int64_t>(slice.getBegin()),
+                    shapeOf(slice.getResult())[axis]};
     if (shapeOf(slice.getInput())[axis] == range.size) {
       rewriter.replaceOp(slice, slice.getInput());
       return success();
