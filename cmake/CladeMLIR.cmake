@@ -16,5 +16,9 @@ include_directories(SYSTEM ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
 # Source and build folders are include roots: "dialect/Clade/CladeOps.h" and "dialect/Clade/CladeOps.h.inc".
 include_directories(${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
 add_definitions(${LLVM_DEFINITIONS})
+# LLVM's packages are built with it, and some of its classes, such as the statistics of passes, have other members without.
+if(NOT CMAKE_BUILD_TYPE MATCHES "Rel")
+  add_definitions(-DNDEBUG)
+endif()
 # LLVM's packages are built with RTTI and without exceptions.
 set(CLADE_COMPILER_FLAGS -fno-exceptions)
