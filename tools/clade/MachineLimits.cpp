@@ -13,12 +13,14 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <sys/mman.h>
+
 using namespace clade;
 using namespace clade::driver;
 
 /// Several times what the largest caches hold.
 static constexpr int64_t bufferBytes = int64_t(512) << 20;
-static constexpr int64_t pageBytes = 4096;
+static constexpr int64_t pageBytes = 4096, hugePageBytes = int64_t(2) << 20;
 /// Steps of a loop in registers: some tens of milliseconds.
 static constexpr int64_t peakSteps = int64_t(1) << 22;
 
@@ -48,9 +50,11 @@ std::unique_ptr<MachineLimits> MachineLimits::create(const cpu::Target &target,
     return fail(pool.status()), nullptr;
   limits->pool = std::move(*pool);
   limits->buffer.reset(
-      static_cast<char *>(std::aligned_alloc(pageBytes, bufferBytes)));
+      static_cast<char *>(std::aligned_alloc(hugePageBytes, bufferBytes)));
   if (!limits->buffer)
     return fail("cannot allocate 512 MB to measure reading"), nullptr;
+  // As weights are: in small pages the search for addresses would be measured.
+  ::madvise(limits->buffer.get(), bufferBytes, MADV_HUGEPAGE);
   std::memset(limits->buffer.get(), 1, bufferBytes);
   return limits;
 }
