@@ -44,7 +44,6 @@ struct BenchOptions {
 /// What is measured, and what it is predicted from.
 struct Bench {
   const BenchOptions &options;
-  const ModelChoice &choice;
   std::unique_ptr<MachineLimits> limits;
   std::unique_ptr<BenchEngine> engine;
   std::vector<std::unique_ptr<BenchPeer>> peers;
@@ -229,7 +228,7 @@ rt::Status Bench::measureKernels(Environment &environment,
   if (llvm::sys::fs::createUniqueDirectory("clade-bench", folder))
     return rt::Status::ioError("cannot create a temporary folder");
   llvm::scope_exit cleanUp([&] { llvm::sys::fs::remove_directories(folder); });
-  ModelChoice traced = choice;
+  ModelChoice traced = options.choice;
   traced.isTraced = true;
   std::string artifact = (folder + "/artifact").str();
   if (!compileToFolder(environment, checkpoint, traced, artifact))
@@ -341,8 +340,7 @@ static int run(const BenchOptions &options) {
   if (!artifact)
     return Failed;
 
-  Bench bench{options, options.choice,        {}, {}, {}, {},
-              {},      model->dtype == "bf16"};
+  Bench bench{options, {}, {}, {}, {}, {}, model->dtype == "bf16"};
   bench.costs = costOf(*model->module, *slots);
   bench.schedule = scheduleOf(*model->module, *slots, bench.costs);
   bench.limits = MachineLimits::create(*target, options.threads);
