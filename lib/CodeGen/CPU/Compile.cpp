@@ -38,6 +38,7 @@
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
@@ -217,8 +218,11 @@ FailureOr<SmallVector<char>> compileToObject(ModuleOp module,
   registerCompileDialects(registry);
   module.getContext()->appendDialectRegistry(registry);
   PassManager passes(module.getContext());
+  // Verifying after each pass would take two fifths of the lowering's time:
+  // what it gives is verified once.
+  passes.enableVerifier(false);
   buildLowerToLLVMPipeline(passes, *target);
-  if (failed(passes.run(module)))
+  if (failed(passes.run(module)) || failed(verify(module)))
     return failure();
   return generateObject(module, *target, options.optLevel);
 }
