@@ -29,7 +29,6 @@
 #include "lib/PTX/Program.h"
 #include "lib/PTX/Result.h"
 
-#include <functional>
 #include <initializer_list>
 #include <map>
 #include <optional>
@@ -119,6 +118,8 @@ public:
   void constant(Type type, uint64_t bits);
   /// Appends the sink.
   void sink();
+  /// Appends the condition code of carry chains (CC.CF), a mask of the frame.
+  void carry();
   /// Appends the base of an address operand and sets `op.offset`, `op.base`
   /// and `op.addressBytes`. `space` is where it points; a symbol must be there.
   /// For a second address of an instruction see `secondAddress`.
@@ -134,8 +135,25 @@ public:
   AddressParts addressParts(const Operand &operand, Space space);
   /// The value of an immediate operand; an error if it is none.
   uint64_t immediate(unsigned i);
-  /// The id of the predicate register in the row `slot`, for tests.
+  /// Whether the op is of a kernel rather than of a function that it calls.
+  bool inKernel() const;
+  /// Bytes of the kernel's parameters.
+  uint64_t parameterBytes() const;
+  /// Bytes of the register of an operand; 0 where it is none.
   unsigned width(const Operand &operand) const;
+  /// The place of an operand without appending it: for families that keep their
+  /// own record of operands. It counts as read or written.
+  Slot sourceSlot(const Operand &operand, Type type, bool orWider = false);
+  Slot resultSlot(const Operand &operand, Type type, bool orWider = false,
+                  bool alsoRead = false);
+
+  //===--- Control flow ---===//
+
+  /// The op branches to the label that operand `i` names (`op.target` is set
+  /// when all labels are placed).
+  void branchTo(const Operand &operand);
+  /// The op never falls through to the next one.
+  void endsPath();
 
   //===--- The outcome ---===//
 
@@ -157,10 +175,15 @@ public:
   CodeBuilder &builder;
   std::optional<Error> error;
   bool passed = false;
+  /// Where an op may go besides the next one: indices of instructions.
+  std::vector<int32_t> targets;
+  bool fallsThrough = true;
 
 private:
   void keepRecord(std::shared_ptr<void> record);
   void append(Slot slot, unsigned width);
+  void failOperand(const Operand &operand, Type type);
+  Slot symbolSlot(const Operand &operand, Type type);
 
   size_t nextModifier = 0;
   std::vector<bool> taken;
@@ -174,6 +197,8 @@ private:
 void addArithmetic(Registry &);
 void addAsync(Registry &);
 void addAtomic(Registry &);
+void addBarrier(Registry &);
+void addCompare(Registry &);
 void addControl(Registry &);
 void addConvert(Registry &);
 void addConvertNarrow(Registry &);
@@ -182,8 +207,8 @@ void addHalf(Registry &);
 void addLogic(Registry &);
 void addMatrix(Registry &);
 void addMemory(Registry &);
-void addSpecial(Registry &);
-void addWarp(Registry &);
+void addMove(Registry &);
+void addExchange(Registry &);
 
 } // namespace clade::ptx
 

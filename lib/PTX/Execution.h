@@ -65,8 +65,8 @@ struct AccessShape {
   bool isStrong = false;
 };
 
-/// The bytes of each lane of an access; null where a check forbade it: such a
-/// lane reads zeros and writes nothing.
+/// The bytes of each lane of an access. Only the lanes of `valid` have them:
+/// one that a check forbade reads zeros and writes nothing.
 struct Pointers {
   std::array<std::byte *, warpSize> lane;
   /// The shadow of the first byte, one byte a byte: 0 was never written.
@@ -75,6 +75,8 @@ struct Pointers {
   LaneMask valid = 0;
   /// All lanes are valid and `lane[i]` is `lane[0] + i * bytes`.
   bool isContiguous = false;
+  /// All lanes are valid and have the same address.
+  bool isUniform = false;
 };
 
 /// Sees what a block does to memory, for checks over many accesses (races).
@@ -82,8 +84,8 @@ struct Pointers {
 class Observer {
 public:
   virtual ~Observer() = default;
-  /// `addresses` are generic for Space::Shared and Space::Global alike; lanes
-  /// of `mask` passed the other checks.
+  /// `addresses` are in `space` (Shared: from 0; Local accesses are not told);
+  /// lanes of `mask` passed the other checks.
   virtual void access(Warp &warp, const Op &op, const AccessShape &shape,
                       Space space, LaneMask mask, const uint64_t *addresses) {}
   /// A range that one lane accesses (bulk copies, matrix descriptors).
@@ -119,29 +121,44 @@ struct Frame {
   bool mayPoison = false;           ///< Whether any mask may not be zero.
 };
 
+/// The index of the cluster's barrier in Block::barriers.
+constexpr unsigned clusterBarrier = 16;
+
+/// Op::flags of instructions that wait: bar.warp.sync, which lanes may execute
+/// at different places.
+constexpr uint8_t flagJoinsAnywhere = 0x80;
+
 /// Lanes of a warp that go together.
 struct Split {
-  enum class State : uint8_t { Ready, WarpSync, Barrier };
+  enum class State : uint8_t {
+    Ready,
+    WarpSync, ///< At a .sync instruction, for other lanes.
+    Converge, ///< At an aligned instruction, for all other lanes.
+    Barrier,  ///< At a barrier of the block.
+  };
   LaneMask mask = 0;
-  uint32_t pc = 0;
+  uint32_t pc = 0; ///< WarpSync, Converge: the op itself; else the next.
   Frame *frame = nullptr;
   State state = State::Ready;
   LaneMask waitsFor = 0; ///< Lanes of the mask of a .sync.
   uint16_t barrier = 0;
+  const Op *op = nullptr; ///< That waits.
 };
 
 class Warp {
 public:
   Warp(Block &block, unsigned index, LaneMask lanes);
   ~Warp();
+  /// Puts every lane before the first op of the kernel.
+  void reset();
 
   Block &block;
   const unsigned index;    ///< In the block.
   const LaneMask existing; ///< Lanes that have a thread.
   LaneMask exited = 0;
 
-  // The split that runs.
-  LaneMask active;
+  // The split that runs; `active` is 0 where none does.
+  LaneMask active = 0;
   uint32_t pc = 0;
   Frame *frame = nullptr;
   std::vector<Split> waiting; ///< The others.
@@ -203,6 +220,8 @@ public:
   /// of `poison`).
   void markWritten(const Pointers &pointers, unsigned bytes,
                    LaneMask poison = 0);
+  /// Whether every byte of an access was written before.
+  static bool allWritten(const Pointers &pointers, unsigned bytes);
   /// Lanes in which none of the bytes at `from` (in each lane's access) was
   /// ever written.
   LaneMask unwritten(const Pointers &pointers, unsigned from,
@@ -215,28 +234,53 @@ public:
     return frame->mayPoison ? frame->poison[id] : 0;
   }
   void setPoison(uint32_t id, LaneMask lanes, LaneMask exec, const Op &op);
+  /// Reports that register `id` has no value, once; `what` it is used as.
+  void reportPoison(const Op &op, unsigned lane, std::string_view what,
+                    uint32_t id);
 
   //===--- Control ---===//
 
   /// Lanes that are neither exited nor missing.
   LaneMask alive() const { return existing & ~exited; }
+  /// Goes to an op; the lanes of `exec` alone where that is not all of them.
+  void branch(const Op &op, LaneMask exec, uint32_t target);
+  /// Enters a function; the caller's frame has what `frame` was. False where
+  /// the stack is exhausted, after a finding.
+  bool enter(const Op &op, LaneMask exec, const Code &code);
+  /// Leaves the function, or the kernel.
+  void leave(LaneMask exec);
   /// For a `.sync` instruction with a mask of lanes: true if all of them that
   /// are alive are in `exec`; otherwise the split waits at this op, which is
   /// executed again when they have come, and the handler must return at once.
   bool converge(const Op &op, LaneMask exec, LaneMask members);
+  /// The same where each lane has its own mask: the lanes that may go on now;
+  /// the others wait.
+  LaneMask convergeGroups(const Op &op, LaneMask exec, const uint32_t *members);
+  /// These lanes execute this op later, by themselves.
+  void deferLanes(LaneMask lanes);
+  /// The same for an instruction that every lane of the warp must execute
+  /// together (.aligned): waits until no other lane can go on. The lanes that
+  /// did not come are a finding.
+  bool convergeAll(const Op &op, LaneMask exec);
+  /// The lanes wait at a barrier of the block, until Block::release.
+  void waitAtBarrier(const Op &op, LaneMask exec, unsigned barrier);
   /// Executes this op again later and lets other lanes and warps run first: for
   /// waits that poll. A block in which every warp only polls is reported as
   /// deadlocked after a while.
-  void retryLater();
+  void retryLater(LaneMask exec);
   /// Gives other lanes and warps a turn after this op (nanosleep, a failed
-  /// try_wait).
-  void yield(bool isPolling);
-  /// Ends the split (exit), or these lanes of it.
+  /// try_wait); `polls` where the lanes wait for somebody else.
+  void yield(bool polls);
+  /// Ends these lanes.
   void exitLanes(LaneMask lanes);
   /// Ends the whole launch, after a finding.
   void abortLaunch();
 
   //===--- Findings and counters ---===//
+
+  /// Copies bytes that a lane's generic address points to, for what the machine
+  /// does itself (printf); false where they are not there.
+  bool peek(unsigned lane, uint64_t address, void *out, uint64_t bytes) const;
 
   /// Reports a finding at this op by a lane. The text says what and the
   /// figures; place and thread are added.
@@ -250,32 +294,86 @@ public:
   std::shared_ptr<void> asyncState;
 
   // The scheduler's.
-  enum class Outcome : uint8_t { Finished, Blocked, Sliced };
-  Outcome run(uint64_t &budget);
-  bool event = false; ///< The split that runs changed, or must.
-  bool isPolling = false;
-  bool hasYielded = false;
-  unsigned backJumps = 0;
+  enum class Outcome : uint8_t { Finished, Blocked, Sliced, Polled };
+  Outcome run(uint64_t slice);
+  /// The lanes that wait at a barrier go on.
+  void release(unsigned barrier);
+  /// Lets a split that waits for lanes that will never come go on; false where
+  /// there is none.
+  bool breakWait();
+  uint64_t executed = 0; ///< Ops, since the block asked last.
+  /// Lanes that came to the cluster's barrier, which is not complete yet.
+  LaneMask clusterArrived = 0;
+
+  std::vector<std::byte> local; ///< A thread's memory after another's.
+  std::vector<uint8_t> localShadow;
+  uint64_t localStride = 0; ///< Bytes of a thread in `local`.
 
 private:
   const std::byte *constants() const { return frame->code->constants.data(); }
+  void park(Split split);
+  bool reschedule();
+  void mergeSplits();
+  void updateMergePoint();
+  bool joinWaiting();
+  void waitHere(const Op &op, LaneMask exec, Split::State state,
+                LaneMask members);
+  void leaveOthers(LaneMask exec);
+  std::string describePoison(const Frame &in, uint32_t id) const;
+  static std::string maskText(LaneMask mask);
+  Frame *makeFrame(const Code &code, Frame *caller);
+  void dropFrame(Frame *unused);
+  void growLocal(uint64_t bytes);
+  void executePoisoned(const Op &op, LaneMask exec);
+  LaneMask accessShared(const Op &op, LaneMask exec, const uint64_t *addresses,
+                        const AccessShape &shape, Pointers &out);
+  LaneMask accessGlobal(const Op &op, LaneMask exec, const uint64_t *addresses,
+                        const AccessShape &shape, Pointers &out);
+  LaneMask accessLocal(const Op &op, LaneMask exec, const uint64_t *addresses,
+                       const AccessShape &shape, Pointers &out);
+  bool checkShared(const Op &op, unsigned lane, uint64_t address,
+                   uint64_t bytes, const AccessShape &shape);
+  bool checkGlobal(const Op &op, unsigned lane, uint64_t address,
+                   uint64_t bytes, const AccessShape &shape);
+
+  bool event = false;  ///< The split that runs changed, or must.
+  bool polled = false; ///< It only polled.
+public:
+  bool wrote = false; ///< Memory, since the block asked last.
+private:
+  bool wantsYield = false;
+  bool isForced = false;  ///< The wait of the next .sync op is given up.
+  uint32_t mergeAt = ~0u; ///< Where another split of the frame waits.
+  unsigned backJumps = 0;
+  unsigned turn = 0; ///< Ops left of a split that was given a turn.
+  std::vector<std::unique_ptr<Frame>> frames;
+  std::vector<Frame *> freeFrames;
+  uint64_t cachedBegin = 1, cachedEnd = 0; ///< An allocation that may be read
+  bool cachedReadOnly = false;
   friend class Block;
-  friend class Scheduler;
 };
 
 /// A barrier of a block (bar, barrier).
 struct BarrierState {
-  uint32_t expected = 0; ///< Threads; 0 while nobody waits.
-  uint32_t arrived = 0;
-  LaneMask reduction = 0; ///< Running result of bar.red.
-  uint32_t count = 0;
+  uint32_t expected = 0;       ///< Threads, full warps; 0: all of the block.
+  uint32_t arrived = 0;        ///< Of those.
+  uint32_t arrivedThreads = 0; ///< Without what fills up the last warp.
+  bool isUsed = false;         ///< Somebody waits or arrived.
+  uint32_t count = 0;          ///< bar.red: threads whose predicate holds.
   bool conjunction = true;
   bool disjunction = false;
+  const Op *first = nullptr; ///< The first that came.
+  ThreadId firstThread;
 };
 
 class Block {
 public:
+  Block(Launch &launch, unsigned worker);
+  ~Block();
+  void reset(uint64_t linearId);
+
   Launch &launch;
+  const unsigned worker;
   std::array<uint32_t, 3> id = {0, 0, 0};
   uint64_t linearId = 0;
   std::vector<std::unique_ptr<Warp>> warps;
@@ -283,15 +381,32 @@ public:
   /// Shared memory from address 0, with the reserved bytes.
   std::vector<std::byte> shared;
   std::vector<uint8_t> sharedShadow;
-  std::array<BarrierState, 16> barriers;
+  std::array<BarrierState, 17> barriers; ///< The last is the cluster's.
 
   /// Checks that follow many accesses; may be null.
   std::unique_ptr<Observer> observer;
   /// State that a family keeps for a block (mbarriers).
   std::shared_ptr<void> asyncState;
 
-  Block(Launch &launch, uint64_t linearId);
-  ~Block();
+  /// Lanes come to a barrier that `expected` threads (0: all) take part in.
+  void arrive(Warp &warp, const Op &op, unsigned barrier, LaneMask lanes,
+              uint32_t expected);
+  /// Lanes have exited: a barrier may be complete without them.
+  void laneExit();
+
+  enum class Outcome : uint8_t { Finished, Suspended };
+  /// Runs the warps until all have finished, or for a while.
+  Outcome run();
+
+private:
+  void checkComplete(unsigned barrier);
+  void complete(unsigned barrier);
+  void reportDeadlock();
+  unsigned idleRounds = 0; ///< In which warps only waited.
+  uint64_t lastProgress = 0;
+
+public:
+  uint64_t ticks = 0; ///< What a clock shows in a deterministic launch.
 };
 
 } // namespace clade::ptx

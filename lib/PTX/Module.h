@@ -94,6 +94,17 @@ struct Operand {
   Kind kind = Kind::None;
   Form immediate = Form::Integer;
   bool isNegated = false; ///< "!p", or "-a" before a register.
+  /// Where the name of a Symbol (or of an Address's base) was declared, with
+  /// `id` its index there; a name of the module has no index.
+  enum class Scope : uint8_t {
+    Module,
+    Variable,  ///< Function::variables
+    Parameter, ///< Function::parameters
+    Result,    ///< Function::results
+    Prototype, ///< Function::prototypes
+    Targets,   ///< Function::targetLists
+  };
+  Scope scope = Scope::Module;
   /// What an Address starts from: Register (`id`), Symbol (`name`), Immediate
   /// (`bits`).
   Kind base = Kind::None;

@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -74,22 +75,26 @@ struct Op {
   uint8_t widths[4] = {0, 0, 0, 0}; ///< Bytes of the registers in `s`.
   /// Rules for values that were never initialised: see Decoder.
   uint8_t poison = 0;
-  uint32_t source = 0;  ///< Index of Function::instructions.
-  uint32_t counter = 0; ///< Index of the launch's counters.
-  int64_t offset = 0;   ///< Added to an address; or a target, or a value.
-  uint64_t extra = 0;   ///< Of the family.
+  uint32_t source = 0;          ///< Index of Function::instructions.
+  uint32_t counter = 0;         ///< Index of the launch's counters.
+  int64_t offset = 0;           ///< Added to an address; or a value.
+  uint32_t target = 0;          ///< Of a branch: an index of Code::ops.
+  uint64_t extra = 0;           ///< Of the family.
   const void *record = nullptr; ///< Of the family, kept by Program::records.
   /// Registers that are read and written, for values never initialised.
   const uint32_t *reads = nullptr;
   const uint32_t *writes = nullptr;
   uint16_t numReads = 0;
   uint16_t numWrites = 0;
+  int32_t guardId = -1; ///< The register of the guard.
 };
 
 /// A function's code.
 struct Code {
   const Function *function = nullptr;
-  std::vector<Op> ops; ///< One an instruction, and an implied `ret` or `exit`.
+  /// One an instruction, some with a hidden one before (a special register as
+  /// an operand), and an implied `ret` at the end.
+  std::vector<Op> ops;
   std::vector<std::byte> constants;     ///< Rows; the first is at offset 64.
   size_t frameBytes = 0;                ///< Of the registers of a frame.
   std::vector<int32_t> registerOffsets; ///< Of each register's row.
@@ -100,6 +105,8 @@ struct Code {
   std::vector<uint64_t> resultOffsets;
   /// Registers that some path reads before it writes them.
   std::vector<uint32_t> maybeUnassigned;
+  /// Targets of an op with several (brx.idx), by its index.
+  std::map<uint32_t, std::vector<uint32_t>> targetLists;
   /// Storage behind the pointers of the ops.
   std::deque<std::vector<Slot>> slotLists;
   std::deque<std::vector<uint32_t>> idLists;
@@ -116,11 +123,13 @@ struct SharedVariable {
 struct Program {
   std::shared_ptr<const Module> module;
   const Function *kernel = nullptr;
-  std::vector<std::unique_ptr<Code>> codes; ///< The first is the kernel's.
-  std::vector<SharedVariable> shared;       ///< By offset.
-  uint32_t staticShared = 0;  ///< Bytes, without the reserved ones.
-  uint32_t sharedEnd = 0;     ///< Where the static variables end.
-  uint32_t dynamicOffset = 0; ///< Where dynamic shared memory begins.
+  /// By index of Module::functions; null where the kernel cannot get there.
+  std::vector<std::unique_ptr<Code>> codes;
+  const Code *entry = nullptr;        ///< The kernel's.
+  std::vector<SharedVariable> shared; ///< By offset.
+  uint32_t staticShared = 0;          ///< Bytes, without the reserved ones.
+  uint32_t sharedEnd = 0;             ///< Where the static variables end.
+  uint32_t dynamicOffset = 0;         ///< Where dynamic shared memory begins.
   uint32_t dynamicAlignment = 16;
   uint32_t numCounters = 0;
   /// Records of families (Op::record).

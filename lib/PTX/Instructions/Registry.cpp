@@ -30,6 +30,18 @@ const Registry &Registry::get() {
     Registry r;
     // Narrow formats first: Convert.cpp takes every other `cvt`.
     addConvertNarrow(r);
+    addConvert(r);
+    addArithmetic(r);
+    addFloat(r);
+    addHalf(r);
+    addLogic(r);
+    addCompare(r);
+    addMove(r);
+    addMemory(r);
+    addAtomic(r);
+    addExchange(r);
+    addControl(r);
+    addBarrier(r);
     addMatrix(r);
     addAsync(r);
     return r;
