@@ -16,6 +16,7 @@
 #include "runtime/Engine/Artifact.h"
 #include "runtime/Formats/Checkpoint.h"
 #include "runtime/Tokenizer/Tokenizer.h"
+#include "runtime/Weights/WeightCache.h"
 
 #include <functional>
 #include <mutex>
@@ -34,6 +35,9 @@ struct ModelOptions {
   /// Read all packed weights and compare their hashes. Weights that are made
   /// from the checkpoint have none.
   bool verifyWeights = false;
+  /// Where weights that are made from a checkpoint are kept for the next load;
+  /// nowhere if it has no folder.
+  WeightCacheOptions weightCache = {};
 };
 
 /// A model that is ready to run. Thread-safe.
@@ -69,6 +73,7 @@ private:
   Status checkCertificate(const Checkpoint *opened) const;
   Status loadPacked(const ModelOptions &options);
   Status loadFromCheckpoint(const ModelOptions &options);
+  void usePacked(const PackedWeights &packed);
   static Status checkSlots(const Artifact &artifact, size_t found);
 
   std::shared_ptr<const Artifact> code;

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 //
 // Artifact, weight table and checkpoint come together here; or the artifact
-// holds its weights, and they are mapped.
+// holds its weights, or a cache does, and they are mapped.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,7 +16,6 @@
 #include "runtime/Support/File.h"
 #include "runtime/Support/Text.h"
 #include "runtime/Weights/Certificate.h"
-#include "runtime/Weights/PackedWeights.h"
 
 #include <chrono>
 
@@ -37,6 +36,12 @@ Status CompiledModel::checkCertificate(const Checkpoint *opened) const {
   return check().withContext(quoteName(path));
 }
 
+void CompiledModel::usePacked(const PackedWeights &packed) {
+  for (int32_t slot = 0; slot < packed.numSlots(); ++slot)
+    slots.push_back(packed.slot(slot).data());
+  weightOwner = packed.mapping();
+}
+
 Status CompiledModel::loadPacked(const ModelOptions &options) {
   CLADE_ASSIGN_OR_RETURN(std::string index,
                          readTextFile(code->filePath(packedIndex)));
@@ -53,9 +58,7 @@ Status CompiledModel::loadPacked(const ModelOptions &options) {
   loadOptions.progress = options.progress;
   if (options.verifyWeights)
     CLADE_RETURN_IF_ERROR(opened->verify(loadOptions));
-  for (int32_t slot = 0; slot < opened->numSlots(); ++slot)
-    slots.push_back(opened->slot(slot).data());
-  weightOwner = opened->mapping();
+  usePacked(*opened);
   return {};
 }
 
@@ -77,6 +80,14 @@ Status CompiledModel::loadFromCheckpoint(const ModelOptions &options) {
   loadOptions.threads =
       options.threads ? options.threads : defaultThreadCount();
   loadOptions.progress = options.progress;
+  CLADE_ASSIGN_OR_RETURN(std::optional<PackedWeights> kept,
+                         cachedWeights(options.weightCache, table,
+                                       code->weightTable(), opened,
+                                       loadOptions));
+  if (kept) {
+    usePacked(*kept);
+    return {};
+  }
   CLADE_ASSIGN_OR_RETURN(LoadedWeights loaded,
                          loadWeights(table, opened, loadOptions));
   // The weights keep what they need of the checkpoint alive.

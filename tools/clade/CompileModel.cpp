@@ -438,12 +438,11 @@ bool driver::compileToFolder(Environment &environment,
   return status.ok() || fail(status) == Done;
 }
 
-/// Where compiled checkpoints are kept.
-static std::string cacheFolder() {
+std::string driver::cacheFolder(llvm::StringRef kind) {
   if (const char *folder = std::getenv("CLADE_CACHE"))
-    return std::string(folder) + "/artifacts";
+    return (folder + ("/" + kind)).str();
   const char *home = std::getenv("HOME");
-  return std::string(home ? home : ".") + "/.cache/clade/artifacts";
+  return ((home ? home : ".") + ("/.cache/clade/" + kind)).str();
 }
 
 std::optional<std::string>
@@ -481,10 +480,10 @@ driver::compileToCache(Environment &environment,
     key += std::to_string(status.getSize()) + "/" +
            std::to_string(
                status.getLastModificationTime().time_since_epoch().count());
-  std::string folder = cacheFolder() + "/" + rt::hashOf(key);
+  std::string folder = cacheFolder("artifacts") + "/" + rt::hashOf(key);
   if (rt::isArtifact(folder) && rt::Artifact::open(folder).ok())
     return folder;
-  llvm::sys::fs::create_directories(cacheFolder());
+  llvm::sys::fs::create_directories(cacheFolder("artifacts"));
   if (!compileToFolder(environment, checkpoint, choice, folder))
     return std::nullopt;
   return folder;

@@ -62,6 +62,10 @@ std::optional<std::string> compileToCache(Environment &environment,
                                           const rt::Checkpoint &checkpoint,
                                           const ModelChoice &choice);
 
+/// The folder of what is kept between runs: 'artifacts' or 'weights' of
+/// $CLADE_CACHE, by default ~/.cache/clade.
+std::string cacheFolder(llvm::StringRef kind);
+
 /// The checkpoint that an artifact was compiled from.
 rt::StatusOr<std::string> checkpointOf(const std::string &artifact);
 

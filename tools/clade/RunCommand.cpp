@@ -38,6 +38,7 @@ struct RunOptions {
   std::string model, logitsFile, replayFile, recordFile;
   int threads = 0;
   int64_t chunk = 0, maxContext = 0;
+  double weightCache = 16; ///< GB of made weights that are kept.
   bool interpret = false, asJson = false, verifyWeights = false;
 };
 
@@ -204,6 +205,9 @@ runCompiled(const std::string &artifact, const RunOptions &options,
   rt::ModelOptions modelOptions;
   modelOptions.threads = options.threads;
   modelOptions.verifyWeights = options.verifyWeights;
+  modelOptions.weightCache.folder = cacheFolder("weights");
+  modelOptions.weightCache.maxBytes =
+      static_cast<int64_t>(options.weightCache * 1e9);
   modelOptions.progress = [&](int64_t done, int64_t total) {
     showProgress(options.verifyWeights ? "verifying weights"
                                        : "loading weights",
@@ -395,6 +399,12 @@ void driver::addRunCommand(CLI::App &app, int &status) {
                       "a file");
   command->add_flag("--verify-weights", options->verifyWeights,
                     "Compare the hashes of an artifact's packed weights");
+  command
+      ->add_option("--weight-cache", options->weightCache,
+                   "Keep made weights of 64 MB or more for the next load, this "
+                   "many GB at most; 0 for none")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
   command->add_flag("--interpret", options->interpret,
                     "Use the reference interpreter instead of compiled code");
   command->add_flag("--json", options->asJson, "Print one JSON object");

@@ -9,18 +9,24 @@
 #
 # In one run, in turn, the median of some rounds, warm and cold:
 #   cat     the bytes of the safetensors files read into one buffer
+#   fresh   as many bytes written to new memory, by a thread a core: what any loader
+#           must do that keeps weights in another order than the file's
 #   torch   safetensors.torch.load_file and the sum of every tensor's bytes
 #   packed  clade: a packed artifact
 #   clade   clade: the weights made from the checkpoint
+#   kept    clade: the same, for which an earlier load kept its weights (clade run
+#           --weight-cache)
 #   gguf    clade: from a GGUF file of the same weights, in BF16
 #   llama   llama.cpp (llama-cpp-python): that GGUF file
-# The last four are the time to the logits of one token, less that of one steady
+# Those of clade and llama.cpp are the time to the logits of one token, less that of one steady
 # step, both as the program itself tells: what loading adds, whenever it is paid.
 # `of cat` is the rate of each file's bytes beside the rate of cat. Cold means that
 # the pages of all files were dropped (posix_fadvise) before each reading.
 #
 #===------------------------------------------------------------------------===#
 import argparse
+import concurrent.futures
+import ctypes
 import json
 import mmap
 import os
@@ -76,6 +82,23 @@ def touch_memory(size):
             memory[at:at + 1] = b"x"
 
 
+def write_fresh(size):
+    """Seconds of writing as much new memory, in large pages, with a thread a core."""
+    set_bytes = ctypes.CDLL(None).memset
+    set_bytes.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
+    begin = time.perf_counter()
+    memory = mmap.mmap(-1, size)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    view = (ctypes.c_char * size).from_buffer(memory)
+    address = ctypes.addressof(view)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
+        list(threads.map(lambda at: set_bytes(address + at, 1, min(4 * PIECE, size - at)), range(0, size, 4 * PIECE)))
+    seconds = time.perf_counter() - begin
+    del view
+    memory.close()
+    return seconds
+
+
 def read_with_torch(paths):
     done = subprocess.run([sys.executable, "-c", TORCH, *paths], check=True, capture_output=True, text=True)
     return float(done.stdout)
@@ -98,9 +121,9 @@ print(first - sorted(steps)[len(steps) // 2])
 """.replace("STEPS", str(STEPS))
 
 
-def load(clade, artifact):
-    done = subprocess.run([clade, "run", artifact, "--tokens", "2", "--max-tokens", str(1 + STEPS), "--ignore-eos", "--json"],
-                          check=True, capture_output=True, text=True)
+def load(clade, artifact, cache=0, environment=None):
+    done = subprocess.run([clade, "run", artifact, "--tokens", "2", "--max-tokens", str(1 + STEPS), "--ignore-eos", "--json",
+                           "--weight-cache", str(cache)], check=True, capture_output=True, text=True, env=environment)
     told = json.loads(done.stdout)
     return told["load_s"] + 1 / told["prefill_tok_s"] - 1 / told["decode_tok_s"]
 
@@ -115,7 +138,7 @@ def main():
     parser.add_argument("checkpoint", type=pathlib.Path)
     parser.add_argument("--clade", default="build/release/bin/clade")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--ways", default="cat,torch,packed,clade,gguf,llama", help="which, cat first")
+    parser.add_argument("--ways", default="cat,fresh,torch,packed,clade,kept,gguf,llama", help="which, cat first")
     options = parser.parse_args()
     shards = sorted(options.checkpoint.glob("*.safetensors"))
     size = sum(p.stat().st_size for p in shards)
@@ -133,14 +156,20 @@ def main():
             subprocess.run([options.clade, "compile", file, "-o", from_file, "--dtype", "bf16"], check=True)
         if "llama" in wanted:
             packages.add("llama-cpp")
+        own_cache = {**os.environ, "CLADE_CACHE": folder}
+        if "kept" in wanted:
+            print(f"the load that keeps its weights: {load(options.clade, plain, 16, own_cache):.2f} s", flush=True)
+        kept = sorted(pathlib.Path(folder).glob("weights/*/packed.bin"))
 
         def bytes_of(path):
             return path.stat().st_size if path.exists() else 0
 
         ways = {"cat": (shards, size, lambda: read_plainly(shards)),
+                "fresh": ([], size, lambda: write_fresh(size)),
                 "torch": (shards, size, lambda: read_with_torch(shards)),
                 "packed": ([data], bytes_of(data), lambda: load(options.clade, packed)),
                 "clade": (shards, size, lambda: load(options.clade, plain)),
+                "kept": (kept, bytes_of(kept[0]) if kept else 0, lambda: load(options.clade, plain, 16, own_cache)),
                 "gguf": ([file], bytes_of(file), lambda: load(options.clade, from_file)),
                 "llama": ([file], bytes_of(file), lambda: load_with_llama(file))}
         ways = {way: ways[way] for way in wanted}
