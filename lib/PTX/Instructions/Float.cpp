@@ -169,10 +169,8 @@ bool isWideFloat(Type type) {
 
 template <unsigned n, auto single, auto wide> void decodeBasic(Decoder &d) {
   Type type = lastType(d);
-  if (!isWideFloat(type) && type != Type::None)
+  if (!isWideFloat(type))
     return d.pass();
-  if (type == Type::None)
-    return d.fail("expected a type");
   d.op.extra = takeRounding(d).value_or(0);
   takeFtzSat(d, type);
   d.advance();
