@@ -87,6 +87,7 @@ void Reach::walkAttr(const spec::AttrExpr *attr, bool inConfig,
 void Reach::walkCall(const spec::CallExpr *call, bool inConfig,
                      StringRef ownField) {
   if (auto *name = dyn_cast<spec::NameExpr>(call->callee)) {
+    called.insert(name->name.str());
     if (!inConfig)
       addBlock(family.findBlock(name->name).decl);
     bool givesRecord = llvm::any_of(call->args, [](const spec::Arg &arg) {
@@ -227,6 +228,7 @@ void Reach::walk(const spec::Expr *expr, bool inConfig, StringRef ownField) {
     return walk(loop->body, inConfig, ownField);
   }
   case Kind::Scan:
+    called.insert("scan");
     visit(cast<spec::ScanExpr>(expr)->init);
     return walk(cast<spec::ScanExpr>(expr)->body, inConfig, ownField);
   }

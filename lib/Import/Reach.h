@@ -64,6 +64,12 @@ public:
   const std::set<std::string> &getKeys() const { return keys; }
   /// The keys that are read of records in fields, as 'factor' in 'rot.factor'.
   const std::set<std::string> &getFieldKeys() const { return fieldKeys; }
+  /// The blocks that the text calls, and those that these call; not those of
+  /// parts.
+  const std::set<const spec::BlockDecl *> &getBlocks() const { return blocks; }
+  /// Whether the text, or what it calls, calls a block or a built-in by this
+  /// name.
+  bool calls(llvm::StringRef name) const { return called.count(name.str()); }
   /// Whether the text uses the number of the layer as a value, not only in
   /// addresses and fields.
   bool usesLayerNumber() const { return layerNumber; }
@@ -99,7 +105,7 @@ private:
   void walkItems(llvm::ArrayRef<const spec::WeightItem *> items);
 
   const Family &family;
-  std::set<std::string> names, fields, keys, wholeKeys, fieldKeys;
+  std::set<std::string> names, fields, keys, wholeKeys, fieldKeys, called;
   std::set<const spec::BlockDecl *> blocks;
   /// Found, but not walked: a chain of calls may be longer than the stack.
   std::vector<const spec::FieldDecl *> pendingFields;

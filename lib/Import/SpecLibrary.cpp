@@ -37,24 +37,20 @@ LogicalResult SpecLibrary::addFolder(StringRef folder) {
     return emitError(UnknownLoc::get(context))
            << "expected .spec files in the folder '" << folder << "'";
   for (StringRef path : preludePaths)
-    if (failed(addPath(path, /*isPrelude=*/true)))
+    if (failed(addFile(path, /*isPrelude=*/true)))
       return failure();
   for (StringRef path : paths)
-    if (failed(addPath(path, /*isPrelude=*/false)))
+    if (failed(addFile(path)))
       return failure();
   return success();
 }
 
-LogicalResult SpecLibrary::addFile(StringRef path) {
-  return addPath(path, /*isPrelude=*/false);
+LogicalResult SpecLibrary::addText(StringRef text, StringRef name,
+                                   bool isPrelude) {
+  return addBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, name), isPrelude);
 }
 
-LogicalResult SpecLibrary::addText(StringRef text, StringRef name) {
-  return addBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, name),
-                   /*isPrelude=*/false);
-}
-
-LogicalResult SpecLibrary::addPath(StringRef path, bool isPrelude) {
+LogicalResult SpecLibrary::addFile(StringRef path, bool isPrelude) {
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
   if (!buffer)
     return emitError(UnknownLoc::get(context))
@@ -69,6 +65,14 @@ LogicalResult SpecLibrary::addBuffer(std::unique_ptr<llvm::MemoryBuffer> buffer,
   auto file = spec::parseSpec(sourceMgr, id, context);
   if (failed(file))
     return failure();
+  if (!isPrelude &&
+      (!(*file)->blocks.empty() || (*file)->config || (*file)->weights)) {
+    Location loc = !(*file)->blocks.empty() ? (*file)->blocks.front()->getLoc()
+                   : (*file)->config        ? (*file)->config->getLoc()
+                                            : (*file)->weights->getLoc();
+    return emitError(loc) << "expected families only: blocks, config and "
+                             "weights outside a family belong to std/";
+  }
   for (const spec::FamilyDecl *family : (*file)->families) {
     // A family of a later file replaces one of the same name.
     const spec::FamilyDecl *&known = byName[family->name.name];
@@ -84,12 +88,6 @@ LogicalResult SpecLibrary::addBuffer(std::unique_ptr<llvm::MemoryBuffer> buffer,
       preludeConfigs.push_back((*file)->config);
     if ((*file)->weights)
       preludeWeights.push_back((*file)->weights);
-  } else if (!(*file)->blocks.empty() || (*file)->config || (*file)->weights) {
-    Location loc = !(*file)->blocks.empty() ? (*file)->blocks.front()->getLoc()
-                   : (*file)->config        ? (*file)->config->getLoc()
-                                            : (*file)->weights->getLoc();
-    return emitError(loc) << "expected families only: blocks, config and "
-                             "weights outside a family belong to std/";
   }
   files.push_back(std::move(*file));
   return success();

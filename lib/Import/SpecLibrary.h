@@ -34,9 +34,10 @@ public:
   mlir::LogicalResult addFolder(llvm::StringRef folder);
   /// Adds the families of one file; they win over families of the same name
   /// that were added before.
-  mlir::LogicalResult addFile(llvm::StringRef path);
+  mlir::LogicalResult addFile(llvm::StringRef path, bool isPrelude = false);
   /// Adds a text as if it were a file of that name.
-  mlir::LogicalResult addText(llvm::StringRef text, llvm::StringRef name);
+  mlir::LogicalResult addText(llvm::StringRef text, llvm::StringRef name,
+                              bool isPrelude = false);
   /// Checks what only all files together tell: bases and used families exist,
   /// neither derivation nor 'use' has a cycle.
   mlir::LogicalResult finish();
@@ -77,7 +78,6 @@ public:
 private:
   mlir::LogicalResult addBuffer(std::unique_ptr<llvm::MemoryBuffer> buffer,
                                 bool isPrelude);
-  mlir::LogicalResult addPath(llvm::StringRef path, bool isPrelude);
   mlir::LogicalResult checkNames(const spec::FamilyDecl *family) const;
   mlir::LogicalResult checkBases(const spec::FamilyDecl *family) const;
   mlir::LogicalResult checkUse(const spec::UseDecl *use,

@@ -64,6 +64,7 @@ std::string dataPath(llvm::StringRef installedName, llvm::StringRef sourceName);
 void addListCommand(CLI::App &app, int &status);
 void addCheckCommand(CLI::App &app, int &status);
 void addFormatCommand(CLI::App &app, int &status);
+void addDiffCommand(CLI::App &app, int &status);
 void addTinyCommand(CLI::App &app, int &status);
 void addInspectCommand(CLI::App &app, int &status);
 void addCompileCommand(CLI::App &app, int &status);

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "tools/clade/Environment.h"
+#include "tools/clade/TinyConfig.h"
 
 #include "lib/Import/Reach.h"
 #include "runtime/Formats/Safetensors.h"
@@ -126,15 +127,14 @@ static llvm::StringRef keyOf(const spec::PartDecl &part) {
   return base && base->name == "config" ? attr->name.name : llvm::StringRef();
 }
 
-static int defaultConfig(const import::SpecLibrary &library,
-                         const spec::FamilyDecl &family, json &config,
-                         int depth = 0) {
+json driver::tinyConfig(const import::SpecLibrary &library,
+                        const spec::FamilyDecl &family, int depth) {
   constexpr int most = 8;
   import::Family whole(library, &family);
   import::Reach reach(whole);
   reach.walkFamily();
-  config = {{"model_type", family.name.name.str()},
-            {"max_position_embeddings", 512}};
+  json config = {{"model_type", family.name.name.str()},
+                 {"max_position_embeddings", 512}};
   if (family.serves)
     config["architectures"] =
         json::array({family.serves->names.front().name.str()});
@@ -144,7 +144,7 @@ static int defaultConfig(const import::SpecLibrary &library,
       llvm::StringRef key = keyOf(*part);
       const spec::FamilyDecl *inner = library.findFamily(part->family.name);
       if (inner && depth < most && !key.empty() && !config.contains(key.str()))
-        defaultConfig(library, *inner, config[key.str()], depth + 1);
+        config[key.str()] = tinyConfig(library, *inner, depth + 1);
     }
   const json common = commonKeys();
   for (const auto &[key, value] : common.items())
@@ -156,7 +156,7 @@ static int defaultConfig(const import::SpecLibrary &library,
   // Windows shorter than a test's text, for families whose layers have them.
   if (reach.mentionsKey("sliding_window") && reach.mentionsKey("layer_types"))
     config["sliding_window"] = 16;
-  return Done;
+  return config;
 }
 
 /// 'key=value' with a dotted key; the value is JSON, or else a string.
@@ -268,8 +268,7 @@ static int run(const TinyOptions &options) {
   const spec::FamilyDecl *family = chooseFamily(library, options.family);
   if (!family)
     return Failed;
-  json config;
-  defaultConfig(library, *family, config);
+  json config = tinyConfig(library, *family);
   config["dtype"] = options.dtype == "bf16" ? "bfloat16" : "float32";
   for (const std::string &setting : options.settings)
     if (int status = applySetting(config, setting); status != Done)

@@ -49,6 +49,7 @@ int main(int argc, char **argv) {
   addListCommand(app, status);
   addCheckCommand(app, status);
   addFormatCommand(app, status);
+  addDiffCommand(app, status);
   addTinyCommand(app, status);
   addInspectCommand(app, status);
   addCompileCommand(app, status);
