@@ -12,7 +12,11 @@ using namespace clade::check;
 
 Type FamilyChecker::eval(const spec::Expr *expr, Frame &frame) {
   Session::Level level(session);
-  return level.isTooDeep() ? Type::unknown() : evalInner(expr, frame);
+  if (level.isTooDeep())
+    return Type::unknown();
+  Type type = evalInner(expr, frame);
+  session.observe(expr, type);
+  return type;
 }
 
 Type FamilyChecker::evalInner(const spec::Expr *expr, Frame &frame) {

@@ -102,6 +102,10 @@ TypeChecker::TypeChecker(const import::SpecLibrary &library)
     : session(std::make_unique<Session>(library)) {}
 TypeChecker::~TypeChecker() = default;
 
+void TypeChecker::setObserver(TypeObserver observer) {
+  session->setObserver(std::move(observer));
+}
+
 mlir::FailureOr<std::vector<EntryType>>
 TypeChecker::check(const spec::FamilyDecl *family) {
   unsigned before = session->getNumErrors();

@@ -12,7 +12,7 @@
 #ifndef CLADE_CHECK_SESSION_H
 #define CLADE_CHECK_SESSION_H
 
-#include "lib/Import/SpecLibrary.h"
+#include "lib/Check/TypeChecker.h"
 
 #include <map>
 #include <set>
@@ -37,6 +37,13 @@ public:
   void error(mlir::Location loc, const llvm::Twine &message,
              llvm::ArrayRef<Note> notes);
   unsigned getNumErrors() const { return numErrors; }
+
+  /// Is told the type of each expression, each time that it is evaluated.
+  void setObserver(TypeObserver told) { observer = std::move(told); }
+  void observe(const spec::Expr *expr, const Type &type) const {
+    if (observer)
+      observer(*expr, type);
+  }
 
   FamilyChecker &checkerFor(const spec::FamilyDecl *family);
   const import::SpecLibrary &getLibrary() const { return library; }
@@ -70,6 +77,7 @@ private:
   const import::SpecLibrary &library;
   std::map<const spec::FamilyDecl *, std::unique_ptr<FamilyChecker>> checkers;
   std::set<std::pair<const void *, std::string>> shown;
+  TypeObserver observer;
   unsigned numErrors = 0, steps = maxSteps, depth = 0;
 };
 

@@ -16,11 +16,16 @@
 
 #include "lib/Import/SpecLibrary.h"
 
+#include <functional>
 #include <memory>
 
 namespace clade::check {
 
 class Session;
+struct Type;
+
+/// Takes an expression and what is known of its value.
+using TypeObserver = std::function<void(const spec::Expr &, const Type &)>;
 
 /// An entry, and its type as text: '[token] -> [token, vocab]'.
 struct EntryType {
@@ -42,6 +47,10 @@ public:
   /// compiled. Reports every error where it stands, once, however many families
   /// share the text. Gives the entries.
   mlir::FailureOr<std::vector<EntryType>> check(const spec::FamilyDecl *family);
+
+  /// From here on, is told the type of each expression that is evaluated; one
+  /// in a block as often as the block is called in different ways.
+  void setObserver(TypeObserver observer);
 
 private:
   std::unique_ptr<Session> session;
