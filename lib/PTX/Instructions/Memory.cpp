@@ -363,6 +363,8 @@ template <typename Element> Handler storeFrom(unsigned bytes) {
 }
 
 void decodeStore(Decoder &d) {
+  if (d.peek() == "async" || d.peek() == "bulk")
+    return d.pass();
   AccessModifiers modifiers = takeAccessModifiers(d);
   Type type = d.expectType(loadable);
   d.finishModifiers();
@@ -441,5 +443,6 @@ void clade::ptx::addMemory(Registry &r) {
   r.add("prefetch", decodeHint);
   r.add("prefetchu", decodeHint);
   r.add("applypriority", decodeHint);
+  r.add("discard", decodeHint);
   r.add("createpolicy", decodeCreatePolicy);
 }
