@@ -65,6 +65,8 @@ PHI3 = {**LLAMA, "pad_token_id": None, "bos_token_id": 1, "eos_token_id": 2}
 ARCEE = {**LLAMA, "bos_token_id": 1, "eos_token_id": 2}
 HELIUM = {**LLAMA, "head_dim": 32}
 SEED_OSS = {**LLAMA, "head_dim": 48}
+MAMBA2 = dict(vocab_size=512, hidden_size=240, num_hidden_layers=3, num_heads=12, head_dim=40, state_size=24, n_groups=4,
+              chunk_size=32)
 BAICHUAN = dict(vocab_size=512, hidden_size=256, intermediate_size=384, num_hidden_layers=4, num_attention_heads=8,
                 max_position_embeddings=2048)
 
@@ -252,6 +254,9 @@ ONBOARDED = [
     case("seed-oss-out-bias", "SeedOss", SEED_OSS, attention_bias=False, attention_out_bias=True, mlp_bias=True),
     case("hunyuan-v1-dense-plain", "HunYuanDenseV1", SEED_OSS),
     case("apertus-plain", "Apertus", LLAMA),
+    case("mamba2-plain", "Mamba2", MAMBA2, **RECURRENT, one_call=True),
+    case("mamba2-narrow", "Mamba2", MAMBA2, **RECURRENT, one_call=True, residual_in_fp32=False, use_bias=True,
+         use_conv_bias=False, n_groups=1, conv_kernel=3),
     case("apertus-default-rope-tied", "Apertus", LLAMA, rope_parameters=rope("default", 1e6), tie_word_embeddings=True),
 ]
 
