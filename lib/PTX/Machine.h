@@ -59,6 +59,10 @@ struct LaunchOptions {
   uint32_t dynamicShared = 0;                  ///< Bytes.
   /// The packed parameters: each at Parameter::offset.
   std::vector<uint8_t> parameters;
+  /// The address of memory, zero at first, in which blocks of a cooperative
+  /// launch count arrivals: a size of 4 bytes, and the counter. Cooperative
+  /// groups find it by %envreg1 and %envreg2; 0: none.
+  uint64_t gridWorkspace = 0;
   unsigned workers = 0;       ///< Threads that run blocks; 0: all cores.
   bool deterministic = false; ///< Blocks one after another, in order.
   Checks checks;

@@ -68,7 +68,9 @@ enum class SpecialRegister : uint8_t {
   ClusterNctaRank,
   IsExplicitCluster,
   CurrentGraphExec,
-  Env, ///< %envreg0 to %envreg31, all zero.
+  EnvGridHigh, ///< %envreg1: of the address of LaunchOptions::gridWorkspace.
+  EnvGridLow,  ///< %envreg2.
+  Env,         ///< The others of %envreg0 to %envreg31, all zero.
 };
 
 /// The special register of a name such as "%tid.x".

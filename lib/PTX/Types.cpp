@@ -103,6 +103,8 @@ constexpr SpecialInfo specials[] = {
     {S::ClusterNctaRank, "%cluster_nctarank"},
     {S::IsExplicitCluster, "%is_explicit_cluster"},
     {S::CurrentGraphExec, "%current_graph_exec"},
+    {S::EnvGridHigh, "%envreg1"},
+    {S::EnvGridLow, "%envreg2"},
     {S::Env, "%envreg"},
 };
 static_assert(std::size(specials) == unsigned(S::Env) + 1);
@@ -150,7 +152,7 @@ std::optional<SpecialRegister> clade::ptx::specialNamed(std::string_view name) {
   for (const SpecialInfo &info : specials)
     if (info.name == name)
       return info.special;
-  // %envreg0 to %envreg31; %pm0… are not there.
+  // The others of %envreg0 to %envreg31; %pm0… are not there.
   if (!name.starts_with("%envreg"))
     return std::nullopt;
   std::string_view digits = name.substr(7);

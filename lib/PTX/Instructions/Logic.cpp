@@ -23,11 +23,29 @@ template <LogicOp logic, typename T> T combine(T a, T b) {
   return logic == And ? a & b : logic == Or ? a | b : a ^ b;
 }
 
+/// A value that was never initialised makes no difference where the other
+/// operand decides: false and anything, true or anything.
+template <LogicOp logic>
+void combinePoison(Warp &warp, const Op &op, LaneMask exec, LaneMask a,
+                   LaneMask b) {
+  uint32_t idA = op.reads[0], idB = op.reads[1];
+  LaneMask badA = warp.poisonOf(idA), badB = warp.poisonOf(idB);
+  LaneMask decided = logic == And  ? (~badA & ~a) | (~badB & ~b)
+                     : logic == Or ? (~badA & a) | (~badB & b)
+                                   : 0;
+  LaneMask bad = (badA | badB) & ~decided;
+  uint32_t line = warp.frame->poisonLine[badA & exec ? idA : idB];
+  warp.setPoison(op.writes[0], bad, exec, op);
+  if (bad & exec)
+    warp.frame->poisonLine[op.writes[0]] = line;
+}
+
 template <LogicOp logic>
 void combinePredicates(Warp &warp, const Op &op, LaneMask exec) {
-  warp.setPredicate(
-      op.s[0], combine<logic>(warp.predicate(op.s[1]), warp.predicate(op.s[2])),
-      exec);
+  LaneMask a = warp.predicate(op.s[1]), b = warp.predicate(op.s[2]);
+  if (warp.frame->mayPoison && op.numReads == 2 && op.numWrites == 1)
+    combinePoison<logic>(warp, op, exec, a, b);
+  warp.setPredicate(op.s[0], combine<logic>(a, b), exec);
 }
 
 template <LogicOp logic> void decodeLogic(Decoder &d) {
@@ -38,6 +56,9 @@ template <LogicOp logic> void decodeLogic(Decoder &d) {
                         : forBits(type, []<typename T>(T) -> Handler {
                             return lanes<combine<logic, T>, T, T, T>;
                           });
+  if (type == Type::Pred && d.operand(1).isRegister() &&
+      d.operand(2).isRegister())
+    d.setPoison(PoisonByHandler);
   // "xor r, a, a" is zero whatever a is.
   if (logic == Xor && d.operand(1).isRegister() && d.operand(2).isRegister() &&
       d.operand(1).id == d.operand(2).id)

@@ -84,6 +84,10 @@ uint64_t uniformValue(Warp &warp, SpecialRegister special) {
   case S::TotalSharedSize:
   case S::AggregateSharedSize:
     return launch.sharedBytes;
+  case S::EnvGridHigh:
+    return options.gridWorkspace >> 32;
+  case S::EnvGridLow:
+    return uint32_t(options.gridWorkspace);
   case S::ReservedSharedEnd:
   case S::ReservedSharedCap:
     return reservedShared;
