@@ -5,6 +5,7 @@ The output of the runners goes through; the last line is `N passed, N failed`.
 Exits with 1 if a test failed or a runner could not run.
 """
 import argparse
+import collections
 import json
 import os
 import shutil
@@ -19,6 +20,9 @@ LIT_PASSED = {"PASS", "FLAKYPASS", "XFAIL"}
 
 class Count:
     passed = failed = skipped = 0
+
+    def __init__(self):
+        self.reasons = collections.Counter()
 
     def add(self, passed, failed):
         self.passed += passed
@@ -54,6 +58,15 @@ def cases(result):
         yield case.get("result") == "completed" and not failed, failed
 
 
+def reasons(result):
+    """Why each skipped case of a GoogleTest program was not run: the last line of its message."""
+    for case in ElementTree.parse(result).getroot().iter("testcase"):
+        skipped = case.find("skipped")
+        if skipped is not None:
+            lines = (skipped.get("message") or skipped.text or "").strip().splitlines()
+            yield lines[-1].strip() if lines else "no reason given"
+
+
 def run_ctest(args, folder, count):
     # Where cmake/CladeTests.cmake lets the programs say what their cases did.
     cases_folder = os.path.join(args.build, "test-results")
@@ -72,6 +85,7 @@ def run_ctest(args, folder, count):
             count.add(test.get("status") == "run", failed)
             continue
         results = list(cases(of_cases))
+        count.reasons.update(reasons(of_cases))
         for case in results:
             count.add(*case)
         if failed and not any(case_failed for _, case_failed in results):
@@ -95,6 +109,8 @@ def main():
             run_lit(args, folder, count)
         if args.ctest:
             run_ctest(args, folder, count)
+    for reason, number in sorted(count.reasons.items()):
+        print(f"not run: {reason} ({number} tests)")
     if count.skipped:
         print(f"{count.skipped} skipped")
     print(f"{count.passed} passed, {count.failed} failed")
