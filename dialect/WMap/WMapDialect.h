@@ -33,6 +33,10 @@ inline constexpr llvm::StringLiteral expertPlaceholder = "{expert}";
 /// with among the sources of a function.
 inline constexpr llvm::StringLiteral adapterSourcePrefix = "adapter:";
 
+/// Unit attribute of a slice of the first elements of an axis behind which a
+/// file has zeros only: then the slice has an inverse of its own.
+inline constexpr llvm::StringLiteral paddingAttr = "wmap.padding";
+
 /// `name` with the number of an expert in its places.
 std::string withExpert(llvm::StringRef name, int64_t expert);
 /// `name` with each `layerPlaceholder` replaced; as it is outside of layers.

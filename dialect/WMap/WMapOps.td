@@ -111,7 +111,8 @@ def WMap_ConcatOp : WMap_Transform<"concat"> {
 def WMap_SliceOp : WMap_Transform<"slice"> {
   let summary = "range of an axis";
   let description = [{
-    Inverse: ranges that cover the axis, one behind the other.
+    Inverse: ranges that cover the axis, one behind the other; or zeros behind a range
+    from 0 with the attribute `wmap.padding`, which says that the rest of the axis is zero.
 
     Canonicalisation moves it to the sources: of what another op makes it takes the same of
     that op's operands, along
@@ -120,7 +121,8 @@ def WMap_SliceOp : WMap_Transform<"slice"> {
     * `rope_unpermute`: whole heads, and every other axis
     * `reshape`: the first axis, in whole steps of the operand's
     * `pack`: whole panels, and matrices of a stack
-    * `scale`, `subtract`: whole blocks, with the numbers of these
+    * `scale`, `subtract`, `divide`: whole blocks, with the numbers of these
+    * `add`: every axis; `low_rank`: rows of the first factor, columns of the second
 
     **Constraints:**
     * (C1) the range lies inside the axis

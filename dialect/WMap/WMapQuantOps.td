@@ -120,6 +120,31 @@ def WMap_SubtractOp : WMap_Blockwise<"subtract", "minus"> {
   }];
 }
 
+def WMap_DivideOp : WMap_Blockwise<"divide", "by"> {
+  let summary = "each block of a tensor divided by its number";
+  let description = [{
+    As `wmap.scale`, for scales that are stored as their reciprocals: result = input /
+    numbers, computed in f32. A product with a rounded reciprocal is another number.
+
+    Source: the global scales of `compressed_tensors`' `NVFP4PackedCompressor`.
+
+    **Constraints:**
+    * (C1) `block` has a positive size for each axis of the operand, which has axes
+    * (C2) `numbers` has an element for each block
+    * (C3) the result has f32 elements and the operand's sizes
+
+    ```mlir
+    wmap.func @scales -> tensor<4x8xf32> {
+      %0 = wmap.source "w.weight_scale" : tensor<4x8xf8E4M3FN>
+      %1 = wmap.source "w.weight_global_scale" : tensor<1xf32>
+      %2 = wmap.reshape %1 : tensor<1xf32> -> tensor<1x1xf32>
+      %3 = wmap.divide %0 by %2 blocks [4, 8] : (tensor<4x8xf8E4M3FN>, tensor<1x1xf32>) -> tensor<4x8xf32>
+      wmap.return %3 : tensor<4x8xf32>
+    }
+    ```
+  }];
+}
+
 def WMap_GatherOp : WMap_Transform<"gather"> {
   let summary = "rows of a table by an index, or its values by codes";
   let description = [{

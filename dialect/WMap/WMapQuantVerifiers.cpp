@@ -77,19 +77,19 @@ LogicalResult BitcastOp::verify() {
   return success();
 }
 
-/// The common rules of scale and subtract.
+/// The common rules of scale, subtract and divide.
 static LogicalResult verifyBlockwise(Operation *op, ArrayRef<int64_t> block) {
   RankedTensorType input = shapedType(op->getOperand(0)),
                    numbers = shapedType(op->getOperand(1)),
                    result = shapedType(op->getResult(0));
-  // scale_c1, subtract_c1
+  // scale_c1, subtract_c1, divide_c1
   if (input.getRank() == 0 ||
       static_cast<int64_t>(block.size()) != input.getRank() ||
       llvm::any_of(block, [](int64_t size) { return size < 1; }))
     return op->emitOpError()
            << "expected a positive size of a block for each axis of " << input
            << ", got [" << block << "]";
-  // scale_c2, subtract_c2
+  // scale_c2, subtract_c2, divide_c2
   SmallVector<int64_t> blocks;
   for (auto [size, step] : llvm::zip_equal(input.getShape(), block))
     blocks.push_back(static_cast<int64_t>(llvm::divideCeil(size, step)));
@@ -97,7 +97,7 @@ static LogicalResult verifyBlockwise(Operation *op, ArrayRef<int64_t> block) {
     return op->emitOpError()
            << "expected a number for each block: [" << blocks << "] for "
            << input << " in blocks of [" << block << "], got " << numbers;
-  // scale_c3, subtract_c3
+  // scale_c3, subtract_c3, divide_c3
   if (result.getShape() != input.getShape() || !result.getElementType().isF32())
     return op->emitOpError() << "expected f32 elements in the sizes of "
                              << input << ", got " << result;
@@ -109,6 +109,8 @@ LogicalResult ScaleOp::verify() { return verifyBlockwise(*this, getBlock()); }
 LogicalResult SubtractOp::verify() {
   return verifyBlockwise(*this, getBlock());
 }
+
+LogicalResult DivideOp::verify() { return verifyBlockwise(*this, getBlock()); }
 
 LogicalResult GatherOp::verify() {
   RankedTensorType table = shapedType(getTable()),

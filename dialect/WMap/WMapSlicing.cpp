@@ -197,6 +197,10 @@ static Value push(OpBuilder &builder, SubtractOp op, AxisRange range,
   return pushBlockwise(builder, op, range, type);
 }
 
+static Value push(OpBuilder &builder, DivideOp op, AxisRange range, Type type) {
+  return pushBlockwise(builder, op, range, type);
+}
+
 /// The index or the codes; other axes of an index's result are the table's.
 static Value push(OpBuilder &builder, GatherOp op, AxisRange range, Type type) {
   auto indexRank = static_cast<int64_t>(shapeOf(op.getIndex()).size());
@@ -207,6 +211,27 @@ static Value push(OpBuilder &builder, GatherOp op, AxisRange range, Type type) {
   else
     table = take(builder, op.getLoc(), table, range);
   return GatherOp::create(builder, op.getLoc(), type, table, index);
+}
+
+/// Both operands, which have one shape.
+static Value push(OpBuilder &builder, AddOp op, AxisRange range, Type type) {
+  Value change = take(builder, op.getLoc(), op.getChange(), range);
+  Value pushed = pushElementwise(builder, op, range, type);
+  pushed.getDefiningOp<AddOp>().getChangeMutable().assign(change);
+  return pushed;
+}
+
+/// Rows of the first factor, columns of the second, matrices of both.
+static Value push(OpBuilder &builder, LowRankOp op, AxisRange range,
+                  Type type) {
+  auto rank = static_cast<int64_t>(shapeOf(op.getResult()).size());
+  Value left = op.getLeft(), right = op.getRight();
+  if (range.axis < rank - 1)
+    left = take(builder, op.getLoc(), left, range);
+  if (range.axis != rank - 2)
+    right = take(builder, op.getLoc(), right, range);
+  return LowRankOp::create(builder, op.getLoc(), type, left, right,
+                           op.getScaleAttr());
 }
 
 /// Two ranges of one axis are one.
@@ -232,14 +257,16 @@ struct PushSlice : OpRewritePattern<SliceOp> {
       return success();
     }
     Operation *from = slice.getInput().getDefiningOp();
-    if (!from)
+    // What lies behind a slice without padding is known where it stands.
+    if (!from || slice->hasAttr(clade::paddingAttr) ||
+        from->hasAttr(clade::paddingAttr))
       return failure();
     Type type = slice.getResult().getType();
     Value pushed =
         llvm::TypeSwitch<Operation *, Value>(from)
             .Case<CastOp, ShiftOp, UnitRowsOp, BitcastOp, TransposeOp,
                   RopeUnpermuteOp, ReshapeOp, PackOp, ConcatOp, ScaleOp,
-                  SubtractOp, GatherOp, SliceOp>(
+                  SubtractOp, DivideOp, GatherOp, AddOp, LowRankOp, SliceOp>(
                 [&](auto op) { return push(rewriter, op, range, type); })
             .Default([](Operation *) { return Value(); });
     if (!pushed)

@@ -73,17 +73,20 @@ LogicalResult Dequantiser::addScheme(const std::string &name,
   if (isBlock)
     for (const json &size : weights->value("block_structure", json::array()))
       scheme.block.push_back(as<int64_t>(size).value_or(0));
-  else if (scheme.strategy == "group")
+  else if (scheme.strategy == "group" || scheme.strategy == "tensor_group")
     scheme.block = {1, isGrouped ? *group_size : 0};
-  bool isKnown = llvm::is_contained({"tensor", "channel", "group", "block"},
-                                    StringRef(scheme.strategy));
+  bool isKnown = llvm::is_contained(
+      {"tensor", "channel", "group", "tensor_group", "block"},
+      StringRef(scheme.strategy));
   bool isValid = llvm::all_of(scheme.block, [](int64_t s) { return s > 0; }) &&
                  (!isBlock || scheme.block.size() == 2);
   if (!isKnown || !isValid)
-    return error() << "'" << inner << "' has strategy '" << scheme.strategy
-                   << "' with blocks of " << text(scheme.block)
-                   << ", expected tensor, channel, group with a 'group_size' "
-                      "or block with a 'block_structure'";
+    return error()
+           << "'" << inner << "' has strategy '" << scheme.strategy
+           << "' with blocks of " << text(scheme.block)
+           << ", expected tensor, channel, group or tensor_group with a "
+              "'group_size' "
+              "or block with a 'block_structure'";
   schemes.push_back(std::move(scheme));
   return success();
 }

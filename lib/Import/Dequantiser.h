@@ -70,7 +70,7 @@ struct Scheme {
   int64_t bits = 8;
   bool isFloat = false;
   bool isSymmetric = true;
-  std::string strategy; ///< tensor, channel, group or block.
+  std::string strategy; ///< tensor, channel, group, tensor_group or block.
   SmallVector<int64_t> block;
 
   std::string describe() const {
@@ -98,6 +98,7 @@ private:
   FailureOr<mlir::Value> quantised();
   FailureOr<mlir::Value> packed();
   FailureOr<mlir::Value> mxfp4();
+  FailureOr<mlir::Value> nvfp4();
   FailureOr<mlir::Value> gptq();
   FailureOr<mlir::Value> awq();
   FailureOr<mlir::Value> bnb4();
@@ -123,6 +124,11 @@ private:
                        ArrayRef<int64_t> block) {
     return wmap::SubtractOp::create(builder, loc, f32Like(value), value, zeros,
                                     block);
+  }
+  mlir::Value divide(mlir::Value value, mlir::Value numbers,
+                     ArrayRef<int64_t> block) {
+    return wmap::DivideOp::create(builder, loc, f32Like(value), value, numbers,
+                                  block);
   }
   RankedTensorType f32Like(mlir::Value value) {
     return RankedTensorType::get(shapeOf(value), f32());

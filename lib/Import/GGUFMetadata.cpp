@@ -18,6 +18,7 @@
 #include "lib/Import/Evaluator.h"
 #include "lib/Import/Reach.h"
 #include "lib/Import/RotaryFrequencies.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace clade;
 using namespace clade::import;
@@ -34,8 +35,8 @@ class EffectiveKeys {
 public:
   EffectiveKeys(SpecLibrary &library, const spec::FamilyDecl *decl,
                 const Config &config)
-      : family(library, decl), config(config),
-        reach(family), options{Float32Type::get(library.getContext())},
+      : family(library, decl), config(config), reach(family),
+        options{Float32Type::get(library.getContext())},
         evaluator(family, &config, config.record(), nullptr, ModuleOp(),
                   options) {
     reach.walkFamily();
@@ -563,6 +564,18 @@ static LogicalResult solveArchitecture(Solver &solver,
          << names.front().dump();
 }
 
+/// Why a scaling of rotary positions has no place there, if that is its type.
+static std::string reasonOf(const json &value) {
+  // llama.cpp's names of types (LLAMA_ROPE_SCALING_TYPES).
+  static const StringRef known[] = {"none", "linear", "yarn", "longrope"};
+  if (!value.is_object() || !value.contains("rope_type") ||
+      !value["rope_type"].is_string() ||
+      llvm::is_contained(known, value["rope_type"].get<std::string>()))
+    return "";
+  return ", whose rope.scaling.type is one of " +
+         llvm::join(ArrayRef(known), ", ");
+}
+
 FailureOr<json> import::ggufMetadata(SpecLibrary &library,
                                      const spec::FamilyDecl *decl,
                                      const Config &config) {
@@ -593,7 +606,7 @@ FailureOr<json> import::ggufMetadata(SpecLibrary &library,
     if (!solver.solveField(key, *value))
       return emitError(config.locationOf(key))
              << "a GGUF file cannot say '" << key << "' = " << value->dump()
-             << " of family '" << decl->name.name << "'";
+             << " of family '" << decl->name.name << "'" << reasonOf(*value);
   }
   for (const spec::RequireDecl *requirement : gguf->config->requirements)
     solver.solveEquality(requirement->condition);

@@ -86,6 +86,51 @@ FailureOr<mlir::Value> Dequantiser::mxfp4() {
                 builder.getBF16Type());
 }
 
+/// nvfp4(b, s, g [, groups]): pairs of E2M1 codes [.., 8 n], an E4M3 scale for
+/// each 16 of them, and one number for these. With groups
+/// `NVFP4PackedCompressor` of compressed-tensors, which divides by that number
+/// and gives bf16; without, NVIDIA ModelOpt's `NVFP4QTensor`, which multiplies
+/// by it.
+FailureOr<mlir::Value> Dequantiser::nvfp4() {
+  constexpr int64_t groupSize = 16;
+  bool isPairs = shaped(tensors[0]).getElementType().isInteger(8);
+  if (failed(expectType(0, isPairs || call.inputs[0].dtype == rt::DType::F4,
+                        "U8 or F4")) ||
+      failed(expectType(
+          1, isa<Float8E4M3FNType>(shaped(tensors[1]).getElementType()),
+          "F8_E4M3")) ||
+      failed(expectType(2, hasElements(2, f32()), "F32")))
+    return failure();
+  mlir::Value weight = tensors[0], scales = tensors[1], whole = tensors[2];
+  if (isPairs)
+    weight = castTo(
+        bitcast(weight, Float4E2M1FNType::get(builder.getContext())), f32());
+  SmallVector<int64_t> expected(shapeOf(weight)), block(expected.size(), 1);
+  if (expected.empty() || expected.back() % groupSize != 0)
+    return error() << "expected tensor " << described(0)
+                   << " to hold rows of whole groups of " << groupSize
+                   << " values";
+  expected.back() /= groupSize;
+  block.back() = groupSize;
+  if (failed(expectShape(1, expected, ", a scale for each 16 values")))
+    return failure();
+  FailureOr<SmallVector<int64_t>> wholeBlock =
+      blocksOf(shapeOf(scales), 2, whole);
+  if (failed(wholeBlock))
+    return failure();
+  if (call.inputs.size() < 4)
+    return multiply(weight, multiply(scales, whole, *wholeBlock), block);
+  auto chosen = chooseScheme(call.inputs[3].asValue(), shapeOf(weight), 1,
+                             scales, [](const Scheme &scheme) {
+                               return scheme.isFloat && scheme.bits == 4 &&
+                                      scheme.strategy == "tensor_group";
+                             });
+  if (failed(chosen))
+    return failure();
+  return castTo(multiply(weight, divide(scales, whole, *wholeBlock), block),
+                builder.getBF16Type());
+}
+
 FailureOr<mlir::Value> Dequantiser::run() {
   using Function = FailureOr<mlir::Value> (Dequantiser::*)();
   Function function = llvm::StringSwitch<Function>(call.name)
@@ -93,6 +138,7 @@ FailureOr<mlir::Value> Dequantiser::run() {
                           .Case("quantised", &Dequantiser::quantised)
                           .Case("packed", &Dequantiser::packed)
                           .Case("mxfp4", &Dequantiser::mxfp4)
+                          .Case("nvfp4", &Dequantiser::nvfp4)
                           .Case("gptq", &Dequantiser::gptq)
                           .Case("awq", &Dequantiser::awq)
                           .Case("bnb4", &Dequantiser::bnb4)

@@ -118,6 +118,23 @@ static FailureOr<mlir::Value> emitUnfolded(OpBuilder &builder, Location loc,
                              shaped({rows, columns / n, n}, value), {0, 2, 1}));
 }
 
+/// The first rows of a tensor that was padded with zeros.
+static FailureOr<mlir::Value> emitUnpadded(OpBuilder &builder, Location loc,
+                                           mlir::Value value, double number) {
+  auto type = cast<RankedTensorType>(value.getType());
+  int64_t stored = type.getRank() > 0 ? type.getDimSize(0) : 0,
+          rows = number >= 1 && number <= stored ? static_cast<int64_t>(number)
+                                                 : 0;
+  if (rows < 1 || rows != number)
+    return emitError(loc) << "expected 1 to " << stored << " rows of ["
+                          << type.getShape() << "] before the padding, got "
+                          << SpecValue::of(number).describe();
+  mlir::Value slice = emitRange(builder, loc, value, 0, 0, rows);
+  if (slice != value)
+    slice.getDefiningOp()->setAttr(paddingAttr, builder.getUnitAttr());
+  return slice;
+}
+
 /// A slice of a tensor. The axis of experts, if there is one, is the first of
 /// the result.
 static FailureOr<mlir::Value> emitSlice(const WeightTree &tree,
@@ -417,6 +434,8 @@ FailureOr<mlir::Value> WeightResolver::emitTree(const WeightTree &tree,
     return mlir::Value(wmap::RopeUnpermuteOp::create(
         builder, loc, type, *input, builder.getI64IntegerAttr(heads)));
   }
+  if (tree.name == "unpadded")
+    return emitUnpadded(builder, loc, *input, tree.inputs[1].number);
   if (tree.name == "unfolded" && rank == 2)
     return emitUnfolded(builder, loc, *input, tree.inputs[1].number);
   if (rank != 2)

@@ -22,10 +22,12 @@ static const std::vector<WeightFunction> &weightFunctions() {
       {"shift", {{t, n}}},
       {"rope_unpermute", {{t, n}}},
       {"unfolded", {{t, n}}},
+      {"unpadded", {{t, n}}},
       {"scaled", {{t, t}, {t, t, v}}},
       {"quantised", {{t, t, v}, {t, t, t, v}}},
       {"packed", {{t, t, c, v}, {t, t, c, t, v}}},
       {"mxfp4", {{t, t}, {t, t, v}}},
+      {"nvfp4", {{t, t, t}, {t, t, t, v}}},
       {"gptq", {{t, t, t, v, v, v}, {t, t, t, t, v, v, v}}},
       {"awq", {{t, t, t, v, v}}},
       {"bnb4", {{t, c, t, t, v}, {t, c, t, t, t, t, v}}},
@@ -34,9 +36,9 @@ static const std::vector<WeightFunction> &weightFunctions() {
 }
 
 bool clade::import::dequantises(StringRef function) {
-  return llvm::is_contained(
-      {"scaled", "quantised", "packed", "mxfp4", "gptq", "awq", "bnb4"},
-      function);
+  return llvm::is_contained({"scaled", "quantised", "packed", "mxfp4", "nvfp4",
+                             "gptq", "awq", "bnb4"},
+                            function);
 }
 
 const std::vector<WeightArg> *WeightFunction::formOf(size_t count) const {

@@ -504,11 +504,11 @@ LogicalResult WeightResolver::invent(const std::string &logical,
       tree.inputs.size() == 1 && expected.size() == 2)
     return invent(logical, tree.inputs[0], layer, experts,
                   {expected[1], expected[0]}, loc);
-  // Columns in another order, and what the equations of containers do to a
-  // tensor of the same shape.
+  // Columns in another order, no padding, and what the equations of containers
+  // do to a tensor of the same shape.
   if (tree.kind == WeightTree::Kind::Call &&
       (tree.name == "unfolded" || tree.name == "shift" ||
-       tree.name == "rope_unpermute"))
+       tree.name == "rope_unpermute" || tree.name == "unpadded"))
     return invent(logical, tree.inputs[0], layer, experts, expected, loc);
   bool isSlice = tree.kind == WeightTree::Kind::Slice &&
                  tree.inputs[0].kind == WeightTree::Kind::Source;

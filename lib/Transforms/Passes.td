@@ -132,4 +132,28 @@ def FormKernelsPass : Pass<"clade-form-kernels", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numKernels", "kernels", "Number of kernels">];
 }
 
+def ShardWeightsPass : Pass<"clade-shard-weights", "::mlir::ModuleOp"> {
+  let summary = "leaves the weights of one of several devices";
+  let description = [{
+    Each weight is cut along the axis that its names say: `q_heads`, `kv_heads`,
+    `ffn`, `vocab` and the like among the devices that share a layer, the experts of
+    a `clade.expert_linear` among others, layers among stages. Rows of a fused
+    product are cut part by part. The computation goes, since what devices exchange
+    is not part of it; weights keep the layers that they are for.
+    docs/rationale/sharding.md says which axes, test/Transforms/shard-weights.mlir
+    shows it.
+  }];
+  let options = [
+    Option<"tensor", "tp", "int64_t", "1", "Devices that share every layer">,
+    Option<"expert", "ep", "int64_t", "1", "Devices that share the experts">,
+    Option<"pipeline", "pp", "int64_t", "1", "Stages of layers">,
+    Option<"rank", "rank", "int64_t", "0", "The device that is meant">
+  ];
+  let statistics = [
+    Statistic<"numCut", "cut", "Number of weights of which a part is left">,
+    Statistic<"numWhole", "whole", "Number of weights that are left whole">
+  ];
+  let dependentDialects = ["::clade::wmap::WMapDialect"];
+}
+
 #endif // CLADE_TRANSFORMS_PASSES_TD

@@ -141,9 +141,19 @@ Value Recovery::compute(Value value) {
   return fromSlices(value);
 }
 
-/// Puts slices that cover an axis one behind the other.
+/// Puts slices that cover an axis one behind the other, or zeros behind one
+/// that says so.
 Value Recovery::fromSlices(Value value) {
   auto type = cast<RankedTensorType>(value.getType());
+  for (Operation *user : value.getUsers()) {
+    auto slice = dyn_cast<wmap::SliceOp>(user);
+    if (!slice || !slice->hasAttr(paddingAttr) || slice.getAxis() != 0)
+      continue;
+    if (type.getDimSize(0) > maxPaddedRows)
+      lose("zeros are put behind at most " + Twine(maxPaddedRows) + " rows");
+    else if (Value part = recover(slice.getResult()))
+      return padRows(builder, value.getLoc(), part, type);
+  }
   for (int64_t axis = 0; axis < type.getRank(); ++axis) {
     llvm::SmallVector<std::pair<int64_t, Value>> slices; // With their begins.
     auto add = [&](auto slice) {

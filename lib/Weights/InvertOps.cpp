@@ -145,9 +145,11 @@ std::optional<std::string> clade::lossOf(Operation *op, bool mayRound) {
           return std::nullopt;
         return "'wmap.bitcast' takes its elements apart";
       })
-      .Case<wmap::ScaleOp, wmap::SubtractOp, wmap::GatherOp>([](Operation *op) {
-        return ("'" + op->getName().getStringRef() + "' dequantises it").str();
-      })
+      .Case<wmap::ScaleOp, wmap::SubtractOp, wmap::DivideOp, wmap::GatherOp>(
+          [](Operation *op) {
+            return ("'" + op->getName().getStringRef() + "' dequantises it")
+                .str();
+          })
       .Case([](wmap::AddOp) -> std::optional<std::string> {
         return "'wmap.add' merges an adapter into it";
       })
@@ -164,6 +166,21 @@ Value clade::invertOp(OpBuilder &builder, OpOperand &use, Value result) {
             wmap::ShiftOp>(
           [&](auto op) { return invert(builder, op, use, result); })
       .Default([](Operation *) { return Value(); });
+}
+
+/// A panel of all rows: what no element goes to is zero.
+Value clade::padRows(OpBuilder &builder, Location loc, Value value,
+                     RankedTensorType type) {
+  int64_t stored = cast<RankedTensorType>(value.getType()).getDimSize(0),
+          rows = type.getDimSize(0),
+          columns = ShapedType::getNumElements(type.getShape().drop_front());
+  Value matrix = reshape(builder, loc, value, {stored, columns});
+  Value panel = wmap::PackOp::create(
+      builder, loc, withShape(value, {1, columns, rows, 1}), matrix,
+      builder.getI64IntegerAttr(rows), builder.getI64IntegerAttr(1));
+  Value turned = reshape(builder, loc, panel, {columns, rows});
+  return reshape(builder, loc, transpose(builder, loc, turned, {1, 0}),
+                 type.getShape());
 }
 
 Value clade::pickFirst(OpBuilder &builder, Location loc, Value value,

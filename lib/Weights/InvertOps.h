@@ -10,6 +10,7 @@
 
 #include "dialect/WMap/WMapDialect.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
 
 #include <optional>
 #include <string>
@@ -23,6 +24,13 @@ std::optional<std::string> lossOf(mlir::Operation *op, bool mayRound = false);
 /// The operand `use` of an op without loss, given the value of its result.
 mlir::Value invertOp(mlir::OpBuilder &builder, mlir::OpOperand &use,
                      mlir::Value result);
+
+/// The most rows that padRows() gives, as many as a panel may have.
+inline constexpr int64_t maxPaddedRows = 1 << 16;
+
+/// A tensor of `type` with `value` as its first rows and zeros behind.
+mlir::Value padRows(mlir::OpBuilder &builder, mlir::Location loc,
+                    mlir::Value value, mlir::RankedTensorType type);
 
 /// Element `index` along the first axis, without that axis.
 mlir::Value pickFirst(mlir::OpBuilder &builder, mlir::Location loc,

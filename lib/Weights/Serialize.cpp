@@ -54,6 +54,7 @@ private:
   LogicalResult writeOp(wmap::BitcastOp op, int64_t depth);
   LogicalResult writeOp(wmap::ScaleOp op, int64_t depth);
   LogicalResult writeOp(wmap::SubtractOp op, int64_t depth);
+  LogicalResult writeOp(wmap::DivideOp op, int64_t depth);
   LogicalResult writeOp(wmap::GatherOp op, int64_t depth);
   LogicalResult writeOp(wmap::LowRankOp op, int64_t depth);
   LogicalResult writeOp(wmap::AddOp op, int64_t depth);
@@ -280,6 +281,12 @@ LogicalResult ProgramWriter::writeOp(wmap::SubtractOp op, int64_t depth) {
   return writeInputs(op->getOperands(), depth);
 }
 
+LogicalResult ProgramWriter::writeOp(wmap::DivideOp op, int64_t depth) {
+  json.attribute("op", "divide");
+  writeIntegers("block", op.getBlock());
+  return writeInputs(op->getOperands(), depth);
+}
+
 LogicalResult ProgramWriter::writeOp(wmap::GatherOp op, int64_t depth) {
   json.attribute("op", "gather");
   return writeInputs(op->getOperands(), depth);
@@ -307,18 +314,18 @@ LogicalResult ProgramWriter::write(Value value, int64_t depth) {
     op->emitOpError() << "expected at most " << maxNodes
                       << " ops in a weight, each counted once for each use";
   else
-    written = llvm::TypeSwitch<Operation *, LogicalResult>(op)
-                  .Case<wmap::SourceOp, wmap::ConcatOp, wmap::SliceOp,
-                        wmap::ShardOp, wmap::TransposeOp, wmap::ReshapeOp,
-                        wmap::CastOp, wmap::ShiftOp, wmap::UnitRowsOp,
-                        wmap::RopeUnpermuteOp, wmap::PackOp, wmap::ConstantOp,
-                        wmap::BitcastOp, wmap::ScaleOp, wmap::SubtractOp,
-                        wmap::GatherOp, wmap::LowRankOp, wmap::AddOp>(
-                      [&](auto op) { return writeOp(op, depth); })
-                  .Default([](Operation *op) {
-                    return op->emitOpError()
-                           << "expected a wmap op in a wmap.func";
-                  });
+    written =
+        llvm::TypeSwitch<Operation *, LogicalResult>(op)
+            .Case<wmap::SourceOp, wmap::ConcatOp, wmap::SliceOp, wmap::ShardOp,
+                  wmap::TransposeOp, wmap::ReshapeOp, wmap::CastOp,
+                  wmap::ShiftOp, wmap::UnitRowsOp, wmap::RopeUnpermuteOp,
+                  wmap::PackOp, wmap::ConstantOp, wmap::BitcastOp,
+                  wmap::ScaleOp, wmap::SubtractOp, wmap::DivideOp,
+                  wmap::GatherOp, wmap::LowRankOp, wmap::AddOp>(
+                [&](auto op) { return writeOp(op, depth); })
+            .Default([](Operation *op) {
+              return op->emitOpError() << "expected a wmap op in a wmap.func";
+            });
   json.objectEnd();
   return written;
 }

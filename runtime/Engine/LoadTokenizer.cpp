@@ -118,7 +118,14 @@ clade::rt::loadTokenizer(const Checkpoint &checkpoint) {
 
 StatusOr<std::unique_ptr<Tokenizer>>
 clade::rt::loadTokenizer(const std::string &path) {
-  CLADE_ASSIGN_OR_RETURN(std::string text,
-                         readTextFile(path, maxTokenizerBytes));
-  return Tokenizer::fromJson(text, path);
+  // Some are tens of megabytes: read where they are mapped, without a copy.
+  CLADE_ASSIGN_OR_RETURN(auto file, MappedFile::open(path));
+  ByteSpan bytes = file->bytes();
+  if (bytes.size() > maxTokenizerBytes)
+    return Status::corruption(quoteName(path) + " has " +
+                              std::to_string(bytes.size()) +
+                              " bytes, expected at most " +
+                              std::to_string(maxTokenizerBytes));
+  return Tokenizer::fromJson(
+      {reinterpret_cast<const char *>(bytes.data()), bytes.size()}, path);
 }

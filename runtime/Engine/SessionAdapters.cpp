@@ -68,14 +68,24 @@ public:
     return {};
   }
 
+  /// What is wrong with a module that no place is for.
+  Status withoutPlace(const std::string &module) const {
+    // The products of places choose a matrix by the adapter, those of experts
+    // by the expert: none chooses by both.
+    bool isOfExperts = module.find(".experts") != std::string::npos;
+    return Status::unsupported(
+        quoteName(adapter.path()) + " adapts module " + quoteName(module) +
+        ", for which the code has no place: " +
+        (isOfExperts ? "no kernel chooses by adapter and expert at once"
+                     : "only linear maps of layers have one") +
+        "; merge the adapter into the weights");
+  }
+
   /// Sorted by name. Unsupported for a module that no place is for.
   StatusOr<std::vector<StoredTensor>> finish() {
     for (const auto &[module, factors] : adapter.factors())
       if (!used.count(module))
-        return Status::unsupported(
-            quoteName(adapter.path()) + " adapts module " + quoteName(module) +
-            ", for which the code has no place: only linear maps of layers "
-            "have one; merge the adapter into the weights");
+        return withoutPlace(module);
     if (!adapter.wholeWeights().empty())
       return Status::unsupported(
           "tensor " + quoteName(adapter.wholeWeights().begin()->second->name) +

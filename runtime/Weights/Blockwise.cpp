@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Scale and subtract: one number for each block of a tensor, the blocks at the
-// ends of the axes perhaps smaller. Works through a row in pieces that stay in
-// cache; a piece needs a run of one row of the numbers.
+// Scale, subtract and divide: one number for each block of a tensor, the blocks
+// at the ends of the axes perhaps smaller. Works through a row in pieces that
+// stay in cache; a piece needs a run of one row of the numbers.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,9 +29,8 @@ class BlockwiseEvaluator : public Evaluator {
 public:
   BlockwiseEvaluator(const WeightNode &node, std::vector<Input> inputs)
       : Evaluator(DType::F32, inputs[0]->count()), input(std::move(inputs[0])),
-        numbers(std::move(inputs[1])), isScale(node.op == WeightOp::Scale),
-        shape(node.shape), block(node.block),
-        numberShape(node.inputs[1].shape) {}
+        numbers(std::move(inputs[1])), op(node.op), shape(node.shape),
+        block(node.block), numberShape(node.inputs[1].shape) {}
 
   void read(int64_t begin, int64_t end, std::byte *out,
             Scratch &scratch) const override {
@@ -83,9 +82,12 @@ private:
     for (int64_t done = 0; done < length; ++number) {
       int64_t left = width - (column + done) % width;
       int64_t stop = left < length - done ? done + left : length;
-      if (isScale)
+      if (op == WeightOp::Scale)
         for (; done < stop; ++done)
           out[done] *= *number;
+      else if (op == WeightOp::Divide)
+        for (; done < stop; ++done)
+          out[done] /= *number;
       else
         for (; done < stop; ++done)
           out[done] -= *number;
@@ -94,7 +96,7 @@ private:
 
   Input input;
   Input numbers;
-  bool isScale; ///< Otherwise subtract.
+  WeightOp op;
   std::vector<int64_t> shape, block, numberShape;
 };
 

@@ -263,6 +263,7 @@ StatusOr<Input> bindOperation(const WeightNode &node,
     return makeBitcast(node, std::move(inputs[0]));
   case WeightOp::Scale:
   case WeightOp::Subtract:
+  case WeightOp::Divide:
     return makeBlockwise(node, std::move(inputs));
   case WeightOp::Gather:
     return makeGather(node, std::move(inputs));

@@ -34,7 +34,7 @@ constexpr std::string_view opNames[] = {
     "source", "concat",   "slice",          "transpose",    "reshape",
     "cast",   "shift",    "rope_unpermute", "rope_permute", "unit_rows",
     "pack",   "constant", "bitcast",        "scale",        "subtract",
-    "gather", "stack",    "low_rank",       "add",
+    "gather", "stack",    "low_rank",       "add",          "divide",
 };
 
 Status invalid(std::string message) {
@@ -389,8 +389,8 @@ Status readBitcast(const json &value, int depth, WeightNode &node) {
   return {};
 }
 
-/// Scale and Subtract: an f32 result of the first input's shape; the second has
-/// an element for each block.
+/// Scale, Subtract and Divide: an f32 result of the first input's shape; the
+/// second has an element for each block.
 Status readBlockwise(const json &value, int depth, WeightNode &node) {
   CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "block", "inputs"}));
   CLADE_RETURN_IF_ERROR(readTwoInputs(value, depth, node));
@@ -492,7 +492,7 @@ constexpr Reader readers[] = {
     readSource, readConcat,   readSlice,   readTranspose, readReshape,
     readCast,   readShift,    readRope,    readRope,      readUnitRows,
     readPack,   readConstant, readBitcast, readBlockwise, readBlockwise,
-    readGather, readStack,    readLowRank, readAdd,
+    readGather, readStack,    readLowRank, readAdd,       readBlockwise,
 };
 static_assert(std::size(readers) == std::size(opNames));
 

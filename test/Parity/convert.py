@@ -35,10 +35,10 @@ import transformers
 from gguf import GGMLQuantizationType as Type
 from safetensors.numpy import load_file
 
-import cases
 import checkpoint
 import clade
 import compare
+import everything
 import gguf_run
 import gguf_write
 
@@ -162,7 +162,8 @@ def check_gguf(tool, path, dtype, work):
 def check_refused(tool, path, work):
     """Of dynamic scaling, of which such files have no word."""
     said = tool.failure("convert", path, "-o", work / "x.gguf", "--to", "gguf")
-    return None if "a GGUF file cannot say 'rope_scaling'" in said else said
+    types = ", ".join(kind.value for kind in gguf.RopeScalingType)
+    return None if "a GGUF file cannot say 'rope_scaling'" in said and f"is one of {types}" in said else said
 
 
 CHECKS = {"packed": check_packed, "hf": check_hf, "gguf": check_gguf}
@@ -172,15 +173,14 @@ REFUSED = ("llama-dynamic",)
 
 
 def plan(options):
-    """(case, type, form) of every comparison."""
-    selected = cases.select([], "tiny")
-    for case in one_of_each_family(selected) if options.short else selected:
+    """(name, function that writes the checkpoints, type, form) of every comparison."""
+    for name, write in everything.select(short=options.short):
         for dtype in ("f32", "bf16"):
             for form in ("packed", "hf"):
                 if not (options.short and form == "packed" and dtype == "f32"):
-                    yield case, dtype, form
+                    yield name, write, dtype, form
     for name in gguf_run.SHORT if options.short else [*gguf_run.ALL_KINDS, *gguf_run.F32_ONLY, *REFUSED]:
-        yield gguf_run.find(name), "f32", "gguf"
+        yield name, lambda name=name: checkpoint.write(gguf_run.find(name)), "f32", "gguf"
 
 
 #===------------------------------------------------------------------------===#
@@ -224,14 +224,6 @@ def check_memory(tool, path):
     return failures
 
 
-def one_of_each_family(selected):
-    seen = set()
-    for case in selected:
-        if case.model not in seen:
-            seen.add(case.model)
-            yield case
-
-
 def main():
     parser = argparse.ArgumentParser(description="compare converted checkpoints with what they came from")
     parser.add_argument("pattern", nargs="*", help="only cases whose names contain one of these")
@@ -246,20 +238,20 @@ def main():
         print(f"{2 - failed} passed, {failed} failed")
         return failed != 0
     passed = failed = 0
-    for case, dtype, form in plan(options):
-        if options.to not in (None, form) or (options.pattern and not any(p in case.name for p in options.pattern)):
+    for name, write, dtype, form in plan(options):
+        if options.to not in (None, form) or (options.pattern and not any(p in name for p in options.pattern)):
             continue
-        path = checkpoint.write(case) / dtype
+        path = write() / dtype
         with tempfile.TemporaryDirectory(prefix="clade-convert-") as work:
             try:
-                problem = (check_refused(tool, path, pathlib.Path(work)) if form == "gguf" and case.name in REFUSED
+                problem = (check_refused(tool, path, pathlib.Path(work)) if form == "gguf" and name in REFUSED
                            else CHECKS[form](tool, path, dtype, pathlib.Path(work)))
             except clade.CladeError as error:
                 problem = str(error)
         passed += problem is None
         failed += problem is not None
         if problem:
-            print(f"{case.name:24s} {dtype:5s} {form:7s} FAIL\n    {problem}", flush=True)
+            print(f"{name:24s} {dtype:5s} {form:7s} FAIL\n    {problem}", flush=True)
     print(f"{passed} passed, {failed} failed")
     return failed != 0
 

@@ -13,8 +13,8 @@
 #            decoder (weights-dump of the build tells);
 #   logits   f32 logits of the compiled model with those of transformers on the
 #            dequantised weights, by the f32 rule of compare.py.
-# GPTQ and AWQ are decoded by the formulas of AutoGPTQ's QuantLinear and AutoAWQ's
-# dequantize_gemm. Then files whose configuration contradicts their tensors: each
+# GPTQ, AWQ and ModelOpt's NVFP4 are decoded by the formulas of AutoGPTQ's QuantLinear,
+# AutoAWQ's dequantize_gemm and ModelOpt's NVFP4QTensor.dequantize. Then files whose configuration contradicts their tensors: each
 # must end in one error that says so.
 #
 # The packages of tools/dev/requirements-quantised.txt are installed, once, into
@@ -119,9 +119,14 @@ def ct_blocks(weight, weights):
     strategy = weights["strategy"]
     if strategy == "block":
         return weights["block_structure"]
-    if strategy == "group":
+    if strategy in ("group", "tensor_group"):
         return (1, weights["group_size"])
     return (1, weight.shape[1]) if strategy == "channel" else tuple(weight.shape)
+
+
+def global_scale(weight):
+    from compressed_tensors.quantization.utils.helpers import generate_gparam
+    return generate_gparam(weight.float().amin(), weight.float().amax())
 
 
 def ct(form, weights, dtype=torch.bfloat16):
@@ -137,6 +142,9 @@ def ct(form, weights, dtype=torch.bfloat16):
         if weights["strategy"] == "tensor":
             scale = scale.reshape(1)
         state = {"weight": weight, "weight_scale": scale.to(dtype)}
+        if "nvfp4" in form:
+            state["weight_global_scale"] = global_scale(weight)
+            state["weight_scale"] = (scale * state["weight_global_scale"]).clamp(2**-9, 448).to(torch.float8_e4m3fn).to(dtype)
         if not weights.get("symmetric", True):
             generator = torch.Generator().manual_seed(len(name))
             state["weight_zero_point"] = torch.randint(-8, 8, scale.shape, generator=generator).to(torch.int8)
@@ -151,6 +159,23 @@ def ct(form, weights, dtype=torch.bfloat16):
               "config_groups": {"group_0": {"targets": ["Linear"], "weights": weights, "input_activations": None,
                                             "output_activations": None}}}
     return config, encode
+
+
+def modelopt(name, weight):
+    """As NVFP4QTensor stores a weight, and decodes it to f32."""
+    double = weight.abs().max() / (6 * 448)
+    scale = (grid(weight, (1, 16)) / 6 / double).clamp(2**-9, 448).to(torch.float8_e4m3fn)
+    full = (scale.float() * double).repeat_interleave(16, 1)
+    nibbles = ((weight / full)[..., None] - E2M1).abs().argmin(-1).to(torch.uint8)
+    base = name.removesuffix("weight")
+    return {name: nibbles[:, ::2] | nibbles[:, 1::2] << 4, base + "weight_scale": scale,
+            base + "weight_scale_2": double, base + "input_scale": torch.tensor(0.5)}, E2M1[nibbles.long()] * full
+
+
+MODELOPT = {"quant_method": "modelopt", "quant_algo": "NVFP4", "group_size": 16, "kv_cache_scheme": None, "ignore": ["lm_head"],
+            "producer": {"name": "modelopt", "version": "0.37.0"},
+            "config_groups": {"group_0": {"targets": ["Linear"],
+                                          "weights": {"dynamic": False, "num_bits": 4, "type": "float", "group_size": 16}}}}
 
 
 #===------------------------------------------------------------------------===#
@@ -262,6 +287,10 @@ def forms():
         ct_form("ct-naive-zeros", "naive-quantized", **{**int8, "symmetric": False}, strategy="channel"),
         ct_form("ct-mxfp4", "mxfp4-pack-quantized", short=True, **{**e4m3, "num_bits": 4}, strategy="group",
                 group_size=32),
+        ct_form("ct-nvfp4", "nvfp4-pack-quantized", short=True, **{**e4m3, "num_bits": 4}, strategy="tensor_group",
+                group_size=16),
+        Form("modelopt-nvfp4", MODELOPT, modelopt, short=True),
+        Form("modelopt-fp8", {**MODELOPT, "quant_algo": "FP8"}, fp8(None, key="weight_scale")),
         ct_form("ct-mxfp8", "mxfp8-quantized", **e4m3, strategy="group", group_size=32),
         Form("gptq-4", *gptq(4, 128), short=True),
         Form("gptq-4-order", *gptq(4, 64, order=True)),
@@ -424,6 +453,13 @@ ERRORS = [
      "key 'quantization_config.config_groups.group_0.weights.numbits' has no meaning here .did you mean 'num_bits'"),
     ("other shape", "ct-int4-group", changed("weight_shape", lambda t: t * 2), "to hold the shape of a matrix"),
     ("scaled cache", "ct-int4-group", configure(kv_cache_scheme={"num_bits": 8}), "requirement"),
+    ("no global scale", "ct-nvfp4", without("weight_global_scale"), "weight function 'mxfp4': expected U8 or F8_E8M0 elements"),
+    ("strategy of other groups", "ct-nvfp4", configure(config_groups__group_0__weights__strategy="group"),
+     "no group of quantization_config fits tensors"),
+    ("scale of bytes", "ct-nvfp4", changed("weight_scale", lambda t: t.view(torch.uint8)), "expected F8_E4M3 elements of tensor"),
+    ("quantised cache", "modelopt-nvfp4", configure(kv_cache_scheme={"num_bits": 8, "type": "float"}), "requirement"),
+    ("other algorithm", "modelopt-nvfp4", configure(quant_algo="W4A8_AWQ"), "requirement"),
+    ("no scale of scales", "modelopt-nvfp4", without("weight_scale_2"), "weight function 'scaled'"),
     ("other bits", "gptq-4", configure(bits=8), "should be .* for .* rows of 8 bits in groups of 128"),
     ("bits that no word holds", "gptq-4", configure(bits=3), "expected 4 or 8 bits"),
     ("other group", "gptq-4", configure(group_size=32), "should be .* for .* in groups of 32"),

@@ -121,11 +121,23 @@ def write_checkpoint(case, path):
             case.family.publish(case, path / name)
 
 
+def digest_of(case):
+    text = json.dumps(dataclasses.asdict(case) | {"family": case.family.__name__}, sort_keys=True, default=str)
+    return checkpoint.digest("checkpoint.py", "vision.py", "vision_cases.py", text=text)
+
+
+def write(case):
+    """Makes the checkpoints of a case unless they exist, without inputs or reference. Returns their directory."""
+    path = checkpoint.CACHE / "parity" / f"{case.name}-checkpoint-{digest_of(case)}"
+    if not path.exists():
+        with checkpoint.written_whole(path) as work:
+            write_checkpoint(case, work)
+    return path
+
+
 def prepare(case):
     """Makes checkpoint, inputs and reference of a case unless they exist. Returns their directory."""
-    text = json.dumps(dataclasses.asdict(case) | {"family": case.family.__name__}, sort_keys=True, default=str)
-    files = ("checkpoint.py", "vision.py", "vision_cases.py")
-    path = checkpoint.CACHE / "parity" / f"{case.name}-{checkpoint.digest(*files, text=text)}"
+    path = checkpoint.CACHE / "parity" / f"{case.name}-{digest_of(case)}"
     if path.exists():
         return path
     with checkpoint.written_whole(path) as work:

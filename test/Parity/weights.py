@@ -7,7 +7,8 @@
 #
 # Usage: $(tools/dev/python-env.sh) test/Parity/weights.py [options] [PATTERN …]
 #
-# Runs `clade verify --level 1` on the checkpoint of every case: each tensor that
+# Runs `clade verify --level 1` on the checkpoint of every case, those of routed
+# experts and of images as well: each tensor that
 # the published implementation has written must come back from the compiled
 # weights bit for bit, in the checkpoint's own type.
 #
@@ -18,9 +19,8 @@ import sys
 
 from safetensors import safe_open
 
-import cases
-import checkpoint
 import clade
+import everything
 
 
 def problem_of(tool, path):
@@ -47,14 +47,14 @@ def main():
     options = parser.parse_args()
     tool = clade.Clade(options)
     passed = failed = 0
-    for case in cases.select(options.pattern, "tiny"):
-        path = checkpoint.write(case)
+    for name, write in everything.select(options.pattern):
+        path = write()
         for dtype in ("f32", "bf16"):
             problem = problem_of(tool, path / dtype)
             passed += problem is None
             failed += problem is not None
             if problem:
-                print(f"{case.name:24s} {dtype:5s} FAIL\n    {problem}", flush=True)
+                print(f"{name:24s} {dtype:5s} FAIL\n    {problem}", flush=True)
     print(f"{passed} passed, {failed} failed")
     return failed != 0
 

@@ -83,6 +83,18 @@ protected:
     return parse(text);
   }
 
+  /// The bytes of a source of `bytes` bytes that are no padding.
+  static size_t contentOf(wmap::SourceOp source, size_t bytes) {
+    for (mlir::Operation *user : source->getUsers())
+      if (user->hasAttr(paddingAttr)) {
+        auto kept =
+            llvm::cast<mlir::RankedTensorType>(user->getResult(0).getType());
+        return bytes * kept.getDimSize(0) /
+               source.getResult().getType().getDimSize(0);
+      }
+    return bytes;
+  }
+
   /// Each source of the mapping, in each of two layers, with elements that
   /// count up.
   Tensors published() {
@@ -102,8 +114,10 @@ protected:
           std::string name =
               withExpert(withLayer(source.getName(), layer), expert);
           for (size_t i = 0; i < bytes; ++i)
-            data[i] = static_cast<std::byte>(i % 119 + layer + 2 * expert +
-                                             name.size());
+            data[i] = i < contentOf(source, bytes)
+                          ? static_cast<std::byte>(i % 119 + layer +
+                                                   2 * expert + name.size())
+                          : std::byte(0);
           tensors.add(name,
                       type.getElementType().isBF16() ? rt::DType::BF16
                                                      : rt::DType::F32,
@@ -190,6 +204,35 @@ wmap.func @w -> tensor<1x3x16x2xbf16> {
   wmap.return %1 : tensor<1x3x16x2xbf16>
 })"));
   EXPECT_EQ(roundTrip(), Names{"w"});
+}
+
+TEST_F(InvertTest, RowsThatAFileIsPaddedWith) {
+  ASSERT_TRUE(build(R"(
+wmap.func @w -> tensor<5x2x3xbf16> {
+  %0 = wmap.source "w" : tensor<8x2x3xbf16>
+  %1 = wmap.slice %0 axis 0 from 0 {wmap.padding} : tensor<8x2x3xbf16> -> tensor<5x2x3xbf16>
+  wmap.return %1 : tensor<5x2x3xbf16>
+}
+wmap.func @v -> tensor<5xf32> {
+  %0 = wmap.source "v" : tensor<128xf32>
+  %1 = wmap.slice %0 axis 0 from 0 {wmap.padding} : tensor<128xf32> -> tensor<5xf32>
+  wmap.return %1 : tensor<5xf32>
+})"));
+  EXPECT_EQ(roundTrip(), (Names{"w", "v"}));
+  EXPECT_TRUE(inverse.losses.empty());
+}
+
+TEST_F(InvertTest, TooManyRowsOfPadding) {
+  ASSERT_TRUE(build(R"(
+wmap.func @w -> tensor<5xf32> {
+  %0 = wmap.source "w" : tensor<65537xf32>
+  %1 = wmap.slice %0 axis 0 from 0 {wmap.padding} : tensor<65537xf32> -> tensor<5xf32>
+  wmap.return %1 : tensor<5xf32>
+})"));
+  EXPECT_EQ(roundTrip(), Names{});
+  ASSERT_EQ(inverse.losses.size(), 1u);
+  EXPECT_EQ(inverse.losses[0].reason,
+            "zeros are put behind at most 65536 rows");
 }
 
 TEST_F(InvertTest, TransposedCastAndPermuted) {

@@ -146,7 +146,9 @@ void blockwise(const WeightNode &node, NaiveTensor &input, NaiveTensor &numbers,
       index[axis] /= node.block[axis];
     float number = at(numbers, index);
     result.values[static_cast<size_t>(i)] =
-        node.op == WeightOp::Scale ? value * number : value - number;
+        node.op == WeightOp::Scale    ? value * number
+        : node.op == WeightOp::Divide ? value / number
+                                      : value - number;
   }
 }
 
@@ -225,6 +227,7 @@ clade::rt::test::evaluate(const WeightNode &node,
     break;
   case WeightOp::Scale:
   case WeightOp::Subtract:
+  case WeightOp::Divide:
     blockwise(node, inputs[0], inputs[1], result);
     break;
   case WeightOp::Gather:

@@ -87,6 +87,14 @@ TEST_F(EvaluatorTest, Subtract) {
       blockwise("subtract", "[3,130]", codes, sources.add(DType::I8, {3, 1})));
 }
 
+TEST_F(EvaluatorTest, Divide) {
+  std::string scales = sources.add(DType::F8_E4M3, {9, 130});
+  expectMatches(
+      blockwise("divide", "[1,32]", scales, sources.add(DType::F32, {9, 5})));
+  expectMatches(
+      blockwise("divide", "[9,130]", scales, sources.add(DType::F32, {1, 1})));
+}
+
 TEST_F(EvaluatorTest, Bitcast) {
   std::string bytes = sources.add(DType::U8, {5, 33});
   std::string words = sources.add(DType::I32, {5, 9});
@@ -260,6 +268,9 @@ TEST(Quantised, RejectsBlocks) {
                  "'scale': expected 'inputs', an array of programs");
   expectRejected(R"({"op":"scale","inputs":[)" + w + "," + s + "]}",
                  "'scale': expected 'block', an array of integers");
+  expectRejected(blockwise("divide", "[128,128]", w, source("f32", "[6]", "z")),
+                 "'divide': tensor 'z' gives F32 [6] for blocks of [128, 128] "
+                 "of F8_E4M3 [200, 300], expected [2, 3]");
   expectRejected(R"({"op":"subtract","blocks":[1]})",
                  "'subtract': unknown key 'blocks'");
 }

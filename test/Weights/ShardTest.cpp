@@ -150,6 +150,28 @@ TEST_F(ShardTest, Blocks) {
   EXPECT_EQ(check(body, "tensor<8x16xf32>", 8), 2 * 8);
 }
 
+TEST_F(ShardTest, Quotients) {
+  EXPECT_EQ(check(R"(
+%0 = wmap.source "w" : tensor<8x16xui8>
+%1 = wmap.source "s" : tensor<8x4xui8>
+%2 = wmap.source "g" : tensor<1x1xf32>
+%3 = wmap.divide %1 by %2 blocks [8, 4] : (tensor<8x4xui8>, tensor<1x1xf32>) -> tensor<8x4xf32>
+%w = wmap.scale %0 by %3 blocks [1, 4] : (tensor<8x16xui8>, tensor<8x4xf32>) -> tensor<8x16xf32>)",
+                  "tensor<8x16xf32>", 2),
+            0);
+}
+
+TEST_F(ShardTest, Adapters) {
+  EXPECT_EQ(check(R"(
+%0 = wmap.source "w" : tensor<2x8x6xf32>
+%1 = wmap.source "b" : tensor<2x8x4xf32>
+%2 = wmap.source "a" : tensor<2x4x6xf32>
+%3 = wmap.low_rank %1 by %2 scale 0.5 : (tensor<2x8x4xf32>, tensor<2x4x6xf32>) -> tensor<2x8x6xf32>
+%w = wmap.add %0 plus %3 : tensor<2x8x6xf32>, tensor<2x8x6xf32>)",
+                  "tensor<2x8x6xf32>", 2),
+            0);
+}
+
 TEST_F(ShardTest, Heads) {
   std::string body = R"(
 %0 = wmap.source "w" : tensor<16x6xf32>

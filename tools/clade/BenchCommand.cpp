@@ -32,7 +32,7 @@ namespace {
 struct BenchOptions {
   SpecOptions specs;
   ModelChoice choice;
-  std::string checkpoint, svgFile;
+  std::string checkpoint, adapter, svgFile;
   std::vector<std::string> peers;
   std::vector<int64_t> prompts{128, 512, 2048}, contexts{128, 2048},
       batches{1, 4, 16};
@@ -316,11 +316,14 @@ static bool startPeers(Bench &bench, const rt::Checkpoint &checkpoint) {
 }
 
 static int run(const BenchOptions &options) {
+  if (!options.adapter.empty() && !options.peers.empty())
+    return fail("--peers measures the checkpoint without the adapter: leave "
+                "out one of --adapter and --peers");
   Environment environment(options.specs);
   if (!environment.ok())
     return Failed;
   std::optional<rt::Checkpoint> checkpoint =
-      environment.openCheckpoint(options.checkpoint);
+      environment.openCheckpoint(options.checkpoint, options.adapter);
   if (!checkpoint)
     return Failed;
   auto target = cpu::Target::resolve(
@@ -408,6 +411,11 @@ void driver::addBenchCommand(CLI::App &app, int &status) {
                    "A checkpoint's folder or a GGUF file")
       ->required()
       ->check(CLI::ExistingPath);
+  command
+      ->add_option("--adapter", options->adapter,
+                   "A folder with a LoRA adapter in PEFT's form, to merge into "
+                   "the weights")
+      ->check(CLI::ExistingDirectory);
   options->choice.addTo(*command);
   options->specs.addTo(*command);
   command

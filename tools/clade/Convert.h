@@ -21,6 +21,7 @@ struct ConvertOptions {
   std::string model, adapter, output, to, dtype, cpu = "native",
                                                  precision = "fused";
   std::string maxShardSize; ///< Such as 5GB; empty for one file.
+  std::string shard; ///< Which device's weights; empty for the only one's.
   bool force = false, asJson = false;
 };
 
@@ -48,6 +49,9 @@ std::optional<ConvertReport> convertToHf(Environment &environment,
 /// gone.
 std::optional<ConvertReport> convertArtifactToHf(Environment &environment,
                                                  const ConvertOptions &options);
+std::optional<ConvertReport> convertToWeights(Environment &environment,
+                                              const rt::Checkpoint &checkpoint,
+                                              const ConvertOptions &options);
 std::optional<ConvertReport> convertToGguf(Environment &environment,
                                            const rt::Checkpoint &checkpoint,
                                            const ConvertOptions &options);

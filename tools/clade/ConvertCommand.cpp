@@ -7,6 +7,7 @@
 
 #include "tools/clade/ConvertTensors.h"
 #include "tools/clade/Progress.h"
+#include "tools/clade/Shards.h"
 
 #include "runtime/Engine/Artifact.h"
 
@@ -25,7 +26,7 @@ static llvm::ArrayRef<llvm::StringRef> dtypesOf(llvm::StringRef form) {
   static const llvm::StringRef published[] = {"bf16", "f16", "f32"};
   static const llvm::StringRef blocks[] = {"bf16", "f16",  "f32", "q8_0",
                                            "q4_0", "q4_k", "q6_k"};
-  if (form == "packed")
+  if (form == "packed" || form == "weights")
     return computed;
   return form == "gguf" ? llvm::ArrayRef<llvm::StringRef>(blocks) : published;
 }
@@ -45,6 +46,8 @@ static int checkOptions(const ConvertOptions &options) {
                 "got '" +
                 options.maxShardSize + "'"),
            Usage;
+  if (!options.shard.empty() && options.to != "weights")
+    return fail("--shard is for --to weights, got --to " + options.to), Usage;
   if (llvm::sys::fs::exists(options.output) && !options.force)
     return fail("'" + options.output +
                 "' exists already; --force replaces what was converted before");
@@ -98,7 +101,9 @@ static int run(const ConvertOptions &options) {
       : options.to == "packed"
           ? convertToPacked(environment, *checkpoint, options)
       : options.to == "gguf" ? convertToGguf(environment, *checkpoint, options)
-                             : convertToHf(environment, *checkpoint, options);
+      : options.to == "weights"
+          ? convertToWeights(environment, *checkpoint, options)
+          : convertToHf(environment, *checkpoint, options);
   if (!report)
     return Failed;
   report->facts["to"] = options.to;
@@ -126,6 +131,10 @@ void driver::addConvertCommand(CLI::App &app, int &status) {
       "  --to gguf    A GGUF file for the families that such files have names "
       "for: matrices as --dtype (f32, f16, bf16,\n"
       "               q8_0, q4_0, q4_k, q6_k), all else as F32.\n"
+      "  --to weights A folder with the weights that one of several devices "
+      "computes with (--shard), fused and cut: each\n"
+      "               reads its own bytes only. shard.json says which parts "
+      "they are.\n"
       "What does not come back exactly is listed, with its largest "
       "difference.\n"
       "The output appears under its name only when it is whole, was read back "
@@ -142,7 +151,7 @@ void driver::addConvertCommand(CLI::App &app, int &status) {
       ->required();
   command->add_option("--to", options->to, "The form to write")
       ->required()
-      ->check(CLI::IsMember({"packed", "hf", "gguf"}));
+      ->check(CLI::IsMember({"packed", "hf", "gguf", "weights"}));
   command->add_option("--dtype", options->dtype,
                       "Type of the written tensors (default: the checkpoint's "
                       "own)");
@@ -154,6 +163,7 @@ void driver::addConvertCommand(CLI::App &app, int &status) {
   command->add_option("--max-shard-size", options->maxShardSize,
                       "With --to hf: begin another safetensors file behind so "
                       "many bytes, such as 5GB (default: one file)");
+  addShardOption(*command, options->shard);
   command->add_option("--target-cpu", options->cpu,
                       "CPU that packed weights are for (default: this one)");
   command

@@ -7,6 +7,7 @@
 
 #include "tools/clade/CompileModel.h"
 #include "tools/clade/KernelCost.h"
+#include "tools/clade/Shards.h"
 
 #include "dialect/Clade/CladeDialect.h"
 #include "dialect/WMap/WMapDialect.h"
@@ -35,17 +36,11 @@ using nlohmann::json;
 namespace {
 struct InspectOptions {
   SpecOptions specs;
-  std::string model, adapter, dot;
+  std::string model, adapter, dot, shard;
   ModelChoice choice;
   bool asJson = false;
 };
 } // namespace
-
-static std::string typeText(mlir::Type type) {
-  std::string text;
-  llvm::raw_string_ostream(text) << type;
-  return text;
-}
 
 static int64_t bytesOf(RankedTensorType type) {
   return type.getNumElements() * (type.getElementTypeBitWidth() / 8);
@@ -217,13 +212,6 @@ static json describeModel(import::ImportedModel &model, const SlotTable &slots,
             {"state_bytes_per_token", perToken}}}};
 }
 
-static std::string shapeText(const json &shape) {
-  std::string text;
-  for (const json &size : shape)
-    text += (text.empty() ? "" : "x") + std::to_string(size.get<int64_t>());
-  return text;
-}
-
 static void printModel(const json &model) {
   llvm::raw_ostream &os = llvm::outs();
   auto text = [](const json &value) { return value.get<std::string>(); };
@@ -373,6 +361,22 @@ static int inspectArtifact(const InspectOptions &options) {
              : Done;
 }
 
+static int inspectRank(Environment &environment,
+                       const rt::Checkpoint &checkpoint,
+                       const InspectOptions &options) {
+  auto rank =
+      weightsOfRank(environment, checkpoint, options.choice, options.shard);
+  if (!rank)
+    return Failed;
+  if (options.asJson)
+    llvm::outs() << rank->description.dump(2, ' ', false,
+                                           json::error_handler_t::replace)
+                 << "\n";
+  else
+    printRank(rank->description);
+  return Done;
+}
+
 static int run(const InspectOptions &options) {
   if (rt::isArtifact(options.model)) {
     if (!options.adapter.empty())
@@ -380,6 +384,9 @@ static int run(const InspectOptions &options) {
                   options.model + "'");
     if (!options.dot.empty())
       return fail("--dot needs a checkpoint, got the artifact '" +
+                  options.model + "'");
+    if (!options.shard.empty())
+      return fail("--shard needs a checkpoint, got the artifact '" +
                   options.model + "'");
     return inspectArtifact(options);
   }
@@ -390,6 +397,8 @@ static int run(const InspectOptions &options) {
       environment.openCheckpoint(options.model, options.adapter);
   if (!checkpoint)
     return Failed;
+  if (!options.shard.empty())
+    return inspectRank(environment, *checkpoint, options);
   auto model = import::importCheckpoint(environment.getLibrary(), *checkpoint,
                                         options.choice.dtype);
   if (failed(model))
@@ -442,6 +451,7 @@ void driver::addInspectCommand(CLI::App &app, int &status) {
                    "the weights of a checkpoint")
       ->check(CLI::ExistingDirectory);
   options->choice.addLatentTo(*command);
+  addShardOption(*command, options->shard);
   command->add_option("--dot", options->dot,
                       "Write the kernels of a checkpoint as a graph for "
                       "Graphviz to this file");

@@ -47,9 +47,11 @@ static rt::StatusOr<PublishedRun> readRun(const std::string &path) {
   return run;
 }
 
-rt::StatusOr<PublishedRun> driver::runPublished(
-    const std::string &checkpoint, const std::vector<int32_t> &prompt,
-    const std::vector<int32_t> &forced, const std::string &dtype) {
+rt::StatusOr<PublishedRun>
+driver::runPublished(const std::string &checkpoint, const std::string &adapter,
+                     const std::vector<int32_t> &prompt,
+                     const std::vector<int32_t> &forced,
+                     const std::string &dtype) {
   CLADE_ASSIGN_OR_RETURN(std::string python, findPython());
   llvm::SmallString<128> result;
   if (llvm::sys::fs::createTemporaryFile("clade-published", "safetensors",
@@ -59,11 +61,13 @@ rt::StatusOr<PublishedRun> driver::runPublished(
                   dataPath("run-published.py", "tools/dev/run-published.py"),
               prompts = joined(prompt), forces = joined(forced);
   std::string message;
-  int code = llvm::sys::ExecuteAndWait(python,
-                                       {python, script, checkpoint, "--dtype",
-                                        dtype, "--tokens", prompts, "--force",
-                                        forces, "--output", result.str()},
-                                       std::nullopt, {}, 0, 0, &message);
+  llvm::SmallVector<llvm::StringRef> arguments{
+      python,  script,    checkpoint, "--dtype",  dtype, "--tokens",
+      prompts, "--force", forces,     "--output", result};
+  if (!adapter.empty())
+    arguments.append({"--adapter", adapter});
+  int code = llvm::sys::ExecuteAndWait(python, arguments, std::nullopt, {}, 0,
+                                       0, &message);
   rt::StatusOr<PublishedRun> run =
       code == 0
           ? readRun(result.str().str())

@@ -32,8 +32,11 @@ struct PublishedRun {
 
 /// Runs transformers in Python on a checkpoint: the prompt in one piece, then
 /// the forced tokens one by one, in `dtype` "f32" or "bf16", with eager
-/// attention. Unsupported if there is no Python with torch and transformers.
+/// attention. An adapter is merged by PEFT; none if its path is empty.
+/// Unsupported if there is no Python with torch, transformers and, for an
+/// adapter, peft.
 rt::StatusOr<PublishedRun> runPublished(const std::string &checkpoint,
+                                        const std::string &adapter,
                                         const std::vector<int32_t> &prompt,
                                         const std::vector<int32_t> &forced,
                                         const std::string &dtype);

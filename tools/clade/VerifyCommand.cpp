@@ -34,7 +34,7 @@ namespace {
 struct VerifyOptions {
   SpecOptions specs;
   ModelChoice choice;
-  std::string checkpoint, artifact, against = "interpreter";
+  std::string checkpoint, adapter, artifact, against = "interpreter";
   std::vector<int> levels = {3};
   int tokens = 48;
   bool asJson = false;
@@ -194,8 +194,8 @@ static int verifyAgainstPublished(Environment &environment,
   VerifyText text =
       VerifyText::make(std::max<int64_t>(vocab, 1), options.tokens);
   showProgress("running the published implementation in f32");
-  rt::StatusOr<PublishedRun> wide =
-      runPublished(options.checkpoint, text.prompt, text.forced, "f32");
+  rt::StatusOr<PublishedRun> wide = runPublished(
+      options.checkpoint, options.adapter, text.prompt, text.forced, "f32");
   if (!wide.ok())
     return fail(wide.status());
   std::vector<Row> rows;
@@ -208,8 +208,8 @@ static int verifyAgainstPublished(Environment &environment,
     rows.push_back(compare("interpreter", *ours, reference, nullptr));
   } else {
     showProgress("running the published implementation in " + dtype);
-    rt::StatusOr<PublishedRun> narrow =
-        runPublished(options.checkpoint, text.prompt, text.forced, dtype);
+    rt::StatusOr<PublishedRun> narrow = runPublished(
+        options.checkpoint, options.adapter, text.prompt, text.forced, dtype);
     if (!narrow.ok())
       return fail(narrow.status());
     reference = narrow->logits;
@@ -296,7 +296,7 @@ static int run(const VerifyOptions &options) {
   if (!environment.ok())
     return Failed;
   std::optional<rt::Checkpoint> checkpoint =
-      environment.openCheckpoint(options.checkpoint);
+      environment.openCheckpoint(options.checkpoint, options.adapter);
   if (!checkpoint)
     return Failed;
   int status = Done;
@@ -347,6 +347,12 @@ void driver::addVerifyCommand(CLI::App &app, int &status) {
                       "Compare this artifact instead of compiling one; after "
                       "'clade compile --trace' a difference can be traced to "
                       "its kernel");
+  command
+      ->add_option("--adapter", options->adapter,
+                   "A folder with a LoRA adapter in PEFT's form, to merge into "
+                   "the weights; the published implementation merges it with "
+                   "peft")
+      ->check(CLI::ExistingDirectory);
   command->add_flag("--json", options->asJson, "Print one JSON object");
   options->choice.addTo(*command);
   options->specs.addTo(*command);

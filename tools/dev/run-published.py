@@ -28,6 +28,7 @@ parser.add_argument("checkpoint")
 parser.add_argument("--dtype", choices=["f32", "bf16"], required=True)
 parser.add_argument("--tokens", type=lambda text: [int(token) for token in text.split(",")], required=True)
 parser.add_argument("--force", type=lambda text: [int(token) for token in text.split(",") if token], default=[])
+parser.add_argument("--adapter", help="a LoRA adapter in PEFT's form, to merge into the weights")
 parser.add_argument("--output", required=True)
 options = parser.parse_args()
 
@@ -41,6 +42,10 @@ with open(os.path.join(options.checkpoint, "config.json"), encoding="utf-8") as 
     architecture = json.load(file)["architectures"][0]
 model = getattr(transformers, architecture).from_pretrained(
     options.checkpoint, dtype=dtype, attn_implementation="eager", experts_implementation="eager").eval()
+
+if options.adapter:
+    import peft
+    model = peft.PeftModel.from_pretrained(model, options.adapter).merge_and_unload().eval()
 
 results = {}
 

@@ -149,6 +149,46 @@ wmap.func @subtract_c3_type -> tensor<200x300xbf16> {
 
 // -----
 
+wmap.func @divide_c1_zero -> tensor<200x300xf32> {
+  %0 = wmap.source "w" : tensor<200x300xf8E4M3FN>
+  %1 = wmap.source "s" : tensor<2x3xf32>
+  // expected-error@+1 {{expected a positive size of a block for each axis of 'tensor<200x300xf8E4M3FN>', got [0, 128]}}
+  %y = wmap.divide %0 by %1 blocks [0, 128] : (tensor<200x300xf8E4M3FN>, tensor<2x3xf32>) -> tensor<200x300xf32>
+  wmap.return %y : tensor<200x300xf32>
+}
+
+// -----
+
+wmap.func @divide_c1_rank -> tensor<200x300xf32> {
+  %0 = wmap.source "w" : tensor<200x300xf8E4M3FN>
+  %1 = wmap.source "s" : tensor<2x3xf32>
+  // expected-error@+1 {{expected a positive size of a block for each axis of 'tensor<200x300xf8E4M3FN>', got [128]}}
+  %y = wmap.divide %0 by %1 blocks [128] : (tensor<200x300xf8E4M3FN>, tensor<2x3xf32>) -> tensor<200x300xf32>
+  wmap.return %y : tensor<200x300xf32>
+}
+
+// -----
+
+wmap.func @divide_c2_numbers -> tensor<200x300xf32> {
+  %0 = wmap.source "w" : tensor<200x300xf8E4M3FN>
+  %1 = wmap.source "s" : tensor<2x3xf32>
+  // expected-error@+1 {{expected a number for each block: [4, 3] for 'tensor<200x300xf8E4M3FN>' in blocks of [64, 128], got 'tensor<2x3xf32>'}}
+  %y = wmap.divide %0 by %1 blocks [64, 128] : (tensor<200x300xf8E4M3FN>, tensor<2x3xf32>) -> tensor<200x300xf32>
+  wmap.return %y : tensor<200x300xf32>
+}
+
+// -----
+
+wmap.func @divide_c3_type -> tensor<200x300xbf16> {
+  %0 = wmap.source "w" : tensor<200x300xf8E4M3FN>
+  %1 = wmap.source "s" : tensor<2x3xf32>
+  // expected-error@+1 {{expected f32 elements in the sizes of 'tensor<200x300xf8E4M3FN>', got 'tensor<200x300xbf16>'}}
+  %y = wmap.divide %0 by %1 blocks [128, 128] : (tensor<200x300xf8E4M3FN>, tensor<2x3xf32>) -> tensor<200x300xbf16>
+  wmap.return %y : tensor<200x300xbf16>
+}
+
+// -----
+
 wmap.func @gather_c1_type -> tensor<4xf32> {
   %0 = wmap.source "t" : tensor<4xf32>
   %1 = wmap.source "i" : tensor<4xf32>

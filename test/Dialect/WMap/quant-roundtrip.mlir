@@ -14,7 +14,10 @@ wmap.func @codes -> tensor<5x96xf16> {
   %s = wmap.source "s" : tensor<2x1xf8E8M0FNU>
   // CHECK: wmap.scale %{{.*}} by %{{.*}} blocks [3, 128] : (tensor<5x96xf32>, tensor<2x1xf8E8M0FNU>) -> tensor<5x96xf32>
   %3 = wmap.scale %2 by %s blocks [3, 128] : (tensor<5x96xf32>, tensor<2x1xf8E8M0FNU>) -> tensor<5x96xf32>
-  %4 = wmap.cast %3 : tensor<5x96xf32> -> tensor<5x96xf16>
+  %g = wmap.source "g" : tensor<1x1xf32>
+  // CHECK: wmap.divide %{{.*}} by %{{.*}} blocks [5, 96] : (tensor<5x96xf32>, tensor<1x1xf32>) -> tensor<5x96xf32>
+  %d = wmap.divide %3 by %g blocks [5, 96] : (tensor<5x96xf32>, tensor<1x1xf32>) -> tensor<5x96xf32>
+  %4 = wmap.cast %d : tensor<5x96xf32> -> tensor<5x96xf16>
   wmap.return %4 : tensor<5x96xf16>
 }
 

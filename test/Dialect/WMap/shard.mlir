@@ -205,3 +205,73 @@ wmap.func @unit_columns -> tensor<8x2xf32> {
   %2 = wmap.shard %1 axis 1 part 0 of 2 : tensor<8x4xf32> -> tensor<8x2xf32>
   wmap.return %2 : tensor<8x2xf32>
 }
+
+// -----
+// One number divides all scales: a part of them needs it whole.
+// CHECK-LABEL: wmap.func @global_scale
+// CHECK-DAG: %[[S:.*]] = wmap.slice %{{.*}} axis 0 from 4 : tensor<8x4xf8E4M3FN> -> tensor<4x4xf8E4M3FN>
+// CHECK-DAG: %[[G:.*]] = wmap.source "g"
+// CHECK: wmap.divide %[[S]] by %[[G]] blocks [8, 4] : (tensor<4x4xf8E4M3FN>, tensor<1x1xf32>) -> tensor<4x4xf32>
+wmap.func @global_scale -> tensor<4x4xf32> {
+  %0 = wmap.source "s" : tensor<8x4xf8E4M3FN>
+  %1 = wmap.source "g" : tensor<1x1xf32>
+  %2 = wmap.divide %0 by %1 blocks [8, 4] : (tensor<8x4xf8E4M3FN>, tensor<1x1xf32>) -> tensor<8x4xf32>
+  %3 = wmap.shard %2 axis 0 part 1 of 2 : tensor<8x4xf32> -> tensor<4x4xf32>
+  wmap.return %3 : tensor<4x4xf32>
+}
+
+// -----
+// What an adapter adds: rows of B, or columns of A.
+// CHECK-LABEL: wmap.func @adapted_rows
+// CHECK-DAG: %[[A:.*]] = wmap.source "a"
+// CHECK-DAG: %[[B:.*]] = wmap.slice %{{.*}} axis 0 from 4 : tensor<8x2xf32> -> tensor<4x2xf32>
+// CHECK-DAG: %[[W:.*]] = wmap.slice %{{.*}} axis 0 from 4 : tensor<8x6xbf16> -> tensor<4x6xbf16>
+// CHECK-DAG: %[[P:.*]] = wmap.low_rank %[[B]] by %[[A]] scale 2.000000e+00 : (tensor<4x2xf32>, tensor<2x6xf32>) -> tensor<4x6xf32>
+// CHECK: wmap.add %[[W]] plus %[[P]] : tensor<4x6xbf16>, tensor<4x6xf32>
+wmap.func @adapted_rows -> tensor<4x6xbf16> {
+  %w = wmap.source "w" : tensor<8x6xbf16>
+  %b = wmap.source "b" : tensor<8x2xf32>
+  %a = wmap.source "a" : tensor<2x6xf32>
+  %0 = wmap.low_rank %b by %a scale 2.0 : (tensor<8x2xf32>, tensor<2x6xf32>) -> tensor<8x6xf32>
+  %1 = wmap.add %w plus %0 : tensor<8x6xbf16>, tensor<8x6xf32>
+  %2 = wmap.shard %1 axis 0 part 1 of 2 : tensor<8x6xbf16> -> tensor<4x6xbf16>
+  wmap.return %2 : tensor<4x6xbf16>
+}
+
+// -----
+// CHECK-LABEL: wmap.func @adapted_columns
+// CHECK-DAG: %[[B:.*]] = wmap.source "b"
+// CHECK-DAG: %[[A:.*]] = wmap.slice %{{.*}} axis 1 from 3 : tensor<2x6xf32> -> tensor<2x3xf32>
+// CHECK: wmap.low_rank %[[B]] by %[[A]] scale 2.000000e+00 : (tensor<8x2xf32>, tensor<2x3xf32>) -> tensor<8x3xf32>
+wmap.func @adapted_columns -> tensor<8x3xf32> {
+  %b = wmap.source "b" : tensor<8x2xf32>
+  %a = wmap.source "a" : tensor<2x6xf32>
+  %0 = wmap.low_rank %b by %a scale 2.0 : (tensor<8x2xf32>, tensor<2x6xf32>) -> tensor<8x6xf32>
+  %1 = wmap.shard %0 axis 1 part 1 of 2 : tensor<8x6xf32> -> tensor<8x3xf32>
+  wmap.return %1 : tensor<8x3xf32>
+}
+
+// -----
+// Experts of both factors.
+// CHECK-LABEL: wmap.func @adapted_experts
+// CHECK-COUNT-2: wmap.slice %{{.*}} axis 0 from 2
+// CHECK: wmap.low_rank %{{.*}} : (tensor<2x8x2xf32>, tensor<2x2x6xf32>) -> tensor<2x8x6xf32>
+wmap.func @adapted_experts -> tensor<2x8x6xf32> {
+  %b = wmap.source "b" : tensor<4x8x2xf32>
+  %a = wmap.source "a" : tensor<4x2x6xf32>
+  %0 = wmap.low_rank %b by %a scale 2.0 : (tensor<4x8x2xf32>, tensor<4x2x6xf32>) -> tensor<4x8x6xf32>
+  %1 = wmap.shard %0 axis 0 part 1 of 2 : tensor<4x8x6xf32> -> tensor<2x8x6xf32>
+  wmap.return %1 : tensor<2x8x6xf32>
+}
+
+// -----
+// A slice of what a file is padded behind says so where it stands.
+// CHECK-LABEL: wmap.func @padded
+// CHECK: wmap.slice %{{.*}} axis 0 from 0 {wmap.padding} : tensor<8x6xf32> -> tensor<6x6xf32>
+// CHECK-NEXT: wmap.slice %{{.*}} axis 0 from 3 : tensor<6x6xf32> -> tensor<3x6xf32>
+wmap.func @padded -> tensor<3x6xf32> {
+  %0 = wmap.source "w" : tensor<8x6xf32>
+  %1 = wmap.slice %0 axis 0 from 0 {wmap.padding} : tensor<8x6xf32> -> tensor<6x6xf32>
+  %2 = wmap.shard %1 axis 0 part 1 of 2 : tensor<6x6xf32> -> tensor<3x6xf32>
+  wmap.return %2 : tensor<3x6xf32>
+}
