@@ -30,11 +30,18 @@ static bool isConflict(const ShadowAccess &other, const Accessor &now) {
          !(other.isStrong && now.access.isStrong) && !isOrdered(other, now);
 }
 
+/// Whether the access says all that `place` says. A strong access in place of a
+/// weak one would hide races of the weak one.
+static bool covers(const ShadowAccess &now, const ShadowAccess &place) {
+  return !now.isStrong || place.isStrong;
+}
+
 /// Keeps the access in one of two places: over one of the same thread, an empty
 /// one or one that happened before; otherwise over the second.
 static void keep(ShadowAccess (&places)[2], const Accessor &now) {
   for (ShadowAccess &place : places)
-    if (!place.isEmpty() && isSameThread(place, now.access)) {
+    if (!place.isEmpty() && isSameThread(place, now.access) &&
+        covers(now.access, place)) {
       uint32_t mask = place.time == now.access.time ? place.mask : 0;
       place = now.access;
       place.mask |= mask;
@@ -53,7 +60,8 @@ static void keep(ShadowAccess (&places)[2], const Accessor &now) {
   // Lanes of one warp at one time are one party to everybody else.
   for (ShadowAccess &place : places)
     if (place.block == now.access.block && place.agent == now.access.agent &&
-        place.time == now.access.time) {
+        place.time == now.access.time &&
+        place.isStrong == now.access.isStrong) {
       place.isMany = 1;
       place.mask |= now.access.mask;
       return;

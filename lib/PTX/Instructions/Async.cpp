@@ -5,8 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "lib/PTX/Decoder.h"
+#include "lib/PTX/Instructions/AsyncState.h"
 
 using namespace clade::ptx;
 
-void clade::ptx::addAsync(Registry &) {}
+void clade::ptx::addAsync(Registry &registry) {
+  addAsyncCopy(registry);
+  addMbarrier(registry);
+}
