@@ -57,11 +57,11 @@ void Knowledge::join(const Knowledge &other) {
 }
 
 BlockClocks::BlockClocks(uint32_t block, unsigned numWarps)
-    : block(block), agents(numAgents) {
+    : block(block), agents(numWarps) {
   // A time of 0 is what nobody knows of the others; accesses begin at 1.
-  for (unsigned i = 0; i < numAgents; ++i)
-    if (i < numWarps || i >= firstAsyncAgent)
-      agents[i].known.times.at[i] = 1;
+  for (unsigned i = 0; i < numWarps; ++i)
+    agents[i].known.times.at[i] = 1;
+  queueTimes.fill(1);
 }
 
 bool BlockClocks::knowsOther(const Knowledge &known, uint32_t otherBlock,
@@ -77,10 +77,18 @@ void BlockClocks::release(unsigned agent, Knowledge &to) {
   to.join(agents[agent].known);
 }
 
-void BlockClocks::acquire(unsigned agent, const Knowledge &from) {
-  uint32_t own = timeOf(agent);
+void BlockClocks::learnLanes(unsigned warp, uint32_t lanes, uint32_t time) {
+  for (unsigned lane = 0; lane < 32; ++lane)
+    if (lanes >> lane & 1)
+      agents[warp].laneTimes[lane] =
+          std::max(agents[warp].laneTimes[lane], time);
+}
+
+void BlockClocks::acquire(unsigned agent, const Knowledge &from,
+                          uint32_t lanes) {
+  // Nobody knows more of an agent than itself.
+  learnLanes(agent, lanes, from.times.at[agent]);
   agents[agent].known.join(from);
-  agents[agent].known.times.at[agent] = own;
 }
 
 void BlockClocks::barrierArrive(unsigned warp, unsigned barrier) {
@@ -103,9 +111,7 @@ void BlockClocks::barrierReset(unsigned barrier) {
 void BlockClocks::warpSync(unsigned warp, uint32_t lanes) {
   takePending(warp);
   advance(warp);
-  for (unsigned lane = 0; lane < 32; ++lane)
-    if (lanes >> lane & 1)
-      agents[warp].laneTimes[lane] = timeOf(warp);
+  learnLanes(warp, lanes, timeOf(warp));
 }
 
 void BlockClocks::proxyFence(unsigned warp) {
@@ -117,10 +123,10 @@ void BlockClocks::take(unsigned warp, const GridClock &clock) {
   if (clock.empty())
     return;
   Knowledge &known = agents[warp].known;
-  uint32_t own = timeOf(warp);
-  if (const BlockClock *here = clock.find(block))
+  if (const BlockClock *here = clock.find(block)) {
+    learnLanes(warp, ~0u, here->at[warp]);
     known.times.join(*here);
-  known.times.at[warp] = own;
+  }
   auto joined = known.others ? std::make_shared<GridClock>(*known.others)
                              : std::make_shared<GridClock>();
   joined->join(clock);

@@ -9,8 +9,8 @@
 // one of the queues of its asynchronous engine (32 to 63). Each has a time,
 // which advances whenever it hands on what it did; an access happened before
 // what an agent does now if the agent knows a later time of who accessed.
-// Between the lanes of one warp order comes from warp-level barriers, which
-// are numbered.
+// Between the lanes of one warp order comes from warp-level barriers: a lane
+// knows the others up to the time of its warp at its last one.
 //
 // Two approximations, both toward silence: what one lane of a warp learns (by
 // waiting at an mbarrier, say) all its lanes know; and a barrier of the block
@@ -118,9 +118,15 @@ public:
 
   const uint32_t block;
 
-  void advance(unsigned agent) { ++agents[agent].known.times.at[agent]; }
   uint32_t timeOf(unsigned agent) const {
-    return agents[agent].known.times.at[agent];
+    return agent < firstAsyncAgent ? agents[agent].known.times.at[agent]
+                                   : queueTimes[agent - firstAsyncAgent];
+  }
+  void advance(unsigned agent) {
+    if (agent < firstAsyncAgent)
+      ++agents[agent].known.times.at[agent];
+    else
+      ++queueTimes[agent - firstAsyncAgent];
   }
   /// Whether what another lane of the warp did at `time` happened before what
   /// `lane` does now.
@@ -149,7 +155,8 @@ public:
   void warpSync(unsigned warp, uint32_t lanes);
   /// Hands what `agent` knows to `to` (an mbarrier's phase, a group).
   void release(unsigned agent, Knowledge &to);
-  void acquire(unsigned agent, const Knowledge &from);
+  /// `lanes` of a warp learn what was handed on by others of the same warp, too.
+  void acquire(unsigned agent, const Knowledge &from, uint32_t lanes = ~0u);
   /// fence.proxy.async: what the warp knows is visible to the other proxy.
   void proxyFence(unsigned warp);
 
@@ -181,9 +188,12 @@ private:
   static bool knowsOther(const Knowledge &known, uint32_t otherBlock,
                          unsigned agent, uint32_t time);
   void take(unsigned warp, const GridClock &clock);
+  /// The lanes know the other lanes of the warp up to `time`.
+  void learnLanes(unsigned warp, uint32_t lanes, uint32_t time);
   void takePending(unsigned warp);
 
-  std::vector<Agent> agents;
+  std::vector<Agent> agents; ///< The warps; queues know nothing.
+  std::array<uint32_t, numAgents - firstAsyncAgent> queueTimes;
   std::array<Barrier, 16> barriers;
 };
 

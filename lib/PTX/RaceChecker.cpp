@@ -326,8 +326,8 @@ void RaceChecker::releaseQueue(unsigned agent, uint32_t time, Knowledge &to) {
   to.times.at[agent] = std::max(to.times.at[agent], time + 1);
 }
 
-void RaceChecker::acquire(Warp &warp, const Knowledge &from) {
-  clocks.acquire(warp.index, from);
+void RaceChecker::acquire(Warp &warp, unsigned lane, const Knowledge &from) {
+  clocks.acquire(warp.index, from, 1u << lane);
 }
 
 AsyncScope::AsyncScope(RaceChecker *checker, Warp &warp, QueueKind kind,

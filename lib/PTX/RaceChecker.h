@@ -66,7 +66,7 @@ public:
   /// Hands what the warp, or the queue up to `time`, knows to `to`.
   void release(Warp &warp, Knowledge &to);
   void releaseQueue(unsigned agent, uint32_t time, Knowledge &to);
-  void acquire(Warp &warp, const Knowledge &from);
+  void acquire(Warp &warp, unsigned lane, const Knowledge &from);
 
 private:
   friend class AsyncScope;

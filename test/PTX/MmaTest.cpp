@@ -101,19 +101,28 @@ public:
   Packer(unsigned elements, unsigned bits)
       : elements(elements), bits(bits),
         bytes(32 * registersFor(elements, bits) * (bits == 64 ? 8 : 4)) {}
+  /// A warp's fragment, element by element.
+  std::vector<uint8_t>
+  pack(const std::function<uint64_t(int, int)> &valueOf) const {
+    std::vector<uint8_t> packed(bytes);
+    for (int lane = 0; lane < 32; ++lane)
+      for (unsigned i = 0; i < elements; ++i)
+        set(packed, lane, i, valueOf(lane, int(i)));
+    return packed;
+  }
+  /// One element, the others being zero.
+  std::vector<uint8_t> packOne(int lane, unsigned i, uint64_t value) const {
+    std::vector<uint8_t> packed(bytes);
+    set(packed, lane, i, value);
+    return packed;
+  }
   void append(std::vector<uint8_t> &to,
               const std::function<uint64_t(int, int)> &valueOf) const {
-    size_t begin = to.size();
-    to.resize(begin + bytes);
-    unsigned perThread = bytes / 32;
-    for (int lane = 0; lane < 32; ++lane)
-      for (unsigned i = 0; i < elements; ++i) {
-        uint64_t value = valueOf(lane, int(i));
-        unsigned bit = i * bits;
-        for (unsigned j = 0; j < bits; ++j)
-          to[begin + lane * perThread + (bit + j) / 8] |=
-              (value >> j & 1) << ((bit + j) % 8);
-      }
+    appendTo(to, pack(valueOf));
+  }
+  static void appendTo(std::vector<uint8_t> &to,
+                       const std::vector<uint8_t> &packed) {
+    to.insert(to.end(), packed.begin(), packed.end());
   }
   uint64_t element(const std::vector<uint8_t> &from, size_t warp, int lane,
                    unsigned i) const {
@@ -124,6 +133,14 @@ public:
   }
 
 private:
+  void set(std::vector<uint8_t> &packed, int lane, unsigned i,
+           uint64_t value) const {
+    for (unsigned j = 0; j < bits; ++j) {
+      unsigned bit = i * bits + j;
+      packed[lane * (bytes / 32) + bit / 8] |= (value >> j & 1) << (bit % 8);
+    }
+  }
+
   unsigned elements, bits, bytes;
 };
 
@@ -200,26 +217,29 @@ TEST_P(MmaTest, EveryElementIsWhereTheIsaSays) {
     bool isOneInA;
     isa::Place one;
   };
+  std::vector<uint8_t> wholeA = packA.pack([&](int lane, int i) {
+    isa::Place p = isa.a(lane, i);
+    return bitsOf(type, value(leftValue(p.row, p.column)));
+  });
+  std::vector<uint8_t> wholeB = packB.pack([&](int lane, int i) {
+    isa::Place p = isa.b(lane, i);
+    return bitsOf(type, value(rightValue(p.row, p.column)));
+  });
+  std::vector<uint8_t> wholeC = packC.pack([&](int lane, int i) {
+    isa::Place p = isa.c(lane, i);
+    return bitsOf(sum, sumValue(p.row, p.column));
+  });
   std::vector<Warp> warps;
   std::vector<uint8_t> a, b, c;
   for (bool inA : {true, false})
     for (int lane = 0; lane < 32; ++lane)
       for (int i = 0; i < (inA ? isa.elementsA : isa.elementsB); ++i) {
-        auto isOne = [&](int l, int j) { return l == lane && j == i; };
-        packA.append(a, [&](int l, int j) -> uint64_t {
-          isa::Place p = isa.a(l, j);
-          return bitsOf(type, inA ? int(isOne(l, j))
-                                  : value(leftValue(p.row, p.column)));
-        });
-        packB.append(b, [&](int l, int j) -> uint64_t {
-          isa::Place p = isa.b(l, j);
-          return bitsOf(type, inA ? value(rightValue(p.row, p.column))
-                                  : int(isOne(l, j)));
-        });
-        packC.append(c, [&](int l, int j) -> uint64_t {
-          isa::Place p = isa.c(l, j);
-          return bitsOf(sum, sumValue(p.row, p.column));
-        });
+        uint64_t one = bitsOf(type, 1);
+        Packer::appendTo(a, inA ? packA.packOne(lane, unsigned(i), one)
+                                : wholeA);
+        Packer::appendTo(b, inA ? wholeB
+                                : packB.packOne(lane, unsigned(i), one));
+        Packer::appendTo(c, wholeC);
         warps.push_back({inA, inA ? isa.a(lane, i) : isa.b(lane, i)});
       }
   uint64_t bufferD = harness.buffer(c.size());

@@ -97,6 +97,15 @@ TEST_F(Fixture, AWarpBarrierOrdersItsLanesOnly) {
   EXPECT_TRUE(reads(first, 0, 20));
 }
 
+TEST_F(Fixture, LanesOfAWarpAreOrderedByWhatTheyHandOn) {
+  EXPECT_FALSE(writes(first, 0, 3));
+  Knowledge phase;
+  first.release(0, phase);
+  first.acquire(0, phase, 1u << 5);
+  EXPECT_FALSE(reads(first, 0, 5));
+  EXPECT_TRUE(reads(first, 0, 6));
+}
+
 TEST_F(Fixture, BytesThatDoNotOverlapDoNotRace) {
   EXPECT_FALSE(writes(first, 0, 0, 0b0011));
   EXPECT_FALSE(writes(first, 1, 0, 0b1100));

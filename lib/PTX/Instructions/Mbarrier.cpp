@@ -175,7 +175,7 @@ static bool isComplete(const Use &use, uint64_t value) {
   if (!passed())
     return false;
   if (use.checker && !use.form.isRelaxed)
-    use.checker->acquire(use.warp, barrier.finished);
+    use.checker->acquire(use.warp, use.lane, barrier.finished);
   return true;
 }
 
