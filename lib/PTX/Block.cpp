@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/PTX/Execution.h"
+#include "lib/PTX/Instructions/AsyncState.h"
 #include "lib/PTX/Launch.h"
 
 #include <algorithm>
@@ -136,6 +137,10 @@ void Block::laneExit() {
 
 /// Nothing can go on: says where the first waits and where another one does.
 void Block::reportDeadlock() {
+  if (reportStuckMbarriers(*this)) {
+    launch.abort();
+    return;
+  }
   struct Waiter {
     Warp *warp;
     const Op *op;
@@ -228,6 +233,8 @@ Block::Outcome Block::run() {
     if (silentRounds >= patientRounds || total >= longRun)
       return Outcome::Suspended;
   }
+  if (!launch.aborted())
+    finishBlock(*this);
   if (observer)
     observer->blockEnd(*this);
   return Outcome::Finished;

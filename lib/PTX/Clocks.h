@@ -155,7 +155,8 @@ public:
   void warpSync(unsigned warp, uint32_t lanes);
   /// Hands what `agent` knows to `to` (an mbarrier's phase, a group).
   void release(unsigned agent, Knowledge &to);
-  /// `lanes` of a warp learn what was handed on by others of the same warp, too.
+  /// `lanes` of a warp learn what was handed on by others of the same warp,
+  /// too.
   void acquire(unsigned agent, const Knowledge &from, uint32_t lanes = ~0u);
   /// fence.proxy.async: what the warp knows is visible to the other proxy.
   void proxyFence(unsigned warp);

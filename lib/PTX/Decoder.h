@@ -64,6 +64,8 @@ enum PoisonRule : uint8_t {
   PoisonIsFinding = 4,
   /// The results are good whatever the operands (`xor r, a, a`; activemask).
   PoisonNever = 8,
+  /// Results may be registers that a wgmma still writes.
+  PoisonMayBeInFlight = 16,
 };
 
 /// One instruction while it is decoded.

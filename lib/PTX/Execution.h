@@ -63,6 +63,9 @@ struct AccessShape {
   Space space = Space::Generic;
   /// Morally strong: .volatile, .relaxed, .acquire, .release, atomics.
   bool isStrong = false;
+  /// Of a write, where they are known before: what each lane will store,
+  /// `bytes` after `bytes`.
+  const std::byte *values = nullptr;
 };
 
 /// The bytes of each lane of an access. Only the lanes of `valid` have them:
@@ -118,7 +121,10 @@ struct Frame {
   /// Lanes in which a register was never given a value, by register.
   std::vector<LaneMask> poison;
   std::vector<uint32_t> poisonLine; ///< The PTX line that it came from.
-  bool mayPoison = false;           ///< Whether any mask may not be zero.
+  /// The wgmma that still writes a register, by register; empty where there is
+  /// none.
+  std::vector<const Op *> inFlight;
+  bool mayPoison = false; ///< Whether any mask may not be zero.
 };
 
 /// The index of the cluster's barrier in Block::barriers.
@@ -238,6 +244,10 @@ public:
   void reportPoison(const Op &op, unsigned lane, std::string_view what,
                     uint32_t id);
 
+  /// The registers that a wgmma writes are its own until it is waited for:
+  /// other uses are findings.
+  void setInFlight(const Op &op, bool isInFlight);
+
   //===--- Control ---===//
 
   /// Lanes that are neither exited nor missing.
@@ -326,6 +336,7 @@ private:
   void dropFrame(Frame *unused);
   void growLocal(uint64_t bytes);
   void executePoisoned(const Op &op, LaneMask exec);
+  void checkInFlight(const Op &op, LaneMask exec);
   LaneMask accessShared(const Op &op, LaneMask exec, const uint64_t *addresses,
                         const AccessShape &shape, Pointers &out);
   LaneMask accessGlobal(const Op &op, LaneMask exec, const uint64_t *addresses,

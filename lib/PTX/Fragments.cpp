@@ -95,8 +95,8 @@ Fragment wmmaFragment(MatrixRole role, MatrixShape shape, Type type) {
   for (unsigned i = 0; i < 32 * fragment.perThread; ++i) {
     unsigned element = i % size;
     if (role == MatrixRole::B)
-      element = element % fragment.rows * fragment.columns +
-                element / fragment.rows;
+      element =
+          element % fragment.rows * fragment.columns + element / fragment.rows;
     fragment.positions.push_back(element);
   }
   return fragment;

@@ -35,7 +35,8 @@ Launch::Launch(const DeviceMemory &memory, const DeviceLimits &limits,
       parameterBase(parameterBase),
       numBlocks(uint64_t(options.grid[0]) * options.grid[1] * options.grid[2]),
       threadsPerBlock(options.block[0] * options.block[1] * options.block[2]),
-      sharedBytes(sharedOf(program, options)) {}
+      sharedBytes(sharedOf(program, options)),
+      races(std::make_shared<LaunchRaces>(program.numCounters)) {}
 
 void Launch::work(unsigned worker) {
   std::deque<std::unique_ptr<Block>> resident;

@@ -11,6 +11,7 @@
 #include "lib/PTX/Execution.h"
 #include "lib/PTX/Machine.h"
 #include "lib/PTX/Memory.h"
+#include "lib/PTX/RaceChecker.h"
 
 #include <atomic>
 #include <map>
@@ -47,6 +48,9 @@ public:
   std::vector<OpCounter> &counters(unsigned worker) {
     return perWorker[worker];
   }
+
+  /// Who accessed global memory, for all blocks.
+  const std::shared_ptr<LaunchRaces> races;
 
   /// Grows with every step that is not mere polling, of any block.
   std::atomic<uint64_t> progress = 0;

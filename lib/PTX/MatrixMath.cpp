@@ -56,9 +56,9 @@ static void multiplyExactly(const int32_t *a, const int32_t *b, int32_t *c,
       int64_t sum = c[row * shape.n + column];
       for (unsigned k = 0; k < shape.k; ++k)
         sum += int64_t(a[row * shape.k + k]) * b[k * shape.n + column];
-      c[row * shape.n + column] = int32_t(
-          std::clamp<int64_t>(sum, std::numeric_limits<int32_t>::min(),
-                              std::numeric_limits<int32_t>::max()));
+      c[row * shape.n + column] =
+          int32_t(std::clamp<int64_t>(sum, std::numeric_limits<int32_t>::min(),
+                                      std::numeric_limits<int32_t>::max()));
     }
 }
 

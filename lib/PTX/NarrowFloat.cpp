@@ -35,9 +35,8 @@ static uint32_t roundMantissa(uint32_t mantissa, unsigned drop,
     return kept + (rest > half || (rest == half && (kept & 1)));
   case NarrowRounding::Stochastic: {
     uint64_t random = options.random;
-    random = drop >= options.randomBits
-                 ? random << (drop - options.randomBits)
-                 : random >> (options.randomBits - drop);
+    random = drop >= options.randomBits ? random << (drop - options.randomBits)
+                                        : random >> (options.randomBits - drop);
     return kept + uint32_t((rest + random) >> drop);
   }
   }
@@ -71,8 +70,7 @@ uint32_t encodeNarrow(const NarrowFormat &format, float value,
   unsigned drop = 23 - format.mantissaBits + (target - exponent);
   // With the implicit bit in `kept`, carries run into the exponent field.
   uint32_t kept = roundMantissa(mantissa, drop, options);
-  uint32_t code =
-      (uint32_t(target - lowest) << format.mantissaBits) + kept;
+  uint32_t code = (uint32_t(target - lowest) << format.mantissaBits) + kept;
   if (code > format.largest) {
     // Rounding toward zero stops at the largest finite value.
     bool stops = options.rounding == NarrowRounding::TowardZero;
@@ -97,12 +95,12 @@ float decodeNarrow(const NarrowFormat &format, uint32_t code) {
     return std::bit_cast<float>(sign | 0x7F800000 |
                                 mantissa << (23 - format.mantissaBits));
   }
-  float value = exponent == 0
-                    ? std::ldexp(float(mantissa),
-                                 1 - format.bias - int(format.mantissaBits))
-                    : std::ldexp(float(mantissa | (mantissaMask + 1)),
-                                 int(exponent) - format.bias -
-                                     int(format.mantissaBits));
+  float value =
+      exponent == 0
+          ? std::ldexp(float(mantissa),
+                       1 - format.bias - int(format.mantissaBits))
+          : std::ldexp(float(mantissa | (mantissaMask + 1)),
+                       int(exponent) - format.bias - int(format.mantissaBits));
   return sign ? -value : value;
 }
 

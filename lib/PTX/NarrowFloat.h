@@ -25,7 +25,7 @@ struct NarrowFormat {
   int bias;
   uint32_t largest;  ///< Code of the largest finite value.
   uint32_t infinity; ///< Code of infinity; 0 where there is none.
-  uint32_t nan;      ///< Code that a NaN becomes; `largest` where there is none.
+  uint32_t nan; ///< Code that a NaN becomes; `largest` where there is none.
 
   unsigned bits() const { return 1 + exponentBits + mantissaBits; }
 };
@@ -50,9 +50,9 @@ enum class NarrowRounding : uint8_t {
 
 struct NarrowOptions {
   NarrowRounding rounding = NarrowRounding::NearestEven;
-  bool saturates = false; ///< .satfinite: what is too large becomes `largest`.
-  bool relu = false;      ///< Negative values become +0; NaN stays NaN.
-  uint32_t random = 0;    ///< Of .rs: `randomBits` bits, aligned below the
+  bool saturates = false;  ///< .satfinite: what is too large becomes `largest`.
+  bool relu = false;       ///< Negative values become +0; NaN stays NaN.
+  uint32_t random = 0;     ///< Of .rs: `randomBits` bits, aligned below the
   unsigned randomBits = 0; ///< last bit that is kept.
 };
 

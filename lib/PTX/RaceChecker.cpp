@@ -76,8 +76,8 @@ void RaceChecker::touch(Warp &warp, const Op &op, const AccessShape &shape,
                         Space space, ShadowAccess &access, uint64_t address,
                         uint64_t bytes, const std::byte *values,
                         Cursor &cursor) {
-  bool reads = shape.kind == AccessKind::Read ||
-               shape.kind == AccessKind::AsyncRead;
+  bool reads =
+      shape.kind == AccessKind::Read || shape.kind == AccessKind::AsyncRead;
   for (uint64_t at = address; at < address + bytes;) {
     uint64_t base = at & ~uint64_t(3);
     unsigned first = at - base;
@@ -100,8 +100,8 @@ void RaceChecker::touch(Warp &warp, const Op &op, const AccessShape &shape,
       conflict = shadowRead(*cell, now);
     } else {
       unsigned count = last - first;
-      bool isSilent = values && std::memcmp(values + (at - address), memory,
-                                            count) == 0;
+      bool isSilent =
+          values && std::memcmp(values + (at - address), memory, count) == 0;
       conflict = shadowWrite(*cell, now, isSilent);
     }
     if (conflict)
@@ -173,9 +173,8 @@ void RaceChecker::synchronise(Warp &warp, const Op &op,
   bool isRelease = hasModifier(warp, op, "release", "acq_rel");
   SyncTable &table = space == Space::Shared ? sharedSync : races->sync;
   for (unsigned lane = 0; lane < warpSize; ++lane) {
-    if (!(mask >> lane & 1) ||
-        (lane && (mask >> (lane - 1) & 1) &&
-         addresses[lane] == addresses[lane - 1]))
+    if (!(mask >> lane & 1) || (lane && (mask >> (lane - 1) & 1) &&
+                                addresses[lane] == addresses[lane - 1]))
       continue;
     if (shape.kind != AccessKind::Write)
       clocks.strongRead(table, warp.index, addresses[lane], isAcquire);
@@ -186,8 +185,7 @@ void RaceChecker::synchronise(Warp &warp, const Op &op,
 
 void RaceChecker::accessRange(Warp &warp, const Op &op,
                               const AccessShape &shape, Space space,
-                              unsigned lane, uint64_t address,
-                              uint64_t bytes) {
+                              unsigned lane, uint64_t address, uint64_t bytes) {
   ShadowAccess access = accessOf(warp, op, shape);
   access.lane = lane;
   Cursor cursor(*this);
@@ -231,11 +229,10 @@ void RaceChecker::report(Warp &warp, const Op &op, const ShadowAccess &access,
   const ShadowAccess &other = conflict.other;
   bool isShared = space == Space::Shared;
   Finding finding;
-  finding.kind =
-      isShared ? FindingKind::SharedRace : FindingKind::GlobalRace;
-  std::string where =
-      isShared ? "shared memory at byte " + std::to_string(address)
-               : describeGlobal(block, address);
+  finding.kind = isShared ? FindingKind::SharedRace : FindingKind::GlobalRace;
+  std::string where = isShared
+                          ? "shared memory at byte " + std::to_string(address)
+                          : describeGlobal(block, address);
   std::string now = describe(access, isWrite);
   std::string before = describe(other, conflict.otherIsWrite);
   finding.text = "this " + now + " of " + where + " and a " + before +
@@ -258,10 +255,9 @@ void RaceChecker::report(Warp &warp, const Op &op, const ShadowAccess &access,
   }
   unsigned otherWarp =
       other.agent < firstAsyncAgent ? other.agent : issuers[other.agent];
-  const Op *otherOp =
-      other.op < races->ops.size()
-          ? races->ops[other.op].load(std::memory_order_relaxed)
-          : nullptr;
+  const Op *otherOp = other.op < races->ops.size()
+                          ? races->ops[other.op].load(std::memory_order_relaxed)
+                          : nullptr;
   if (otherOp)
     finding.otherPlace = warp.placeOf(*otherOp);
   finding.otherThread =
@@ -306,8 +302,8 @@ void RaceChecker::fence(Warp &warp, const Op &, LaneMask,
 unsigned RaceChecker::agentOf(QueueKind kind, uint64_t id) {
   auto [place, isNew] = agents.try_emplace({kind, id}, 0u);
   if (isNew) // Queues share an agent where there are more than agents.
-    place->second = firstAsyncAgent + (agents.size() - 1) %
-                                          (numAgents - firstAsyncAgent);
+    place->second =
+        firstAsyncAgent + (agents.size() - 1) % (numAgents - firstAsyncAgent);
   return place->second;
 }
 

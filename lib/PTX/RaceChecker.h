@@ -109,8 +109,8 @@ inline RaceChecker *checkerOf(Block &block) {
 }
 
 /// While it lives, the accesses of the warp are those of an asynchronous queue:
-/// the warp issues them, and who accesses them later must have waited. wgmma and
-/// bulk copies are of the asynchronous proxy, cp.async is not.
+/// the warp issues them, and who accesses them later must have waited. wgmma
+/// and bulk copies are of the asynchronous proxy, cp.async is not.
 class AsyncScope {
 public:
   AsyncScope(RaceChecker *checker, Warp &warp, QueueKind kind, uint64_t id);

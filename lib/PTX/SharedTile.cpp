@@ -52,7 +52,8 @@ uint32_t elementAddress(const MatrixDescriptor &descriptor, bool isTransposed,
     // Eight rows of `row` bytes are a core; without a swizzle two cores side by
     // side hold the 32 bytes of an instruction along K.
     uint32_t inner = k * bytes;
-    offset = outer / 8 * descriptor.strideOffset + outer % 8 * row + inner % row;
+    offset =
+        outer / 8 * descriptor.strideOffset + outer % 8 * row + inner % row;
     offset += inner / row * descriptor.leadingOffset;
   } else {
     uint32_t inner = outer * bytes;

@@ -50,8 +50,8 @@ static Status checkDimension(const TensorMapRequest &request, unsigned dim) {
     return problem(name + ": the box has " + number(request.box[dim]) +
                    " elements; 1 to 256 are allowed");
   if (request.steps[dim] == 0 || request.steps[dim] > 8)
-    return problem(name + ": the element stride " +
-                   number(request.steps[dim]) + " is not in 1 to 8");
+    return problem(name + ": the element stride " + number(request.steps[dim]) +
+                   " is not in 1 to 8");
   if (dim == 0)
     return Done{};
   uint64_t stride = request.strides[dim - 1];
@@ -114,7 +114,8 @@ static void appendRow(const TensorMap &map, int64_t first, uint64_t address,
   int64_t count = map.count(0), size = int64_t(map.sizes[0]);
   uint32_t bytes = map.elementBytes();
   int64_t from = isInside ? std::clamp<int64_t>(-first, 0, count) : count;
-  int64_t to = isInside ? std::clamp<int64_t>(size - first, from, count) : count;
+  int64_t to =
+      isInside ? std::clamp<int64_t>(size - first, from, count) : count;
   auto append = [&](int64_t begin, int64_t end, bool isValid) {
     if (begin == end)
       return;

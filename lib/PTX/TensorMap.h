@@ -106,7 +106,7 @@ Result<TensorMap> encodeTensorMap(const TensorMapRequest &request);
 /// A run of bytes of a box: along dimension 0, wholly inside or outside of the
 /// tensor.
 struct BoxPiece {
-  uint32_t offset;                  ///< In the box, before swizzling.
+  uint32_t offset; ///< In the box, before swizzling.
   uint32_t bytes;
   std::optional<uint64_t> address; ///< Nothing: outside.
 };

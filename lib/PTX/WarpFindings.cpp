@@ -27,6 +27,8 @@ void Warp::executePoisoned(const Op &op, LaneMask exec) {
   }
   if (!exec)
     return;
+  if (!used->inFlight.empty())
+    checkInFlight(op, exec);
   LaneMask bad = 0;
   uint32_t from = 0;
   for (unsigned i = 0; i < op.numReads; ++i) {
@@ -68,6 +70,40 @@ void Warp::setPoison(uint32_t id, LaneMask lanes, LaneMask exec, const Op &op) {
   frame->poison[id] = (frame->poison[id] & ~exec) | (lanes & exec);
   if (lanes)
     frame->poisonLine[id] = frame->code->function->instructions[op.source].line;
+}
+
+void Warp::setInFlight(const Op &op, bool isInFlight) {
+  if (!block.launch.options.checks.async)
+    return;
+  if (frame->inFlight.empty()) {
+    size_t count = frame->code->registerOffsets.size();
+    frame->inFlight.assign(count, nullptr);
+    if (!frame->mayPoison) {
+      frame->poison.assign(count, 0);
+      frame->poisonLine.assign(count, 0);
+      frame->mayPoison = true;
+    }
+  }
+  for (unsigned i = 0; i < op.numWrites; ++i)
+    frame->inFlight[op.writes[i]] = isInFlight ? &op : nullptr;
+}
+
+void Warp::checkInFlight(const Op &op, LaneMask exec) {
+  const Op *writer = nullptr;
+  for (unsigned i = 0; i < op.numReads && !writer; ++i)
+    writer = frame->inFlight[op.reads[i]];
+  for (unsigned i = 0; i < op.numWrites && !writer; ++i)
+    writer = op.poison & PoisonMayBeInFlight ? nullptr
+                                             : frame->inFlight[op.writes[i]];
+  if (!writer)
+    return;
+  Finding finding;
+  finding.kind = FindingKind::AsyncMisuse;
+  finding.text = "a register of a wgmma that was not waited for is used "
+                 "(wgmma.wait_group)";
+  finding.otherPlace = placeOf(*writer);
+  finding.otherThread = threadOf(std::countr_zero(exec));
+  report(std::move(finding), op, std::countr_zero(exec));
 }
 
 void Warp::reportPoison(const Op &op, unsigned lane, std::string_view what,

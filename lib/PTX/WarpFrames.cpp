@@ -53,6 +53,7 @@ Frame *Warp::makeFrame(const Code &code, Frame *caller) {
                     !code.maybeUnassigned.empty();
   made->poison.clear();
   made->poisonLine.clear();
+  made->inFlight.clear();
   if (made->mayPoison) {
     made->poison.assign(code.registerOffsets.size(), 0);
     made->poisonLine.assign(code.registerOffsets.size(), 0);

@@ -69,14 +69,15 @@ TEST(AsyncCopy, SizesAndZeros) {
   for (unsigned bytes : {4u, 8u, 16u})
     for (unsigned source = 0; source <= bytes; source += 4) {
       std::string size = std::to_string(bytes);
-      std::vector<uint32_t> found = run(
-          "mul.lo.u32 %r3, %t, " + size +
-              "; add.u32 %r4, %s, %r3; cvt.u64.u32 %d0, %r3; "
-              "add.u64 %d0, %d0, %in; mov.u32 %r5, " +
-              std::to_string(source) + ";\ncp.async.ca.shared.global [%r4], "
-                                       "[%d0], " +
-              size + ", %r5;\ncp.async.wait_all;\n" + copyOut(bytes * 32),
-          bytes * 8);
+      std::vector<uint32_t> found =
+          run("mul.lo.u32 %r3, %t, " + size +
+                  "; add.u32 %r4, %s, %r3; cvt.u64.u32 %d0, %r3; "
+                  "add.u64 %d0, %d0, %in; mov.u32 %r5, " +
+                  std::to_string(source) +
+                  ";\ncp.async.ca.shared.global [%r4], "
+                  "[%d0], " +
+                  size + ", %r5;\ncp.async.wait_all;\n" + copyOut(bytes * 32),
+              bytes * 8);
       for (unsigned i = 0; i < bytes * 8; ++i) {
         bool isCopied = i * 4 % bytes < source;
         EXPECT_EQ(found[i], isCopied ? 100 + i : 0) << bytes << " " << source;
@@ -85,13 +86,13 @@ TEST(AsyncCopy, SizesAndZeros) {
 }
 
 TEST(AsyncCopy, SourceMayBeIgnored) {
-  std::vector<uint32_t> found =
-      run("shl.b32 %r3, %t, 2; add.u32 %r4, %s, %r3; cvt.u64.u32 %d0, %r3; "
-          "add.u64 %d0, %d0, %in; and.b32 %r5, %t, 1; setp.eq.u32 %q2, %r5, 1;\n"
-          "cp.async.ca.shared.global [%r4], [%d0], 4, %q2;\n"
-          "cp.async.wait_all;\n" +
-              copyOut(128),
-          32);
+  std::vector<uint32_t> found = run(
+      "shl.b32 %r3, %t, 2; add.u32 %r4, %s, %r3; cvt.u64.u32 %d0, %r3; "
+      "add.u64 %d0, %d0, %in; and.b32 %r5, %t, 1; setp.eq.u32 %q2, %r5, 1;\n"
+      "cp.async.ca.shared.global [%r4], [%d0], 4, %q2;\n"
+      "cp.async.wait_all;\n" +
+          copyOut(128),
+      32);
   for (unsigned i = 0; i < 32; ++i)
     EXPECT_EQ(found[i], i % 2 ? 0 : 100 + i);
 }
@@ -106,10 +107,10 @@ TEST(AsyncCopy, ArrivesAtTheWait) {
       "cp.async.commit_group;\n"
       "cp.async.ca.shared.global [%r4+256], [%d0+256], 4;\n";
   for (int remaining : {0, 1, 2}) {
-    std::vector<uint32_t> found = run(
-        copies + "cp.async.wait_group " + std::to_string(remaining) + ";\n" +
-            copyOut(384),
-        96, /*mayFind=*/true);
+    std::vector<uint32_t> found =
+        run(copies + "cp.async.wait_group " + std::to_string(remaining) +
+                ";\n" + copyOut(384),
+            96, /*mayFind=*/true);
     for (unsigned i = 0; i < 96; ++i) {
       bool isThere = int(i / 32) < 2 - remaining;
       EXPECT_EQ(found[i], isThere ? 100 + i : 0xEEEEEEEE) << remaining;
@@ -119,32 +120,32 @@ TEST(AsyncCopy, ArrivesAtTheWait) {
 
 TEST(AsyncCopy, GroupsAreOfThreads) {
   // Odd threads commit once more: their first copy is done with one group left.
-  std::vector<uint32_t> found =
-      run("shl.b32 %r3, %t, 2; add.u32 %r4, %s, %r3; cvt.u64.u32 %d0, %r3; "
-          "add.u64 %d0, %d0, %in; and.b32 %r5, %t, 1; setp.eq.u32 %q2, %r5, 1;\n"
-          "cp.async.ca.shared.global [%r4], [%d0], 4; cp.async.commit_group;\n"
-          "@%q2 cp.async.commit_group;\ncp.async.wait_group 1;\n" +
-              copyOut(128),
-          32, true);
+  std::vector<uint32_t> found = run(
+      "shl.b32 %r3, %t, 2; add.u32 %r4, %s, %r3; cvt.u64.u32 %d0, %r3; "
+      "add.u64 %d0, %d0, %in; and.b32 %r5, %t, 1; setp.eq.u32 %q2, %r5, 1;\n"
+      "cp.async.ca.shared.global [%r4], [%d0], 4; cp.async.commit_group;\n"
+      "@%q2 cp.async.commit_group;\ncp.async.wait_group 1;\n" +
+          copyOut(128),
+      32, true);
   for (unsigned i = 0; i < 32; ++i)
     EXPECT_EQ(found[i], i % 2 ? 100 + i : 0xEEEEEEEE);
 }
 
 TEST(AsyncCopy, AnMbarrierTracksCopies) {
-  std::vector<uint32_t> found =
-      run("mov.u32 %r10, bars;\n@%q1 mbarrier.init.shared.b64 [%r10], 32;\n"
-          "bar.sync 0;\n"
-          "shl.b32 %r3, %t, 2; add.u32 %r4, %s, %r3; cvt.u64.u32 %d0, %r3; "
-          "add.u64 %d0, %d0, %in;\n"
-          "cp.async.ca.shared.global [%r4], [%d0], 4;\n"
-          "cp.async.mbarrier.arrive.noinc.shared.b64 [%r10];\n"
-          "WAIT:\nmbarrier.try_wait.parity.shared.b64 %q3, [%r10], 0;\n"
-          "@!%q3 bra WAIT;\n"
-          // Another thread's value, without a barrier of the block.
-          "xor.b32 %r3, %r3, 4; add.u32 %r4, %s, %r3; ld.shared.u32 %r5, [%r4]; "
-          "cvt.u64.u32 %d1, %r3; add.u64 %d1, %d1, %out; "
-          "st.global.u32 [%d1], %r5;\n",
-          32);
+  std::vector<uint32_t> found = run(
+      "mov.u32 %r10, bars;\n@%q1 mbarrier.init.shared.b64 [%r10], 32;\n"
+      "bar.sync 0;\n"
+      "shl.b32 %r3, %t, 2; add.u32 %r4, %s, %r3; cvt.u64.u32 %d0, %r3; "
+      "add.u64 %d0, %d0, %in;\n"
+      "cp.async.ca.shared.global [%r4], [%d0], 4;\n"
+      "cp.async.mbarrier.arrive.noinc.shared.b64 [%r10];\n"
+      "WAIT:\nmbarrier.try_wait.parity.shared.b64 %q3, [%r10], 0;\n"
+      "@!%q3 bra WAIT;\n"
+      // Another thread's value, without a barrier of the block.
+      "xor.b32 %r3, %r3, 4; add.u32 %r4, %s, %r3; ld.shared.u32 %r5, [%r4]; "
+      "cvt.u64.u32 %d1, %r3; add.u64 %d1, %d1, %out; "
+      "st.global.u32 [%d1], %r5;\n",
+      32);
   EXPECT_EQ(found, numbers(32));
 }
 
@@ -154,56 +155,56 @@ TEST(AsyncCopy, AnMbarrierTracksCopies) {
 
 TEST(Mbarrier, PhasesAndStates) {
   // Each thread counts how often its waits succeed at once.
-  std::vector<uint32_t> found = run(
-      "mov.u32 %r10, bars;\n@%q1 mbarrier.init.shared.b64 [%r10], 32;\n"
-      "bar.sync 0;\nmov.u32 %r11, 0;\nLOOP:\n"
-      "mbarrier.arrive.shared.b64 %d1, [%r10];\n"
-      "WAIT:\nmbarrier.test_wait.shared.b64 %q3, [%r10], %d1;\n"
-      "@!%q3 bra WAIT;\n"
-      "add.u32 %r11, %r11, 1; setp.lt.u32 %q4, %r11, 5; @%q4 bra LOOP;\n"
-      // Phases 0 to 4 are complete: parity 0 is over, parity 1 is not.
-      "mbarrier.test_wait.parity.shared.b64 %q5, [%r10], 0;\n"
-      "mbarrier.test_wait.parity.shared.b64 %q6, [%r10], 1;\n"
-      "selp.u32 %r12, 1, 0, %q5; selp.u32 %r13, 2, 0, %q6; "
-      "or.b32 %r12, %r12, %r13;\n"
-      "mad.wide.u32 %d2, %t, 4, %out; st.global.u32 [%d2], %r12;\n",
-      32);
+  std::vector<uint32_t> found =
+      run("mov.u32 %r10, bars;\n@%q1 mbarrier.init.shared.b64 [%r10], 32;\n"
+          "bar.sync 0;\nmov.u32 %r11, 0;\nLOOP:\n"
+          "mbarrier.arrive.shared.b64 %d1, [%r10];\n"
+          "WAIT:\nmbarrier.test_wait.shared.b64 %q3, [%r10], %d1;\n"
+          "@!%q3 bra WAIT;\n"
+          "add.u32 %r11, %r11, 1; setp.lt.u32 %q4, %r11, 5; @%q4 bra LOOP;\n"
+          // Phases 0 to 4 are complete: parity 0 is over, parity 1 is not.
+          "mbarrier.test_wait.parity.shared.b64 %q5, [%r10], 0;\n"
+          "mbarrier.test_wait.parity.shared.b64 %q6, [%r10], 1;\n"
+          "selp.u32 %r12, 1, 0, %q5; selp.u32 %r13, 2, 0, %q6; "
+          "or.b32 %r12, %r12, %r13;\n"
+          "mad.wide.u32 %d2, %t, 4, %out; st.global.u32 [%d2], %r12;\n",
+          32);
   for (uint32_t value : found)
     EXPECT_EQ(value, 1u);
 }
 
 TEST(Mbarrier, DropsAndCounts) {
-  std::vector<uint32_t> found = run(
-      "mov.u32 %r10, bars;\n@!%q1 bra DONE;\n"
-      "mbarrier.init.shared.b64 [%r10], 3;\n"
-      "mbarrier.arrive.noComplete.shared.b64 %d1, [%r10], 1;\n"
-      "mbarrier.pending_count.b64 %r11, %d1;\n"
-      "mbarrier.arrive_drop.shared.b64 %d2, [%r10];\n"
-      "mbarrier.pending_count.b64 %r12, %d2;\n"
-      "mbarrier.arrive.shared.b64 %d3, [%r10];\n"
-      "mbarrier.test_wait.shared.b64 %q3, [%r10], %d3;\n"
-      // The next phase expects two.
-      "mov.u32 %r13, 2; mbarrier.arrive.shared.b64 %d4, [%r10], %r13;\n"
-      "mbarrier.test_wait.shared.b64 %q4, [%r10], %d4;\n"
-      "selp.u32 %r14, 1, 0, %q3; selp.u32 %r15, 1, 0, %q4;\n"
-      "st.global.v4.u32 [%out], {%r11, %r12, %r14, %r15};\nDONE:\n",
-      4);
+  std::vector<uint32_t> found =
+      run("mov.u32 %r10, bars;\n@!%q1 bra DONE;\n"
+          "mbarrier.init.shared.b64 [%r10], 3;\n"
+          "mbarrier.arrive.noComplete.shared.b64 %d1, [%r10], 1;\n"
+          "mbarrier.pending_count.b64 %r11, %d1;\n"
+          "mbarrier.arrive_drop.shared.b64 %d2, [%r10];\n"
+          "mbarrier.pending_count.b64 %r12, %d2;\n"
+          "mbarrier.arrive.shared.b64 %d3, [%r10];\n"
+          "mbarrier.test_wait.shared.b64 %q3, [%r10], %d3;\n"
+          // The next phase expects two.
+          "mov.u32 %r13, 2; mbarrier.arrive.shared.b64 %d4, [%r10], %r13;\n"
+          "mbarrier.test_wait.shared.b64 %q4, [%r10], %d4;\n"
+          "selp.u32 %r14, 1, 0, %q3; selp.u32 %r15, 1, 0, %q4;\n"
+          "st.global.v4.u32 [%out], {%r11, %r12, %r14, %r15};\nDONE:\n",
+          4);
   EXPECT_EQ(found, (std::vector<uint32_t>{3, 2, 1, 1}));
 }
 
 TEST(Mbarrier, CountsBytes) {
-  std::vector<uint32_t> found = run(
-      "mov.u32 %r10, bars;\n@!%q1 bra DONE;\n"
-      "mbarrier.init.shared.b64 [%r10], 1;\n"
-      "mbarrier.expect_tx.relaxed.cta.shared.b64 [%r10], 100;\n"
-      "mbarrier.arrive.shared.b64 %d1, [%r10];\n"
-      "mbarrier.test_wait.shared.b64 %q3, [%r10], %d1;\n"
-      "mbarrier.complete_tx.shared.b64 [%r10], 60;\n"
-      "mbarrier.complete_tx.shared.b64 [%r10], 40;\n"
-      "mbarrier.test_wait.shared.b64 %q4, [%r10], %d1;\n"
-      "selp.u32 %r14, 1, 0, %q3; selp.u32 %r15, 1, 0, %q4;\n"
-      "st.global.v2.u32 [%out], {%r14, %r15};\nDONE:\n",
-      2);
+  std::vector<uint32_t> found =
+      run("mov.u32 %r10, bars;\n@!%q1 bra DONE;\n"
+          "mbarrier.init.shared.b64 [%r10], 1;\n"
+          "mbarrier.expect_tx.relaxed.cta.shared.b64 [%r10], 100;\n"
+          "mbarrier.arrive.shared.b64 %d1, [%r10];\n"
+          "mbarrier.test_wait.shared.b64 %q3, [%r10], %d1;\n"
+          "mbarrier.complete_tx.shared.b64 [%r10], 60;\n"
+          "mbarrier.complete_tx.shared.b64 [%r10], 40;\n"
+          "mbarrier.test_wait.shared.b64 %q4, [%r10], %d1;\n"
+          "selp.u32 %r14, 1, 0, %q3; selp.u32 %r15, 1, 0, %q4;\n"
+          "st.global.v2.u32 [%out], {%r14, %r15};\nDONE:\n",
+          2);
   EXPECT_EQ(found, (std::vector<uint32_t>{0, 1}));
 }
 
@@ -237,8 +238,8 @@ TEST(BulkCopy, Reductions) {
     const char *operation;
     uint32_t global, shared, expected;
   };
-  for (Case c : {Case{"add.u32", 5, 7, 12}, Case{"add.f32", 0x3F800000,
-                                                 0x40000000, 0x40400000},
+  for (Case c : {Case{"add.u32", 5, 7, 12},
+                 Case{"add.f32", 0x3F800000, 0x40000000, 0x40400000},
                  Case{"min.s32", 0xFFFFFFFF, 3, 0xFFFFFFFF},
                  Case{"max.u32", 0xFFFFFFFF, 3, 0xFFFFFFFF},
                  Case{"and.b32", 0xF0F0, 0xFF00, 0xF000},
@@ -248,14 +249,15 @@ TEST(BulkCopy, Reductions) {
                  Case{"dec.u32", 0, 7, 7}, Case{"dec.u32", 5, 7, 4},
                  Case{"add.noftz.f16", 0x3C003C00, 0x40003C00, 0x42004000},
                  Case{"add.noftz.bf16", 0x3F803F80, 0x40003F80, 0x40404000}}) {
-    Harness harness(kernel(
-        "mov.u32 %r3, " + std::to_string(c.shared) +
-        "; shl.b32 %r4, %t, 2; add.u32 %r4, %r4, %s; st.shared.u32 [%r4], %r3;\n"
-        "fence.proxy.async.shared::cta;\nbar.sync 0;\n@!%q1 bra DONE;\n"
-        "cp.reduce.async.bulk.global.shared::cta.bulk_group." +
-        std::string(c.operation) +
-        " [%out], [%s], 128;\ncp.async.bulk.commit_group;\n"
-        "cp.async.bulk.wait_group 0;\nDONE:\n"));
+    Harness harness(
+        kernel("mov.u32 %r3, " + std::to_string(c.shared) +
+               "; shl.b32 %r4, %t, 2; add.u32 %r4, %r4, %s; st.shared.u32 "
+               "[%r4], %r3;\n"
+               "fence.proxy.async.shared::cta;\nbar.sync 0;\n@!%q1 bra DONE;\n"
+               "cp.reduce.async.bulk.global.shared::cta.bulk_group." +
+               std::string(c.operation) +
+               " [%out], [%s], 128;\ncp.async.bulk.commit_group;\n"
+               "cp.async.bulk.wait_group 0;\nDONE:\n"));
     uint64_t out = harness.buffer(std::vector<uint32_t>(32, c.global));
     harness.run("k", 1, 32, out, out);
     for (uint32_t found : harness.read<uint32_t>(out, 32))
@@ -310,9 +312,10 @@ std::string tensorKernel(const TensorCase &c, bool isStore, unsigned bytes) {
     body += "mov.s32 %r" + std::to_string(24 + i) + ", " +
             std::to_string(c.at[i]) + ";\n";
   if (isStore)
-    return kernel(body + "shl.b32 %r3, %t, 2;\nIN:\nadd.u32 %r4, %s, %r3; "
-                         "st.shared.u32 [%r4], %r3; add.u32 %r3, %r3, 128; "
-                         "setp.lt.u32 %q2, %r3, " +
+    return kernel(body +
+                  "shl.b32 %r3, %t, 2;\nIN:\nadd.u32 %r4, %s, %r3; "
+                  "st.shared.u32 [%r4], %r3; add.u32 %r3, %r3, 128; "
+                  "setp.lt.u32 %q2, %r3, " +
                   std::to_string(bytes) +
                   "; @%q2 bra IN;\nfence.proxy.async;\nbar.sync 0;\n"
                   "@!%q1 bra DONE;\ncp.async.bulk.tensor." +
@@ -320,19 +323,20 @@ std::string tensorKernel(const TensorCase &c, bool isStore, unsigned bytes) {
                   coordinates(c) +
                   "], [%s];\ncp.async.bulk.commit_group;\n"
                   "cp.async.bulk.wait_group 0;\nDONE:\n");
-  return kernel(body +
-                "mov.u32 %r10, bars;\n@%q1 mbarrier.init.shared.b64 [%r10], 1;\n"
-                "fence.proxy.async;\nbar.sync 0;\n@!%q1 bra ISSUED;\n"
-                "mbarrier.arrive.expect_tx.shared.b64 _, [%r10], " +
-                std::to_string(bytes) + ";\ncp.async.bulk.tensor." + rank +
-                ".shared::cluster.global.tile.mbarrier::complete_tx::bytes "
-                "[%s], [%in, " +
-                coordinates(c) + "], [%r10];\nISSUED:\n" + bulkWait +
-                copyOut(bytes));
+  return kernel(
+      body +
+      "mov.u32 %r10, bars;\n@%q1 mbarrier.init.shared.b64 [%r10], 1;\n"
+      "fence.proxy.async;\nbar.sync 0;\n@!%q1 bra ISSUED;\n"
+      "mbarrier.arrive.expect_tx.shared.b64 _, [%r10], " +
+      std::to_string(bytes) + ";\ncp.async.bulk.tensor." + rank +
+      ".shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+      "[%s], [%in, " +
+      coordinates(c) + "], [%r10];\nISSUED:\n" + bulkWait + copyOut(bytes));
 }
 
 /// Calls `visit(offset in shared memory, linear element or nothing)`.
-template <typename Visit> void forEachElement(const TensorCase &c, Visit visit) {
+template <typename Visit>
+void forEachElement(const TensorCase &c, Visit visit) {
   uint64_t total = 1;
   for (uint32_t extent : c.box)
     total *= extent;
@@ -377,8 +381,7 @@ TEST(TensorCopy, Loads) {
     for (uint32_t extent : c.box)
       bytes *= extent;
     Harness harness(tensorKernel(c, false, bytes));
-    TensorMap map =
-        mapOf(c, harness.buffer(numbers(unsigned(total))));
+    TensorMap map = mapOf(c, harness.buffer(numbers(unsigned(total))));
     uint64_t out = harness.buffer(std::vector<uint32_t>(bytes / 4));
     uint64_t mapAddress = harness.machine.allocate(sizeof(map)).operator*();
     EXPECT_TRUE(harness.machine.copyIn(mapAddress, &map, sizeof(map)));
@@ -422,8 +425,8 @@ TEST(TensorCopy, AWrongMapIsAFinding) {
   LaunchReport report = harness.run("k", 1, 32, in, in);
   bool isFound = false;
   for (const Finding &finding : report.findings)
-    isFound |= finding.text.find("does not hold a tensor map") !=
-               std::string::npos;
+    isFound |=
+        finding.text.find("does not hold a tensor map") != std::string::npos;
   EXPECT_TRUE(isFound);
 }
 

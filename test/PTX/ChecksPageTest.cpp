@@ -26,7 +26,8 @@ struct Example {
   std::string finding;
 };
 
-/// The blocks of the page: "<!-- Defects/NAME.ptx -->", the kernel, the finding.
+/// The blocks of the page: "<!-- Defects/NAME.ptx -->", the kernel, the
+/// finding.
 std::vector<Example> readExamples() {
   std::ifstream page(std::string(CLADE_PTX_INPUTS) +
                      "/../../docs/ptx-checks.md");
@@ -35,8 +36,8 @@ std::vector<Example> readExamples() {
   while (std::getline(page, line)) {
     constexpr std::string_view mark = "<!-- Defects/";
     if (line.starts_with(mark)) {
-      examples.push_back({line.substr(mark.size(), line.find(".ptx") -
-                                                       mark.size())});
+      examples.push_back(
+          {line.substr(mark.size(), line.find(".ptx") - mark.size())});
     } else if (line == "```ptx") {
       block = &examples.back().kernel;
     } else if (line == "```text") {
@@ -71,9 +72,9 @@ TEST(ChecksPage, ExamplesAreTested) {
   std::vector<Example> examples = readExamples();
   std::set<std::string> kinds;
   for (const Example &example : examples) {
-    DefectCase bad = readDefect(
-        std::string(CLADE_PTX_INPUTS) + "/Defects/" + example.file + ".ptx",
-        true);
+    DefectCase bad = readDefect(std::string(CLADE_PTX_INPUTS) + "/Defects/" +
+                                    example.file + ".ptx",
+                                true);
     EXPECT_EQ(example.kernel, shown(bad.text)) << example.file;
     std::string found;
     for (const Finding &finding : runDefect(bad).findings)

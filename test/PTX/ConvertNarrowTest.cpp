@@ -19,10 +19,10 @@ namespace {
 /// Applies one instruction to each of `inputs` (up to four words, and a fifth
 /// of random bits): "$d", "$a" … "$e" are its operands; the result is zero
 /// extended to a word.
-std::vector<uint32_t> convert(const std::string &instruction,
-                              const std::vector<std::array<uint32_t, 5>> &inputs,
-                              unsigned resultBits = 32,
-                              unsigned sourceBits = 32) {
+std::vector<uint32_t>
+convert(const std::string &instruction,
+        const std::vector<std::array<uint32_t, 5>> &inputs,
+        unsigned resultBits = 32, unsigned sourceBits = 32) {
   auto registerFor = [](char letter, unsigned bits) {
     std::string prefix = bits == 8 ? "%b" : bits == 16 ? "%h" : "%r";
     return prefix + std::to_string(letter - 'a');
@@ -34,7 +34,7 @@ std::vector<uint32_t> convert(const std::string &instruction,
       continue;
     }
     char letter = instruction[++i];
-    line += letter == 'd' ? registerFor('i', resultBits)
+    line += letter == 'd'   ? registerFor('i', resultBits)
             : letter == 'a' ? registerFor('a', sourceBits)
                             : registerFor(letter, 32);
   }
@@ -51,7 +51,8 @@ std::vector<uint32_t> convert(const std::string &instruction,
       ".visible .entry k(.param .u64 in, .param .u64 out, .param .u32 n) {\n"
       ".reg .b8 %b<9>; .reg .b16 %h<9>; .reg .b32 %r<16>; .reg .b64 %p<4>; "
       ".reg .pred %q;\n"
-      "ld.param.u64 %p0, [in]; ld.param.u64 %p1, [out]; ld.param.u32 %r9, [n];\n"
+      "ld.param.u64 %p0, [in]; ld.param.u64 %p1, [out]; ld.param.u32 %r9, "
+      "[n];\n"
       "mov.u32 %r10, %ctaid.x; mov.u32 %r11, %tid.x; "
       "mad.lo.u32 %r10, %r10, 128, %r11;\n"
       "setp.ge.u32 %q, %r10, %r9; @%q bra DONE;\n"
@@ -113,11 +114,10 @@ TEST(ConvertNarrow, EveryPairOfCodesIntoHalves) {
     int exponent, mantissa, bias, fieldBits;
     double largest;
   };
-  for (Format f : {Format{"e4m3x2", 4, 3, 7, 8, 448},
-                   Format{"e5m2x2", 5, 2, 15, 8, 57344},
-                   Format{"e2m3x2", 2, 3, 1, 8, 7.5},
-                   Format{"e3m2x2", 3, 2, 3, 8, 28},
-                   Format{"e2m1x2", 2, 1, 1, 4, 6}}) {
+  for (Format f :
+       {Format{"e4m3x2", 4, 3, 7, 8, 448}, Format{"e5m2x2", 5, 2, 15, 8, 57344},
+        Format{"e2m3x2", 2, 3, 1, 8, 7.5}, Format{"e3m2x2", 3, 2, 3, 8, 28},
+        Format{"e2m1x2", 2, 1, 1, 4, 6}}) {
     auto valueOf = [&](uint32_t code) {
       int size = 1 + f.exponent + f.mantissa;
       int e = code >> f.mantissa & ((1 << f.exponent) - 1);
@@ -137,7 +137,7 @@ TEST(ConvertNarrow, EveryPairOfCodesIntoHalves) {
       double value = e == 31  ? fraction == 0
                                     ? std::numeric_limits<double>::infinity()
                                     : std::nan("")
-                     : e == 0 ? std::ldexp(fraction, -14)
+                      : e == 0 ? std::ldexp(fraction, -14)
                               : std::ldexp(1 + fraction, e - 15);
       return half & 0x8000 ? -value : value;
     };
@@ -147,7 +147,8 @@ TEST(ConvertNarrow, EveryPairOfCodesIntoHalves) {
     std::vector<uint32_t> found =
         convert("cvt.rn.f16x2." + std::string(f.name) + " $d, $a", inputs, 32,
                 f.fieldBits == 4 ? 8 : 16);
-    uint32_t mask = f.fieldBits == 4 ? 0xF : (1u << (1 + f.exponent + f.mantissa)) - 1;
+    uint32_t mask =
+        f.fieldBits == 4 ? 0xF : (1u << (1 + f.exponent + f.mantissa)) - 1;
     for (uint32_t code = 0; code < inputs.size(); ++code) {
       for (int half : {0, 1}) {
         uint32_t field = code >> (half * f.fieldBits) & mask;
@@ -164,15 +165,15 @@ TEST(ConvertNarrow, EveryPairOfCodesIntoHalves) {
 
 TEST(ConvertNarrow, HalvesIntoNarrow) {
   // 1 and 2 in f16 and bf16.
-  EXPECT_EQ(convert("cvt.rn.satfinite.e4m3x2.f16x2 $d, $a", {{{0x3C004000}}},
-                    16)[0],
-            0x3840u);
-  EXPECT_EQ(convert("cvt.rn.satfinite.e5m2x2.bf16x2 $d, $a", {{{0x3F804000}}},
-                    16)[0],
-            0x3C40u);
-  EXPECT_EQ(convert("cvt.rn.satfinite.e2m1x2.f16x2 $d, $a", {{{0x3C00C000}}},
-                    8)[0],
-            0x2Cu);
+  EXPECT_EQ(
+      convert("cvt.rn.satfinite.e4m3x2.f16x2 $d, $a", {{{0x3C004000}}}, 16)[0],
+      0x3840u);
+  EXPECT_EQ(
+      convert("cvt.rn.satfinite.e5m2x2.bf16x2 $d, $a", {{{0x3F804000}}}, 16)[0],
+      0x3C40u);
+  EXPECT_EQ(
+      convert("cvt.rn.satfinite.e2m1x2.f16x2 $d, $a", {{{0x3C00C000}}}, 8)[0],
+      0x2Cu);
   EXPECT_EQ(convert("cvt.rz.ue8m0x2.bf16x2 $d, $a", {{{0x3F804000}}}, 16)[0],
             0x7F80u);
   EXPECT_EQ(convert("cvt.rn.bf16x2.ue8m0x2 $d, $a", {{{0x7F80}}}, 32, 16)[0],

@@ -57,7 +57,8 @@ struct DefectCase {
   unsigned line = 0;
 };
 
-inline void readDirective(std::istringstream words, bool isBad, DefectCase &result) {
+inline void readDirective(std::istringstream words, bool isBad,
+                          DefectCase &result) {
   std::string word;
   words >> word;
   if (word == "good" || word == "bad") {

@@ -43,8 +43,8 @@ TEST_P(DefectsTest, IsFound) {
         << "another finding: " << finding.str();
     // Which party of a race comes last depends on the schedule.
     unsigned other = finding.otherPlace ? finding.otherPlace->line : 0;
-    bool isHere = bad.line == 0 || finding.place.line == bad.line ||
-                  other == bad.line;
+    bool isHere =
+        bad.line == 0 || finding.place.line == bad.line || other == bad.line;
     found |= kind == bad.kind && isHere;
     EXPECT_FALSE(finding.str().empty());
   }

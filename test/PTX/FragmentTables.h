@@ -28,7 +28,7 @@ using Formula = Place (*)(int laneid, int i);
 struct Layout {
   const char *name;
   int m, n, k;
-  int bits; ///< Of an element of A and B.
+  int bits;                            ///< Of an element of A and B.
   int elementsA, elementsB, elementsC; ///< Of a thread.
   Formula a, b, c;
 };
@@ -49,8 +49,12 @@ inline Place accumulator8x8(int laneid, int i) {
 inline const std::vector<Layout> &layouts() {
   static const std::vector<Layout> table = {
       {"m8n8k4.f64", 8, 8, 4, 64, 1, 1, 2,
-       [](int laneid, int) -> Place { return {laneid >> 2, laneid % 4}; },
-       [](int laneid, int) -> Place { return {laneid % 4, laneid >> 2}; },
+       [](int laneid, int) -> Place {
+         return {laneid >> 2, laneid % 4};
+       },
+       [](int laneid, int) -> Place {
+         return {laneid % 4, laneid >> 2};
+       },
        accumulator8x8},
       {"m8n8k16.s8", 8, 8, 16, 8, 4, 4, 2,
        [](int laneid, int i) -> Place {

@@ -57,30 +57,30 @@ TEST(Fragments, AreTheIsas) {
 
 TEST(Fragments, QuadPairsAreTheIsas) {
   for (bool isRow : {true, false}) {
-    expectLayout(quadPairFragment(MatrixRole::A, isRow, 16), 4,
-                 [&](int lane, int i) {
-                   isa::Place place = isa::quadA(isRow, lane, i);
-                   return isa::Place{isa::quadOf(lane) * 8 + place.row,
-                                     place.column};
-                 },
-                 "A");
-    expectLayout(quadPairFragment(MatrixRole::B, isRow, 16), 4,
-                 [&](int lane, int i) {
-                   isa::Place place = isa::quadB(isRow, lane, i);
-                   return isa::Place{isa::quadOf(lane) * 4 + place.row,
-                                     place.column};
-                 },
-                 "B");
+    expectLayout(
+        quadPairFragment(MatrixRole::A, isRow, 16), 4,
+        [&](int lane, int i) {
+          isa::Place place = isa::quadA(isRow, lane, i);
+          return isa::Place{isa::quadOf(lane) * 8 + place.row, place.column};
+        },
+        "A");
+    expectLayout(
+        quadPairFragment(MatrixRole::B, isRow, 16), 4,
+        [&](int lane, int i) {
+          isa::Place place = isa::quadB(isRow, lane, i);
+          return isa::Place{isa::quadOf(lane) * 4 + place.row, place.column};
+        },
+        "B");
   }
   for (unsigned bits : {16u, 32u})
-    expectLayout(quadPairFragment(MatrixRole::Accumulator, true, bits), 8,
-                 [&](int lane, int i) {
-                   isa::Place place =
-                       bits == 16 ? isa::quadC16(lane, i) : isa::quadC32(lane, i);
-                   return isa::Place{isa::quadOf(lane) * 8 + place.row,
-                                     place.column};
-                 },
-                 "C");
+    expectLayout(
+        quadPairFragment(MatrixRole::Accumulator, true, bits), 8,
+        [&](int lane, int i) {
+          isa::Place place =
+              bits == 16 ? isa::quadC16(lane, i) : isa::quadC32(lane, i);
+          return isa::Place{isa::quadOf(lane) * 8 + place.row, place.column};
+        },
+        "C");
 }
 
 TEST(Fragments, WarpgroupsAreTheIsas) {
@@ -96,12 +96,10 @@ TEST(Fragments, WarpgroupsAreTheIsas) {
   for (Case c : {Case{16, 16, "m16n8k16.f16"}, Case{8, 32, "m16n8k8.tf32"},
                  Case{32, 8, "m16n8k32.s8"}}) {
     const isa::Layout &like = isa::layout(c.like);
-    expectLayout(wgmmaFragment(MatrixRole::A, {64, 8, c.k}, c.bits),
-                 like.elementsA,
-                 [&](int thread, int i) {
-                   return isa::warpgroupA(like.a, thread, i);
-                 },
-                 like.name);
+    expectLayout(
+        wgmmaFragment(MatrixRole::A, {64, 8, c.k}, c.bits), like.elementsA,
+        [&](int thread, int i) { return isa::warpgroupA(like.a, thread, i); },
+        like.name);
   }
 }
 
@@ -109,12 +107,12 @@ TEST(Fragments, RegistersCount) {
   EXPECT_EQ(mmaFragment(MatrixRole::A, {16, 8, 16}, 16).registers(), 4u);
   EXPECT_EQ(mmaFragment(MatrixRole::B, {16, 8, 16}, 16).registers(), 2u);
   EXPECT_EQ(mmaFragment(MatrixRole::A, {16, 8, 16}, 64).registers(), 8u);
-  EXPECT_EQ(wgmmaFragment(MatrixRole::Accumulator, {64, 256, 16}, 32)
-                .registers(),
-            128u);
-  EXPECT_EQ(wgmmaFragment(MatrixRole::Accumulator, {64, 256, 16}, 16)
-                .registers(),
-            64u);
+  EXPECT_EQ(
+      wgmmaFragment(MatrixRole::Accumulator, {64, 256, 16}, 32).registers(),
+      128u);
+  EXPECT_EQ(
+      wgmmaFragment(MatrixRole::Accumulator, {64, 256, 16}, 16).registers(),
+      64u);
 }
 
 /// PTX ISA 9.7.14.4.1: registers of a fragment by type and shape.

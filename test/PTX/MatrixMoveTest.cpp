@@ -87,7 +87,8 @@ std::string registerList(int count) {
 }
 
 /// PTX ISA 9.7.14.5.15: row j of matrix i is at the address of thread 8i + j;
-/// thread t gets elements 2(t % 4) and the next of row t / 4, or the transposed.
+/// thread t gets elements 2(t % 4) and the next of row t / 4, or the
+/// transposed.
 TEST(MatrixMove, LoadsEveryElement) {
   for (int count : {1, 2, 4})
     for (bool transposed : {false, true}) {
@@ -117,11 +118,11 @@ TEST(MatrixMove, LoadsEveryElement) {
 TEST(MatrixMove, StoresEveryElement) {
   for (int count : {1, 2, 4})
     for (bool transposed : {false, true}) {
-      Moved moved = moveThrough("mad.lo.u32 %r8, %r1, 32, %r0;\n"
-                         "stmatrix.sync.aligned.m8n8.x" +
-                         std::to_string(count) +
-                         (transposed ? ".trans" : "") + ".shared.b16 [%r8], " +
-                         registerList(count) + ";");
+      Moved moved =
+          moveThrough("mad.lo.u32 %r8, %r1, 32, %r0;\n"
+                      "stmatrix.sync.aligned.m8n8.x" +
+                      std::to_string(count) + (transposed ? ".trans" : "") +
+                      ".shared.b16 [%r8], " + registerList(count) + ";");
       std::vector<uint32_t> registers = registerPattern();
       for (int matrix = 0; matrix < count; ++matrix)
         for (int row = 0; row < 8; ++row)
@@ -136,8 +137,8 @@ TEST(MatrixMove, StoresEveryElement) {
 
 TEST(MatrixMove, LoadsBytesTransposed) {
   Moved moved = moveThrough("mad.lo.u32 %r8, %r1, 16, %r0;\n"
-                     "ldmatrix.sync.aligned.m16n16.x2.trans.shared.b8 "
-                     "{%d0, %d1, %d2, %d3}, [%r8];");
+                            "ldmatrix.sync.aligned.m16n16.x2.trans.shared.b8 "
+                            "{%d0, %d1, %d2, %d3}, [%r8];");
   std::vector<uint8_t> memory = pattern();
   for (int lane = 0; lane < 32; ++lane)
     for (int r = 0; r < 4; ++r)
@@ -150,15 +151,16 @@ TEST(MatrixMove, LoadsBytesTransposed) {
 }
 
 TEST(MatrixMove, TransposesRegisters) {
-  Moved moved =
-      moveThrough("movmatrix.sync.aligned.m8n8.trans.b16 %d1, %d0;");
+  Moved moved = moveThrough("movmatrix.sync.aligned.m8n8.trans.b16 %d1, %d0;");
   std::vector<uint32_t> before = registerPattern();
   for (int row = 0; row < 8; ++row)
     for (int column = 0; column < 8; ++column) {
-      auto half = [](uint32_t word, int i) { return word >> (16 * i) & 0xFFFF; };
-      EXPECT_EQ(half(moved.registers[(row * 4 + column / 2) * 4 + 1],
-                     column % 2),
-                half(before[(column * 4 + row / 2) * 4], row % 2));
+      auto half = [](uint32_t word, int i) {
+        return word >> (16 * i) & 0xFFFF;
+      };
+      EXPECT_EQ(
+          half(moved.registers[(row * 4 + column / 2) * 4 + 1], column % 2),
+          half(before[(column * 4 + row / 2) * 4], row % 2));
     }
 }
 
@@ -232,8 +234,8 @@ struct Matrix {
   }
   void set(unsigned row, unsigned column, uint64_t value) {
     for (unsigned i = 0; i < bits; ++i)
-      bytes[(bitOf(row, column) + i) / 8] |=
-          (value >> i & 1) << ((bitOf(row, column) + i) % 8);
+      bytes[(bitOf(row, column) + i) / 8] |= (value >> i & 1)
+                                             << ((bitOf(row, column) + i) % 8);
   }
   uint64_t get(unsigned row, unsigned column) const {
     uint64_t value = 0;
@@ -258,8 +260,8 @@ std::string wmmaKernel(const Wmma &w, bool rowA, bool rowB, bool rowC,
               d = list(w.numC);
   auto order = [](bool isRow) { return std::string(isRow ? ".row" : ".col"); };
   std::string shape = "." + std::string(w.shape), sync = ".sync.aligned";
-  std::string types = std::string(".") + w.sum + "." + w.type + "." + w.type +
-                      "." + w.sum;
+  std::string types =
+      std::string(".") + w.sum + "." + w.type + "." + w.type + "." + w.sum;
   if (std::string(w.type) == "f16")
     types = std::string(".") + w.sum + "." + w.sum;
   return ptxHeader() +
@@ -292,7 +294,9 @@ void expectProduct(const Wmma &w, bool rowA, bool rowB, bool rowC) {
   Matrix a(w.m, w.k, strideA, rowA, w.bits), b(w.k, w.n, strideB, rowB, w.bits),
       c(w.m, w.n, strideC, rowC, bitsC), d(w.m, w.n, strideC, !rowC, bitsC);
   int limit = w.bits == 1 ? 2 : 4;
-  auto left = [&](unsigned m, unsigned k) { return int(m * 3 + k * k) % limit; };
+  auto left = [&](unsigned m, unsigned k) {
+    return int(m * 3 + k * k) % limit;
+  };
   auto right = [&](unsigned k, unsigned n) { return int(k + n * n) % limit; };
   for (unsigned m = 0; m < w.m; ++m)
     for (unsigned k = 0; k < w.k; ++k)

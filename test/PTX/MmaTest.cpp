@@ -78,7 +78,8 @@ uint64_t bitsOf(const std::string &type, int value) {
   if (type == "tf32" || type == "f32")
     return pick({0, 0x3F800000, 0x40000000, 0x40400000});
   if (type == "f64")
-    return pick({0, 0x3FF0000000000000, 0x4000000000000000, 0x4008000000000000});
+    return pick(
+        {0, 0x3FF0000000000000, 0x4000000000000000, 0x4008000000000000});
   if (type == "e4m3")
     return pick({0, 0x38, 0x40, 0x44});
   if (type == "e5m2")
@@ -235,10 +236,10 @@ TEST_P(MmaTest, EveryElementIsWhereTheIsaSays) {
     for (int lane = 0; lane < 32; ++lane)
       for (int i = 0; i < (inA ? isa.elementsA : isa.elementsB); ++i) {
         uint64_t one = bitsOf(type, 1);
-        Packer::appendTo(a, inA ? packA.packOne(lane, unsigned(i), one)
-                                : wholeA);
-        Packer::appendTo(b, inA ? wholeB
-                                : packB.packOne(lane, unsigned(i), one));
+        Packer::appendTo(a,
+                         inA ? packA.packOne(lane, unsigned(i), one) : wholeA);
+        Packer::appendTo(b,
+                         inA ? wholeB : packB.packOne(lane, unsigned(i), one));
         Packer::appendTo(c, wholeC);
         warps.push_back({inA, inA ? isa.a(lane, i) : isa.b(lane, i)});
       }
@@ -327,17 +328,15 @@ TEST(Mma, QuadPairs) {
             for (int k = 0; k < 4; ++k)
               total += left(q, p.row, k) * right(q, k, p.column);
             uint64_t expected =
-                sum == "f32" ? std::bit_cast<uint32_t>(float(total))
-                             : [&] {
-                                 // An integer below 2048 is exact in f16.
-                                 int e = 0;
-                                 while (total >> (e + 1))
-                                   ++e;
-                                 return total == 0 ? 0u
-                                                   : unsigned((e + 15) << 10 |
-                                                              (total << (10 - e) &
-                                                               0x3FF));
-                               }();
+                sum == "f32" ? std::bit_cast<uint32_t>(float(total)) : [&] {
+                  // An integer below 2048 is exact in f16.
+                  int e = 0;
+                  while (total >> (e + 1))
+                    ++e;
+                  return total == 0 ? 0u
+                                    : unsigned((e + 15) << 10 |
+                                               (total << (10 - e) & 0x3FF));
+                }();
             EXPECT_EQ(packC.element(d, 0, lane, unsigned(i)), expected);
           }
       }
@@ -347,8 +346,9 @@ TEST(Mma, QuadPairs) {
 /// roundings to nearest of an f32 sum.
 TEST(Mma, SumsAreF32) {
   const isa::Layout &isa = isa::layout("m16n8k16.f16");
-  Harness harness(kernelText(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", 4, 2, 4, 4, false));
+  Harness harness(
+      kernelText("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", 4, 2, 4,
+                 4, false));
   std::mt19937 random(7);
   auto bfloat = [&] {
     float f = std::uniform_real_distribution<float>(-2, 2)(random);
@@ -392,8 +392,7 @@ TEST(Mma, SumsAreF32) {
         isa::Place p = isa.c(lane, int(i));
         double exact = sums[w][p.row * 8 + p.column], size = std::fabs(exact);
         for (int k = 0; k < 16; ++k) {
-          double product =
-              left[w][p.row * 16 + k] * right[w][k * 8 + p.column];
+          double product = left[w][p.row * 16 + k] * right[w][k * 8 + p.column];
           exact += product;
           size += std::fabs(product);
         }
@@ -433,8 +432,9 @@ TEST(Mma, BitsCanBeXored) {
 }
 
 std::string errorOf(const std::string &instruction) {
-  std::string text = ptxHeader() + ".visible .entry k() {\n.reg .b32 %r<32>;\n"
-                                   ".reg .f64 %fd<16>;\n" +
+  std::string text = ptxHeader() +
+                     ".visible .entry k() {\n.reg .b32 %r<32>;\n"
+                     ".reg .f64 %fd<16>;\n" +
                      instruction + ";\nret;\n}\n";
   Machine machine;
   Result<Module> parsed = parse(text, "k.ptx");

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "lib/PTX/SharedTile.h"
 #include "lib/PTX/TensorMap.h"
+#include "lib/PTX/SharedTile.h"
 
 #include <gtest/gtest.h>
 
@@ -70,8 +70,7 @@ TEST(TensorMap, SaysWhatIsWrong) {
   EXPECT_EQ(errorOf(r),
             "dimension 0: the box has 257 elements; 1 to 256 are allowed");
   r = plain(), r.steps[1] = 9;
-  EXPECT_EQ(errorOf(r),
-            "dimension 1: the element stride 9 is not in 1 to 8");
+  EXPECT_EQ(errorOf(r), "dimension 1: the element stride 9 is not in 1 to 8");
   r = plain(), r.box[0] = 60;
   EXPECT_EQ(errorOf(r), "a row of the box has 120 bytes, which is not a "
                         "multiple of 16");
@@ -186,8 +185,8 @@ TEST(Descriptor, KMajorIsTheIsas) {
       for (uint32_t row = 0; row < 32; ++row)
         for (uint32_t k = 0; k < 2 * t; ++k) {
           // ((8,m),(T,2)) : ((width T, SBO), (1, T or LBO)), in elements.
-          uint32_t offset = row % 8 * width * t * bytes + row / 8 * stride +
-                            k % t * bytes;
+          uint32_t offset =
+              row % 8 * width * t * bytes + row / 8 * stride + k % t * bytes;
           offset += k / t * (mode == 0 ? leading : t * bytes);
           EXPECT_EQ(elementAddress(d, false, bytes, row, k),
                     swizzleAddress(Swizzle(mode), 8192 + offset));

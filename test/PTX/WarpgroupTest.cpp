@@ -94,7 +94,9 @@ uint32_t codeOf(const std::string &type, int value) {
   return uint32_t(value);
 }
 
-int leftValue(unsigned m, unsigned k) { return (m * 3 + k * 5 + m * k) % 7 % 4; }
+int leftValue(unsigned m, unsigned k) {
+  return (m * 3 + k * 5 + m * k) % 7 % 4;
+}
 int rightValue(unsigned k, unsigned n) {
   return (k * 5 + n * 3 + k * n + 1) % 7 % 4;
 }
@@ -109,8 +111,8 @@ Image imageOf(const Product &p, bool isA) {
   for (unsigned outer = 0; outer < outers; ++outer)
     for (unsigned k = 0; k < p.k(); ++k) {
       place = placeOf(p, isTransposed, outers, outer, k);
-      uint32_t code = codeOf(p.type, isA ? leftValue(outer, k)
-                                         : rightValue(k, outer));
+      uint32_t code =
+          codeOf(p.type, isA ? leftValue(outer, k) : rightValue(k, outer));
       std::memcpy(&image.bytes.at(place.offset), &code, p.bytes());
     }
   static const uint64_t modes[] = {0, 3, 2, 1};
@@ -240,7 +242,8 @@ void expectProduct(const Product &p) {
       uint32_t expected = word(thread, r, [&](int m, int n) {
         int total = p.accumulates ? sumValue(unsigned(m), unsigned(n)) : 0;
         for (unsigned k = 0; k < p.k(); ++k)
-          total += sign * leftValue(unsigned(m), k) * rightValue(k, unsigned(n));
+          total +=
+              sign * leftValue(unsigned(m), k) * rightValue(k, unsigned(n));
         return total;
       });
       wrong += found[thread * numD + r] != expected;
@@ -299,11 +302,11 @@ TEST(Warpgroup, SignsAndScale) {
 TEST(Warpgroup, ErrorsAreClear) {
   auto expectError = [](const std::string &instruction, const char *part) {
     Machine machine;
-    Result<Module> parsed =
-        parse(ptxHeader() +
-                  ".visible .entry k() {\n.reg .b32 %r<32>; .reg .b64 %p<4>;\n" +
-                  instruction + ";\nret;\n}\n",
-              "k.ptx");
+    Result<Module> parsed = parse(
+        ptxHeader() +
+            ".visible .entry k() {\n.reg .b32 %r<32>; .reg .b64 %p<4>;\n" +
+            instruction + ";\nret;\n}\n",
+        "k.ptx");
     ASSERT_TRUE(parsed) << parsed.error().str();
     Result<ModuleId> loaded = machine.load(std::move(*parsed));
     Result<Kernel> kernel = machine.findKernel(*loaded, "k");

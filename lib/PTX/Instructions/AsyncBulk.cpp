@@ -78,9 +78,10 @@ static bool assembleLinear(Assembly &a) {
   // A copy that cannot be done counts as done, so that nobody waits for ever.
   a.copy.transactionBytes = size;
   if (size == 0 || size % 16)
-    return a.fail(FindingKind::AsyncMisuse,
-                  "the size of a bulk copy must be a multiple of 16 bytes, not " +
-                      std::to_string(size));
+    return a.fail(
+        FindingKind::AsyncMisuse,
+        "the size of a bulk copy must be a multiple of 16 bytes, not " +
+            std::to_string(size));
   if (to % 16 || from % 16)
     return a.fail(FindingKind::Misaligned,
                   "both addresses of a bulk copy must be multiples of 16; "
@@ -120,15 +121,14 @@ static bool addPiece(Assembly &a, const TensorMap &map, const BoxPiece &piece,
   bool isWhole = map.swizzle == Swizzle::None;
   for (uint32_t done = 0; done < piece.bytes;) {
     uint32_t at = piece.offset + done;
-    uint32_t bytes = isWhole ? piece.bytes
-                             : std::min(piece.bytes - done, 16 - at % 16);
+    uint32_t bytes =
+        isWhole ? piece.bytes : std::min(piece.bytes - done, 16 - at % 16);
     Segment segment;
     segment.bytes = bytes;
     uint8_t *shadow = nullptr;
-    std::byte *shared =
-        a.bytes(!isStore, Space::Shared,
-                swizzleAddress(map.swizzle, uint32_t(base + at)), bytes,
-                &shadow);
+    std::byte *shared = a.bytes(
+        !isStore, Space::Shared,
+        swizzleAddress(map.swizzle, uint32_t(base + at)), bytes, &shadow);
     if (!shared)
       return false;
     segment.to = isStore ? global + done : shared;
@@ -286,8 +286,8 @@ static void takeOperation(Decoder &d, BulkForm &form) {
       BulkOperation::Add, BulkOperation::Min, BulkOperation::Max,
       BulkOperation::And, BulkOperation::Or,  BulkOperation::Xor,
       BulkOperation::Inc, BulkOperation::Dec};
-  if (auto found = d.takeOneOf(
-          {"add", "min", "max", "and", "or", "xor", "inc", "dec"}))
+  if (auto found =
+          d.takeOneOf({"add", "min", "max", "and", "or", "xor", "inc", "dec"}))
     form.operation = operations[*found];
 }
 
@@ -359,9 +359,9 @@ void clade::ptx::decodeBulk(Decoder &d, bool isReduction) {
     takeOperation(d, form);
   d.take("noftz");
   if (isReduction && !form.isTensor)
-    form.type = d.expectType({Type::F16, Type::BF16, Type::B32, Type::U32,
-                              Type::S32, Type::B64, Type::U64, Type::S64,
-                              Type::F32, Type::F64});
+    form.type =
+        d.expectType({Type::F16, Type::BF16, Type::B32, Type::U32, Type::S32,
+                      Type::B64, Type::U64, Type::S64, Type::F32, Type::F64});
   d.finishModifiers();
   if (form.isStore() ? !hasGroup : !form.hasBarrier)
     return d.fail("expected .bulk_group for stores and "

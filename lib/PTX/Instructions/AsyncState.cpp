@@ -221,8 +221,8 @@ void finishBlock(Block &block) {
 
 uint64_t Mbarrier::encoded() const {
   return uint64_t(pending & 0xFFFFF) | uint64_t(expected & 0xFFFFF) << 20 |
-         (uint64_t(transactions) & 0x3FFFFF) << 40 |
-         uint64_t(phase & 1) << 62 | uint64_t(1) << 63;
+         (uint64_t(transactions) & 0x3FFFFF) << 40 | uint64_t(phase & 1) << 62 |
+         uint64_t(1) << 63;
 }
 
 void Mbarrier::advance() {
@@ -271,8 +271,8 @@ bool reportStuckMbarriers(Block &block) {
     int64_t bytes = 0;
     for (const BulkCopy &copy : barrier.copies)
       bytes += copy.transactionBytes;
-    bool isStarted = barrier.pending != barrier.expected ||
-                     barrier.transactions || bytes;
+    bool isStarted =
+        barrier.pending != barrier.expected || barrier.transactions || bytes;
     if (!isStarted)
       continue;
     found = true;

@@ -33,7 +33,7 @@ struct SmallCopy {
   uint64_t serial = 0;
   LaneMask pending = 0; ///< Lanes whose copy is still to be done.
   uint8_t bytes = 0;    ///< 4, 8 or 16.
-  std::array<uint32_t, warpSize> group = {}; ///< Of each lane.
+  std::array<uint32_t, warpSize> group = {};      ///< Of each lane.
   std::array<uint8_t, warpSize> sourceBytes = {}; ///< The others are zeros.
   Pointers from, to;
   uint32_t time = 0; ///< Of the queue's agent.
@@ -103,8 +103,8 @@ WarpAsync &asyncOf(Warp &warp);
 
 /// An mbarrier object. Its 64 bits in memory hold its counts.
 struct Mbarrier {
-  uint32_t expected = 0; ///< Arrivals of each phase.
-  uint32_t pending = 0;  ///< Of the current phase.
+  uint32_t expected = 0;    ///< Arrivals of each phase.
+  uint32_t pending = 0;     ///< Of the current phase.
   int64_t transactions = 0; ///< Bytes that are still expected.
   uint32_t phase = 0;
   const Op *initialised = nullptr;

@@ -109,8 +109,8 @@ static void convertPacked(Warp &warp, const Op &op, LaneMask exec) {
         value = floats[lane];
       } else {
         unsigned shift = (to.count - 1 - i) * c.from->fieldBits;
-        uint32_t field = uint32_t(source[lane] >> shift) &
-                         ((1u << c.from->fieldBits) - 1);
+        uint32_t field =
+            uint32_t(source[lane] >> shift) & ((1u << c.from->fieldBits) - 1);
         value = c.from->format ? decodeNarrow(*c.from->format, field)
                                : decodeUE8M0(uint8_t(field));
       }

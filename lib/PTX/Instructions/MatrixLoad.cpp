@@ -28,7 +28,8 @@ static const Transfer &transferOf(const Op &op) {
 static uint64_t elementOffset(const Transfer &t, unsigned lane, unsigned i,
                               uint64_t stride) {
   unsigned position = t.layout.at(lane, i);
-  uint64_t row = position / t.layout.columns, column = position % t.layout.columns;
+  uint64_t row = position / t.layout.columns,
+           column = position % t.layout.columns;
   return t.isRowMajor ? row * stride + column : column * stride + row;
 }
 
@@ -85,17 +86,16 @@ static void loadFragment(Warp &warp, const Op &op, LaneMask exec) {
   const Transfer &t = transferOf(op);
   unsigned width = t.layout.elementBits == 64 ? 8 : 4;
   LaneMask unwritten = 0;
-  forEachAccess(
-      warp, op, AccessKind::Read,
-      [&](unsigned i, const Pointers &pointers, unsigned bytes) {
-        unsigned byte = i * t.layout.elementBits / 8;
-        auto *row = warp.rowOut<std::byte>(op.list[byte / width]);
-        if (!op.list[byte / width].isSink())
-          for (unsigned lane = 0; lane < warpSize; ++lane)
-            std::memcpy(row + lane * width + byte % width,
-                        pointers.lane[lane], bytes);
-        unwritten |= warp.unwritten(pointers, 0, bytes);
-      });
+  forEachAccess(warp, op, AccessKind::Read,
+                [&](unsigned i, const Pointers &pointers, unsigned bytes) {
+                  unsigned byte = i * t.layout.elementBits / 8;
+                  auto *row = warp.rowOut<std::byte>(op.list[byte / width]);
+                  if (!op.list[byte / width].isSink())
+                    for (unsigned lane = 0; lane < warpSize; ++lane)
+                      std::memcpy(row + lane * width + byte % width,
+                                  pointers.lane[lane], bytes);
+                  unwritten |= warp.unwritten(pointers, 0, bytes);
+                });
   for (unsigned r = 0; r < op.numWrites; ++r)
     warp.setPoison(op.writes[r], unwritten ? allLanes : 0, exec, op);
 }
@@ -108,17 +108,15 @@ static void storeFragment(Warp &warp, const Op &op, LaneMask exec) {
   forEachAccess(warp, op, AccessKind::Write,
                 [&](unsigned i, const Pointers &pointers, unsigned bytes) {
                   unsigned byte = i * t.layout.elementBits / 8;
-                  const auto *row =
-                      warp.row<std::byte>(op.list[byte / width]);
+                  const auto *row = warp.row<std::byte>(op.list[byte / width]);
                   for (unsigned lane = 0; lane < warpSize; ++lane)
                     std::memcpy(pointers.lane[lane],
                                 row + lane * width + byte % width, bytes);
                   // The address is the first that was read.
                   unsigned read = byte / width + (op.addressBytes ? 1 : 0);
-                  warp.markWritten(pointers, bytes,
-                                   read < op.numReads
-                                       ? warp.poisonOf(op.reads[read])
-                                       : 0);
+                  warp.markWritten(
+                      pointers, bytes,
+                      read < op.numReads ? warp.poisonOf(op.reads[read]) : 0);
                 });
 }
 

@@ -134,8 +134,8 @@ static bool decodeMove(Decoder &d, Move &m) {
   d.advance();
   auto count = d.takeOneOf({"x1", "x2", "x4"});
   m.isTransposed = d.take("trans");
-  d.op.space = d.takeOneOf({"shared", "shared::cta"}) ? Space::Shared
-                                                      : Space::Generic;
+  d.op.space =
+      d.takeOneOf({"shared", "shared::cta"}) ? Space::Shared : Space::Generic;
   bool isByte = d.take("b8");
   bool isLoad = d.source.opcode == "ldmatrix";
   m.isByte16 = isByte && isLoad && shape == "m16n16" && m.isTransposed;

@@ -36,8 +36,7 @@ static bool begin(Warp &warp, const Op &op, LaneMask exec) {
   if (!needsWholeWarp(warp, op, exec))
     return false;
   const Product &p = productOf(op);
-  warp.counter(op).flops +=
-      2ull * p.shape.m * p.shape.n * p.shape.k * p.count;
+  warp.counter(op).flops += 2ull * p.shape.m * p.shape.n * p.shape.k * p.count;
   return true;
 }
 
@@ -121,14 +120,14 @@ static const std::vector<ShapeRow> &shapeRows() {
   static const MatrixShape square = {16, 16, 16}, wide = {8, 32, 16},
                            tall = {32, 8, 16};
   static const std::vector<ShapeRow> rows = {
-      {Type::F16,
-       {{8, 8, 4}, {16, 8, 8}, {16, 8, 16}},
-       {square, wide, tall}},
+      {Type::F16, {{8, 8, 4}, {16, 8, 8}, {16, 8, 16}}, {square, wide, tall}},
       {Type::BF16, {{16, 8, 8}, {16, 8, 16}}, {square, wide, tall}},
       {Type::TF32, {{16, 8, 4}, {16, 8, 8}}, {{16, 16, 8}}},
       {Type::E4M3, {{16, 8, 16}, {16, 8, 32}}, {}},
       {Type::E5M2, {{16, 8, 16}, {16, 8, 32}}, {}},
-      {Type::F64, {{8, 8, 4}, {16, 8, 4}, {16, 8, 8}, {16, 8, 16}}, {{8, 8, 4}}},
+      {Type::F64,
+       {{8, 8, 4}, {16, 8, 4}, {16, 8, 8}, {16, 8, 16}},
+       {{8, 8, 4}}},
       {Type::S8, {{8, 8, 16}, {16, 8, 16}, {16, 8, 32}}, {square, wide, tall}},
       {Type::U8, {{8, 8, 16}, {16, 8, 16}, {16, 8, 32}}, {square, wide, tall}},
       {Type::S4, {{8, 8, 32}, {16, 8, 32}, {16, 8, 64}}, {{8, 8, 32}}},
@@ -235,8 +234,8 @@ static void decodeProduct(Decoder &d, bool isWmma) {
       return type == Type::F64;
     if (!isFloat)
       return type == Type::S32;
-    return type == Type::F32 || (type == Type::F16 && p.a != Type::BF16 &&
-                                 p.a != Type::TF32);
+    return type == Type::F32 ||
+           (type == Type::F16 && p.a != Type::BF16 && p.a != Type::TF32);
   };
   if (!isSum(p.c) || !isSum(p.d) ||
       matrixElementBits(p.a) != matrixElementBits(p.b))

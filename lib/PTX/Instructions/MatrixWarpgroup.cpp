@@ -57,8 +57,8 @@ static std::optional<uint64_t> readDescriptor(Warp &warp, const Op &op,
   const auto *row = warp.row<uint64_t>(slot);
   auto fail = [&](std::string text) {
     warp.report(FindingKind::AsyncMisuse, op, 0,
-                "the descriptor of " + std::string(name) + " cannot be used: " +
-                    text);
+                "the descriptor of " + std::string(name) +
+                    " cannot be used: " + text);
     return std::nullopt;
   };
   for (unsigned lane = 1; lane < warpSize; ++lane)
@@ -309,10 +309,9 @@ static void decodeProduct(Decoder &d) {
       matrixElementBits(w.a) != matrixElementBits(w.b))
     return d.fail("there is no product ." + shapeName(w.shape) +
                   " of these types");
-  w.layoutD = wgmmaFragment(MatrixRole::Accumulator, w.shape,
-                            matrixElementBits(w.d));
-  w.layoutA =
-      wgmmaFragment(MatrixRole::A, w.shape, matrixElementBits(w.a));
+  w.layoutD =
+      wgmmaFragment(MatrixRole::Accumulator, w.shape, matrixElementBits(w.d));
+  w.layoutA = wgmmaFragment(MatrixRole::A, w.shape, matrixElementBits(w.a));
   w.isAInShared = d.operand(1).kind != Operand::Kind::Vector;
   unsigned numD = w.layoutD.registers();
   if (d.operand(0).elements.size() != numD)

@@ -126,8 +126,8 @@ static void initialise(Warp &warp, const Op &op, unsigned lane, uint32_t offset,
 static bool expectBytes(const Use &use, uint32_t bytes) {
   use.barrier.transactions += bytes;
   if (use.barrier.transactions > int64_t(mostCount))
-    return use.fail("phase " + std::to_string(use.barrier.phase) +
-                    " expects " + std::to_string(use.barrier.transactions) +
+    return use.fail("phase " + std::to_string(use.barrier.phase) + " expects " +
+                    std::to_string(use.barrier.transactions) +
                     " bytes, more than the 2^20 - 1 that can be counted");
   return true;
 }
@@ -140,8 +140,8 @@ static bool arrive(const Use &use, uint32_t count) {
   for (const Mbarrier::Arrival &arrival : barrier.arrivals)
     deferred += std::popcount(arrival.lanes);
   if (count == 0 || count + deferred > barrier.pending)
-    return use.fail("an arrival of " + std::to_string(count) +
-                    " in phase " + std::to_string(barrier.phase) + ", where " +
+    return use.fail("an arrival of " + std::to_string(count) + " in phase " +
+                    std::to_string(barrier.phase) + ", where " +
                     std::to_string(barrier.pending - deferred) + " of " +
                     std::to_string(barrier.expected) +
                     " arrivals are still expected");
@@ -247,9 +247,8 @@ static void operateMbarrier(Warp &warp, const Op &op, LaneMask exec) {
   Pointers pointers;
   warp.access(op, exec, addresses, shape, pointers);
   if (form.hasValue)
-    warp.readWide(form.value, form.action >= Action::TestWait && !form.hasParity
-                                  ? 8
-                                  : 4,
+    warp.readWide(form.value,
+                  form.action >= Action::TestWait && !form.hasParity ? 8 : 4,
                   values);
   Block &block = warp.block;
   LaneMask waiting = 0;
@@ -362,8 +361,7 @@ static void decodeMbarrier(Decoder &d) {
     return d.use(countPending, Class::Async);
   }
   auto action = d.takeOneOf({"init", "inval", "expect_tx", "complete_tx",
-                             "arrive", "arrive_drop", "test_wait",
-                             "try_wait"});
+                             "arrive", "arrive_drop", "test_wait", "try_wait"});
   if (!action)
     return d.fail("expected .init, .inval, .expect_tx, .complete_tx, .arrive, "
                   ".arrive_drop, .test_wait, .try_wait or .pending_count");

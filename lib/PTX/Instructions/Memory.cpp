@@ -316,12 +316,20 @@ void store(Warp &warp, const Op &op, LaneMask exec) {
   const unsigned n = op.vector;
   uint64_t addresses[warpSize];
   warp.addresses(op, op.list[0], addresses);
-  Pointers pointers;
-  warp.access(op, exec, addresses,
-              shapeOf(op, AccessKind::Write, sizeof(Element) * n), pointers);
   const Reg *rows[8];
   for (unsigned k = 0; k < n; ++k)
     rows[k] = warp.row<Reg>(op.list[1 + k]);
+  AccessShape shape = shapeOf(op, AccessKind::Write, sizeof(Element) * n);
+  std::byte values[warpSize * 32];
+  if (warp.block.observer) {
+    for (unsigned i = 0; i < warpSize * n; ++i) {
+      Element element = Element(rows[i % n][i / n]);
+      std::memcpy(values + i * sizeof(Element), &element, sizeof(Element));
+    }
+    shape.values = values;
+  }
+  Pointers pointers;
+  warp.access(op, exec, addresses, shape, pointers);
   if (n == 1 && pointers.isContiguous) {
     if constexpr (sizeof(Element) == sizeof(Reg)) {
       std::memcpy(pointers.lane[0], rows[0], sizeof(Reg) * warpSize);
