@@ -136,10 +136,12 @@ inline LaunchReport runDefect(const DefectCase &given) {
   harness.mayFind = true;
   uint64_t in = makeBuffer(harness, given.in);
   uint64_t out = makeBuffer(harness, given.out);
-  if (given.in.isFreed)
+  if (given.in.isFreed) {
     EXPECT_TRUE(harness.machine.free(in));
-  if (given.out.isFreed)
+  }
+  if (given.out.isFreed) {
     EXPECT_TRUE(harness.machine.free(out));
+  }
   return harness.launch("kernel", given.options, in, out);
 }
 
