@@ -50,7 +50,7 @@ uint32_t encodeNarrow(const NarrowFormat &format, float value,
   bool isNegative = bits >> 31;
   if (magnitude > 0x7F800000)
     return format.nan;
-  if (options.relu && isNegative)
+  if (options.relu && isNegative && magnitude)
     return 0;
   uint32_t sign = uint32_t(isNegative) << (format.bits() - 1);
   uint32_t tooLarge =

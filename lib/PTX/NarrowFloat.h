@@ -51,7 +51,7 @@ enum class NarrowRounding : uint8_t {
 struct NarrowOptions {
   NarrowRounding rounding = NarrowRounding::NearestEven;
   bool saturates = false;  ///< .satfinite: what is too large becomes `largest`.
-  bool relu = false;       ///< Negative values become +0; NaN stays NaN.
+  bool relu = false;       ///< Below zero becomes +0; NaN stays NaN.
   uint32_t random = 0;     ///< Of .rs: `randomBits` bits, aligned below the
   unsigned randomBits = 0; ///< last bit that is kept.
 };

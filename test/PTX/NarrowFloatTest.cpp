@@ -189,7 +189,7 @@ TEST(NarrowFloat, OverflowsToInfinityOrTheLargest) {
 }
 
 /// PTX ISA 9.7.9.21: NaN stays NaN where the format has one; otherwise it is
-/// the largest value. `.relu` keeps NaN and clears what is negative.
+/// the largest value. `.relu` keeps NaN and clears what is below zero.
 TEST(NarrowFloat, NaNAndRelu) {
   NarrowOptions relu;
   relu.relu = relu.saturates = true;
@@ -203,7 +203,8 @@ TEST(NarrowFloat, NaNAndRelu) {
     EXPECT_EQ(encodeNarrow(formatE3M2, nan, options), 0x1Fu);
   }
   EXPECT_EQ(encodeNarrow(formatE4M3, -1.0f, relu), 0u);
-  EXPECT_EQ(encodeNarrow(formatF16, -0.0f, relu), 0u);
+  EXPECT_EQ(encodeNarrow(formatF16, -0.0f, relu), 0x8000u);
+  EXPECT_EQ(encodeNarrow(formatF16, -1e-30f, relu), 0u);
   EXPECT_EQ(encodeNarrow(formatF16, -infinity, relu), 0u);
   EXPECT_EQ(encodeNarrow(formatF16, 1.0f, relu), 0x3C00u);
 }
