@@ -128,7 +128,9 @@ TEST(PtxMachine, CountsSectorsBanksAndClasses) {
           "ld.global.u32 %r2, [%pt0];\n"        // 1 sector
           "mov.u32 %r3, s;\nmad.lo.u32 %r4, %i, 8, %r3;\nst.shared.u32 [%r4], "
           "%i;\n" // 2-way conflict
-          "mad.lo.u32 %r5, %i, 4, %r3;\nst.shared.u32 [%r5], %i;\n"   // none
+          "bar.warp.sync -1;\n"
+          "mad.lo.u32 %r5, %i, 4, %r3;\nst.shared.u32 [%r5], %i;\n" // none
+          "bar.warp.sync -1;\n"
           "mad.lo.u32 %r6, %i, 128, %r3;\nst.shared.u32 [%r6], %i;\n" // 32-way
           "fma.rn.f32 %f1, 0f3F800000, 0f40000000, 0f40000000;\n";
   LaunchReport report = device.run(
