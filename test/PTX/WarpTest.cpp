@@ -310,6 +310,7 @@ TEST(PtxMemory, GenericAddressesOfEverySpace) {
   LaunchReport report = device.run(
       kernelText(1,
                  ".local .b32 x;\nmov.u32 %r1, s;\nst.shared.u32 [%r1], 222;\n"
+                 "bar.warp.sync -1;\n"
                  "st.local.u32 [x], 333;\ncvt.u64.u32 %rd1, %r1;\n"
                  "cvta.shared.u64 %rd1, %rd1;\nmov.u64 %rd2, x;\n"
                  "cvta.local.u64 %rd2, %rd2;\nsetp.eq.u32 %p0, %i, 1;\n"
