@@ -60,6 +60,13 @@ DEEPSEEK = dict(vocab_size=512, hidden_size=256, intermediate_size=384, moe_inte
                 first_k_dense_replace=4, max_position_embeddings=2048)
 # Six heads: the slopes of a number that is no power of two.
 BLOOM = dict(vocab_size=512, hidden_size=192, n_layer=4, n_head=6)
+# Four layers and heads of a size of their own, where the configuration lets them have one.
+PHI3 = {**LLAMA, "pad_token_id": None, "bos_token_id": 1, "eos_token_id": 2}
+ARCEE = {**LLAMA, "bos_token_id": 1, "eos_token_id": 2}
+HELIUM = {**LLAMA, "head_dim": 32}
+SEED_OSS = {**LLAMA, "head_dim": 48}
+MAMBA2 = dict(vocab_size=512, hidden_size=240, num_hidden_layers=3, num_heads=12, head_dim=40, state_size=24, n_groups=4,
+              chunk_size=32)
 BAICHUAN = dict(vocab_size=512, hidden_size=256, intermediate_size=384, num_hidden_layers=4, num_attention_heads=8,
                 max_position_embeddings=2048)
 
@@ -236,6 +243,23 @@ SLOPES = [
     bloom("slopes-power-of-two", n_head=8, tie_word_embeddings=False),
 ]
 
+ONBOARDED = [
+    case("phi3-plain", "Phi3", PHI3),
+    case("phi3-window-partial", "Phi3", PHI3, sliding_window=20, num_key_value_heads=8,
+         rope_parameters=rope("default", partial_rotary_factor=0.5)),
+    case("arcee-plain", "Arcee", ARCEE),
+    case("arcee-bias-tied", "Arcee", ARCEE, attention_bias=True, mlp_bias=True, tie_word_embeddings=True),
+    case("helium-plain", "Helium", HELIUM),
+    case("seed-oss-plain", "SeedOss", SEED_OSS),
+    case("seed-oss-out-bias", "SeedOss", SEED_OSS, attention_bias=False, attention_out_bias=True, mlp_bias=True),
+    case("hunyuan-v1-dense-plain", "HunYuanDenseV1", SEED_OSS),
+    case("apertus-plain", "Apertus", LLAMA),
+    case("mamba2-plain", "Mamba2", MAMBA2, **RECURRENT, one_call=True),
+    case("mamba2-narrow", "Mamba2", MAMBA2, **RECURRENT, one_call=True, residual_in_fp32=False, use_bias=True,
+         use_conv_bias=False, n_groups=1, conv_kernel=3),
+    case("apertus-default-rope-tied", "Apertus", LLAMA, rope_parameters=rope("default", 1e6), tie_word_embeddings=True),
+]
+
 # Needs NeMo AutoModel beside transformers; its cache is its own, so that a sequence is one call.
 AUTOMODEL = [
     baichuan("7b", group="automodel", one_call=True),
@@ -281,7 +305,7 @@ GGUF = [
         "full_attention": rope("linear", 1e6, factor=8.0), "sliding_attention": rope("default", 10000.0)}),
 ]
 
-CASES = SHAPES + ROPE + FAMILIES + LATENT + SLOPES + STATES + AUTOMODEL + LONG + GGUF
+CASES = SHAPES + ROPE + FAMILIES + LATENT + SLOPES + STATES + ONBOARDED + AUTOMODEL + LONG + GGUF
 
 
 def select(patterns, group):

@@ -23,6 +23,9 @@ GLM4_MOE = {**EXPERTS, "head_dim": 48, "n_routed_experts": 16, "n_group": 1, "to
             "first_k_dense_replace": 1, "n_shared_experts": 1, "routed_scaling_factor": 1.5}
 GPT_OSS = {**LLAMA, "num_experts_per_tok": 2, "head_dim": 32, "intermediate_size": 96, "num_local_experts": 16, "num_experts_per_tok": 4, "sliding_window": 20,
            "layer_types": ["sliding_attention", "full_attention"] * 2, "rope_parameters": rope("default", 150000.0)}
+QWEN2_MOE = {**EXPERTS, "num_experts": 16, "num_experts_per_tok": 4, "shared_expert_intermediate_size": 80}
+MINIMAX_M2 = {**LLAMA, "bos_token_id": 1, "eos_token_id": 2, "head_dim": 48, "intermediate_size": 96, "num_local_experts": 16, "num_experts_per_tok": 3,
+              "rope_parameters": rope("default", 5e6, partial_rotary_factor=0.5)}
 MISTRAL4 = {**LATENT, "first_k_dense_replace": 0, "rope_parameters": rope(
     "yarn", 10000.0, factor=4.0, original_max_position_embeddings=32, beta_fast=32.0, beta_slow=1.0, mscale=1.0,
     mscale_all_dim=1.0, llama_4_scaling_beta=0.1)}
@@ -56,6 +59,14 @@ def qwen3_next(name, **options):
     return case(f"qwen3-next-{name}", "Qwen3Next", QWEN3_NEXT, **{**LAYOUT, **options})
 
 
+def qwen2_moe(name, **options):
+    return case(f"qwen2-moe-{name}", "Qwen2Moe", QWEN2_MOE, **{**LAYOUT, **options})
+
+
+def minimax_m2(name, **options):
+    return case(f"minimax-m2-{name}", "MiniMaxM2", MINIMAX_M2, **{**LAYOUT, **options})
+
+
 NEMOTRON_EXPERTS = dict(n_routed_experts=16, n_group=4, topk_group=2, num_experts_per_tok=3, moe_intermediate_size=64,
                         moe_shared_expert_intermediate_size=80, routed_scaling_factor=2.5,
                         layers_block_type=["linear_attention", "moe", "full_attention", "moe", "linear_attention", "mlp"])
@@ -81,6 +92,9 @@ CASES = [
     nemotron_h("latent-experts", **NEMOTRON_EXPERTS, moe_latent_size=96),
     qwen3_next("experts", num_hidden_layers=8, mlp_only_layers=[2], num_experts=16, num_experts_per_tok=4,
                moe_intermediate_size=64, shared_expert_intermediate_size=80),
+    qwen2_moe("plain"),
+    qwen2_moe("some-dense", num_hidden_layers=5, decoder_sparse_step=2, norm_topk_prob=True, qkv_bias=False),
+    minimax_m2("plain"),
     mistral4("plain"),
     mistral4("groups", num_experts_per_tok=4, topk_group=3),
 ]
