@@ -76,7 +76,7 @@ public:
       : library(library), own(library, library.findFamily(draft.name)),
         draft(draft) {}
 
-  void collect(std::vector<Change> &changes) {
+  void collect(std::vector<Change> &changes, Effort effort) {
     for (const spec::FamilyDecl *decl : library.getFamilies()) {
       bool isOther = decl->serves && decl->name.name != draft.name;
       if (!isOther)
@@ -86,11 +86,12 @@ public:
       for (const spec::BlockDecl *block : decl->blocks)
         if (!block->isEntry)
           add(other, block->name.name, single);
-      // All that makes two families differ in the same part.
-      for (size_t i = 0; i < single.size(); ++i)
-        for (size_t k = i + 1; k < single.size(); ++k)
-          changes.push_back(both(single[i], single[k]));
-      llvm::append_range(changes, single);
+      if (effort == Effort::Blocks)
+        llvm::append_range(changes, single);
+      else
+        for (size_t i = 0; i < single.size(); ++i)
+          for (size_t k = i + 1; k < single.size(); ++k)
+            changes.push_back(both(single[i], single[k]));
     }
   }
 
@@ -281,10 +282,16 @@ private:
 std::vector<Change> onboard::changesFor(const import::SpecLibrary &library,
                                         const import::Config &config,
                                         const Draft &draft,
-                                        const Fitting &fitting) {
+                                        const Fitting &fitting, Effort effort) {
   ScopedDiagnosticHandler silence(library.getContext(),
                                   [](Diagnostic &) { return success(); });
   std::vector<Change> changes;
+  if (effort != Effort::Fields) {
+    if (!fitting.missing.empty() || !fitting.unused.empty() ||
+        !fitting.misshapen.empty())
+      BlockChanges(library, draft).collect(changes, effort);
+    return changes;
+  }
   FieldChanges(library, config, draft, fitting).collect(changes);
   // Keys that something else than a field refuses, such as rotary scaling.
   for (StringRef problem : fitting.probe.problems) {
@@ -296,9 +303,6 @@ std::vector<Change> onboard::changesFor(const import::SpecLibrary &library,
     change.says = ("key '" + key + "' ignored").str();
     changes.push_back(std::move(change));
   }
-  if (!fitting.missing.empty() || !fitting.unused.empty() ||
-      !fitting.misshapen.empty())
-    BlockChanges(library, draft).collect(changes);
   return changes;
 }
 

@@ -20,12 +20,18 @@ struct Change {
   void apply(Draft &draft) const;
 };
 
-/// The changes that may bring a draft nearer to the checkpoint: blocks of other
-/// families with the fields that they need, fields that read other keys, and
-/// constants.
+/// What is tried first, and what only if that does not help.
+enum class Effort {
+  Fields,   ///< Fields that read other keys, or are constants; keys to ignore.
+  Blocks,   ///< A block of another family, with the fields that it needs.
+  TwoBlocks ///< Two blocks of one other family.
+};
+
+/// The changes that may bring a draft nearer to the checkpoint. The library
+/// holds the draft under its name.
 std::vector<Change> changesFor(const import::SpecLibrary &library,
                                const import::Config &config, const Draft &draft,
-                               const Fitting &fitting);
+                               const Fitting &fitting, Effort effort);
 
 /// The families that know a key.
 struct KeyReaders {

@@ -72,27 +72,37 @@ public:
       for (const json &one : *served)
         if (one.is_string())
           draft.architectures.push_back(one.get<std::string>());
-    Fitting best = *fitOf(draft);
+    std::optional<Fitting> first = fitOf(draft);
+    if (!first)
+      return {std::move(draft), Fitting()};
+    Fitting best = std::move(*first), next;
     double cost = best.cost;
     constexpr int mostSteps = 16;
     for (int step = 0; step < mostSteps && cost > 0; ++step) {
       std::optional<Change> kept;
-      // The library holds what was tried last under the name.
-      fitOf(draft);
-      for (const Change &change : changesFor(library, config, draft, best)) {
-        Draft tried = draft;
-        change.apply(tried);
-        std::optional<Fitting> fitting = fitOf(tried);
-        // A change is itself something to read.
-        double total = fitting ? fitting->cost + weightOf(tried) : cost;
-        if (!fitting || total >= cost)
-          continue;
-        cost = total;
-        best = std::move(*fitting);
-        kept = change;
+      for (Effort effort :
+           {Effort::Fields, Effort::Blocks, Effort::TwoBlocks}) {
+        // The library holds what was tried last under the name.
+        fitOf(draft);
+        for (const Change &change :
+             changesFor(library, config, draft, best, effort)) {
+          Draft tried = draft;
+          change.apply(tried);
+          std::optional<Fitting> fitting = fitOf(tried);
+          // A change is itself something to read.
+          double total = fitting ? fitting->cost + weightOf(tried) : cost;
+          if (!fitting || total >= cost)
+            continue;
+          cost = total;
+          next = std::move(*fitting);
+          kept = change;
+        }
+        if (kept)
+          break;
       }
       if (!kept)
         break;
+      best = std::move(next);
       kept->apply(draft);
       steps.push_back(kept->says);
     }
@@ -237,17 +247,23 @@ onboard::draftFamily(import::SpecLibrary &library, const import::Config &config,
   for (const spec::FamilyDecl *base : bases) {
     std::vector<std::string> steps;
     auto derived = drafter.derive(base, steps);
+    if (!derived.second.family)
+      continue;
     if (best && derived.second.cost >= best->second.cost)
       continue;
     best = std::move(derived);
     result.steps = std::move(steps);
   }
   if (!best)
-    return emitError(config.locationOf("")) << "no family to derive from";
+    return emitError(config.locationOf(""))
+           << "no family to derive from: do 'architectures' hold plain names?";
   auto &[draft, fitting] = *best;
   addEquations(draft, fitting);
   for (const std::string &key : fitting.probe.unreadKeys)
-    settleKey(draft, library, config, key);
+    if (llvm::all_of(key, [](char c) {
+          return llvm::isAlnum(c) || c == '_' || c == '.';
+        }))
+      settleKey(draft, library, config, key);
   for (const WeightGroup &group : fitting.misshapen)
     draft.requirements.push_back(
         "todo(" + quoted("another shape: " + describe(group)) + ", true)");
