@@ -316,6 +316,7 @@ private:
   void mergeSplits();
   void updateMergePoint();
   bool joinWaiting();
+  void reportDivergence(const Op &op, LaneMask exec, LaneMask missing);
   void waitHere(const Op &op, LaneMask exec, Split::State state,
                 LaneMask members);
   void leaveOthers(LaneMask exec);

@@ -20,9 +20,6 @@ namespace {
 /// length of the turn in ops.
 constexpr unsigned patience = 256;
 constexpr unsigned turnOps = 1024;
-/// Local memory of a thread with all its calls, as a GPU has.
-constexpr uint64_t largestStack = 512 * 1024;
-constexpr unsigned deepestCall = 2000;
 
 } // namespace
 
@@ -51,125 +48,6 @@ void Warp::reset() {
   clusterArrived = 0;
   cachedBegin = 1;
   cachedEnd = 0;
-}
-
-//===----------------------------------------------------------------------===//
-// Frames
-//===----------------------------------------------------------------------===//
-
-Frame *Warp::makeFrame(const Code &code, Frame *caller) {
-  auto reusable = std::find_if(freeFrames.begin(), freeFrames.end(),
-                               [&](Frame *f) { return f->code == &code; });
-  Frame *made;
-  if (reusable != freeFrames.end()) {
-    made = *reusable;
-    *reusable = freeFrames.back();
-    freeFrames.pop_back();
-  } else {
-    frames.push_back(std::make_unique<Frame>());
-    made = frames.back().get();
-    made->code = &code;
-    made->storage =
-        std::make_unique_for_overwrite<std::byte[]>(code.frameBytes + 64);
-    auto address = reinterpret_cast<uintptr_t>(made->storage.get());
-    made->registers = made->storage.get() + (64 - address % 64) % 64;
-    // Values nobody wrote are the same in every run.
-    std::memset(made->registers, 0, code.frameBytes);
-  }
-  made->caller = caller;
-  made->depth = caller ? caller->depth + 1 : 0;
-  made->users = 0;
-  made->localBase = caller ? caller->localBase + caller->code->localBytes : 0;
-  made->mayPoison = block.launch.options.checks.uninitialised &&
-                    !code.maybeUnassigned.empty();
-  made->poison.clear();
-  made->poisonLine.clear();
-  if (made->mayPoison) {
-    made->poison.assign(code.registerOffsets.size(), 0);
-    made->poisonLine.assign(code.registerOffsets.size(), 0);
-    for (uint32_t id : code.maybeUnassigned)
-      made->poison[id] = allLanes;
-  }
-  growLocal(made->localBase + code.localBytes);
-  return made;
-}
-
-void Warp::dropFrame(Frame *unused) {
-  while (unused && --unused->users == 0) {
-    freeFrames.push_back(unused);
-    unused = unused->caller;
-  }
-}
-
-void Warp::growLocal(uint64_t bytes) {
-  if (bytes <= localStride)
-    return;
-  uint64_t stride = std::max(bytes, localStride * 2);
-  std::vector<std::byte> moved(stride * warpSize);
-  std::vector<uint8_t> movedShadow(stride * warpSize);
-  for (unsigned lane = 0; lane < warpSize && localStride; ++lane) {
-    std::memcpy(moved.data() + lane * stride, local.data() + lane * localStride,
-                localStride);
-    std::memcpy(movedShadow.data() + lane * stride,
-                localShadow.data() + lane * localStride, localStride);
-  }
-  local.swap(moved);
-  localShadow.swap(movedShadow);
-  localStride = stride;
-}
-
-bool Warp::enter(const Op &op, LaneMask exec, const Code &code) {
-  uint64_t base = frame->localBase + frame->code->localBytes;
-  if (base + code.localBytes > largestStack || frame->depth >= deepestCall) {
-    report(FindingKind::StackOverflow, op, std::countr_zero(exec),
-           "calls nest " + std::to_string(frame->depth + 1) +
-               " deep and need " + std::to_string(base + code.localBytes) +
-               " bytes of stack; a thread has " + std::to_string(largestStack));
-    abortLaunch();
-    return false;
-  }
-  if (LaneMask rest = active & ~exec) {
-    park({rest, pc, frame});
-    ++frame->users;
-  }
-  Frame *callee = makeFrame(code, frame);
-  callee->users = 1;
-  callee->returnTo = pc;
-  callee->call = &op;
-  for (unsigned lane = 0; lane < warpSize && code.localBytes; ++lane)
-    if (exec >> lane & 1)
-      std::memset(localShadow.data() + lane * localStride + base, 0,
-                  code.localBytes);
-  frame = callee;
-  active = exec;
-  pc = 0;
-  event = true;
-  return true;
-}
-
-void Warp::leave(LaneMask exec) {
-  if (!frame->caller)
-    return exitLanes(exec);
-  if (LaneMask rest = active & ~exec) {
-    park({rest, pc, frame});
-    ++frame->users;
-  }
-  Frame *callee = frame;
-  frame = callee->caller;
-  pc = callee->returnTo;
-  active = exec;
-  ++frame->users;
-  dropFrame(callee);
-  event = true;
-}
-
-void Warp::exitLanes(LaneMask lanes) {
-  exited |= lanes;
-  active &= ~lanes;
-  event = true;
-  if (!active)
-    dropFrame(frame);
-  block.laneExit();
 }
 
 //===----------------------------------------------------------------------===//
@@ -297,6 +175,9 @@ bool Warp::joinWaiting() {
   for (Split &split : waiting)
     if (split.state == Split::State::Converge && (!next || split.pc < next->pc))
       next = &split;
+  // Lanes that wait for those first: they cannot come any more.
+  if (next && breakWait())
+    return reschedule();
   if (!next)
     return false;
   next->state = Split::State::Ready;
@@ -383,14 +264,32 @@ bool Warp::convergeAll(const Op &op, LaneMask exec) {
     return true;
   if (isForced) {
     isForced = false;
-    report(FindingKind::DivergentBarrier, op, std::countr_zero(exec),
-           "the lanes " + maskText(exec) + " execute it without " +
-               maskText(missing) +
-               " of their warp; all must execute it together");
+    reportDivergence(op, exec, missing);
     return true;
   }
   waitHere(op, exec, Split::State::Converge, allLanes);
   return false;
+}
+
+/// Reports an aligned instruction without all lanes, once for those that take
+/// part in it at different places.
+void Warp::reportDivergence(const Op &op, LaneMask exec, LaneMask missing) {
+  Finding finding;
+  finding.kind = FindingKind::DivergentBarrier;
+  finding.text = "the lanes " + maskText(exec) + " execute it without " +
+                 maskText(missing) +
+                 " of their warp; all must execute it together";
+  LaneMask reported = 0;
+  for (const Split &split : waiting) {
+    if (split.state == Split::State::Barrier)
+      reported |= split.mask;
+    if (!split.op || finding.otherPlace || split.op == &op)
+      continue;
+    finding.otherPlace = placeOf(*split.op);
+    finding.otherThread = threadOf(unsigned(std::countr_zero(split.mask)));
+  }
+  if (missing & ~reported)
+    report(std::move(finding), op, unsigned(std::countr_zero(exec)));
 }
 
 /// Parks the lanes of `exec` at the op itself.
@@ -513,204 +412,5 @@ Warp::Outcome Warp::run(uint64_t slice) {
       return alive() ? Outcome::Blocked : Outcome::Finished;
     if (yields || left == 0)
       return polled && yields ? Outcome::Polled : Outcome::Sliced;
-  }
-}
-
-/// As the loop, for frames in which values may be missing.
-void Warp::executePoisoned(const Op &op, LaneMask exec) {
-  Frame *used = frame;
-  if (op.guardId >= 0) {
-    if (LaneMask bad = used->poison[op.guardId] & active) {
-      report(FindingKind::UninitialisedValue, op, std::countr_zero(bad),
-             "the guard " + describePoison(*used, op.guardId));
-      used->poison[op.guardId] = 0;
-    }
-  }
-  if (!exec)
-    return;
-  LaneMask bad = 0;
-  uint32_t from = 0;
-  for (unsigned i = 0; i < op.numReads; ++i) {
-    LaneMask mask = used->poison[op.reads[i]] & exec;
-    bool isAddress = i == 0 && op.addressBytes != 0;
-    if (mask && ((op.poison & PoisonIsFinding) || isAddress)) {
-      report(FindingKind::UninitialisedValue, op, std::countr_zero(mask),
-             (isAddress ? "the address " : "the operand ") +
-                 describePoison(*used, op.reads[i]));
-      used->poison[op.reads[i]] = 0;
-      mask = 0;
-    }
-    if (mask && !bad)
-      from = op.reads[i];
-    bad |= mask;
-  }
-  op.handler(*this, op, exec);
-  if (op.poison & PoisonByHandler)
-    return;
-  LaneMask result = op.poison & PoisonNever                ? 0
-                    : (op.poison & PoisonCrossLane) && bad ? exec
-                                                           : bad;
-  for (unsigned i = 0; i < op.numWrites; ++i) {
-    LaneMask &mask = used->poison[op.writes[i]];
-    mask = (mask & ~exec) | result;
-    if (result)
-      used->poisonLine[op.writes[i]] = used->poisonLine[from];
-  }
-}
-
-void Warp::setPoison(uint32_t id, LaneMask lanes, LaneMask exec, const Op &op) {
-  if (!frame->mayPoison) {
-    if (!lanes)
-      return;
-    frame->poison.assign(frame->code->registerOffsets.size(), 0);
-    frame->poisonLine.assign(frame->code->registerOffsets.size(), 0);
-    frame->mayPoison = true;
-  }
-  frame->poison[id] = (frame->poison[id] & ~exec) | (lanes & exec);
-  if (lanes)
-    frame->poisonLine[id] = frame->code->function->instructions[op.source].line;
-}
-
-void Warp::reportPoison(const Op &op, unsigned lane, std::string_view what,
-                        uint32_t id) {
-  report(FindingKind::UninitialisedValue, op, lane,
-         std::string(what) + describePoison(*frame, id));
-  frame->poison[id] = 0;
-}
-
-std::string Warp::describePoison(const Frame &in, uint32_t id) const {
-  std::string text = in.code->function->registers[id].str();
-  uint32_t line = in.poisonLine[id];
-  return text + (line ? " holds what line " + std::to_string(line) +
-                            " read from memory that was never written"
-                      : " was never given a value");
-}
-
-std::string Warp::maskText(LaneMask mask) {
-  char text[16];
-  std::snprintf(text, sizeof text, "0x%08x", mask);
-  return text;
-}
-
-//===----------------------------------------------------------------------===//
-// Findings
-//===----------------------------------------------------------------------===//
-
-Place Warp::placeOf(const Op &op) const {
-  // The op may be of a frame further out: a function owns the instruction.
-  const Launch &launch = block.launch;
-  for (const auto &code : launch.program.codes) {
-    if (!code || code->ops.empty() || &op < code->ops.data() ||
-        &op >= code->ops.data() + code->ops.size())
-      continue;
-    Place place;
-    if (code->function->instructions.empty())
-      return place;
-    const Instruction &source = code->function->instructions[op.source];
-    const Module &module = *launch.program.module;
-    place.line = source.line;
-    std::string_view line = module.lineText(source.line);
-    size_t begin = line.find_first_not_of(" \t");
-    place.instruction = begin == std::string_view::npos
-                            ? source.fullName()
-                            : std::string(line.substr(begin, 120));
-    if (source.location.line && source.location.file < module.files.size()) {
-      place.sourceFile = module.files[source.location.file];
-      place.sourceLine = source.location.line;
-    }
-    return place;
-  }
-  return {};
-}
-
-ThreadId Warp::threadOf(unsigned lane) const {
-  ThreadId id;
-  id.block = block.id;
-  const auto &shape = block.launch.options.block;
-  uint32_t linear = index * warpSize + lane;
-  id.thread = {linear % shape[0], linear / shape[0] % shape[1],
-               linear / shape[0] / shape[1]};
-  return id;
-}
-
-void Warp::report(Finding finding, const Op &op, unsigned lane) {
-  finding.kernel = block.launch.program.kernel->name;
-  finding.place = placeOf(op);
-  finding.thread = threadOf(lane);
-  uint64_t other = finding.otherPlace ? finding.otherPlace->line : 0;
-  block.launch.report(std::move(finding), other);
-  event |= block.launch.aborted();
-}
-
-void Warp::report(FindingKind kind, const Op &op, unsigned lane,
-                  std::string text) {
-  Finding finding;
-  finding.kind = kind;
-  finding.text = std::move(text);
-  report(std::move(finding), op, lane);
-}
-
-OpCounter &Warp::counter(const Op &op) {
-  return block.launch.counters(block.worker)[op.counter];
-}
-
-//===----------------------------------------------------------------------===//
-// Rows of any width
-//===----------------------------------------------------------------------===//
-
-namespace {
-
-template <typename T> void widen(const T *row, uint64_t *out) {
-  for (unsigned i = 0; i < warpSize; ++i)
-    out[i] = row[i];
-}
-
-template <typename T>
-void narrow(Warp &warp, Slot slot, const uint64_t *values, LaneMask exec) {
-  T narrowed[warpSize];
-  for (unsigned i = 0; i < warpSize; ++i)
-    narrowed[i] = T(values[i]);
-  warp.write(slot, narrowed, exec);
-}
-
-} // namespace
-
-void Warp::readWide(Slot slot, unsigned bytes, uint64_t *out) const {
-  switch (bytes) {
-  case 1:
-    return widen(row<uint8_t>(slot), out);
-  case 2:
-    return widen(row<uint16_t>(slot), out);
-  case 4:
-    return widen(row<uint32_t>(slot), out);
-  default:
-    return widen(row<uint64_t>(slot), out);
-  }
-}
-
-void Warp::writeWide(Slot slot, unsigned bytes, const uint64_t *values,
-                     LaneMask exec) {
-  switch (bytes) {
-  case 1:
-    return narrow<uint8_t>(*this, slot, values, exec);
-  case 2:
-    return narrow<uint16_t>(*this, slot, values, exec);
-  case 4:
-    return narrow<uint32_t>(*this, slot, values, exec);
-  default:
-    return narrow<uint64_t>(*this, slot, values, exec);
-  }
-}
-
-uint64_t Warp::readLane(Slot slot, unsigned bytes, unsigned lane) const {
-  switch (bytes) {
-  case 1:
-    return row<uint8_t>(slot)[lane];
-  case 2:
-    return row<uint16_t>(slot)[lane];
-  case 4:
-    return row<uint32_t>(slot)[lane];
-  default:
-    return row<uint64_t>(slot)[lane];
   }
 }

@@ -23,7 +23,7 @@ namespace clade::ptx::test {
 /// kernel's parameters are packed.
 template <typename... T> std::vector<uint8_t> packParameters(T... values) {
   std::vector<uint8_t> bytes;
-  auto add = [&](auto value) {
+  [[maybe_unused]] auto add = [&](auto value) {
     bytes.resize((bytes.size() + sizeof value - 1) / sizeof value *
                  sizeof value);
     const auto *begin = reinterpret_cast<const uint8_t *>(&value);

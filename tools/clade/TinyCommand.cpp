@@ -133,6 +133,17 @@ static llvm::StringRef keyOf(const spec::PartDecl &part) {
   return base && base->name == "config" ? attr->name.name : llvm::StringRef();
 }
 
+/// Whether a family's positions have three axes that share the frequencies of
+/// a head, in parts that have sizes.
+static bool hasSections(const import::Family &family) {
+  const spec::FieldDecl *rot = family.findField("rot");
+  auto *call = rot ? llvm::dyn_cast<spec::CallExpr>(rot->value) : nullptr;
+  return call && llvm::any_of(call->args, [](const spec::Arg &arg) {
+           return arg.name && arg.name->name == "sections" &&
+                  llvm::isa<spec::ListExpr>(arg.value);
+         });
+}
+
 json driver::tinyConfig(const import::SpecLibrary &library,
                         const spec::FamilyDecl &family, int depth) {
   constexpr int most = 8;
@@ -162,6 +173,19 @@ json driver::tinyConfig(const import::SpecLibrary &library,
   // Windows shorter than a test's text, for families whose layers have them.
   if (reach.mentionsKey("sliding_window") && reach.mentionsKey("layer_types"))
     config["sliding_window"] = 16;
+  // What rotary positions cannot do without: parts of the 8 frequencies of a
+  // head of 16, and the distance from which on queries are scaled.
+  json rope = {{"rope_type", "default"}, {"rope_theta", 10000}};
+  if (hasSections(whole)) {
+    rope["mrope_section"] = {2, 3, 3};
+    config["rope_parameters"] = rope;
+  } else if (reach.getFieldKeys().count("llama_4_scaling_beta")) {
+    rope["rope_type"] = "yarn";
+    rope["factor"] = 4;
+    rope["original_max_position_embeddings"] = 64;
+    rope["llama_4_scaling_beta"] = 0.1;
+    config["rope_parameters"] = rope;
+  }
   return config;
 }
 

@@ -29,17 +29,6 @@ from families import NONE, ROOT, cases, code, command, moe_cases, table
 # Its module needs packages that the page does not.
 ADAPTER_CASE = re.compile(r'AdapterCase\(\s*"[^"]+",\s*"([^"]+)"')
 
-# What a small configuration of a family needs beside the sizes that `clade tiny` knows.
-SECTIONS = '{"rope_type": "default", "rope_theta": 10000, "mrope_section": [2, 3, 3]}'
-YARN = ('{"rope_type": "yarn", "rope_theta": 10000, "factor": 4, "original_max_position_embeddings": 64, '
-        '"llama_4_scaling_beta": 0.1}')
-SETTINGS = {
-    **{family: [f"text_config.rope_parameters={SECTIONS}"]
-       for family in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")},
-    "mistral4": [f"rope_parameters={YARN}"],
-    "mistral4_images": [f"text_config.rope_parameters={YARN}", 'text_config.model_type="mistral4"'],
-}
-
 
 def record(clade, families):
     """Level 1 of each family: its small random checkpoint, to the compiled form and back."""
@@ -47,8 +36,7 @@ def record(clade, families):
     with tempfile.TemporaryDirectory(prefix="clade-coverage-") as work:
         for family in families:
             name, folder = family["name"], pathlib.Path(work, family["name"])
-            settings = [word for setting in SETTINGS.get(name, ()) for word in ("--set", setting)]
-            command(clade, "tiny", name, "-o", folder, *settings)
+            command(clade, "tiny", name, "-o", folder)
             done = subprocess.run([clade, "verify", folder, "--level", "1", "--json"], capture_output=True, text=True,
                                   check=False)
             if not done.stdout:
