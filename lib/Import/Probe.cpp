@@ -22,9 +22,9 @@ using namespace mlir;
 
 namespace {
 /// Takes the errors of a scope instead of printing them.
-class Silence {
+class ErrorsTaken {
 public:
-  Silence(SpecLibrary &library, std::vector<std::string> &said)
+  ErrorsTaken(SpecLibrary &library, std::vector<std::string> &said)
       : library(library), said(said),
         handler(library.getContext(), [this](Diagnostic &diagnostic) {
           if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
@@ -92,7 +92,7 @@ static void probeQuestions(const Family &family, Probe &probe) {
 static void probeFields(Evaluator &evaluator, const Family &family,
                         SpecLibrary &library, Probe &probe) {
   std::vector<std::string> said;
-  Silence silence(library, said);
+  ErrorsTaken silence(library, said);
   Reach reach(family);
   reach.walkFamily();
   std::set<std::string> seen;
@@ -117,7 +117,7 @@ Probe import::probeFamily(SpecLibrary &library, const spec::FamilyDecl *decl,
   context->loadDialect<CladeDialect, wmap::WMapDialect, func::FuncDialect>();
   Probe probe;
   probe.tensors = tensors.size();
-  Silence silence(library, probe.problems);
+  ErrorsTaken silence(library, probe.problems);
   ImportOptions options{Float32Type::get(context)};
   Family family(library, decl);
   probeQuestions(family, probe);
@@ -142,7 +142,7 @@ Probe import::probeFamily(SpecLibrary &library, const spec::FamilyDecl *decl,
   probeKeys(evaluator, config, probe);
   probeFields(evaluator, family, library, probe);
   {
-    Silence unmet(library, probe.requirements);
+    ErrorsTaken unmet(library, probe.requirements);
     if (failed(evaluator.checkRequirements()) && probe.requirements.empty())
       probe.problems.emplace_back("the requirements cannot be checked");
   }
