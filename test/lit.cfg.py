@@ -30,7 +30,7 @@ if config.clade_sanitize:
     config.environment.setdefault("ASAN_OPTIONS", "allow_user_poisoning=0")
 
 llvm_config.add_tool_substitutions(
-    [ToolSubst(tool, unresolved="ignore") for tool in ("clade-lsp-server", "clade-opt", "clade-translate", "clade")],
+    [ToolSubst(tool, unresolved="ignore") for tool in ("clade-lsp-server", "clade-opt", "clade-ptx", "clade-translate", "clade")],
     [os.path.join(config.clade_build_dir, "bin")],
 )
 llvm_config.add_tool_substitutions(

@@ -12,6 +12,38 @@
 
 using namespace clade::ptx;
 
+namespace {
+
+/// Counts passes over the banks where some bank is wanted for several words.
+unsigned countConflicts(const uint64_t *addresses, LaneMask mask,
+                        unsigned bytes) {
+  unsigned lanesAtOnce = bytes <= 4 ? 32 : bytes <= 8 ? 16 : 8;
+  unsigned total = 0;
+  for (unsigned begin = 0; begin < warpSize; begin += lanesAtOnce) {
+    uint8_t depth[32] = {};
+    uint64_t words[32][32];
+    unsigned waves = 0;
+    for (unsigned lane = begin; lane < begin + lanesAtOnce; ++lane) {
+      if (!(mask >> lane & 1))
+        continue;
+      uint64_t last = (addresses[lane] + bytes - 1) >> 2;
+      for (uint64_t word = addresses[lane] >> 2; word <= last; ++word) {
+        unsigned bank = word & 31;
+        bool isThere = std::find(words[bank], words[bank] + depth[bank],
+                                 word) != words[bank] + depth[bank];
+        if (isThere || depth[bank] == 32)
+          continue;
+        words[bank][depth[bank]++] = word;
+        waves = std::max<unsigned>(waves, depth[bank]);
+      }
+    }
+    total += waves;
+  }
+  return total;
+}
+
+} // namespace
+
 unsigned clade::ptx::countSectors(const uint64_t *addresses, LaneMask mask,
                                   unsigned bytes) {
   uint64_t table[256];
@@ -38,27 +70,18 @@ unsigned clade::ptx::countSectors(const uint64_t *addresses, LaneMask mask,
 
 unsigned clade::ptx::countWaves(const uint64_t *addresses, LaneMask mask,
                                 unsigned bytes) {
-  unsigned lanesAtOnce = bytes <= 4 ? 32 : bytes <= 8 ? 16 : 8;
-  unsigned total = 0;
-  for (unsigned begin = 0; begin < warpSize; begin += lanesAtOnce) {
-    uint8_t depth[32] = {};
-    uint64_t words[32][32];
-    unsigned waves = 0;
-    for (unsigned lane = begin; lane < begin + lanesAtOnce; ++lane) {
-      if (!(mask >> lane & 1))
-        continue;
-      uint64_t last = (addresses[lane] + bytes - 1) >> 2;
-      for (uint64_t word = addresses[lane] >> 2; word <= last; ++word) {
-        unsigned bank = word & 31;
-        bool isThere = std::find(words[bank], words[bank] + depth[bank],
-                                 word) != words[bank] + depth[bank];
-        if (isThere || depth[bank] == 32)
-          continue;
-        words[bank][depth[bank]++] = word;
-        waves = std::max<unsigned>(waves, depth[bank]);
-      }
-    }
-    total += waves;
+  // Most accesses of up to 4 bytes have no conflict: each bank has one word.
+  if (bytes > 4)
+    return countConflicts(addresses, mask, bytes);
+  uint64_t words[32];
+  uint32_t isUsed = 0;
+  for (LaneMask rest = mask; rest; rest &= rest - 1) {
+    uint64_t word = addresses[std::countr_zero(rest)] >> 2;
+    unsigned bank = word & 31;
+    if ((isUsed >> bank & 1) && words[bank] != word)
+      return countConflicts(addresses, mask, bytes);
+    isUsed |= uint32_t(1) << bank;
+    words[bank] = word;
   }
-  return total;
+  return mask != 0;
 }

@@ -208,6 +208,7 @@ void addLogic(Registry &);
 void addMatrix(Registry &);
 void addMemory(Registry &);
 void addMove(Registry &);
+void addVideo(Registry &);
 void addExchange(Registry &);
 
 } // namespace clade::ptx

@@ -10,6 +10,7 @@
 #include <bit>
 #include <cstdio>
 #include <cstring>
+#include <mutex>
 #include <sys/mman.h>
 
 using namespace clade::ptx;
@@ -93,6 +94,7 @@ Result<uint64_t> DeviceMemory::allocate(uint64_t size, uint64_t alignment) {
     return Error{"device memory is exhausted: " + std::to_string(size) +
                  " bytes are asked for, " + std::to_string(used) +
                  " are in use"};
+  std::unique_lock<std::shared_mutex> lock(mutex);
   uint64_t extent = (size + gap + pageSize - 1) / pageSize * pageSize;
   auto base = place(extent, std::max(alignment, pageSize));
   if (!base)
@@ -122,11 +124,13 @@ Status DeviceMemory::free(uint64_t address) {
 }
 
 const DeviceMemory::Allocation *DeviceMemory::at(uint64_t address) const {
+  std::shared_lock<std::shared_mutex> lock(mutex);
   auto after = allocations.upper_bound(address);
   return after == allocations.begin() ? nullptr : &std::prev(after)->second;
 }
 
 DeviceMemory::Allocation *DeviceMemory::mutableAt(uint64_t base) {
+  std::shared_lock<std::shared_mutex> lock(mutex);
   auto found = allocations.find(base);
   return found == allocations.end() ? nullptr : &found->second;
 }

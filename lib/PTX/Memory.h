@@ -12,6 +12,7 @@
 
 #include <map>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 
 namespace clade::ptx {
@@ -19,7 +20,8 @@ namespace clade::ptx {
 /// Global memory: a large range of the host's addresses, reserved at once and
 /// backed as it is touched, with a shadow byte for each byte. Allocations never
 /// touch: pages nobody owns are between them. What is freed is used again only
-/// when the range is exhausted, so that stale pointers are found.
+/// when the range is exhausted, so that stale pointers are found. Allocations
+/// may be made and freed while a launch looks others up.
 class DeviceMemory {
 public:
   struct Allocation {
@@ -62,6 +64,7 @@ private:
   uint64_t used = 0;
   uint64_t serials = 0;
   std::map<uint64_t, Allocation> allocations;
+  mutable std::shared_mutex mutex; ///< Of `allocations`.
 };
 
 } // namespace clade::ptx

@@ -37,6 +37,7 @@ void Warp::reset() {
   for (auto &owned : frames)
     freeFrames.push_back(owned.get());
   asyncState.reset();
+  std::fill(localShadow.begin(), localShadow.end(), 0);
   frame = makeFrame(*block.launch.program.entry, nullptr);
   frame->users = 1;
   active = existing;

@@ -197,6 +197,40 @@ TEST(PtxChecks, UninitialisedChecksCanBeLeftOut) {
           .clean());
 }
 
+TEST(PtxChecks, LocalMemoryIsNewInEachBlock) {
+  // Block 0 writes its local variable, block 1 only reads it.
+  Device device;
+  uint64_t place = device.reserve(4);
+  LaunchOptions options;
+  options.grid = {2, 1, 1};
+  options.block = {1, 1, 1};
+  options.deterministic = true;
+  options.parameters = packParameters(place);
+  Finding finding = onlyFinding(device.launch(
+      device.kernel(kernelText(
+          1, ".local .b32 x;\nsetp.eq.u32 %p0, %i, 0;\n"
+             "@%p0 st.local.u32 [x], 5;\nld.local.u32 %r1, [x];\n"
+             "st.global.u32 [%pt0], %r1;\n")),
+      options));
+  EXPECT_EQ(finding.kind, FindingKind::UninitialisedValue);
+  EXPECT_EQ(finding.thread.block[0], 1u);
+}
+
+TEST(PtxChecks, WritesCountAlsoWhereNobodyAsks) {
+  Device device;
+  uint64_t place = device.reserve(8);
+  LaunchOptions options;
+  options.checks.uninitialised = false;
+  options.parameters = packParameters(place);
+  EXPECT_TRUE(device
+                  .launch(device.kernel(kernelText(
+                              1, "st.global.u32 [%pt0], 5;\n"
+                                 "atom.global.exch.b32 %r1, [%pt0+4], 6;\n")),
+                          options)
+                  .clean());
+  EXPECT_EQ(*device.machine.countUninitialised(place, 8), 0u);
+}
+
 //===----------------------------------------------------------------------===//
 // Barriers
 //===----------------------------------------------------------------------===//

@@ -429,6 +429,38 @@ TEST(PtxInteger, MultipliesBytesAndAdds) {
       a, b);
 }
 
+TEST(PtxInteger, WorksOnPartsOfWords) {
+  auto [a, b] = pairsOf(std::vector<uint32_t>(words.begin(), words.end()));
+  expectResults<uint32_t>(
+      "vabsdiff4.u32.u32.u32.add %d, %a, %b, 7;",
+      [](uint32_t x, uint32_t y) {
+        uint32_t sum = 7;
+        for (unsigned i = 0; i < 32; i += 8)
+          sum += uint32_t(std::abs(int(x >> i & 255) - int(y >> i & 255)));
+        return sum;
+      },
+      a, b);
+  expectResults<uint32_t>(
+      "vadd2.s32.s32.s32.sat %d, %a, %b, 0;",
+      [](uint32_t x, uint32_t y) {
+        auto clamp = [](int v) {
+          return uint16_t(std::min(32767, std::max(-32768, v)));
+        };
+        return clamp(int16_t(x) + int16_t(y)) |
+               uint32_t(clamp(int16_t(x >> 16) + int16_t(y >> 16))) << 16;
+      },
+      a, b);
+  expectResults<uint32_t>(
+      "vmax4.u32.u32.u32 %d, %a, %b, 0;",
+      [](uint32_t x, uint32_t y) {
+        uint32_t out = 0;
+        for (unsigned i = 0; i < 32; i += 8)
+          out |= std::max(x >> i & 255, y >> i & 255) << i;
+        return out;
+      },
+      a, b);
+}
+
 TEST(PtxInteger, PacksAndUnpacks) {
   expectResults<uint64_t>(
       ".reg .b32 %lo, %hi; mov.b64 {%lo, %hi}, %a; mov.b64 %d, {%hi, %lo};",

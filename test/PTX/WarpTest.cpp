@@ -271,6 +271,63 @@ TEST(PtxSpecial, NumbersThreads) {
   }
 }
 
+TEST(PtxMemory, MovesEveryWidth) {
+  // Bytes into wider registers, with and without their sign, and back.
+  Device device;
+  uint64_t in = device.upload(std::vector<uint8_t>{
+      0x80, 0xff, 0x01, 0x7f, 0x34, 0x12, 0xcd, 0xab, 1, 2, 3, 4, 5, 6, 7, 8});
+  uint64_t out = device.reserve(64);
+  LaunchReport report = device.run(
+      kernelText(
+          2, "ld.global.s8 %r1, [%pt0];\nld.global.u8 %r2, [%pt0];\n"
+             "ld.global.s16 %rd1, [%pt0+6];\n"
+             "ld.global.nc.v4.u8 {%h0, %h1, _, %h3}, [%pt0];\n"
+             "ld.global.L1::no_allocate.v2.b64 {%rd2, %rd3}, [%pt0];\n"
+             "st.global.u32 [%pt1], %r1;\nst.global.u32 [%pt1+4], %r2;\n"
+             "st.global.u64 [%pt1+8], %rd1;\n"
+             "st.global.v2.u16 [%pt1+16], {%h1, %h3};\n"
+             "st.global.v2.u8 [%pt1+20], {%h3, 9};\n"
+             "st.global.v2.b64 [%pt1+32], {%rd3, %rd2};\n"
+             "prefetch.global.L2 [%pt0];\ndiscard.global.L2 [%pt1], 128;\n"),
+      1, 1, in, out);
+  for (const Finding &finding : report.findings)
+    ADD_FAILURE() << finding.str();
+  auto found = device.download<uint32_t>(out, 12);
+  EXPECT_EQ(found[0], 0xffffff80u);
+  EXPECT_EQ(found[1], 0x80u);
+  EXPECT_EQ(found[2], 0xffffabcdu);
+  EXPECT_EQ(found[3], 0xffffffffu);
+  EXPECT_EQ(found[4], 0x007f00ffu);
+  EXPECT_EQ(found[5] & 0xffff, 0x097fu);
+  EXPECT_EQ(found[8], 0x04030201u);
+  EXPECT_EQ(found[11], 0xabcd1234u);
+}
+
+TEST(PtxMemory, GenericAddressesOfEverySpace) {
+  // Each lane's pointer is into another space, in one instruction.
+  Device device;
+  uint64_t out = device.upload(std::vector<uint32_t>{111, 0, 0, 0});
+  LaunchReport report = device.run(
+      kernelText(1,
+                 ".local .b32 x;\nmov.u32 %r1, s;\nst.shared.u32 [%r1], 222;\n"
+                 "st.local.u32 [x], 333;\ncvt.u64.u32 %rd1, %r1;\n"
+                 "cvta.shared.u64 %rd1, %rd1;\nmov.u64 %rd2, x;\n"
+                 "cvta.local.u64 %rd2, %rd2;\nsetp.eq.u32 %p0, %i, 1;\n"
+                 "selp.b64 %rd3, %rd1, %pt0, %p0;\nsetp.eq.u32 %p1, %i, 2;\n"
+                 "selp.b64 %rd3, %rd2, %rd3, %p1;\nld.u32 %r2, [%rd3];\n"
+                 "isspacep.shared %p2, %rd3;\n@%p2 add.u32 %r2, %r2, 1000;\n"
+                 "isspacep.local %p2, %rd3;\n@%p2 add.u32 %r2, %r2, 2000;\n"
+                 "isspacep.global %p2, %rd3;\n@%p2 add.u32 %r2, %r2, 4000;\n"
+                 "bar.warp.sync 7;\nmul.wide.u32 %rd0, %i, 4;\n"
+                 "add.s64 %rd0, %rd0, %pt0;\nst.global.u32 [%rd0+4], %r2;\n",
+                 ".shared .b32 s;\n"),
+      1, 3, out);
+  for (const Finding &finding : report.findings)
+    ADD_FAILURE() << finding.str();
+  EXPECT_EQ(device.download<uint32_t>(out, 4),
+            (std::vector<uint32_t>{111, 4111, 1222, 2333}));
+}
+
 //===----------------------------------------------------------------------===//
 // Barriers
 //===----------------------------------------------------------------------===//

@@ -165,8 +165,7 @@ void handleAtomic(Warp &warp, const Op &op, LaneMask exec) {
   for (unsigned k = 0; k < n; ++k)
     if (!op.list[k].isSink())
       warp.write(op.list[k], out[k], exec);
-  if (checks)
-    warp.markWritten(pointers, shape.bytes);
+  warp.markWritten(pointers, shape.bytes);
 }
 
 template <typename Kind, typename T> Handler floatHandler(Update update) {

@@ -165,6 +165,7 @@ void decodeVote(Decoder &d) {
   auto vote = d.takeOneOf({"all", "any", "uni", "ballot"});
   if (!vote)
     return d.fail("expected .all, .any, .uni or .ballot");
+  isSync |= d.take("sync"); // "vote.ballot.sync" is accepted by ptxas too.
   if (!isSync)
     return d.fail("the forms without .sync are not of sm_70 and later");
   Type type = *vote == Ballot ? Type::B32 : Type::Pred;

@@ -340,8 +340,7 @@ void store(Warp &warp, const Op &op, LaneMask exec) {
       std::memcpy(pointers.lane[lane], out, sizeof(Element) * n);
     }
   }
-  if (!warp.block.launch.options.checks.uninitialised)
-    return;
+  // Also where nobody asks: a later launch may.
   warp.markWritten(pointers, sizeof(Element) * n);
   if (warp.frame->mayPoison)
     trackStored(warp, op, exec, addresses, pointers, sizeof(Element));
@@ -364,6 +363,8 @@ template <typename Element> Handler storeFrom(unsigned bytes) {
 }
 
 void decodeStore(Decoder &d) {
+  if (d.peek() == "async" || d.peek() == "bulk")
+    return d.pass();
   AccessModifiers modifiers = takeAccessModifiers(d);
   Type type = d.expectType(loadable);
   d.finishModifiers();
@@ -442,5 +443,6 @@ void clade::ptx::addMemory(Registry &r) {
   r.add("prefetch", decodeHint);
   r.add("prefetchu", decodeHint);
   r.add("applypriority", decodeHint);
+  r.add("discard", decodeHint);
   r.add("createpolicy", decodeCreatePolicy);
 }

@@ -40,6 +40,7 @@ const Registry &Registry::get() {
     addMemory(r);
     addAtomic(r);
     addExchange(r);
+    addVideo(r);
     addControl(r);
     addBarrier(r);
     addMatrix(r);
