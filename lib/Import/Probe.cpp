@@ -117,6 +117,8 @@ Probe import::probeFamily(SpecLibrary &library, const spec::FamilyDecl *decl,
   context->loadDialect<CladeDialect, wmap::WMapDialect, func::FuncDialect>();
   Probe probe;
   probe.tensors = tensors.size();
+  for (const rt::StoredTensor &tensor : tensors) // Until the family is built.
+    probe.unused.push_back(&tensor);
   ErrorsTaken silence(library, probe.problems);
   ImportOptions options{Float32Type::get(context)};
   Family family(library, decl);

@@ -235,9 +235,10 @@ private:
       bool fits = (json.is_boolean() && (isBool || !value)) ||
                   (json.is_number() && (isNumber || !value)) ||
                   (json.is_string() && (isString || !value));
+      isNear |= key == field->name.name;
       // A key that another field reads says something else, unless nothing says
-      // what this one means.
-      if (fits && ((isUnread && (isNear || isBool || tells)) ||
+      // what this one means. Any unread key would make a draft shorter.
+      if (fits && ((isUnread && isNear) ||
                    (!isThere && (isNear || (json.is_number() && tells)))))
         add(field, key, changes);
     }
