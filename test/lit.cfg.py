@@ -21,6 +21,7 @@ config.substitutions.append(("%clade_src", config.clade_source_dir))
 config.substitutions.append(("%clade_build", config.clade_build_dir))
 config.substitutions.append(("%specs", os.path.join(config.clade_source_dir, "specs")))
 config.substitutions.append(("%python", config.python_executable))
+config.substitutions.append(("%lit", os.path.join(config.llvm_tools_dir, "lit")))
 
 if config.clade_sanitize:
     config.available_features.add("sanitizer")

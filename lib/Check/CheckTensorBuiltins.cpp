@@ -210,6 +210,12 @@ Type FamilyChecker::callVariadic(StringRef name, ArrayRef<CallArg> args,
     return joinTensors(args, loc);
   if (name == "repeat")
     return repeat(args, loc);
+  if (name == "todo") {
+    if (args.empty() || args[0].name || !args[0].type.mayBe(Type::Kind::String))
+      return error(loc, "expected the open question as a string, such as "
+                        "'todo(\"which norm?\")'");
+    return Type::unknown();
+  }
   for (const CallArg &arg : args)
     if (!arg.name)
       return error(loc, name == "record"

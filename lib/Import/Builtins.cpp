@@ -161,6 +161,17 @@ Evaluator::callConfigBuiltin(StringRef name, const CallArgs &args,
     madeRecords.push_back(std::move(object));
     return SpecValue::of(Record{madeRecords.back().get(), "record."});
   }
+  if (name == "todo") {
+    bool isText = !args.positional.empty() &&
+                  args.positional[0].is(SpecValue::Kind::String);
+    if (!isText)
+      return error(loc) << "expected the open question as a string, such as "
+                           "'todo(\"which norm?\")'";
+    // A probe goes on with what a draft assumes.
+    if (weights && weights->getProbe() && args.positional.size() > 1)
+      return args.positional[1];
+    return error(loc) << "open question: " << args.positional[0].text;
+  }
   if (name == "alibi") {
     ArgReader reader(name, args, {"heads"}, loc);
     if (!reader.ok())
@@ -286,11 +297,16 @@ Evaluator::callElementwise(StringRef name, const CallArgs &args, Location loc) {
     const SpecValue *act = reader.get("act");
     std::optional<UnaryKind> kind =
         act->is(SpecValue::Kind::String) ? activation(act->text) : std::nullopt;
-    if (!kind)
-      return error(loc) << "expected the name of an activation, such as "
-                           "\"silu\" or \"gelu_pytorch_tanh\", got "
-                        << act->describe();
     FailureOr<TensorValue> x = reader.tensor("x");
+    if (!kind) {
+      error(loc) << "expected the name of an activation, such as \"silu\" or "
+                    "\"gelu_pytorch_tanh\", got "
+                 << act->describe();
+      // A probe goes on to what else does not fit.
+      if (weights && weights->getProbe() && succeeded(x))
+        return SpecValue::of(*x);
+      return failure();
+    }
     return failed(x) ? FailureOr<SpecValue>(failure()) : unary(*kind, *x, loc);
   }
   if (std::optional<UnaryKind> kind = unaryBuiltin(name)) {

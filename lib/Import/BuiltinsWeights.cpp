@@ -91,6 +91,19 @@ Evaluator::defineWeight(const std::string &name, const std::string &logical,
       !splitsInto(published.getShape().drop_front(experts > 0 ? 1 : 0), rows,
                   columns)) {
     function.erase();
+    if (WeightProbe *probe = weights->getProbe()) {
+      ArrayRef<int64_t> sizes = published.getShape();
+      probe->misshapen.push_back(
+          {logical, withLayer(logical, currentLayer), outer, inner, experts,
+           std::vector<int64_t>(sizes.begin(), sizes.end())});
+      SmallVector<int64_t> shape{rows};
+      if (!inner.empty())
+        shape.push_back(columns);
+      return defineWeight(
+          name, logical,
+          WeightResolver::inventedSource(logical, experts, shape), outer, inner,
+          experts, type, loc);
+    }
     InFlightDiagnostic diagnostic =
         error(loc) << "weight '" << withLayer(logical, currentLayer) << "' is ["
                    << published.getShape() << "] in the checkpoint, expected ";
@@ -151,6 +164,10 @@ FailureOr<TensorValue> Evaluator::param(const std::string &logical,
     expected.push_back(numElements(inner));
   if (!publishedShape.empty())
     expected.assign(publishedShape.begin(), publishedShape.end());
+  if (WeightProbe *probe = weights->getProbe()) {
+    probe->outer = outer;
+    probe->inner = inner;
+  }
   FailureOr<WeightTree> tree =
       weights->resolve(logical, currentLayer, count, expected, loc);
   if (failed(tree))

@@ -155,6 +155,11 @@ static LogicalResult buildModule(const Family &family, const Config &config,
   std::vector<FamilyInstance *> instances;
   evaluator.getRoot().collect(instances);
   llvm::MapVector<StringRef, SmallVector<const Family *>> readers;
+  bool isOpen = false;
+  for (FamilyInstance *part : instances)
+    isOpen |= failed(checkNoOpenQuestions(part->family));
+  if (isOpen)
+    return failure();
   for (FamilyInstance *part : instances)
     readers[StringRef(part->record.path).rtrim('.')].push_back(&part->family);
   for (const auto &[object, families] : readers)

@@ -88,6 +88,8 @@ void Reach::walkCall(const spec::CallExpr *call, bool inConfig,
                      StringRef ownField) {
   if (auto *name = dyn_cast<spec::NameExpr>(call->callee)) {
     called.insert(name->name.str());
+    if (name->name == "todo")
+      openQuestions.push_back(call);
     if (!inConfig)
       addBlock(family.findBlock(name->name).decl);
     bool givesRecord = llvm::any_of(call->args, [](const spec::Arg &arg) {
@@ -394,9 +396,9 @@ public:
       addIgnored(decl);
   }
 
-  /// The keys of an object whose own key is `path`, with a dot behind it.
-  bool check(const nlohmann::json &object, const std::string &path) {
-    bool ok = true;
+  /// Adds the keys of an object whose own key is `path`, with a dot behind it.
+  void collect(const nlohmann::json &object, const std::string &path,
+               std::vector<std::string> &unread) const {
     for (const auto &[name, value] : object.items()) {
       std::string key = path + name;
       bool isRead = llvm::any_of(
@@ -407,20 +409,12 @@ public:
       if (llvm::any_of(readers, [&](const auto &reach) {
             return reach->mentionsKey(key);
           })) {
-        ok &= !value.is_object() || check(value, key + ".");
+        if (value.is_object())
+          collect(value, key + ".", unread);
         continue;
       }
-      ok = false;
-      report(key);
+      unread.push_back(key);
     }
-    return ok;
-  }
-
-private:
-  void addIgnored(const spec::ConfigDecl *decl) {
-    for (const spec::IgnoreDecl *ignore : decl->ignores)
-      for (const spec::IgnoredKey &key : ignore->keys)
-        ignored.insert(key.name.str());
   }
 
   void report(const std::string &key) {
@@ -433,6 +427,13 @@ private:
         << "' in the family's config";
   }
 
+private:
+  void addIgnored(const spec::ConfigDecl *decl) {
+    for (const spec::IgnoreDecl *ignore : decl->ignores)
+      for (const spec::IgnoredKey &key : ignore->keys)
+        ignored.insert(key.name.str());
+  }
+
   const Family &family; ///< The outermost of those that read the object.
   const Config &config;
   std::vector<std::unique_ptr<Reach>> readers;
@@ -442,13 +443,51 @@ private:
 };
 } // namespace
 
-LogicalResult import::checkAllKeysRead(ArrayRef<const Family *> families,
-                                       const Config &config, StringRef object) {
+/// The object under a dotted key.
+static const nlohmann::json &objectAt(const Config &config, StringRef object) {
   const nlohmann::json *keys = &config.json();
   for (StringRef rest = object; !rest.empty();) {
     auto [key, others] = rest.split('.');
     keys = &(*keys)[key.str()];
     rest = others;
   }
-  return success(UnreadKeys(families, config, object).check(*keys, ""));
+  return *keys;
+}
+
+std::vector<std::string> import::unreadKeys(ArrayRef<const Family *> families,
+                                            const Config &config,
+                                            StringRef object) {
+  std::vector<std::string> unread;
+  UnreadKeys(families, config, object)
+      .collect(objectAt(config, object), "", unread);
+  return unread;
+}
+
+LogicalResult import::checkAllKeysRead(ArrayRef<const Family *> families,
+                                       const Config &config, StringRef object) {
+  UnreadKeys keys(families, config, object);
+  std::vector<std::string> unread;
+  keys.collect(objectAt(config, object), "", unread);
+  for (const std::string &key : unread)
+    keys.report(key);
+  return success(unread.empty());
+}
+
+LogicalResult import::checkNoOpenQuestions(const Family &family) {
+  Reach reach(family);
+  reach.walkFamily();
+  std::vector<const spec::CallExpr *> questions(reach.getOpenQuestions());
+  llvm::stable_sort(questions, [](auto *a, auto *b) {
+    return std::less<>()(a->getRange().Start.getPointer(),
+                         b->getRange().Start.getPointer());
+  });
+  for (const spec::CallExpr *question : questions) {
+    auto *text = question->args.empty()
+                     ? nullptr
+                     : dyn_cast<spec::StringExpr>(question->args[0].value);
+    emitError(question->getLoc())
+        << "open question: "
+        << (text ? text->value : StringRef("expected a string that says it"));
+  }
+  return success(questions.empty());
 }

@@ -77,6 +77,10 @@ public:
   bool mentionsName(llvm::StringRef name) const {
     return names.count(name.str());
   }
+  /// The calls of 'todo' that were reached, in the order of the walk.
+  llvm::ArrayRef<const spec::CallExpr *> getOpenQuestions() const {
+    return openQuestions;
+  }
   /// Names of variables that a body assigns.
   static std::vector<std::string> assignedNames(const spec::Body *body);
 
@@ -106,12 +110,23 @@ private:
 
   const Family &family;
   std::set<std::string> names, fields, keys, wholeKeys, fieldKeys, called;
+  std::vector<const spec::CallExpr *> openQuestions;
   std::set<const spec::BlockDecl *> blocks;
   /// Found, but not walked: a chain of calls may be longer than the stack.
   std::vector<const spec::FieldDecl *> pendingFields;
   std::vector<const spec::BlockDecl *> pendingBlocks;
   bool layerNumber = false;
 };
+
+/// Reports every question that the text of a family leaves open, in the order
+/// of the text; succeeds if there is none.
+mlir::LogicalResult checkNoOpenQuestions(const Family &family);
+
+/// The keys of the configuration, or of the object under its key `object`, that
+/// none of the families reads or ignores, without the name of the object.
+std::vector<std::string> unreadKeys(llvm::ArrayRef<const Family *> families,
+                                    const Config &config,
+                                    llvm::StringRef object = "");
 
 /// Reports every key of the configuration, or of the object under its key
 /// `object`, that none of the families reads or ignores, each with the nearest

@@ -429,7 +429,29 @@ WeightResolver::lookup(const std::string &logical, std::optional<int64_t> layer,
 
 FailureOr<std::optional<WeightTree>>
 WeightResolver::lookup(const Request &request, int64_t layer) {
-  return lookup(request.logical, layer, request.experts);
+  auto found = lookup(request.logical, layer, request.experts);
+  // What a probe misses in one layer it misses in layers of the same kind.
+  bool isMissed = probe && succeeded(found) && !*found &&
+                  request.tree.kind == WeightTree::Kind::Source &&
+                  request.tree.contents;
+  if (!isMissed)
+    return found;
+  std::string name = withLayer(request.logical, layer);
+  if (request.experts > 0)
+    name = withExpert(name, 0);
+  auto first = llvm::find_if(probe->missing, [&](const WantedWeight &weight) {
+    return weight.logical == request.logical;
+  });
+  bool isNew = first != probe->missing.end() &&
+               llvm::none_of(probe->missing, [&](const WantedWeight &weight) {
+                 return weight.name == name;
+               });
+  if (isNew) {
+    WantedWeight again = *first;
+    again.name = name;
+    probe->missing.push_back(std::move(again));
+  }
+  return std::optional(request.tree);
 }
 
 std::vector<FamilyInstance *>
@@ -554,6 +576,13 @@ FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical,
   std::string name = withLayer(logical, layer);
   if (!*tree && experts > 0)
     name = withExpert(name, 0);
+  if (!*tree && probe) {
+    probe->missing.push_back(
+        {logical, name, probe->outer, probe->inner, experts});
+    WeightTree invented = inventedSource(logical, experts, expected);
+    requests.push_back({logical, experts, invented, loc});
+    return invented;
+  }
   if (!*tree)
     return emitError(loc) << "no tensor for weight '" << name
                           << "' in the checkpoint" << missingHint(name);
@@ -568,6 +597,18 @@ FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical,
     duplicates.push_back({name, withLayer(own.name, layer), loc});
   requests.push_back({logical, experts, **tree, loc});
   return **tree;
+}
+
+WeightTree WeightResolver::inventedSource(const std::string &logical,
+                                          int64_t experts,
+                                          ArrayRef<int64_t> shape) {
+  WeightTree tree;
+  tree.name = logical;
+  tree.shape.assign(shape.begin(), shape.end());
+  if (experts > 0)
+    tree.stack = experts;
+  tree.contents = ""; // No file has it.
+  return tree;
 }
 
 void WeightResolver::markUsed(const std::string &logical,
@@ -688,21 +729,32 @@ LogicalResult WeightResolver::checkPartsUsed() {
   return success(ok);
 }
 
-LogicalResult WeightResolver::checkAllUsed() {
-  if (failed(checkPartsUsed()))
-    return failure();
-  constexpr int most = 8;
-  int unused = 0;
-  Location place = family.getChain().front()->getLoc();
-  std::vector<std::string> usedNames;
+FailureOr<std::vector<const rt::StoredTensor *>>
+WeightResolver::unusedTensors() {
+  std::vector<const rt::StoredTensor *> tensors;
   for (const rt::StoredTensor &tensor : published) {
     if (used.count(tensor.name))
       continue;
     FailureOr<bool> dropped = isDropped(tensor.name);
     if (failed(dropped))
       return failure();
-    if (*dropped || ++unused > most)
-      continue;
+    if (!*dropped)
+      tensors.push_back(&tensor);
+  }
+  return tensors;
+}
+
+LogicalResult WeightResolver::checkAllUsed() {
+  if (failed(checkPartsUsed()))
+    return failure();
+  auto all = unusedTensors();
+  if (failed(all))
+    return failure();
+  constexpr size_t most = 8;
+  Location place = family.getChain().front()->getLoc();
+  std::vector<std::string> usedNames;
+  for (const rt::StoredTensor *unused : ArrayRef(*all).take_front(most)) {
+    const rt::StoredTensor &tensor = *unused;
     if (usedNames.empty()) {
       for (StringRef name : used.keys())
         usedNames.push_back(name.str());
@@ -722,8 +774,8 @@ LogicalResult WeightResolver::checkAllUsed() {
         << "if it means nothing to the computation, say 'drop " << tensor.name
         << "' in the family's weights";
   }
-  if (unused > most)
-    emitError(place) << "… and " << unused - most
+  if (all->size() > most)
+    emitError(place) << "… and " << all->size() - most
                      << " other tensors of the checkpoint are not used";
-  return success(unused == 0);
+  return success(all->empty());
 }

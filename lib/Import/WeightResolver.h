@@ -104,6 +104,21 @@ struct AdapterPlaces {
   int64_t rank = 0;  ///< The largest that they may have.
 };
 
+/// A weight that a family asks for and a checkpoint does not have, or not so.
+struct WantedWeight {
+  std::string logical;             ///< With '{layer}' and '{expert}'.
+  std::string name;                ///< In its layer, of the first expert.
+  Shape outer, inner;              ///< As the computation takes it.
+  int64_t experts = 0;             ///< Of how many experts; 0 for none.
+  std::vector<int64_t> found = {}; ///< Sizes that it has in the checkpoint.
+};
+
+/// What a family lacks in a checkpoint, while it is built over it all the same.
+struct WeightProbe {
+  std::vector<WantedWeight> missing, misshapen;
+  Shape outer, inner; ///< Of the weight that is asked for.
+};
+
 class WeightResolver {
 public:
   /// `published` are the tensors of a checkpoint, sorted by name. `containers`
@@ -129,6 +144,14 @@ public:
   /// Reports every part of the adapter that no weight takes, and what it cannot
   /// be merged into.
   mlir::LogicalResult checkAdapterUsed();
+
+  /// After this a weight that is missing or of another shape is noted, and
+  /// taken as if it were there.
+  void setProbe(WeightProbe *p) { probe = p; }
+  WeightProbe *getProbe() const { return probe; }
+  /// A tensor that nobody has, for a weight that a probe misses.
+  static WeightTree inventedSource(const std::string &logical, int64_t experts,
+                                   llvm::ArrayRef<int64_t> shape);
 
   /// For a family without a checkpoint: after this each tensor that is asked
   /// for exists, in the shape that the computation expects.
@@ -182,6 +205,10 @@ public:
   emitAdded(const WeightTree &tree, llvm::ArrayRef<int64_t> expected,
             mlir::OpBuilder &builder, mlir::Location loc);
 
+  /// The tensors that nothing used or dropped.
+  mlir::FailureOr<std::vector<const rt::StoredTensor *>> unusedTensors();
+  /// Reports every tensor that is used in part.
+  mlir::LogicalResult checkPartsUsed();
   /// Reports every tensor that nothing used or dropped, at the family, with the
   /// call that uses one of a similar name; and every tensor that is used in
   /// part.
@@ -281,7 +308,7 @@ private:
   llvm::StringMap<mlir::Location> used; ///< First by whom.
   std::vector<Duplicate> duplicates;
   std::vector<Request> requests;
-  mlir::LogicalResult checkPartsUsed();
+  WeightProbe *probe = nullptr;
   /// What slices take of a tensor, and the tensors that are taken whole.
   std::map<std::string, std::vector<std::vector<WeightTree::Range>>,
            std::less<>>

@@ -8,7 +8,7 @@
 # Usage: locate.py [--clade FILE]
 # Puts one mistake at a time into a copy of the specs and runs
 # `clade verify --against transformers`: it must fail, and name the first value
-# that the mistake changes. The specs as they are must pass.
+# that the mistake changes, for most of them with the cause. The specs as they are must pass.
 #
 #===------------------------------------------------------------------------===#
 import argparse
@@ -23,29 +23,55 @@ import clade
 
 SPECS = pathlib.Path(__file__).parents[2] / "specs"
 
-# Family of the checkpoint, the mistake's file, the right and the wrong text, and what verify names. The text is
-# replaced wherever it stands; None for no mistake.
+# Family of the checkpoint, the mistake's file, the right and the wrong text, what verify names, and the cause that it
+# finds, if it does. The text is replaced wherever it stands; None for no mistake.
+SCORES = "layer 0, 'model.layers.0.self_attn.o_proj.input'"
+HIDDEN = "layer 0, 'model.layers.0.mlp.down_proj.input'"
+INPUT_NORM = "layer 0, 'model.layers.0.input_layernorm'"
+OFFSET = "rms_norm_wide(x, over: over, gain: 1 + f32(weight([over]) at weight))"
+K, V = ("linear(x, [kv_heads, head], qkv_bias) at %s_proj" % name for name in "kv")
 MISTAKES = [
-    ("llama", None, None, None, None),
-    ("gemma3_text", None, None, None, None),
-    ("llama", "llama.spec", "rms_norm(x, over: over)", "rms_norm(x, eps: 0.01, over: over)",
-     "layer 0, 'model.layers.0.input_layernorm'"),
-    ("llama", "llama.spec", "scale = head ^ -0.5", "scale = head ^ -0.4", "layer 0, 'model.layers.0.self_attn.o_proj.input'"),
-    ("llama", "llama.spec", "rope(k, rot)", "k", "layer 0, 'model.layers.0.self_attn.o_proj.input'"),
-    ("llama", "llama.spec", "x += attention(", "x = attention(", "layer 0, 'model.layers.0.post_attention_layernorm'"),
-    ("llama", "llama.spec", 'act = hidden_act ?? "silu"', 'act = "gelu"    ignore hidden_act',
-     "layer 0, 'model.layers.0.mlp.down_proj.input'"),
-    ("llama", "llama.spec", "return x + mlp(", "return mlp(", "layer 1, 'model.layers.1.input_layernorm'"),
+    ("llama", None, None, None, None, None),
+    ("gemma3_text", None, None, None, None, None),
+    ("llama", "llama.spec", "rms_norm(x, over: over)", "rms_norm(x, eps: 0.01, over: over)", INPUT_NORM,
+     "norms take eps as epsilon"),
+    ("llama", "llama.spec", "rms_norm(x, over: over)", OFFSET, INPUT_NORM, "gains of norms are stored as they are"),
+    ("llama", "llama.spec", "scale = head ^ -0.5", "scale = head ^ -0.4", SCORES, "scores are scaled by head ^ -0.5"),
+    ("llama", "llama.spec", "scale = head ^ -0.5", "scale = 1", SCORES, "scores are scaled by head ^ -0.5"),
+    ("llama", "llama.spec", "rope(k, rot)", "k", SCORES, None),
+    ("llama", "llama.spec", "rope_table(theta: 10000)", "rope_table(theta: 10000, pairs: adjacent)", SCORES,
+     "rotary pairs are the halves of a head"),
+    ("helium", "helium.spec", "pairs: adjacent", "pairs: halves", SCORES, "rotary pairs are side by side"),
+    ("llama", "llama.spec", f"k = {K}\n    v = {V}", f"k = {V}\n    v = {K}", SCORES, "keys and values are swapped"),
+    ("llama", "std/blocks.spec", "at gate_proj) * linear(x, [ffn], bias) at up_proj",
+     "at up_proj) * linear(x, [ffn], bias) at gate_proj", HIDDEN, "gate and up are swapped"),
+    ("llama", "llama.spec", "weights { ", "weights { {p..}.o_proj.weight = transpose({p..}.o_proj.weight)    ",
+     "layer 0, 'model.layers.0.self_attn.o_proj'", "'model.layers.{layer}.self_attn.o_proj' is stored transposed"),
+    ("llama", "llama.spec", "x += attention(", "x = attention(", "layer 0, 'model.layers.0.post_attention_layernorm'", None),
+    ("llama", "llama.spec", 'act = hidden_act ?? "silu"', 'act = "gelu"    ignore hidden_act', HIDDEN,
+     "the activation is silu"),
+    ("arcee", "arcee.spec", "relu2", "relu", HIDDEN, "the activation is relu2"),
+    ("llama", "llama.spec", "return x + mlp(", "return mlp(", "layer 1, 'model.layers.1.input_layernorm'", None),
     # The first norm hides the scale of what it is given.
-    ("gemma3_text", "gemma2.spec", "d ^ 0.5", "d ^ 0.25", "layer 0, 'model.layers.0.pre_feedforward_layernorm'"),
-    ("gemma3_text", "gemma2.spec", "1 + f32(weight", "f32(weight", "layer 0, 'model.layers.0.input_layernorm'"),
-    ("gemma3_text", "qwen3.spec", "norm(q) at", "norm(q + 1) at", "layer 0, 'model.layers.0.self_attn.q_norm'"),
+    ("gemma3_text", "gemma2.spec", "d ^ 0.5", "d ^ 0.25", "layer 0, 'model.layers.0.pre_feedforward_layernorm'",
+     "embeddings are scaled by d ^ 0.5"),
+    ("gemma3_text", "gemma2.spec", "1 + f32(weight", "f32(weight", INPUT_NORM, "gains of norms are stored less one"),
+    ("gemma2", "gemma2.spec", "if local { sliding_window ?? 4096 }", "if local { (sliding_window ?? 4096) - 1 }", SCORES,
+     "windows reach one token further"),
+    ("gemma3_text", "qwen3.spec", "norm(q) at", "norm(q + 1) at", "layer 0, 'model.layers.0.self_attn.q_norm'", None),
+    ("qwen3", "qwen3.spec", "norm(q) at q_norm, norm(k) at k_norm", "norm(q) at k_norm, norm(k) at q_norm",
+     "layer 0, 'model.layers.0.self_attn.k_norm'", "the norms of queries and keys are swapped"),
+    ("hunyuan_v1_dense", "hunyuan_v1_dense.spec", "norm(rope(q, rot)) at query_layernorm, norm(rope(k, rot)) at key_layernorm",
+     "rope(norm(q) at query_layernorm, rot), rope(norm(k) at key_layernorm, rot)",
+     "layer 0, 'model.layers.0.self_attn.query_layernorm'", None),
+    ("qwen3_moe", "qwen3_moe.spec", "renormalise = norm_topk_prob ?? false", "renormalise = true",
+     "layer 1, 'model.layers.1.input_layernorm'", "'renormalise' is false"),
 ]
 
 
 def check(options, folder, number, mistake):
     """What is wrong, or None."""
-    family, name, right, wrong, expected = mistake
+    family, name, right, wrong, expected, cause = mistake
     checkpoint = folder / family
     if not checkpoint.exists():
         subprocess.run([options.clade, "tiny", family, "-o", checkpoint], check=True)
@@ -57,7 +83,7 @@ def check(options, folder, number, mistake):
             return f"'{right}' is not in {name}"
         (specs / name).write_text(text.replace(right, wrong))
     done = subprocess.run(
-        [options.clade, "verify", checkpoint, "--against", "transformers", "--tokens", "12"],
+        [options.clade, "verify", checkpoint, "--against", "transformers", "--tokens", "28"],
         env=dict(os.environ, CLADE_SPECS=str(specs), CLADE_CACHE=str(folder / "cache"), CLADE_PYTHON=sys.executable),
         capture_output=True, text=True, timeout=options.timeout)
     if not name:
@@ -65,7 +91,12 @@ def check(options, folder, number, mistake):
     if done.returncode != 1:
         return f"status {done.returncode}\n{done.stdout}{done.stderr}"
     said = next((line for line in done.stderr.splitlines() if "first difference" in line), done.stderr.strip())
-    return None if f"first difference: {expected} " in said + " " else f"expected {expected}\n    {said}"
+    if f"first difference: {expected} " not in said + " ":
+        return f"expected {expected}\n    {said}"
+    causes = [line for line in done.stderr.splitlines() if "likely cause" in line]
+    if cause and not any(f"parity holds if {cause}" in line for line in causes):
+        return f"expected the cause: {cause}\n    {causes}"
+    return None
 
 
 def main():

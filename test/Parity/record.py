@@ -58,4 +58,6 @@ def of(options, tool, chosen):
     if not options.record:
         return None
     families = {a: f["name"] for f in json.loads(tool.call("list", "--json")) for a in f["architectures"]}
-    return Record(options.record, {case.name: families[f"{case.model}ForCausalLM"] for case in chosen})
+    names = {case.name: next(n for n in (f"{case.model}ForCausalLM", f"{case.model}LMHeadModel") if n in families)
+             for case in chosen}
+    return Record(options.record, {case: families[name] for case, name in names.items()})

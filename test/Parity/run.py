@@ -31,7 +31,7 @@ import reference
 
 DTYPES = ["f32", "bf16"]
 BOTH = ["compiled", "interpret"]
-ENGINES = {"tiny": BOTH, "moe": BOTH, "automodel": BOTH, "long": ["compiled"]}
+ENGINES = {"tiny": BOTH, "moe": BOTH, "automodel": BOTH, "gpt2": BOTH, "long": ["compiled"]}
 
 
 class Report:

@@ -263,6 +263,19 @@ static int64_t numTokenIds(mlir::ModuleOp module, int64_t otherwise) {
   return rows.value_or(otherwise);
 }
 
+/// The positions that every table of learned ones has rows for; nothing without
+/// such a table.
+static std::optional<int64_t> numPositions(mlir::ModuleOp module) {
+  std::optional<int64_t> rows;
+  module.walk([&](EmbedOp embed) {
+    if (!embed.getIds().getDefiningOp<PositionsOp>())
+      return;
+    int64_t own = embed.getTable().getType().getShape()[0];
+    rows = std::min(rows.value_or(own), own);
+  });
+  return rows;
+}
+
 static std::string absolutePath(const std::string &path) {
   llvm::SmallString<256> absolute(path);
   llvm::sys::fs::make_absolute(absolute);
@@ -383,6 +396,7 @@ bool driver::compileToFolder(Environment &environment,
     return false;
   }
   manifest.model.vocab = numTokenIds(module, code->outputWidth);
+  manifest.model.maxPositions = numPositions(module);
   manifest.entries["forward"] = {code->symbol, code->outputWidth};
   auto needs = [](const cpu::CompiledEntry &entry,
                   rt::ManifestWorkspace &workspace,

@@ -62,6 +62,8 @@ std::string dataPath(llvm::StringRef installedName, llvm::StringRef sourceName);
 /// Adds a command's options and the callback that runs it to the parser; the
 /// callback leaves the exit status in `status`.
 void addListCommand(CLI::App &app, int &status);
+void addDiscoverCommand(CLI::App &app, int &status);
+void addNewCommand(CLI::App &app, int &status);
 void addCheckCommand(CLI::App &app, int &status);
 void addFormatCommand(CLI::App &app, int &status);
 void addDiffCommand(CLI::App &app, int &status);

@@ -14,6 +14,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "tools/clade/Compare.h"
+#include "tools/clade/ExplainDifference.h"
 #include "tools/clade/LocateDifference.h"
 #include "tools/clade/LocatePublished.h"
 #include "tools/clade/Progress.h"
@@ -230,8 +231,10 @@ static int verifyAgainstPublished(Environment &environment,
   rows.push_back(compare("compiled", *compiled, reference,
                          dtype == "f32" ? nullptr : &wide->logits));
   int status = report(rows, options, dtype);
-  if (status != Done)
+  if (status != Done) {
     locateAgainstPublished(*wide, *exact->module, checkpoint, vocab, text);
+    explainDifference(environment, checkpoint, vocab, text, wide->logits);
+  }
   return status;
 }
 
@@ -326,7 +329,8 @@ void driver::addVerifyCommand(CLI::App &app, int &status) {
       "                          transformers: $CLADE_PYTHON, or "
       "what tools/dev/python-env.sh makes\n"
       "Status 1 if anything is out of bounds; then it says where "
-      "the difference begins.");
+      "the difference begins, and which of the likely mistakes of specs "
+      "explains it.");
   auto options = std::make_shared<VerifyOptions>();
   command
       ->add_option("checkpoint", options->checkpoint,

@@ -47,6 +47,8 @@ int main(int argc, char **argv) {
              "or a .gguf file.");
   int status = Done;
   addListCommand(app, status);
+  addDiscoverCommand(app, status);
+  addNewCommand(app, status);
   addCheckCommand(app, status);
   addFormatCommand(app, status);
   addDiffCommand(app, status);

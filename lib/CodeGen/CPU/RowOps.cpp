@@ -433,7 +433,10 @@ LogicalResult RowEmitter::evaluateRotaryTable(RotaryTableOp op) {
 LogicalResult RowEmitter::evaluateEmbed(EmbedOp op) {
   Location loc = op.getLoc();
   RowMemory table = inMemory(op.getTable());
-  Value token = StepView(builder, loc, step).tokenAt(row);
+  // A table of learned positions has a row for each.
+  StepView view(builder, loc, step);
+  bool isOfPositions = op.getIds().getDefiningOp<PositionsOp>() != nullptr;
+  Value token = isOfPositions ? view.positionAt(row) : view.tokenAt(row);
   if (auto panels =
           dyn_cast_or_null<PanelsAttr>(op.getTable().getType().getLayout())) {
     memories[op.getResult()] = unpackRow(op, table, token, panels);

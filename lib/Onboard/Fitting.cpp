@@ -1,0 +1,57 @@
+//===- Fitting.cpp - How near a family is to a checkpoint -----------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Onboard/Fitting.h"
+
+using namespace clade;
+using namespace clade::onboard;
+
+// What is weighed: a family that cannot be built says little of the rest.
+static constexpr double problemCost = 40, requirementCost = 8, weightCost = 4,
+                        keyCost = 2, fieldCost = 10, pairingCost = 0.6,
+                        doubtCost = 1.2;
+
+Fitting onboard::fit(import::SpecLibrary &library,
+                     const spec::FamilyDecl *family,
+                     const import::Config &config,
+                     llvm::ArrayRef<rt::StoredTensor> tensors) {
+  Fitting fitting;
+  fitting.family = family;
+  fitting.probe = import::probeFamily(library, family, config, tensors);
+  fitting.missing = groupWeights(fitting.probe.missing);
+  fitting.misshapen = groupWeights(fitting.probe.misshapen);
+  fitting.unused = groupTensors(fitting.probe.unused);
+  fitting.unpairedMissing = fitting.missing;
+  fitting.unpairedUnused = fitting.unused;
+  fitting.pairings = pair(fitting.unpairedMissing, fitting.unpairedUnused);
+  const import::Probe &probe = fitting.probe;
+  double cost = keyCost * double(probe.unreadKeys.size()) +
+                fieldCost * double(probe.unknownFields.size()) +
+                requirementCost * double(probe.requirements.size()) +
+                problemCost * double(probe.problems.size()) +
+                weightCost * double(fitting.unpairedMissing.size() +
+                                    fitting.misshapen.size() +
+                                    fitting.unpairedUnused.size());
+  for (const Pairing &pairing : fitting.pairings)
+    cost += pairing.certainty < 0.5 ? doubtCost : pairingCost;
+  fitting.cost = cost;
+  return fitting;
+}
+
+std::vector<Fitting>
+onboard::rankFamilies(import::SpecLibrary &library,
+                      const import::Config &config,
+                      llvm::ArrayRef<rt::StoredTensor> tensors) {
+  std::vector<Fitting> ranked;
+  for (const spec::FamilyDecl *family : library.getFamilies())
+    if (family->serves)
+      ranked.push_back(fit(library, family, config, tensors));
+  llvm::stable_sort(ranked, [](const Fitting &a, const Fitting &b) {
+    return a.cost < b.cost;
+  });
+  return ranked;
+}

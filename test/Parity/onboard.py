@@ -1,0 +1,150 @@
+#===- onboard.py - How far the commands bring a family -----------------------===#
+#
+# Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+#===------------------------------------------------------------------------===#
+#
+# Usage: $(tools/dev/python-env.sh) test/Parity/onboard.py [options] [FAMILY …]
+#
+# Takes one family after the other out of a copy of the specs, and lets `clade
+# new` draft it from a checkpoint of the published implementation, as if nobody
+# had written it. A draft without open questions is compared with that
+# implementation as it is. Then: how many lines were changed from the draft to
+# the spec that comes with Clade. --page FILE writes the table; each row must have
+# at most as many changed lines as it has here, so that the commands get no worse.
+#
+#===------------------------------------------------------------------------===#
+import argparse
+import difflib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import cases
+import checkpoint
+import clade
+import gpt2
+import moe_cases
+
+SPECS = pathlib.Path(__file__).parents[2] / "specs"
+# Family, the case whose checkpoint it is drafted from, and the most lines that may differ.
+FAMILIES = [
+    ("phi3", "phi3-plain", 10),
+    ("arcee", "arcee-plain", 10),
+    ("helium", "helium-plain", 10),
+    ("seed_oss", "seed-oss-out-bias", 10),
+    ("hunyuan_v1_dense", "hunyuan-v1-dense-plain", 12),
+    ("apertus", "apertus-plain", 20),
+    ("qwen2_moe", "qwen2-moe-plain", 10),
+    ("minimax_m2", "minimax-m2-plain", 24),
+    ("mamba2", "mamba2-plain", 30),
+    ("gpt2", "gpt2-plain", 40),
+]
+
+
+def lines(text):
+    """The lines of a spec that say something."""
+    code = (re.sub(r"\s*//.*", "", line).rstrip() for line in text.splitlines())
+    return [line for line in code if line.strip()]
+
+
+def changed(draft, spec):
+    """Lines that differ; one that takes the place of another counts once."""
+    steps = difflib.SequenceMatcher(None, lines(draft), lines(spec), autojunk=False).get_opcodes()
+    return sum(max(b - a, d - c) for kind, a, b, c, d in steps if kind != "equal")
+
+
+class Onboarding:
+    def __init__(self, options, work):
+        self.options, self.work = options, work
+
+    def run(self, specs, *arguments):
+        return subprocess.run(
+            [self.options.clade, *map(str, arguments)], capture_output=True, text=True, errors="replace",
+            timeout=self.options.timeout,
+            env=dict(os.environ, CLADE_SPECS=str(specs), CLADE_CACHE=str(self.work / "cache"), CLADE_PYTHON=sys.executable))
+
+    def family(self, name, case):
+        """The row of a family."""
+        specs = self.work / f"specs-{name}"
+        shutil.copytree(SPECS, specs)
+        (specs / f"{name}.spec").unlink()
+        path = checkpoint.write(case) / "f32"
+        told = json.loads(self.run(specs, "discover", path, "--json").stdout)
+        out = self.work / name
+        done = self.run(specs, "new", name, "--from", path, "-o", out)
+        if done.returncode:
+            raise clade.CladeError(f"'clade new {name}' ended with status {done.returncode}: {done.stderr}")
+        draft = (out / f"{name}.spec").read_text()
+        spec = (SPECS / f"{name}.spec").read_text()
+        row = dict(family=name, nearest=told["nearest"][0]["family"], base=re.search(r" from (\w+) \{", draft)[1],
+                   lines=len(lines(draft)), questions=len(re.findall(r"\btodo\(", draft)), changed=changed(draft, spec),
+                   parity="–", cause="–")
+        if not row["questions"]:
+            check = self.run(specs, "verify", path, "--spec", out / f"{name}.spec", "--against", "transformers", "--tokens", "24")
+            row["parity"] = "holds" if check.returncode == 0 else "fails"
+            causes = re.findall(r"parity holds if (.*)", check.stderr)
+            row["cause"] = causes[0] if causes else "–" if check.returncode == 0 else "not found"
+        if self.options.show:
+            print(draft)
+        return row
+
+
+HEAD = """# Onboarding
+
+What `clade discover` and `clade new` make of families that they do not know. Each family of the table was taken out of the specs and
+drafted from a checkpoint of `transformers`, with the other families there. *Questions* are the `todo(…)` in the draft; *as drafted* says
+whether a draft without questions computes what `transformers` does, and *cause* what `clade verify` names if it does not. *Changed* are the
+lines that differ between the draft and the spec that comes with Clade, comments aside.
+
+Made by `test/Parity/onboard.py --page docs/onboarding.md`.
+
+| family | nearest | drafted from | lines | questions | as drafted | cause | changed |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+def page(rows):
+    text = HEAD
+    for row in rows:
+        text += (f"| `{row['family']}` | `{row['nearest']}` | `{row['base']}` | {row['lines']} | {row['questions']} | {row['parity']} "
+                 f"| {row['cause']} | {row['changed']} |\n")
+    return text
+
+
+def main():
+    parser = argparse.ArgumentParser(description="draft known families as if they were unknown")
+    parser.add_argument("family", nargs="*", help="only these")
+    parser.add_argument("--page", type=pathlib.Path, help="write the table to this file")
+    parser.add_argument("--show", action="store_true", help="print the drafts")
+    clade.add_options(parser)
+    options = parser.parse_args()
+    checkpoint.LIBRARIES["GPT2"] = "gpt2"
+    checkpoint.centre = gpt2.centre
+    known = {case.name: case for case in [*cases.CASES, *moe_cases.CASES, *gpt2.CASES]}
+    rows, failed = [], 0
+    with tempfile.TemporaryDirectory(prefix="clade-onboard-") as folder:
+        onboarding = Onboarding(options, pathlib.Path(folder))
+        for name, case, most in FAMILIES:
+            if options.family and name not in options.family:
+                continue
+            row = onboarding.family(name, known[case])
+            rows.append(row)
+            ok = row["changed"] <= most
+            failed += not ok
+            print(f"{name:18s} from {row['base']:12s} {row['questions']} questions, {row['changed']:2d} of at most {most} lines "
+                  f"changed, parity {row['parity']}, cause: {row['cause']}  {'ok' if ok else 'FAIL'}", flush=True)
+    if options.page:
+        options.page.write_text(page(rows))
+    print(f"{len(rows) - failed} passed, {failed} failed")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
