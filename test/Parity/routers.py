@@ -96,6 +96,7 @@ NEXT = {**cases.QWEN3_NEXT, "mlp_only_layers": [], "num_experts": 16, "num_exper
 ROUTERS = [
     Router("qwen3_moe", causal("Qwen3Moe", moe_cases.QWEN3_MOE)),
     Router("qwen3_moe", causal("Qwen3Moe", moe_cases.QWEN3_MOE, norm_topk_prob=True), "renormalised"),
+    Router("qwen2_moe", causal("Qwen2Moe", moe_cases.QWEN2_MOE)),
     Router("qwen3_next", causal("Qwen3Next", NEXT)),
     Router("deepseek_v3", causal("DeepseekV3", moe_cases.LATENT, **FIRST)),
     Router("deepseek_v3", causal("DeepseekV3", moe_cases.LATENT, **FIRST, n_group=1, topk_group=1, norm_topk_prob=False,
