@@ -22,7 +22,8 @@ def Clade_GridPositionsOp : Clade_PureOp<"grid_positions"> {
     of merge × merge, row by row, and within a block row by row. With
     b = i / merge², o = i mod merge², B = C / merge, patch i of its image has the row
     (b / B)·merge + o / merge and the column (b mod B)·merge + o mod merge, all divisions
-    without remainder (Qwen2-VL, arXiv:2409.12191). `merge = 1` is row-major order. Not a
+    without remainder (Qwen2-VL, arXiv:2409.12191). `merge = 1` is row-major order. A film is
+    an image of several frames, one behind the other, each with such rows and columns. Not a
     composition: the place of a patch in its image, and the image's size, are the batch's.
 
     **Constraints:**
@@ -39,6 +40,29 @@ def Clade_GridPositionsOp : Clade_PureOp<"grid_positions"> {
   let arguments = (ins Clade_BatchType:$batch, ConfinedAttr<I64Attr, [IntPositive]>:$merge);
   let results = (outs Clade_Tensor:$result);
   let assemblyFormat = "$batch `merge` $merge attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Clade_GridFramesOp : Clade_PureOp<"grid_frames", [AllTypesMatch<["frame", "frames"]>]> {
+  let summary = "frame of each patch in its film, and how many the film has";
+  let description = [{
+    Patch i of a film of F frames, each of R rows and C columns, is of frame i / (R·C), without
+    remainder. An image is a film of one frame (Kimi K2.5, arXiv:2602.02276). Not a composition:
+    the place of a patch in its film, and the film's size, are the batch's.
+
+    **Constraints:**
+    * (C1) the results are [token] i32
+
+    ```mlir
+    func.func @frames(%batch: !clade.batch) -> (!clade.tensor<[token], i32>, !clade.tensor<[token], i32>) {
+      %frame, %frames = clade.grid_frames %batch : !clade.tensor<[token], i32>
+      return %frame, %frames : !clade.tensor<[token], i32>, !clade.tensor<[token], i32>
+    }
+    ```
+  }];
+  let arguments = (ins Clade_BatchType:$batch);
+  let results = (outs Clade_Tensor:$frame, Clade_Tensor:$frames);
+  let assemblyFormat = "$batch attr-dict `:` type($frame)";
   let hasVerifier = 1;
 }
 
@@ -116,6 +140,11 @@ def Clade_FoldOp : Clade_PureOp<"fold"> {
     as that multiple (patch merging, arXiv:2103.14030). Not a composition: no view changes the
     sequence axis.
 
+    With `frames`, the frames of a film become one: y[s, i, f…] is the mean of
+    x[p(s) + k·R·C + i, f…] over the frames k of the film that row s is of, which has R·C patches
+    in each, p(s) being the patch of its first frame where the row begins (temporal pooling, Kimi
+    K2.5, arXiv:2602.02276). The sum is in f32 and the mean rounds once. A film gives R·C / n rows.
+
     **Constraints:**
     * (C1) the operand has the axis `token`, the result `selected`, another axis, and the operand's features
     * (C2) operand and result have one element type
@@ -127,9 +156,9 @@ def Clade_FoldOp : Clade_PureOp<"fold"> {
     }
     ```
   }];
-  let arguments = (ins Clade_Tensor:$input);
+  let arguments = (ins Clade_Tensor:$input, Optional<Clade_BatchType>:$batch);
   let results = (outs Clade_Tensor:$result);
-  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let assemblyFormat = "$input (`frames` $batch^)? attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     /// How many tokens become one.

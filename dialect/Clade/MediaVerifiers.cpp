@@ -25,6 +25,16 @@ LogicalResult GridPositionsOp::verify() {
   return success();
 }
 
+LogicalResult GridFramesOp::verify() {
+  // grid_frames_c1
+  NamedTensorType type = getFrame().getType();
+  if (type.getRank() != 1 || type.getNames()[0] != tokenAxis ||
+      !type.getElementType().isInteger(32))
+    return emitOpError() << "expected results of an i32 for each token, got "
+                         << type;
+  return success();
+}
+
 LogicalResult GridWindowsOp::verify() {
   // grid_windows_c1
   NamedTensorType type = getResult().getType();

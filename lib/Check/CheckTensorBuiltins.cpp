@@ -204,6 +204,25 @@ Type FamilyChecker::fold(const BuiltinArgs &args) {
   return tensorOf(std::move(axes), args.getLoc());
 }
 
+/// The frame of each patch, and how many its film has.
+Type FamilyChecker::frames(const BuiltinArgs &) {
+  Type number = Type::tensor(Axes{{"token", {}}});
+  return Type::tuple({number, number});
+}
+
+/// Sines and cosines of a number of each token.
+Type FamilyChecker::sinusoid(const BuiltinArgs &args) {
+  args.tensor("position");
+  std::optional<Axes> shape = args.shape("shape");
+  if (args.has("theta"))
+    args.number("theta");
+  if (!shape)
+    return Type::tensor();
+  Axes axes{{"token", {}}};
+  llvm::append_range(axes, *shape);
+  return tensorOf(std::move(axes), args.getLoc());
+}
+
 Type FamilyChecker::callVariadic(StringRef name, ArrayRef<CallArg> args,
                                  Location loc) {
   if (name == "join")

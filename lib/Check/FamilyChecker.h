@@ -193,6 +193,8 @@ private:
   Type axesOf(const BuiltinArgs &args);
   Type spread(const BuiltinArgs &args);
   Type fold(const BuiltinArgs &args);
+  Type frames(const BuiltinArgs &args);
+  Type sinusoid(const BuiltinArgs &args);
   Type patches(const BuiltinArgs &args);
   Type interpolate(const BuiltinArgs &args);
   Type joinTensors(ArrayRef<CallArg> args, Location loc);

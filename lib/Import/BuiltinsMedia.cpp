@@ -42,6 +42,10 @@ Evaluator::callMedia(StringRef name, const CallArgs &args, Location loc) {
     return buildPatches(args, loc);
   if (name == "grid_positions")
     return buildGridPositions(args, loc);
+  if (name == "frames")
+    return buildFrames(args, loc);
+  if (name == "sinusoid")
+    return buildSinusoid(args, loc);
   if (name == "window_of")
     return buildWindowOf(args, loc);
   if (name == "bilinear" || name == "bicubic")
@@ -160,6 +164,70 @@ FailureOr<SpecValue> Evaluator::buildGridPositions(const CallArgs &args,
       axes));
 }
 
+FailureOr<SpecValue> Evaluator::buildFrames(const CallArgs &args,
+                                            Location loc) {
+  ArgReader reader("frames", args, {"grid"}, loc);
+  if (!reader.ok())
+    return failure();
+  if (!reader.get("grid")->is(SpecValue::Kind::Grid))
+    return error(loc) << "expected the grids that 'patches' gave as 'grid' of "
+                         "'frames', got "
+                      << reader.get("grid")->describe();
+  Shape axes{{ShapedType::kDynamic, tokenAxis.str(), {}}};
+  Type type = typeFor(axes, builder.getI32Type());
+  auto op = GridFramesOp::create(builder, named(loc), type, type, batch());
+  return SpecValue::tuple({SpecValue::of(tensor(op.getFrame(), axes)),
+                           SpecValue::of(tensor(op.getFrames(), axes))});
+}
+
+FailureOr<SpecValue> Evaluator::buildSinusoid(const CallArgs &args,
+                                              Location loc) {
+  ArgReader reader("sinusoid", args, {"position", "shape", "theta?"}, loc);
+  if (!reader.ok())
+    return failure();
+  FailureOr<TensorValue> position = reader.tensor("position");
+  FailureOr<Shape> shape = shapeOf(*reader.get("shape"), loc);
+  FailureOr<std::optional<double>> theta = reader.number("theta");
+  if (failed(position) || failed(shape) || failed(theta))
+    return failure();
+  if (position->axes.size() != 1 || !position->hasSequence() ||
+      !position->getType().getElementType().isInteger(32))
+    return error(loc) << "expected a number of each token as 'position' of "
+                         "'sinusoid', got "
+                      << toString(position->axes);
+  int64_t size = shape->size() == 1 ? shape->front().size : 0;
+  if (size < 2 || size % 2 != 0)
+    return error(loc) << "expected one axis of an even size as 'shape' of "
+                         "'sinusoid', got "
+                      << toString(*shape);
+  double base = theta->value_or(10000);
+  if (!(base > 0))
+    return error(loc) << "expected a 'theta' of 'sinusoid' above 0, got "
+                      << base;
+  // As rotary frequencies: powers in f32 (Attention is all you need,
+  // arXiv:1706.03762, with all sines in front of all cosines).
+  SmallVector<float> frequencies;
+  for (int64_t j = 0; j < size / 2; ++j)
+    frequencies.push_back(
+        1.0f / std::pow(static_cast<float>(base),
+                        static_cast<float>(2 * j) / static_cast<float>(size)));
+  Shape half{position->axes[0], {size / 2, "rotary", {}}},
+      axes{position->axes[0], shape->front()};
+  auto type = typeFor(half, f32());
+  auto table = RotaryTableOp::create(
+      builder, named(loc), type, type, position->value, batch(),
+      builder.getDenseF32ArrayAttr(frequencies), builder.getF64FloatAttr(1),
+      DenseF32ArrayAttr(), IntegerAttr(), FloatAttr(), FloatAttr(),
+      DenseI64ArrayAttr());
+  Shape joined{position->axes[0], {size, "rotary", {}}};
+  mlir::Value value =
+      JoinOp::create(builder, named(loc), typeFor(joined, f32()),
+                     ValueRange{table.getSin(), table.getCos()});
+  return SpecValue::of(tensor(
+      builder.createOrFold<ViewOp>(named(loc), typeFor(axes, f32()), value),
+      axes));
+}
+
 FailureOr<SpecValue> Evaluator::buildWindowOf(const CallArgs &args,
                                               Location loc) {
   ArgReader reader("window_of", args, {"grid", "merge", "side"}, loc);
@@ -249,9 +317,14 @@ FailureOr<SpecValue> Evaluator::buildTextGridPositions(const CallArgs &args,
 }
 
 FailureOr<SpecValue> Evaluator::buildFold(const CallArgs &args, Location loc) {
-  ArgReader reader("fold", args, {"x", "n"}, loc);
+  ArgReader reader("fold", args, {"x", "n", "grid?"}, loc);
   if (!reader.ok())
     return failure();
+  const SpecValue *grid = reader.get("grid");
+  if (grid && !grid->is(SpecValue::Kind::Grid))
+    return error(loc) << "expected the grids that 'patches' gave as 'grid' of "
+                         "'fold', got "
+                      << grid->describe();
   FailureOr<TensorValue> x = reader.tensor("x");
   FailureOr<int64_t> n = count(reader, "n", "fold", maxMerge * maxMerge, loc);
   if (failed(x) || failed(n))
@@ -269,9 +342,18 @@ FailureOr<SpecValue> Evaluator::buildFold(const CallArgs &args, Location loc) {
   axes.insert(axes.end(), x->axes.begin() + 1, x->axes.end());
   if (failed(checkAxes(axes, loc)))
     return failure();
+  // Where the frames of films become one, the entry takes films.
+  if (grid) {
+    NamedAttrList layout(images);
+    layout.set("films", builder.getUnitAttr());
+    imageFunction->setAttr(imagesAttr,
+                           layout.getDictionary(builder.getContext()));
+  }
   auto type = typeFor(axes, x->getType().getElementType());
   return SpecValue::of(
-      tensor(FoldOp::create(builder, named(loc), type, x->value), axes));
+      tensor(FoldOp::create(builder, named(loc), type, x->value,
+                            grid ? batch() : mlir::Value()),
+             axes));
 }
 
 std::optional<SpecValue> Evaluator::places(spec::BinaryOp op,

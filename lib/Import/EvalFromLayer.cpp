@@ -25,8 +25,11 @@ static constexpr StringLiteral layerAttr = "clade.layer";
 FailureOr<SpecValue> Evaluator::evalFromLayer(const spec::FromLayerExpr *expr,
                                               Frame &frame) {
   if (layerScope)
-    return error(expr->getLoc()) << "'from layer' inside the layers has no "
-                                    "compiled form yet";
+    return error(expr->getLoc())
+           << "'from layer' reads what layers have made, behind their loop; "
+              "for "
+              "a later layer let the layers carry it: 'kept = x' before the "
+              "loop and 'if layer == n { kept = x }' in it";
   FailureOr<SpecValue> base = eval(expr->base, frame),
                        number = eval(expr->layer, frame);
   if (failed(base) || failed(number))

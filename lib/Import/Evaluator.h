@@ -267,6 +267,8 @@ private:
   callMedia(llvm::StringRef name, const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildPatches(const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildGridPositions(const CallArgs &args, Location loc);
+  FailureOr<SpecValue> buildFrames(const CallArgs &args, Location loc);
+  FailureOr<SpecValue> buildSinusoid(const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildWindowOf(const CallArgs &args, Location loc);
   FailureOr<SpecValue> buildInterpolate(llvm::StringRef name,
                                         const CallArgs &args, Location loc);

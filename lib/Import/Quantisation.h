@@ -20,8 +20,8 @@ namespace clade::import {
 
 class Quantisation {
 public:
-  /// The form that `config` names, its keys all read and its requirements met;
-  /// null if it names none.
+  /// The form that `config` names, or the configuration of a part in it, its
+  /// keys all read and its requirements met; null if none is named.
   static FailureOr<std::unique_ptr<Quantisation>>
   read(const SpecLibrary &library, const Config &config,
        const ImportOptions &options);
@@ -34,12 +34,25 @@ public:
 
 private:
   Quantisation(const SpecLibrary &library, const spec::FamilyDecl *decl,
-               const Config &config, const ImportOptions &options);
+               const Config &config, const nlohmann::json &object,
+               const std::string &key, const ImportOptions &options);
 
   const Config &config;
+  const nlohmann::json &object; ///< In `config`, under `key`.
+  std::string key;
   Family family;
   Evaluator evaluator;
 };
+
+/// Takes away what says how weights are stored, of a configuration and of its
+/// parts; whether there was any. `Json` is one of nlohmann's.
+template <typename Json> bool eraseQuantisation(Json &config) {
+  bool any = config.erase("quantization_config") > 0;
+  for (auto &part : config)
+    if (part.is_object())
+      any |= part.erase("quantization_config") > 0;
+  return any;
+}
 
 } // namespace clade::import
 

@@ -343,11 +343,30 @@ WeightResolver::applyEquation(const spec::WeightEquation *equation,
   FailureOr<std::optional<WeightTree>> result = std::optional<WeightTree>();
   for (const spec::WeightExpr *alternative : equation->alternatives) {
     result = form(alternative, **found, scope, /*first=*/true, skip);
-    if (failed(result) || *result)
+    // Without a checkpoint the form is one whose shapes can be told.
+    bool isOpen = inventedType && succeeded(result) && *result &&
+                  alternative != equation->alternatives.back() &&
+                  !inventedSource(**result);
+    if (failed(result) || (*result && !isOpen))
       break;
   }
   skip.pop_back();
   return result;
+}
+
+WeightTree *WeightResolver::inventedSource(WeightTree &tree) {
+  // Columns in another order, no padding, and what the equations of containers
+  // do to a tensor of the same shape.
+  if (tree.kind == WeightTree::Kind::Call && tree.inputs.size() == 1 &&
+      tree.name == "transpose")
+    return inventedSource(tree.inputs[0]);
+  if (tree.kind == WeightTree::Kind::Call &&
+      (tree.name == "unfolded" || tree.name == "shift" ||
+       tree.name == "rope_unpermute" || tree.name == "unpadded"))
+    return inventedSource(tree.inputs[0]);
+  bool isSlice = tree.kind == WeightTree::Kind::Slice &&
+                 tree.inputs[0].kind == WeightTree::Kind::Source;
+  return isSlice || tree.kind == WeightTree::Kind::Source ? &tree : nullptr;
 }
 
 FailureOr<std::optional<WeightTree>>
@@ -526,18 +545,14 @@ LogicalResult WeightResolver::invent(const std::string &logical,
       tree.inputs.size() == 1 && expected.size() == 2)
     return invent(logical, tree.inputs[0], layer, experts,
                   {expected[1], expected[0]}, loc);
-  // Columns in another order, no padding, and what the equations of containers
-  // do to a tensor of the same shape.
-  if (tree.kind == WeightTree::Kind::Call &&
-      (tree.name == "unfolded" || tree.name == "shift" ||
-       tree.name == "rope_unpermute" || tree.name == "unpadded"))
+  bool isCall = tree.kind == WeightTree::Kind::Call;
+  if (isCall && tree.name != "transpose" && inventedSource(tree))
     return invent(logical, tree.inputs[0], layer, experts, expected, loc);
-  bool isSlice = tree.kind == WeightTree::Kind::Slice &&
-                 tree.inputs[0].kind == WeightTree::Kind::Source;
-  if (!isSlice && tree.kind != WeightTree::Kind::Source)
+  if (isCall || !inventedSource(tree))
     return emitError(loc) << "weight '" << logical
                           << "' is computed from tensors whose shapes only a "
                              "checkpoint tells";
+  bool isSlice = tree.kind == WeightTree::Kind::Slice;
   WeightTree &source = isSlice ? tree.inputs[0] : tree;
   std::vector<int64_t> shape =
       isSlice ? shapeBehind(tree.ranges, experts, expected)

@@ -321,6 +321,9 @@ private:
   int64_t formSteps = 0;        ///< Of the lookup at hand.
   std::set<std::string> sought; ///< In vain, for the last request.
 
+  /// The source of a tree, or its slice, whose shape follows from what is
+  /// expected of the tree; null if only a checkpoint tells it.
+  static WeightTree *inventedSource(WeightTree &tree);
   /// Gives the sources of a tree the shapes from which what is expected can be
   /// taken.
   mlir::LogicalResult invent(const std::string &logical, WeightTree &tree,

@@ -389,12 +389,15 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
                                          at(op.getWeight()), bias, batch));
       })
       .Case([&](HeadLinearOp op) {
-        return defineResult(op, evaluate(op, at(op.getInput()),
-                                         at(op.getWeight()), batch));
+        return defineResult(
+            op, evaluate(op, at(op.getInput()), at(op.getWeight()), batch));
       })
       .Case([&](RotaryTableOp op) {
         return runTwoResults(*op, evaluate(op, at(op.getPositions()), batch),
                              values);
+      })
+      .Case([&](GridFramesOp op) {
+        return runTwoResults(*op, evaluate(op, batch), values);
       })
       .Case([&](TopKOp op) {
         auto results = evaluate(op, at(op.getInput()), batch);

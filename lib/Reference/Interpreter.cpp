@@ -260,8 +260,7 @@ FailureOr<int64_t> Interpreter::addImages(const rt::ImagePatches &images,
     batch.scaledLengths.push_back(images.numPatches(image));
     pointers.push_back(&states[image]);
   }
-  for (int64_t row = 0; row < batch.numTokens() / fold; ++row)
-    batch.selected.push_back(row);
+  batch.selected = images.firstPatches(0, images.numImages(), fold);
   FailureOr<Tensor> rows =
       evaluateEntry(*entry, {impl->module, impl->slots, impl->weights, batch,
                              pointers, impl->observer, nullptr});

@@ -21,12 +21,14 @@ placeOf(Operation *op, int64_t token, int64_t merge, const Batch &batch) {
   if (sequence >= batch.grids.size())
     return op->emitError() << "expected a grid of each image, got "
                            << batch.grids.size();
-  int64_t blocks = batch.grids[sequence].second / merge;
+  auto [rows, columns] = batch.grids[sequence];
+  int64_t blocks = columns / merge;
   if (blocks < 1)
     return op->emitError() << "expected at least " << merge << " columns, got "
-                           << batch.grids[sequence].second;
-  int64_t patch = batch.positions[token], block = patch / (merge * merge),
-          inBlock = patch % (merge * merge);
+                           << columns;
+  // The frames of a film follow each other.
+  int64_t patch = batch.positions[token] % (rows * columns),
+          block = patch / (merge * merge), inBlock = patch % (merge * merge);
   return std::pair(block / blocks * merge + inBlock / merge,
                    block % blocks * merge + inBlock % merge);
 }
@@ -43,6 +45,38 @@ FailureOr<Tensor> reference::evaluate(GridPositionsOp op, const Batch &batch) {
     result->data()[2 * token + 1] = place->second;
   }
   return result;
+}
+
+/// Patches of a frame of the film that a sequence is; fails at `op` if there is
+/// no such film.
+static FailureOr<int64_t> frameSize(Operation *op, int64_t sequence,
+                                    const Batch &batch) {
+  if (sequence >= static_cast<int64_t>(batch.grids.size()))
+    return op->emitError() << "expected a grid of each image, got "
+                           << batch.grids.size();
+  auto [rows, columns] = batch.grids[sequence];
+  return rows * columns;
+}
+
+FailureOr<std::pair<Tensor, Tensor>> reference::evaluate(GridFramesOp op,
+                                                         const Batch &batch) {
+  FailureOr<Tensor> frame = makeTensor(op, op.getFrame().getType(), batch),
+                    frames = makeTensor(op, op.getFrames().getType(), batch);
+  if (failed(frame) || failed(frames))
+    return failure();
+  std::vector<int64_t> patches(batch.grids.size());
+  for (int64_t sequence : batch.sequenceOf)
+    if (sequence < static_cast<int64_t>(patches.size()))
+      ++patches[sequence];
+  for (int64_t token = 0; token < batch.numTokens(); ++token) {
+    int64_t sequence = batch.sequenceOf[token];
+    FailureOr<int64_t> size = frameSize(op, sequence, batch);
+    if (failed(size))
+      return failure();
+    frame->data()[token] = batch.positions[token] / *size;
+    frames->data()[token] = patches[sequence] / *size;
+  }
+  return std::pair(*frame, *frames);
 }
 
 FailureOr<Tensor> reference::evaluate(GridWindowsOp op, const Batch &batch) {
@@ -122,11 +156,40 @@ FailureOr<Tensor> reference::evaluate(InterpolateOp op, const Tensor &table,
   return result;
 }
 
+/// The mean of the frames of each film.
+static FailureOr<Tensor> meanOfFrames(FoldOp op, const Tensor &input,
+                                      Tensor result, const Batch &batch) {
+  int64_t size = input.rowSize(), times = op.getTimes(),
+          tokens = batch.numTokens();
+  for (auto [row, first] : llvm::enumerate(batch.selected)) {
+    if (first < 0 || first + times > tokens)
+      return op.emitError()
+             << "expected the first patch of each row, got " << first;
+    int64_t sequence = batch.sequenceOf[first];
+    FailureOr<int64_t> patches = frameSize(op, sequence, batch);
+    if (failed(patches))
+      return failure();
+    for (int64_t i = 0; i < times * size; ++i) {
+      float sum = 0;
+      int64_t frames = 0;
+      for (int64_t token = first;
+           token + times <= tokens && batch.sequenceOf[token] == sequence;
+           token += *patches, ++frames)
+        sum += input.data()[token * size + i];
+      result.data()[row * times * size + i] =
+          roundTo(result.element, sum / static_cast<float>(frames));
+    }
+  }
+  return result;
+}
+
 FailureOr<Tensor> reference::evaluate(FoldOp op, const Tensor &input,
                                       const Batch &batch) {
   FailureOr<Tensor> result = makeTensor(op, op.getResult().getType(), batch);
   if (failed(result))
     return failure();
+  if (op.getBatch())
+    return meanOfFrames(op, input, *result, batch);
   if (result->size() != input.size())
     return op.emitError() << "expected " << op.getTimes()
                           << " tokens for each selected row, got "

@@ -23,7 +23,7 @@ namespace clade::reference {
 struct KeyValueState {
   int64_t heads = 0, keySize = 0, valueSize = 0;
   int64_t length = 0;
-  std::vector<float> keys;   ///< [length][heads][keySize]
+  std::vector<float> keys; ///< [length][heads][keySize]
   /// [length][heads][valueSize]; none where values are the first elements of
   /// the keys, and valueSize is 0.
   std::vector<float> values;
@@ -88,6 +88,9 @@ mlir::FailureOr<Tensor> evaluate(RopeOp op, const Tensor &input,
 
 // Media.cpp
 mlir::FailureOr<Tensor> evaluate(GridPositionsOp op, const Batch &batch);
+/// The frame, then the frames of its film.
+mlir::FailureOr<std::pair<Tensor, Tensor>> evaluate(GridFramesOp op,
+                                                    const Batch &batch);
 mlir::FailureOr<Tensor> evaluate(GridWindowsOp op, const Batch &batch);
 mlir::FailureOr<Tensor> evaluate(InterpolateOp op, const Tensor &table,
                                  const Batch &batch);

@@ -24,6 +24,43 @@ namespace clade {
 
 using namespace mlir;
 
+/// A layer writes what the next one reads to another place, so a layer that
+/// passes a carried value on gets a copy of it. A value that no layer reads,
+/// but one makes, needs none: it stays where it is.
+static void copyPassedValues(LayersOp layers, ModuleOp module) {
+  auto schedule = module.lookupSymbol<ScheduleOp>(layers.getSchedule());
+  SmallVector<Block *> kinds;
+  for (Attribute kind : schedule.getKinds())
+    kinds.push_back(&module
+                         .lookupSymbol<func::FuncOp>(
+                             cast<FlatSymbolRefAttr>(kind).getValue())
+                         .getBody()
+                         .front());
+  for (unsigned place = 0; place < layers.getNumResults(); ++place) {
+    auto isPassed = [&](Block *kind) {
+      return kind->getTerminator()->getOperand(place) ==
+             kind->getArgument(place);
+    };
+    bool isRead = llvm::any_of(kinds, [&](Block *kind) {
+      return llvm::any_of(kind->getArgument(place).getUses(),
+                          [&](OpOperand &use) {
+                            return use.getOwner() != kind->getTerminator() ||
+                                   use.getOperandNumber() != place;
+                          });
+    });
+    bool stays = !isRead && !llvm::all_of(kinds, isPassed);
+    for (Block *kind : kinds) {
+      Operation *end = kind->getTerminator();
+      Value value = end->getOperand(place);
+      if (!isa<BlockArgument>(value) || (stays && isPassed(kind)))
+        continue;
+      OpBuilder builder(end);
+      end->setOperand(place, ViewOp::create(builder, end->getLoc(),
+                                            value.getType(), value));
+    }
+  }
+}
+
 namespace {
 /// Ops that become one kernel.
 struct Group {
@@ -379,6 +416,8 @@ private:
 
 struct FormKernelsPass : impl::FormKernelsPassBase<FormKernelsPass> {
   void runOnOperation() override {
+    getOperation().walk(
+        [&](LayersOp layers) { copyPassedValues(layers, getOperation()); });
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>()) {
       if (!function.getBody().hasOneBlock())
         continue;

@@ -137,17 +137,22 @@ Status readGrids(const ImageLayout &layout, const StoredTensor &sizes,
             time = count == 3 ? integerAt(sizes, end - 3) : 1,
             rows = integerAt(sizes, end - 2),
             columns = integerAt(sizes, end - 1);
-    bool fits = time == 1 && rows >= 1 && columns >= 1 &&
-                rows % layout.merge == 0 && columns % layout.merge == 0 &&
-                rows <= maxPatches && columns <= maxPatches / rows;
+    bool fits = time >= 1 && (time == 1 || layout.takesFilms) && rows >= 1 &&
+                columns >= 1 && rows % layout.merge == 0 &&
+                columns % layout.merge == 0 && time <= maxPatches &&
+                rows <= maxPatches / time &&
+                columns <= maxPatches / time / rows;
     if (!fits)
       return Status::invalidArgument(
-          "expected one frame of image " + std::to_string(image) +
+          (layout.takesFilms ? "expected frames of image "
+                             : "expected one frame of image ") +
+          std::to_string(image) +
           ", and rows and columns of patches that are multiples of " +
           std::to_string(layout.merge) + ", got " + std::to_string(time) +
           ", " + std::to_string(rows) + " and " + std::to_string(columns));
     result.grids.push_back(static_cast<int32_t>(rows));
     result.grids.push_back(static_cast<int32_t>(columns));
+    result.frames.push_back(static_cast<int32_t>(time));
   }
   return {};
 }
@@ -211,9 +216,12 @@ StatusOr<ImagePatches> readPatches(const ImageLayout &layout,
   int64_t first = 0;
   for (int64_t image = 0; image < result.numImages(); ++image) {
     auto at = static_cast<size_t>(2 * image);
-    copyInBlocks(layout, *pixels, first, result.grids[at], result.grids[at + 1],
-                 result.pixels.data() + first * layout.width());
-    first += result.numPatches(image);
+    for (int64_t frame = 0; frame < result.numFrames(image); ++frame) {
+      copyInBlocks(layout, *pixels, first, result.grids[at],
+                   result.grids[at + 1],
+                   result.pixels.data() + first * layout.width());
+      first += result.patchesOfFrame(image);
+    }
   }
   return result;
 }
@@ -225,6 +233,25 @@ int64_t ImagePatches::numPatches() const {
   for (int64_t image = 0; image < numImages(); ++image)
     count += numPatches(image);
   return count;
+}
+
+int64_t ImagePatches::numRows(int64_t fold) const {
+  int64_t count = 0;
+  for (int64_t image = 0; image < numImages(); ++image)
+    count += patchesOfFrame(image) / fold;
+  return count;
+}
+
+std::vector<int64_t> ImagePatches::firstPatches(int64_t first, int64_t end,
+                                                int64_t fold) const {
+  std::vector<int64_t> patches;
+  int64_t begin = 0;
+  for (int64_t image = first; image < end; ++image) {
+    for (int64_t patch = 0; patch < patchesOfFrame(image); patch += fold)
+      patches.push_back(begin + patch);
+    begin += numPatches(image);
+  }
+  return patches;
 }
 
 StatusOr<ImagePatches>

@@ -34,14 +34,16 @@ struct ImageLayout {
   std::string pixels;
   /// Name of the tensor [images, 2], I64 or I32: height and width in pixels. If
   /// frames are more than 0, [images, 3]: one, rows and columns of patches; if
-  /// `isInRows`, that or [images, 2], rows and columns.
+  /// `isInRows`, that or [images, 2], rows and columns. If `takesFilms`, one
+  /// may be more: the frames of a film, one behind the other.
   std::string sizes;
   int64_t frames = 0; ///< Of a patch that was cut by the processor.
   int64_t channels = 0;
   int64_t patch = 0; ///< Pixels along a side of a patch.
   int64_t merge = 1; ///< Patches along a side of a block, whose order is kept.
   int64_t fold = 1;  ///< Patches that become one row: 1, or merge².
-  bool isInRows = false; ///< Cut by the processor, row by row.
+  bool isInRows = false;   ///< Cut by the processor, row by row.
+  bool takesFilms = false; ///< Their frames become one in the rows of output.
 
   /// Values of a patch: [channels][frames, if any][patch][patch].
   int64_t width() const {
@@ -53,13 +55,27 @@ struct ImageLayout {
 struct ImagePatches {
   std::vector<float> pixels;  ///< [patches][width], in blocks of merge × merge.
   std::vector<int32_t> grids; ///< [images][2]: rows and columns of patches.
+  /// [images]: frames of each; empty if all have one.
+  std::vector<int32_t> frames;
 
   int64_t numImages() const { return static_cast<int64_t>(grids.size()) / 2; }
-  int64_t numPatches(int64_t image) const {
+  int64_t numFrames(int64_t image) const {
+    return frames.empty() ? 1 : frames[static_cast<size_t>(image)];
+  }
+  int64_t patchesOfFrame(int64_t image) const {
     auto at = static_cast<size_t>(2 * image);
     return static_cast<int64_t>(grids[at]) * grids[at + 1];
   }
+  int64_t numPatches(int64_t image) const {
+    return numFrames(image) * patchesOfFrame(image);
+  }
   int64_t numPatches() const;
+  /// Rows of output, each of `fold` patches of one frame.
+  int64_t numRows(int64_t fold) const;
+  /// For each of these rows of the images [first, end) the patch of the first
+  /// frame where it begins, counted from the first of these images.
+  std::vector<int64_t> firstPatches(int64_t first, int64_t end,
+                                    int64_t fold) const;
 };
 
 /// Cuts the images of `tensors`, sorted by name. InvalidArgument names the

@@ -82,8 +82,8 @@ struct ManifestState {
 
 /// States that keep the same positions. With a window w, the token at position
 /// p reads positions above p - w only; pages before that are given back. The
-/// states of a group are all recurrent, with one page for each sequence, or none
-/// is.
+/// states of a group are all recurrent, with one page for each sequence, or
+/// none is.
 struct ManifestGroup {
   std::optional<int32_t> window;
   bool perSequence = false;

@@ -94,6 +94,7 @@ json imagesToJson(const ManifestImages &images) {
           {"fold", images.layout.fold},
           {"frames", images.layout.frames},
           {"in_rows", images.layout.isInRows},
+          {"films", images.layout.takesFilms},
           {"grid_positions", images.gridPositions},
           {"tokens", images.tokens},
           {"layers", arrayOf(images.layers, layerToJson)},
@@ -390,6 +391,7 @@ void readImages(const json &value, ManifestImages &images, Status &problem) {
   members.number("fold", images.layout.fold);
   members.number("frames", images.layout.frames);
   members.flag("in_rows", images.layout.isInRows);
+  members.flag("films", images.layout.takesFilms);
   members.flag("grid_positions", images.gridPositions);
   members.array("tokens", [&](const json &id, const std::string &name) {
     members.numberOf(id, name, images.tokens.emplace_back());

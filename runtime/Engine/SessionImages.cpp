@@ -80,7 +80,7 @@ int64_t Session::numMediaRows() const {
 
 int64_t Session::mediaRowsOf(const ImagePatches &images) const {
   const auto &known = model().manifest().images;
-  return known ? images.numPatches() / known->layout.fold : 0;
+  return known ? images.numRows(known->layout.fold) : 0;
 }
 
 StatusOr<int64_t> Session::addImages(const ImagePatches &images) {
@@ -99,6 +99,14 @@ StatusOr<int64_t> Session::addImages(const ImagePatches &images) {
           std::to_string(layout.merge) + ", got " + std::to_string(rows) +
           " and " + std::to_string(columns));
   }
+  if (!images.frames.empty() &&
+      (images.frames.size() != static_cast<size_t>(images.numImages()) ||
+       std::ranges::any_of(images.frames, [&](int32_t count) {
+         return count < 1 || (count > 1 && !layout.takesFilms);
+       })))
+    return Status::invalidArgument(layout.takesFilms
+                                       ? "expected frames of each image"
+                                       : "expected images of one frame");
   auto patches = static_cast<size_t>(images.numPatches());
   auto patchWidth = static_cast<size_t>(layout.width());
   if (images.pixels.size() != patches * patchWidth)
@@ -111,7 +119,7 @@ StatusOr<int64_t> Session::addImages(const ImagePatches &images) {
   size_t oldSize = media.size();
   media.resize(oldSize + static_cast<size_t>(mediaRowsOf(images) * width));
   float *output = media.data() + oldSize;
-  int64_t first = 0, firstPatch = 0;
+  int64_t first = 0, firstPatch = 0, rows = 0;
   while (first < images.numImages()) {
     int64_t end = first, count = 0;
     while (end < images.numImages() &&
@@ -122,7 +130,9 @@ StatusOr<int64_t> Session::addImages(const ImagePatches &images) {
       media.resize(oldSize);
       return status;
     }
-    output += count / layout.fold * width;
+    for (int64_t image = first; image < end; ++image)
+      rows += images.patchesOfFrame(image) / layout.fold;
+    output = media.data() + oldSize + rows * width;
     firstPatch += count;
     first = end;
   }
@@ -145,8 +155,8 @@ Status Session::runImages(const ImagePatches &images, int64_t first,
     mostPatches = std::max<int64_t>(mostPatches, count);
   }
   auto patches = static_cast<int64_t>(place.size());
-  all.resize(static_cast<size_t>(patches / known.layout.fold));
-  std::iota(all.begin(), all.end(), 0);
+  for (int64_t patch : images.firstPatches(first, end, known.layout.fold))
+    all.push_back(static_cast<int32_t>(patch));
   CLADE_RETURN_IF_ERROR(reserveFor(known.workspace, known.scratch, patches,
                                    static_cast<int64_t>(all.size()),
                                    end - first, mostPatches));

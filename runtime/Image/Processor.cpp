@@ -47,6 +47,7 @@ constexpr Kind kinds[] = {
     {"Qwen2_5_VLImageProcessor", makeQwenVL},
     {"Qwen3VLImageProcessor", makeQwenVL},
     {"KimiVLImageProcessor", makeKimiVL},
+    {"KimiK25VisionProcessor", makeKimiK25},
 };
 
 } // namespace

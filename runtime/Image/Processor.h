@@ -18,11 +18,13 @@
 //                          image_grid_thw [images, 3] in patches
 //   KimiVLImageProcessor   pixel_values [patches, 3, patch, patch],
 //                          image_grid_hws [images, 2] in patches
+//   KimiK25VisionProcessor pixel_values [patches, 3, patch, patch],
+//                          image_grid_thw [images, 3] in patches
 //
 // pixel_values is f32, the others are i64. Transparency lies on white, except
-// for Kimi-VL, which drops it. Kimi-VL's processor is published with its
-// checkpoints; it resizes before it converts to RGB, here conversion is first,
-// which differs for palettes and transparency.
+// for Kimi's, which drop it. Those are published with their checkpoints.
+// Kimi-VL's resizes before it converts to RGB, here conversion is first, which
+// differs for palettes and transparency. Kimi K2.5's calls the grids grid_thws.
 //
 //===----------------------------------------------------------------------===//
 

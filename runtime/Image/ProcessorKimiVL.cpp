@@ -131,18 +131,13 @@ StatusOr<Image> KimiVLProcessor::fit(const Image &image,
         std::to_string(height / patch) +
         " patches: the model has positions for fewer than 512");
   CLADE_RETURN_IF_ERROR(checkPixels(width * height, 1, maxPixels));
-  CLADE_ASSIGN_OR_RETURN(Image result, makeImage(width, height, 3));
   // Halves are rounded to even, as torchvision's center_crop() does.
   auto start = [](int64_t from, int64_t to) {
     return from <= to ? 0
                       : static_cast<int64_t>(std::nearbyint((from - to) / 2.0));
   };
-  int64_t top = start(image.height, height), left = start(image.width, width);
-  for (int64_t y = 0; y < std::min(height, image.height); ++y)
-    std::copy_n(image.pixels.data() + ((y + top) * image.width + left) * 3,
-                std::min(width, image.width) * 3,
-                result.pixels.data() + y * width * 3);
-  return result;
+  return cutImage(image, start(image.width, width), start(image.height, height),
+                  width, height);
 }
 
 StatusOr<ImageInputs> KimiVLProcessor::compute(std::span<const Image> images,
@@ -154,11 +149,7 @@ StatusOr<ImageInputs> KimiVLProcessor::compute(std::span<const Image> images,
     CLADE_ASSIGN_OR_RETURN(Image image,
                            resize(toRGB(original, AlphaRule::Drop)));
     CLADE_ASSIGN_OR_RETURN(image, fit(image, maxPixels));
-    CLADE_RETURN_IF_ERROR(growPixels(inputs.pixelValues,
-                                     image.height * image.width, 1, maxPixels));
-    for (int64_t y = 0; y < image.height; y += patch)
-      for (int64_t x = 0; x < image.width; x += patch)
-        appendPatch(image, table, x, y, patch, 1, inputs.pixelValues);
+    CLADE_RETURN_IF_ERROR(appendRows(image, table, patch, inputs, maxPixels));
     inputs.sizes.insert(inputs.sizes.end(),
                         {image.height / patch, image.width / patch});
     patches += image.height / patch * (image.width / patch);
@@ -170,10 +161,7 @@ StatusOr<ImageInputs> KimiVLProcessor::compute(std::span<const Image> images,
 
 std::string KimiVLProcessor::placeholders(const ImageInputs &inputs,
                                           size_t image) const {
-  std::string text;
-  for (int64_t i = tokenCount(inputs, image); i > 0; --i)
-    text += tokens[0];
-  return text;
+  return repeated(tokens[0], tokenCount(inputs, image));
 }
 
 StatusOr<std::unique_ptr<ImageProcessor>>

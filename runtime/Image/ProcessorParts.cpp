@@ -7,6 +7,10 @@
 
 #include "runtime/Image/ProcessorParts.h"
 
+#include "runtime/Image/Decoders.h"
+
+#include <algorithm>
+
 using namespace clade::rt;
 using nlohmann::json;
 
@@ -102,4 +106,33 @@ void clade::rt::appendPatch(const Image &image, const PixelTable &table,
         for (int64_t i = 0; i < patch; ++i)
           values.push_back(table[c][line[i * 3]]);
       }
+}
+
+Status clade::rt::appendRows(const Image &image, const PixelTable &table,
+                             int64_t patch, ImageInputs &inputs,
+                             int64_t maxPixels) {
+  CLADE_RETURN_IF_ERROR(
+      growPixels(inputs.pixelValues, image.height * image.width, 1, maxPixels));
+  for (int64_t y = 0; y < image.height; y += patch)
+    for (int64_t x = 0; x < image.width; x += patch)
+      appendPatch(image, table, x, y, patch, 1, inputs.pixelValues);
+  return Status();
+}
+
+StatusOr<Image> clade::rt::cutImage(const Image &image, int64_t left,
+                                    int64_t top, int64_t width,
+                                    int64_t height) {
+  CLADE_ASSIGN_OR_RETURN(Image result, makeImage(width, height, 3));
+  for (int64_t y = 0; y < std::min(height, image.height - top); ++y)
+    std::copy_n(image.pixels.data() + ((y + top) * image.width + left) * 3,
+                std::min(width, image.width - left) * 3,
+                result.pixels.data() + y * width * 3);
+  return result;
+}
+
+std::string clade::rt::repeated(const std::string &text, int64_t times) {
+  std::string result;
+  for (; times > 0; --times)
+    result += text;
+  return result;
 }

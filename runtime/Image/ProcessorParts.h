@@ -25,6 +25,7 @@ struct ProcessorSource {
 StatusOr<std::unique_ptr<ImageProcessor>> makePixtral(ProcessorSource &source);
 StatusOr<std::unique_ptr<ImageProcessor>> makeQwenVL(ProcessorSource &source);
 StatusOr<std::unique_ptr<ImageProcessor>> makeKimiVL(ProcessorSource &source);
+StatusOr<std::unique_ptr<ImageProcessor>> makeKimiK25(ProcessorSource &source);
 
 /// The f32 that each value of each channel becomes.
 using PixelTable = std::array<std::array<float, 256>, 3>;
@@ -61,6 +62,19 @@ Status growPixels(std::vector<float> &values, int64_t pixels, int64_t copies,
 void appendPatch(const Image &image, const PixelTable &table, int64_t x,
                  int64_t y, int64_t patch, int64_t copies,
                  std::vector<float> &values);
+
+/// The patches of an image of whole patches, row by row, behind the pixels of
+/// `inputs`; ResourceExhausted as growPixels().
+Status appendRows(const Image &image, const PixelTable &table, int64_t patch,
+                  ImageInputs &inputs, int64_t maxPixels);
+
+/// The part of an RGB image that begins at (left, top), at least 0; black where
+/// it goes beyond.
+StatusOr<Image> cutImage(const Image &image, int64_t left, int64_t top,
+                         int64_t width, int64_t height);
+
+/// `text`, so many times.
+std::string repeated(const std::string &text, int64_t times);
 
 } // namespace clade::rt
 

@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 using namespace clade::rt;
 
@@ -34,16 +35,20 @@ int64_t stride(const std::vector<int64_t> &shape, int64_t axis) {
   return product(std::span(shape).subspan(static_cast<size_t>(axis) + 1));
 }
 
+thread_local int64_t sourceBytes = 0;
+
 class SourceEvaluator : public Evaluator {
 public:
   SourceEvaluator(const WeightNode &node, ByteSpan data)
       : Evaluator(node.dtype, sizeOf(node)), data(data) {}
 
-  const std::byte *direct(int64_t begin, int64_t) const override {
+  const std::byte *direct(int64_t begin, int64_t end) const override {
+    sourceBytes += bytes(end - begin);
     return data.data() + bytes(begin);
   }
   void read(int64_t begin, int64_t end, std::byte *out,
             Scratch &) const override {
+    sourceBytes += bytes(end - begin);
     std::memcpy(out, data.data() + bytes(begin),
                 static_cast<size_t>(bytes(end - begin)));
   }
@@ -305,6 +310,8 @@ static StatusOr<Input> bindNode(const WeightNode &node,
   }
   return bindOperation(node, std::move(inputs));
 }
+
+int64_t clade::rt::takeSourceBytes() { return std::exchange(sourceBytes, 0); }
 
 StatusOr<std::unique_ptr<Evaluator>>
 clade::rt::bindProgram(const WeightNode &node, const SourceResolver &resolve) {

@@ -70,6 +70,10 @@ private:
   int64_t blockBytes;
 };
 
+/// Bytes of sources that this thread has asked for since it last called this;
+/// what is asked for twice counts twice.
+int64_t takeSourceBytes();
+
 /// Finds the data of a source node: exactly its size, at any alignment.
 using SourceResolver = std::function<StatusOr<ByteSpan>(const WeightNode &)>;
 

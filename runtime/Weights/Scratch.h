@@ -58,6 +58,14 @@ public:
     return result;
   }
 
+  /// Bytes that were ever needed at once, in whole blocks.
+  int64_t allocatedBytes() const {
+    int64_t bytes = 0;
+    for (const Block &one : blocks)
+      bytes += static_cast<int64_t>(one.size);
+    return bytes;
+  }
+
 private:
   static constexpr size_t minBlockBytes = size_t(1) << 20;
   struct Free {

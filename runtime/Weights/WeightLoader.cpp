@@ -104,6 +104,7 @@ private:
   Status allocate();
   Status fill();
   void work(bool isCaller);
+  void makePieces(bool isCaller, Scratch &scratch);
   void makePiece(int64_t number, Scratch &scratch);
 
   const WeightTable &table;
@@ -119,6 +120,8 @@ private:
 
   std::atomic<int64_t> nextPiece{0};
   std::atomic<int64_t> doneBytes{0};
+  std::atomic<int64_t> readBytes{0};
+  std::atomic<int64_t> scratchBytes{0};
   std::atomic<bool> cancelled{false};
   std::atomic<bool> outOfMemory{false};
 };
@@ -241,6 +244,14 @@ void WeightLoader::makePiece(int64_t number, Scratch &scratch) {
 
 void WeightLoader::work(bool isCaller) {
   Scratch scratch;
+  makePieces(isCaller, scratch);
+  readBytes += takeSourceBytes();
+  int64_t used = scratch.allocatedBytes(), most = scratchBytes;
+  while (used > most && !scratchBytes.compare_exchange_weak(most, used)) {
+  }
+}
+
+void WeightLoader::makePieces(bool isCaller, Scratch &scratch) {
   while (!cancelled && !outOfMemory) {
     int64_t piece = nextPiece++;
     if (piece >= pieceCount)
@@ -276,8 +287,11 @@ StatusOr<LoadedWeights> WeightLoader::run() {
   result.spans.resize(static_cast<size_t>(table.numSlots));
   for (const WeightEntry &entry : table.entries)
     CLADE_RETURN_IF_ERROR(bindEntry(entry));
+  takeSourceBytes(); // Binding asks where things lie.
   CLADE_RETURN_IF_ERROR(allocate());
   CLADE_RETURN_IF_ERROR(fill());
+  result.read = readBytes;
+  result.scratch = scratchBytes;
   for (auto [slot, original] : aliases)
     result.spans[static_cast<size_t>(slot)] =
         result.spans[static_cast<size_t>(original)];
@@ -295,6 +309,8 @@ LoadedWeights &LoadedWeights::operator=(LoadedWeights &&other) noexcept {
   std::swap(arenaSize, other.arenaSize);
   std::swap(arenaUsed, other.arenaUsed);
   std::swap(mapped, other.mapped);
+  std::swap(read, other.read);
+  std::swap(scratch, other.scratch);
   slots.swap(other.slots);
   spans.swap(other.spans);
   mappings.swap(other.mappings);

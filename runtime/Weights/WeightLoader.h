@@ -66,6 +66,10 @@ public:
   /// Bytes allocated for weights, and bytes used in place from the mappings.
   int64_t allocatedBytes() const { return arenaUsed; }
   int64_t mappedBytes() const { return mapped; }
+  /// Bytes of tensors that were asked for to make weights, what was asked for
+  /// twice counted twice; and the most memory that a thread had beside them.
+  int64_t readBytes() const { return read; }
+  int64_t scratchBytes() const { return scratch; }
 
 private:
   friend class WeightLoader;
@@ -73,6 +77,8 @@ private:
   size_t arenaSize = 0;
   int64_t arenaUsed = 0;
   int64_t mapped = 0;
+  int64_t read = 0;
+  int64_t scratch = 0;
   std::vector<const void *> slots;
   std::vector<ByteSpan> spans;
   std::vector<std::shared_ptr<const MappedFile>> mappings;

@@ -180,6 +180,44 @@ TEST_F(RowsTest, SayWhatIsWrong) {
               "expected 8 patches in 'pixels', as 'grids' says, got 12");
 }
 
+TEST_F(RowsTest, FilmsHaveFramesOfBlocks) {
+  layout.takesFilms = true;
+  grids = {2, 2, 2, 1, 2, 2};
+  auto films = cutImages(layout, tensors(3));
+  ASSERT_OK(films);
+  EXPECT_EQ(films->grids, (std::vector<int32_t>{2, 2, 2, 2}));
+  EXPECT_EQ(films->frames, (std::vector<int32_t>{2, 1}));
+  EXPECT_EQ(films->pixels, pixels);
+  EXPECT_EQ(films->numPatches(), 12);
+  // A film gives the rows of one frame.
+  EXPECT_EQ(films->numRows(4), 2);
+  EXPECT_EQ(films->firstPatches(0, 2, 4), (std::vector<int64_t>{0, 8}));
+  EXPECT_EQ(films->firstPatches(1, 2, 2), (std::vector<int64_t>{0, 2}));
+  // Two columns of blocks in each of three frames: rows of one pixel each.
+  grids = {3, 2, 4};
+  pixels.resize(24);
+  for (size_t i = 0; i < pixels.size(); ++i)
+    pixels[i] = static_cast<float>(i);
+  std::vector<StoredTensor> given = tensors(3);
+  given[1].shape[0] = 24;
+  films = cutImages(layout, given);
+  ASSERT_OK(films);
+  EXPECT_EQ(
+      films->pixels,
+      (std::vector<float>{0,  1,  4,  5,  2,  3,  6,  7,  8,  9,  12, 13,
+                          10, 11, 14, 15, 16, 17, 20, 21, 18, 19, 22, 23}));
+  EXPECT_EQ(films->firstPatches(0, 1, 4), (std::vector<int64_t>{0, 4}));
+  grids = {0, 2, 2, 1, 2, 4};
+  expectError(wrong(tensors(3)), StatusCode::InvalidArgument,
+              "expected frames of image 0, and rows and columns of patches "
+              "that are multiples of 2, got 0, 2 and 2");
+  // Frames times rows times columns stay countable.
+  grids = {1 << 23, 2, 2, 1, 2, 2};
+  expectError(wrong(tensors(3)), StatusCode::InvalidArgument,
+              "expected frames of image 0, and rows and columns of patches "
+              "that are multiples of 2, got 8388608, 2 and 2");
+}
+
 /// Two images whose patches of one frame and one pixel are cut already.
 class CutImagesTest : public ::testing::Test {
 protected:

@@ -114,8 +114,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{"/version", 1,
                     "expected 'version' 4, got 1; compile the model again",
                     unsupported},
-        BadManifest{"/abi_version", 8,
-                    "expected 'abi_version' 7, got 8; compile the model again",
+        BadManifest{"/abi_version", 9,
+                    "expected 'abi_version' 8, got 9; compile the model again",
                     unsupported},
         BadManifest{"/extra", 1, "manifest: unknown member 'extra'"},
         BadManifest{"/model", nullptr, "manifest: member 'model' is missing"},
@@ -303,7 +303,7 @@ Manifest imagesManifest() {
   Manifest manifest = toyManifest();
   manifest.entries["image"] = {"toy_image", 12};
   ManifestImages &images = manifest.images.emplace();
-  images.layout = {"pixel_values", "image_sizes", 0, 3, 14, 2, 4};
+  images.layout = {"pixel_values", "image_sizes", 0, 3, 14, 2, 4, true, true};
   images.gridPositions = true;
   images.tokens = {10, 12};
   images.layers = {{0, 0, 3, 0}, {0, 1, 7, 0}};

@@ -41,6 +41,11 @@ std::string qwen(const std::string &members) {
 std::string kimi(const std::string &members) {
   return problemOf("KimiVLImageProcessor", members);
 }
+/// Members of what Kimi K2.5 keeps by itself.
+std::string kimiK25(const std::string &members) {
+  return problemOf("KimiK25VisionProcessor",
+                   "\"media_proc_cfg\": {" + members + "}");
+}
 
 } // namespace
 
@@ -55,8 +60,8 @@ TEST(NearestName, OfAFewLetters) {
 }
 
 TEST(ImageConfig, PublishedFilesLoad) {
-  for (const char *name :
-       {"pixtral.json", "qwen2_vl.json", "qwen3_vl.json", "kimi_vl.json"})
+  for (const char *name : {"pixtral.json", "qwen2_vl.json", "qwen3_vl.json",
+                           "kimi_vl.json", "kimi_k25.json"})
     EXPECT_EQ(problem(readFile(name)), "") << name;
   EXPECT_EQ(problem(readFile("pixtral.json"),
                     R"({"processor_class": "PixtralProcessor",
@@ -114,6 +119,16 @@ TEST(ImageConfig, WrongTypes) {
             "'merge_kernel_size': expected two integers from 1 to 512");
   EXPECT_EQ(kimi("\"patch_size\": 20000"),
             "'patch_size': a patch may be at most 16384");
+  EXPECT_EQ(kimiK25("\"patch_size\": 20000"),
+            "'media_proc_cfg': 'patch_size': expected at most 16384");
+  EXPECT_EQ(kimiK25("\"merge_kernel_size\": [2, 2]"),
+            "'media_proc_cfg': 'merge_kernel_size': expected an integer from 1 "
+            "to 2147483647, got [2,2]");
+  EXPECT_EQ(kimiK25("\"image_std\": [0.5, 0, 0.5]"),
+            "'media_proc_cfg': 'image_std': a standard deviation of 0");
+  EXPECT_EQ(kimiK25("\"in_patch_limits\": 4"),
+            "'media_proc_cfg': 'in_patch_limits': unknown key; did you mean "
+            "'in_patch_limit'?");
   EXPECT_EQ(qwen("\"merge_size\": 20000"),
             "'patch_size': a patch, its frames and what is merged may each be "
             "at most 16384");
@@ -150,7 +165,9 @@ TEST(ImageConfig, WhatCladeDoesNotHave) {
             "'image_processor_type': 'CLIPImageProcessor' is not one of "
             "PixtralImageProcessor, Qwen2VLImageProcessor, "
             "Qwen2_5_VLImageProcessor, Qwen3VLImageProcessor, "
-            "KimiVLImageProcessor");
+            "KimiVLImageProcessor, KimiK25VisionProcessor");
+  EXPECT_EQ(kimiK25("\"fixed_output_tokens\": 64"),
+            "'media_proc_cfg': 'fixed_output_tokens': only null is supported");
   EXPECT_EQ(problem("{}"), "preprocessor_config.json: 'image_processor_type': "
                            "missing; it names the image processor");
 }

@@ -285,12 +285,57 @@ TEST(KimiVL, Errors) {
             "'in_token_limit' of preprocessor_config.json, nothing is left");
 }
 
+TEST(KimiK25, PadsWithBlackToWholeTokens) {
+  auto processor = processorOf(R"({"image_processor_type":
+      "KimiK25VisionProcessor", "media_proc_cfg": {"patch_size": 1,
+      "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}})");
+  ImageInputs inputs = process(*processor, {plainImage(3, 1, 255)});
+  EXPECT_EQ(inputs.sizesName, "image_grid_thw");
+  EXPECT_EQ(inputs.sizes, (std::vector<int64_t>{1, 2, 4}));
+  EXPECT_EQ(inputs.pixelShape, (std::vector<int64_t>{8, 3, 1, 1}));
+  std::vector<float> expected(24, 0.0f);
+  std::fill_n(expected.begin(), 9, 1.0f);
+  EXPECT_EQ(inputs.pixelValues, expected);
+  EXPECT_EQ(processor->tokenCount(inputs, 0), 2);
+}
+
+TEST(KimiK25, LimitsOfPatchesInAllAndAlongASide) {
+  auto processor = fromFile("kimi_k25.json");
+  // 285 x 285 patches are over 16384: 4000 * 128 / 285 = 1796 pixels.
+  EXPECT_EQ(process(*processor, {plainImage(4000, 4000)}).sizes,
+            (std::vector<int64_t>{1, 130, 130}));
+  // 8000 pixels are over 512 patches: 20 * 7168 / 8000 = 17 pixels.
+  EXPECT_EQ(process(*processor, {plainImage(8000, 20)}).sizes,
+            (std::vector<int64_t>{1, 2, 512}));
+  // Less than a pixel is one.
+  EXPECT_EQ(process(*processor, {plainImage(1, 20000)}).sizes,
+            (std::vector<int64_t>{1, 512, 2}));
+  // Images never grow.
+  EXPECT_EQ(process(*processor, {plainImage(29, 28)}).sizes,
+            (std::vector<int64_t>{1, 2, 4}));
+}
+
+TEST(KimiK25, EachStepOfNormalisingRoundsToF32) {
+  auto processor = processorOf(R"({"image_processor_type":
+      "KimiK25VisionProcessor", "media_proc_cfg": {"patch_size": 1,
+      "merge_kernel_size": 1, "image_mean": [0.1, 0.4, 0.6],
+      "image_std": [0.3, 0.2, 0.1]}})");
+  ImageInputs inputs = process(*processor, {plainImage(1, 1, 77)});
+  for (size_t c = 0; c < 3; ++c) {
+    double mean[] = {0.1, 0.4, 0.6}, deviation[] = {0.3, 0.2, 0.1};
+    auto centred = static_cast<float>(static_cast<float>(77 / 255.0) - mean[c]);
+    EXPECT_EQ(inputs.pixelValues[c],
+              static_cast<float>(centred * (1 / deviation[c])));
+  }
+}
+
 TEST(Process, Limits) {
   const std::string message =
       "the images make more than the limit of 2000 pixels; give fewer or "
       "smaller images, or a smaller limit in preprocessor_config.json";
   std::vector<Image> images = {plainImage(28, 28)};
-  for (const char *name : {"pixtral.json", "qwen2_vl.json", "kimi_vl.json"}) {
+  for (const char *name :
+       {"pixtral.json", "qwen2_vl.json", "kimi_vl.json", "kimi_k25.json"}) {
     auto processor = fromFile(name);
     EXPECT_EQ(processor->process({}).status().message(),
               "no images to process");
@@ -341,6 +386,10 @@ TEST(Prompt, WithoutImageTokensImagesAreInFront) {
   auto kimi = fromFile("kimi_vl.json");
   EXPECT_EQ(*kimi->expandPrompt("What?", process(*kimi, {plainImage(20, 20)})),
             "<|media_start|>image<|media_content|><|media_pad|><|media_end|>"
+            "What?");
+  auto k25 = fromFile("kimi_k25.json");
+  EXPECT_EQ(*k25->expandPrompt("What?", process(*k25, {plainImage(20, 20)})),
+            "<|media_begin|>image<|media_content|><|media_pad|><|media_end|>"
             "What?");
   auto pixtral = fromFile("pixtral.json");
   EXPECT_EQ(

@@ -111,6 +111,9 @@ BLOCKS = [
     *of("qwen3_next", "Qwen3Next", {**cases.QWEN3_NEXT, "mlp_only_layers": []},
         [("delta-rule", "linear_attn", "delta_net(x) at linear_attn"), EXPERTS, NORM], num_experts=16, num_experts_per_tok=4,
         moe_intermediate_size=64, shared_expert_intermediate_size=80, layer_types=["linear_attention"]),
+    *of("qwen3_5", "Qwen3_5", cases.QWEN3_5, [("delta-rule", "linear_attn", "delta_net(x) at linear_attn"), MLP],
+        layer_types=["linear_attention"]),
+    *of("mamba2", "Mamba2", cases.MAMBA2, [("mixer", "mixer", "mamba2(x) at mixer")]),
     *of("qwen3_next", "Qwen3Next", {**cases.QWEN3_NEXT, "mlp_only_layers": []}, [ATTENTION], num_experts=16, num_experts_per_tok=4,
         moe_intermediate_size=64, shared_expert_intermediate_size=80, layer_types=["full_attention"]),
 ]
@@ -190,6 +193,8 @@ def rows_of(case, folder, dtype, prompt):
     images = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in prompt.images.items()}
     if not hasattr(case.family, "load"):
         images |= case.family.arguments(case, prompt.tokens)
+    if hasattr(case.family, "encode"):
+        images = case.family.encode(model, images)
     model(torch.tensor([prompt.tokens]), **images)
     return torch.cat([rows.reshape(-1, rows.shape[-1]) for rows in kept]).float().numpy()
 
@@ -267,8 +272,7 @@ def load(folder, block, dtype):
 
 
 def compare_block(tool, block, options, report):
-    config_class = "Gemma3TextConfig" if block.model == "Gemma3" else f"{block.model}Config"
-    config = checkpoint.class_of(config_class)(**json.loads(json.dumps(block.config)))
+    config = checkpoint.config_class(block.model)(**json.loads(json.dumps(block.config)))
     model = checkpoint.class_of(f"{block.model}ForCausalLM")(config)
     seed = int.from_bytes(hashlib.sha256(block.name.encode()).digest()[:4], "big")
     checkpoint.fill(model, seed)

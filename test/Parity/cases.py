@@ -50,6 +50,7 @@ NEMOTRON_H = dict(vocab_size=512, hidden_size=256, intermediate_size=384, num_at
                                      "linear_attention", "linear_attention"])
 QWEN3_NEXT = {**LLAMA, "num_hidden_layers": 8, "head_dim": 48, "linear_num_key_heads": 4, "linear_num_value_heads": 8,
               "linear_key_head_dim": 32, "linear_value_head_dim": 40, "mlp_only_layers": list(range(8))}
+QWEN3_5 = {k: v for k, v in QWEN3_NEXT.items() if k != "mlp_only_layers"}
 # A prompt of more than a chunk of the references' scans, and a long decode.
 RECURRENT = dict(lengths=(96, 37, 1), steps=48)
 
@@ -117,6 +118,10 @@ def nemotron_h(name, **options):
 
 def qwen3_next(name, **options):
     return case(f"qwen3-next-{name}", "Qwen3Next", QWEN3_NEXT, **{**RECURRENT, **options})
+
+
+def qwen3_5(name, **options):
+    return case(f"qwen3-5-{name}", "Qwen3_5", QWEN3_5, **{**RECURRENT, **options})
 
 
 def rope(kind, theta=10000.0, **parameters):
@@ -272,6 +277,9 @@ STATES = [
     nemotron_h("biases", use_bias=True, mlp_bias=True, use_conv_bias=False, mlp_hidden_act="silu", conv_kernel=3),
     # The reference clamps the time step in a prompt, but not token by token.
     nemotron_h("clamped", time_step_min=0.3, one_call=True),
+    qwen3_5("plain"),
+    qwen3_5("flags", num_hidden_layers=4, linear_num_value_heads=4, attention_bias=True, tie_word_embeddings=True,
+            layer_types=["linear_attention", "full_attention"] * 2),
     qwen3_next("plain"),
     qwen3_next("interval", num_hidden_layers=6, mlp_only_layers=list(range(6)), linear_num_value_heads=4,
                linear_conv_kernel_dim=2, attention_bias=True, tie_word_embeddings=True,

@@ -34,12 +34,18 @@ ZERO_CENTRED = ("gemma2", "gemma3_text")
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 # Models whose published implementation is in another library than transformers.
 LIBRARIES = {"Baichuan": "baichuan"}
+# Texts that are also parts of models with images have a configuration of their own.
+TEXTS = ("Gemma3", "Qwen3_5")
 
 
 def class_of(name):
     """A class of the published implementation, such as LlamaConfig or LlamaForCausalLM."""
     model = name.removesuffix("Config").removesuffix("ForCausalLM")
     return getattr(importlib.import_module(LIBRARIES.get(model, "transformers")), name)
+
+
+def config_class(model):
+    return class_of(f"{model}TextConfig" if model in TEXTS else f"{model}Config")
 
 
 def digest(*files, text=""):
@@ -87,7 +93,7 @@ def centre(name, model):
     if not re.search(r"norm|ln_f", name) or name.endswith(".bias"):
         return 0.0
     config = model.config
-    if config.model_type in ZERO_CENTRED or (config.model_type == "qwen3_next" and "linear_attn" not in name):
+    if config.model_type in ZERO_CENTRED or (config.model_type in ("qwen3_next", "qwen3_5_text") and "linear_attn" not in name):
         return 0.0
     last = name in ("model.norm.weight", "transformer.ln_f.weight")
     return 2.0 * config.hidden_size**-0.5 if last and config.tie_word_embeddings else 1.0
@@ -111,6 +117,9 @@ def fill(model, seed):
         else:
             noise *= weight.shape[1] ** -0.5
         weight.data.copy_(centre(name, model) + noise)
+    for name, bias in sorted(model.named_buffers()):
+        if name.endswith("e_score_correction_bias"):  # which decides some choices of experts
+            bias.copy_(0.1 * torch.randn(bias.shape, generator=generator))
     head = weights.get("lm_head.weight")
     if head is not None:
         successor = torch.randperm(len(embedding), generator=generator)
@@ -146,8 +155,7 @@ def write(case):
     path = directory(case)
     if path.exists():
         return path
-    config_class = "Gemma3TextConfig" if case.model == "Gemma3" else f"{case.model}Config"
-    config = class_of(config_class)(**json.loads(json.dumps(case.config)))
+    config = config_class(case.model)(**json.loads(json.dumps(case.config)))
     model = class_of(f"{case.model}ForCausalLM")(config)
     fill(model, int.from_bytes(hashlib.sha256(case.name.encode()).digest()[:4], "big"))
     options = {"max_shard_size": case.shard} if case.shard else {}

@@ -95,19 +95,16 @@ def distance(got, reference, verdict, most, cosine):
         verdict.failures.append(f"1 - cosine {1 - verdict.cosine:.2e}, bound {1 - cosine:.1e}")
 
 
-def forced_argmax(got, reference, verdict, allowed, wide=None, undecided=None):
+def forced_argmax(got, reference, verdict, allowed, wide=None):
     """Compares the argmax at every position; `allowed` maps the top logit to the gap that may be swapped.
 
     `wide` is the f32 run that counts as the truth, if there is one: its argmax may stand in for the reference's.
-    `undecided` are positions of each sequence that no checkpoint can decide: those of images, which no token follows.
     """
     for i, (ours, theirs) in enumerate(zip(got, reference)):
         # argmax gives the lowest of equal logits' ids, which is the rule
         mine, expected = ours.argmax(1), theirs.argmax(1)
         truth = expected if wide is None else wide[i].argmax(1)
         for token in np.nonzero(mine != expected)[0]:
-            if undecided and token in undecided[i]:
-                continue
             top = theirs[token, expected[token]]
             gap = top - theirs[token, mine[token]]
             verdict.swapped += 1
@@ -133,18 +130,18 @@ def compare_tokens(got, reference, wide):
     return verdict
 
 
-def compare_f32(got, reference, undecided=None):
+def compare_f32(got, reference):
     verdict = Verdict()
     problem = check_shapes(got, reference)
     if problem:
         verdict.failures.append(problem)
         return verdict
     distance(got, reference, verdict, F32_DIFFERENCE, F32_COSINE)
-    forced_argmax(got, reference, verdict, lambda top: F32_GAP, undecided=undecided)
+    forced_argmax(got, reference, verdict, lambda top: F32_GAP)
     return verdict
 
 
-def compare_bf16(got, reference, wide, undecided=None):
+def compare_bf16(got, reference, wide):
     """`reference` is the bf16 run, `wide` the f32 run on the same weights and tokens."""
     verdict = Verdict()
     problem = check_shapes(got, reference)
@@ -157,5 +154,5 @@ def compare_bf16(got, reference, wide, undecided=None):
     if not verdict.rms_ratio <= BF16_RMS_RATIO:
         verdict.failures.append(f"rms error {ours:.3e}, {verdict.rms_ratio:.3f} × the reference's, "
                                 f"bound {BF16_RMS_RATIO:.2f}; {worst(got, wide)}")
-    forced_argmax(got, reference, verdict, lambda top: BF16_GAP_ULPS * bf16_ulp(top), wide, undecided)
+    forced_argmax(got, reference, verdict, lambda top: BF16_GAP_ULPS * bf16_ulp(top), wide)
     return verdict

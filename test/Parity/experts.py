@@ -54,7 +54,8 @@ def routers(model):
     """The routers by the number of their layer."""
     found = {}
     for name, module in model.named_modules():
-        if type(module).__name__.lower().endswith("topkrouter"):
+        # In transformers, and in NeMo AutoModel.
+        if type(module).__name__.lower().endswith("topkrouter") or type(module).__name__ == "Gate":
             found[int(re.search(r"layers\.(\d+)\.", name)[1])] = module
     return found
 
@@ -179,24 +180,30 @@ def bf16_bounds(narrow, wide):
     return bounds
 
 
+def keep(out, run):
+    """Writes what the published implementation answers and chooses; `run(dtype of the files, dtype of the run, batch,
+    replay)` is as `run` of this file with the rest given."""
+    logits, batch, choices = run("f32", torch.float32)
+    reference.save(out, "f32", logits, batch)
+    save_choices(out / "f32-choices.safetensors", choices)
+    save_margins(out / "f32-margins.safetensors", choices, f32_bounds(choices))
+    logits, batch, choices = run("bf16", torch.bfloat16)
+    reference.save(out, "bf16", logits, batch)
+    save_choices(out / "bf16-choices.safetensors", choices)
+    # The f32 run on the bf16 weights makes the same choices, or it would be of another network.
+    told = [{layer: made[layer][0] for layer in made} for made in choices]
+    logits, _, exact = run("bf16", torch.float32, batch, told)
+    reference.save(out, "wide", logits)
+    save_margins(out / "bf16-margins.safetensors", choices, bf16_bounds(choices, exact))
+
+
 def prepare(case):
     """Checkpoint, logits and choices of a case, made unless they exist: the two directories as reference.prepare."""
     path = checkpoint.write(case)
     out = path / f"reference-{checkpoint.digest('experts.py')}"
     if not out.exists():
         with checkpoint.written_whole(out) as work:
-            logits, batch, choices = run(case, path / "f32", torch.float32)
-            reference.save(work, "f32", logits, batch)
-            save_choices(work / "f32-choices.safetensors", choices)
-            save_margins(work / "f32-margins.safetensors", choices, f32_bounds(choices))
-            logits, batch, choices = run(case, path / "bf16", torch.bfloat16)
-            reference.save(work, "bf16", logits, batch)
-            save_choices(work / "bf16-choices.safetensors", choices)
-            # The f32 run on the bf16 weights makes the same choices, or it would be of another network.
-            told = [{layer: made[layer][0] for layer in made} for made in choices]
-            logits, _, exact = run(case, path / "bf16", torch.float32, batch, told)
-            reference.save(work, "wide", logits)
-            save_margins(work / "bf16-margins.safetensors", choices, bf16_bounds(choices, exact))
+            keep(work, lambda stored, *arguments: run(case, path / stored, *arguments))
     return path, out
 
 

@@ -8,9 +8,9 @@
 # Usage: $(tools/dev/python-env.sh) test/Parity/headers.py [options] [PATTERN …]
 #
 # For each model of headers_models.py makes the published implementation on torch's
-# meta device, at full size, and writes the tensors it would publish: names, shapes
-# and dtypes as in the repository, data as a hole in a sparse file, several files
-# with an index where there is more than SHARD bytes. `clade inspect --json` must
+# meta device, at full size, and writes the tensors it would publish, or those that
+# are listed: names, shapes and dtypes as in the repository, data as a hole in a
+# sparse file, several files with an index where there is more than SHARD bytes. `clade inspect --json` must
 # then import the model, which fails unless each tensor is used or dropped by name.
 # A line for each: tensors, parameters, seconds (not judged), ok. So is what
 # compiling the largest takes, beside a tiny model of its family, of whose CPU
@@ -92,6 +92,11 @@ def published_names(shapes, config):
             name = re.sub(r"^model\.", "backbone.", name)
         if config["model_type"] in ("qwen2_vl", "qwen2_5_vl"):
             name = re.sub(r"^model\.(visual\.)|^(model\.)language_model\.", r"\1\2", name)
+        if config["model_type"] == "mistral3":
+            name = re.sub(r"^model\.language_model\.", "language_model.model.", name)
+            name = re.sub(r"^(lm_head\.)", r"language_model.\1", re.sub(r"^model\.(vision_tower|multi_modal)", r"\1", name))
+            yield name, shape
+            continue
         if config["model_type"] == "qwen3_vl_moe" and ".mlp.experts." in name:
             yield name, [shape[0], shape[2], shape[1]]  # of one expert [in, out]
             continue
@@ -103,7 +108,7 @@ def published_names(shapes, config):
 
 def prediction_tensors(model, config, shapes):
     """The tensors that predict further tokens, which transformers does not make: a layer of the last kind, and what
-    joins and reads it. Names: modeling_deepseek and vLLM's qwen3_next_mtp."""
+    joins and reads it. Names: modeling_deepseek, and vLLM's qwen3_next_mtp and nemotron_h_mtp."""
     if not model.prediction:
         return
     d, vocab, layers = config["hidden_size"], config["vocab_size"], config["num_hidden_layers"]
@@ -116,6 +121,15 @@ def prediction_tensors(model, config, shapes):
         yield own + "eh_proj.weight", [d, 2 * d]
         yield own + "shared_head.norm.weight", [d]
         yield own + "shared_head.head.weight", [vocab, d]
+    elif model.prediction == "mtp-pattern":
+        kinds, predicted = config["hybrid_override_pattern"], config["mtp_hybrid_override_pattern"]
+        for i, kind in enumerate(predicted):
+            like = f"backbone.layers.{kinds.index(kind)}."
+            yield from ((f"mtp.layers.{i}." + n.removeprefix(like), s) for n, s in shapes.items() if n.startswith(like))
+        yield "mtp.layers.0.eh_proj.weight", [d, 2 * d]
+        yield "mtp.layers.0.enorm.weight", [d]
+        yield "mtp.layers.0.hnorm.weight", [d]
+        yield f"mtp.layers.{len(predicted) - 1}.final_layernorm.weight", [d]
     elif model.prediction == "mtp":  # its layer has full attention, as the last has
         last = f"model.layers.{layers - 1}."
         yield from (("mtp.layers.0." + n.removeprefix(last), s) for n, s in shapes.items() if n.startswith(last))
@@ -129,6 +143,14 @@ def stored_forms(form, name, shape):
     if form == "fp8" and PROJECTION.search(name):
         yield name, "F8_E4M3", shape
         yield name + "_scale_inv", "F32", [math.ceil(n / BLOCK) for n in shape]
+    elif form == "fp8-tensors" and re.search(r"^language_model.*\.layers\..*_proj(_with_mqa)?\.weight$", name):
+        yield name, "F8_E4M3", shape
+        yield name + "_scale_inv", "BF16", []
+        yield name.replace(".weight", ".activation_scale"), "BF16", []
+    elif form == "fp8-tensors" and re.search(r"\.experts\.(gate_up|down)_proj$", name):
+        yield name, "F8_E4M3", shape
+        yield name + "_scale_inv", "BF16", [shape[0], 1, 1]
+        yield name + "_activation_scale", "BF16", [shape[0]]
     elif form == "mxfp4" and re.search(r"\.experts\.(gate_up|down)_proj$", name):
         experts, inputs, outputs = shape  # made as [expert, in, out], stored as rows of outputs in blocks of 32
         yield name + "_blocks", "U8", [experts, outputs, inputs // 32, 16]
@@ -138,8 +160,25 @@ def stored_forms(form, name, shape):
         yield name, "F32" if form == "f32" or name.endswith("e_score_correction_bias") else "BF16", shape
 
 
+def listed(text):
+    """name → (dtype, shape) of a listing, each {a-b} of whose names stands for all numbers from a to b."""
+    tensors = {}
+    for line in text.split("\n"):
+        name, *rest = line.split() or [""]
+        names = [""]
+        for part in re.split(r"(\{\d+-\d+\})", name):
+            ends = re.fullmatch(r"\{(\d+)-(\d+)\}", part)
+            choices = [str(n) for n in range(int(ends[1]), int(ends[2]) + 1)] if ends else [part]
+            names = [n + c for n in names for c in choices]
+        tensors.update({n: (rest[0], [int(size) for size in rest[1:]]) for n in names if name})
+    return tensors
+
+
 def header(model, config):
     """name → (dtype, shape) of all that the repository holds, and the number of its parameters."""
+    if model.listing:
+        tensors = listed(model.listing)
+        return tensors, sum(math.prod(shape) for _, shape in tensors.values())
     shapes = dict(published_names(meta_shapes(config), config))
     if model.stored_head:
         shapes["lm_head.weight"] = shapes["model.embed_tokens.weight"]
@@ -311,29 +350,8 @@ COUNTS = ("num_hidden_layers", "vocab_size", "intermediate_size", "num_attention
           "num_experts", "num_local_experts", "n_routed_experts", "moe_intermediate_size", "kv_lora_rank", "mamba_num_heads")
 
 
-# What a family has no default for.
-ROPE_OF_MISTRAL4 = "rope_parameters=" + json.dumps(
-    {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128, "llama_4_scaling_beta": 0.1,
-     "mscale": 1.0, "mscale_all_dim": 1.0})
-
-
-def sections_of_tiny(*sizes):
-    return f'text_config.rope_parameters={{"rope_type": "default", "rope_theta": 1e6, "mrope_section": {list(sizes)}}}'
-
-
-TINY = {
-    "mistral4": [ROPE_OF_MISTRAL4],
-    "mistral4_images": ["text_config." + ROPE_OF_MISTRAL4, 'text_config.model_type="mistral4"'],
-    "qwen2_5_vl": [sections_of_tiny(2, 3, 3)],
-    "qwen2_vl": [sections_of_tiny(2, 3, 3)],
-    "qwen3_vl": [sections_of_tiny(2, 3, 3)],
-    "qwen3_vl_moe": [sections_of_tiny(2, 3, 3)],
-}
-
-
 def tiny(tool, family, folder, *settings):
     """Configuration and header of a tiny checkpoint, or None if there is none with these settings."""
-    settings = [*TINY.get(family, []), *settings]
     done = tool.run("tiny", family, "-o", folder, *(o for s in settings for o in ("--set", s)))
     if done.returncode:
         return None
@@ -396,7 +414,7 @@ def headers_to_mutate(tool, work, report):
         if family["architectures"]:
             made = tiny(tool, family["name"], work / "tiny" / family["name"])
             if made is None:
-                report(f"{family['name']}, tiny", "clade tiny needs settings: see TINY")
+                report(f"{family['name']}, tiny", "clade tiny makes none")
                 continue
             found[family["name"]] = (None, *made)
     for name, (_, config, tensors) in found.items():

@@ -13,10 +13,15 @@
 
 
 class Model:
-    def __init__(self, source, parameters, config, form="bf16", prediction=None, stored_head=False, short=False):
-        """form: bf16, f32, fp8 (blocks of 128x128) or mxfp4 (experts only). prediction: what names the
-        tensors of the layer that predicts further tokens: 'layer' (DeepSeek), 'mtp' or None. stored_head:
-        the file holds lm_head although it is tied to the embeddings."""
+    def __init__(self, source, parameters, config, form="bf16", prediction=None, stored_head=False, short=False,
+                 listing=None):
+        """form: bf16, f32, fp8 (blocks of 128x128), fp8-tensors (a scale for each) or mxfp4 (experts only). prediction: what names the
+        tensors of the layer that predicts further tokens: 'layer' (DeepSeek), 'mtp', 'mtp-pattern' (of
+        layers of mtp_hybrid_override_pattern) or None. stored_head:
+        the file holds lm_head although it is tied to the embeddings. listing: the tensors themselves, as
+        lines of a name with ranges, dtype and shape, for a repository that a public report lists; parameters
+        are then the elements that are stored."""
+        self.listing = listing
         self.source, self.parameters, self.config = source, parameters, config
         self.form, self.prediction, self.stored_head, self.short = form, prediction, stored_head, short
 
@@ -144,6 +149,72 @@ def qwen3_vl(text, vision, **changes):
             "vision_end_token_id": 151653, "vision_start_token_id": 151652, **changes}
 
 
+# Of moonshotai/Kimi-K2.5: 208,550 tensors in 64 files.
+KIMI_K25_TENSORS = """
+language_model.lm_head.weight BF16 163840 7168
+language_model.model.embed_tokens.weight BF16 163840 7168
+language_model.model.norm.weight BF16 7168
+language_model.model.layers.{0-60}.input_layernorm.weight BF16 7168
+language_model.model.layers.{0-60}.post_attention_layernorm.weight BF16 7168
+language_model.model.layers.{0-60}.self_attn.kv_a_layernorm.weight BF16 512
+language_model.model.layers.{0-60}.self_attn.kv_a_proj_with_mqa.weight BF16 576 7168
+language_model.model.layers.{0-60}.self_attn.kv_b_proj.weight BF16 16384 512
+language_model.model.layers.{0-60}.self_attn.o_proj.weight BF16 7168 8192
+language_model.model.layers.{0-60}.self_attn.q_a_layernorm.weight BF16 1536
+language_model.model.layers.{0-60}.self_attn.q_a_proj.weight BF16 1536 7168
+language_model.model.layers.{0-60}.self_attn.q_b_proj.weight BF16 12288 1536
+language_model.model.layers.0.mlp.down_proj.weight BF16 7168 18432
+language_model.model.layers.0.mlp.gate_proj.weight BF16 18432 7168
+language_model.model.layers.0.mlp.up_proj.weight BF16 18432 7168
+language_model.model.layers.{1-60}.mlp.experts.{0-383}.down_proj.weight_packed I32 7168 256
+language_model.model.layers.{1-60}.mlp.experts.{0-383}.down_proj.weight_scale BF16 7168 64
+language_model.model.layers.{1-60}.mlp.experts.{0-383}.down_proj.weight_shape I32 2
+language_model.model.layers.{1-60}.mlp.experts.{0-383}.gate_proj.weight_packed I32 2048 896
+language_model.model.layers.{1-60}.mlp.experts.{0-383}.gate_proj.weight_scale BF16 2048 224
+language_model.model.layers.{1-60}.mlp.experts.{0-383}.gate_proj.weight_shape I32 2
+language_model.model.layers.{1-60}.mlp.experts.{0-383}.up_proj.weight_packed I32 2048 896
+language_model.model.layers.{1-60}.mlp.experts.{0-383}.up_proj.weight_scale BF16 2048 224
+language_model.model.layers.{1-60}.mlp.experts.{0-383}.up_proj.weight_shape I32 2
+language_model.model.layers.{1-60}.mlp.gate.e_score_correction_bias F32 384
+language_model.model.layers.{1-60}.mlp.gate.weight BF16 384 7168
+language_model.model.layers.{1-60}.mlp.shared_experts.down_proj.weight BF16 7168 2048
+language_model.model.layers.{1-60}.mlp.shared_experts.gate_proj.weight BF16 2048 7168
+language_model.model.layers.{1-60}.mlp.shared_experts.up_proj.weight BF16 2048 7168
+mm_projector.pre_norm.bias BF16 1152
+mm_projector.pre_norm.weight BF16 1152
+mm_projector.proj.0.bias BF16 4608
+mm_projector.proj.0.weight BF16 4608 4608
+mm_projector.proj.2.bias BF16 7168
+mm_projector.proj.2.weight BF16 7168 4608
+vision_tower.encoder.blocks.{0-26}.mlp.fc0.bias BF16 4304
+vision_tower.encoder.blocks.{0-26}.mlp.fc0.weight BF16 4304 1152
+vision_tower.encoder.blocks.{0-26}.mlp.fc1.bias BF16 1152
+vision_tower.encoder.blocks.{0-26}.mlp.fc1.weight BF16 1152 4304
+vision_tower.encoder.blocks.{0-26}.norm0.bias BF16 1152
+vision_tower.encoder.blocks.{0-26}.norm0.weight BF16 1152
+vision_tower.encoder.blocks.{0-26}.norm1.bias BF16 1152
+vision_tower.encoder.blocks.{0-26}.norm1.weight BF16 1152
+vision_tower.encoder.blocks.{0-26}.wo.bias BF16 1152
+vision_tower.encoder.blocks.{0-26}.wo.weight BF16 1152 1152
+vision_tower.encoder.blocks.{0-26}.wqkv.bias BF16 3456
+vision_tower.encoder.blocks.{0-26}.wqkv.weight BF16 3456 1152
+vision_tower.encoder.final_layernorm.bias BF16 1152
+vision_tower.encoder.final_layernorm.weight BF16 1152
+vision_tower.patch_embed.pos_emb.weight BF16 64 64 1152
+vision_tower.patch_embed.proj.bias BF16 1152
+vision_tower.patch_embed.proj.weight BF16 1152 3 14 14
+"""
+
+# All but the experts is in bf16.
+KIMI_K25_INT4 = {
+    "config_groups": {"group_0": {
+        "input_activations": None, "output_activations": None, "targets": ["Linear"],
+        "weights": {"actorder": None, "block_structure": None, "dynamic": False, "group_size": 32, "num_bits": 4,
+                    "observer": "minmax", "observer_kwargs": {}, "strategy": "group", "symmetric": True, "type": "int"}}},
+    "format": "pack-quantized",
+    "ignore": ["lm_head", "re:.*self_attn.*", "re:.*shared_experts.*", "re:.*mlp\\.(gate|up|gate_up|down)_proj.*"],
+    "kv_cache_scheme": None, "quant_method": "compressed-tensors", "quantization_status": "compressed"}
+
 FP8 = {"quantization_config": {"activation_scheme": "dynamic", "fmt": "e4m3", "quant_method": "fp8",
                                "weight_block_size": [128, 128]}}
 
@@ -226,6 +297,43 @@ MODELS = {
         moe_shared_expert_intermediate_size=3712, n_group=1, n_routed_experts=128, n_shared_experts=1, norm_eps=1e-05,
         norm_topk_prob=True, num_experts_per_tok=6, num_key_value_heads=2, partial_rotary_factor=1.0,
         rope_theta=10000, routed_scaling_factor=2.5, topk_group=1)),
+    "nemotron-3-super": Model("nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-BF16", None, nemotron_h(
+        head_dim=128, hidden_size=4096,
+        hybrid_override_pattern="MEMEMEM*EMEMEMEM*EMEMEMEM*EMEMEMEMEM*EMEMEMEMEM*EMEMEMEMEM*EMEMEMEMEM*EMEMEMEM*EMEMEMEME",
+        intermediate_size=2688, mamba_num_heads=128, max_position_embeddings=262144, moe_intermediate_size=2688,
+        moe_latent_size=1024, moe_shared_expert_intermediate_size=5376, moe_shared_expert_overlap=False,
+        mtp_hybrid_override_pattern="*E", n_group=1, n_routed_experts=512, n_shared_experts=1, norm_eps=1e-05,
+        norm_topk_prob=True, num_experts_per_tok=22, num_hidden_layers=88, num_key_value_heads=2,
+        num_nextn_predict_layers=1, partial_rotary_factor=1.0, rope_theta=10000, routed_scaling_factor=5.0,
+        topk_group=1), prediction="mtp-pattern"),
+    # Sizes are those that transformers' Mistral4Config has; names of the scales those that NeMo AutoModel reads.
+    "mistral-small-4": Model("mistralai/Mistral-Small-4-119B-2603", None, {
+        "architectures": ["Mistral3ForConditionalGeneration"], "model_type": "mistral3", "dtype": "bfloat16",
+        "image_token_index": 10, "multimodal_projector_bias": False, "projector_hidden_act": "gelu",
+        "spatial_merge_size": 2, "vision_feature_layer": -1, "tie_word_embeddings": False,
+        "quantization_config": {"activation_scheme": "static", "dequantize": False, "quant_method": "fp8",
+                                "modules_to_not_convert": ["model.vision_tower", "model.multi_modal_projector", "lm_head"],
+                                "weight_block_size": None},
+        "text_config": {
+            "attention_bias": False, "attention_dropout": 0.0, "bos_token_id": 1, "eos_token_id": 2,
+            "first_k_dense_replace": 0, "hidden_act": "silu", "hidden_size": 4096, "initializer_range": 0.02,
+            "intermediate_size": 12288, "kv_lora_rank": 256, "max_position_embeddings": 1048576,
+            "model_type": "mistral4", "moe_intermediate_size": 2048, "n_group": 1, "n_routed_experts": 128,
+            "n_shared_experts": 1, "norm_topk_prob": True, "num_attention_heads": 32, "num_experts_per_tok": 4,
+            "num_hidden_layers": 36, "num_key_value_heads": 32, "pad_token_id": 11, "pretraining_tp": 1,
+            "q_lora_rank": 1024, "qk_nope_head_dim": 64, "qk_rope_head_dim": 64, "rms_norm_eps": 1e-06,
+            "rope_interleave": True,
+            "rope_parameters": {"beta_fast": 32.0, "beta_slow": 1.0, "factor": 128.0, "llama_4_scaling_beta": 0.1,
+                                "max_position_embeddings": 1048576, "mscale": 1.0, "mscale_all_dim": 1.0,
+                                "original_max_position_embeddings": 8192, "rope_theta": 10000.0, "rope_type": "yarn",
+                                "type": "yarn"},
+            "routed_scaling_factor": 1.0, "tie_word_embeddings": False, "topk_group": 1, "use_cache": True,
+            "v_head_dim": 128, "vocab_size": 131072},
+        "vision_config": {
+            "attention_dropout": 0.0, "head_dim": 64, "hidden_act": "silu", "hidden_size": 1024, "image_size": 1540,
+            "initializer_range": 0.02, "intermediate_size": 4096, "model_type": "pixtral", "num_attention_heads": 16,
+            "num_channels": 3, "num_hidden_layers": 24, "patch_size": 14,
+            "rope_parameters": {"rope_theta": 10000.0, "rope_type": "axial"}}}, "fp8-tensors"),
     "qwen3-next-80b-a3b": Model("Qwen/Qwen3-Next-80B-A3B-Instruct", None, {
         "architectures": ["Qwen3NextForCausalLM"], "model_type": "qwen3_next", "attention_dropout": 0.0,
         "bos_token_id": 151643, "decoder_sparse_step": 1, "eos_token_id": 151645, "full_attention_interval": 4,
@@ -265,6 +373,47 @@ MODELS = {
          "num_experts": 128, "num_experts_per_tok": 8, "num_hidden_layers": 48, "num_key_value_heads": 4},
         {"model_type": "qwen3_vl_moe", "out_hidden_size": 2048},
         architectures=["Qwen3VLMoeForConditionalGeneration"], model_type="qwen3_vl_moe")),
+    "kimi-k2.5": Model("moonshotai/Kimi-K2.5", 170738182128, {
+        "architectures": ["KimiK25ForConditionalGeneration"],
+        "auto_map": {"AutoConfig": "configuration_kimi_k25.KimiK25Config",
+                     "AutoModel": "modeling_kimi_k25.KimiK25ForConditionalGeneration",
+                     "AutoModelForCausalLM": "modeling_kimi_k25.KimiK25ForConditionalGeneration"},
+        "bos_token_id": 163584, "dtype": "bfloat16", "eos_token_id": 163585, "ignore_index": -100,
+        "media_placeholder_token_id": 163605, "model_type": "kimi_k25", "pad_token_id": 163839,
+        "text_config": {
+            "_name_or_path": "", "add_cross_attention": False, "architectures": ["DeepseekV3ForCausalLM"],
+            "attention_bias": False, "attention_dropout": 0.0,
+            "auto_map": {"AutoConfig": "configuration_deepseek.DeepseekV3Config",
+                         "AutoModel": "modeling_deepseek.DeepseekV3Model",
+                         "AutoModelForCausalLM": "modeling_deepseek.DeepseekV3ForCausalLM"},
+            "aux_loss_alpha": 0.001, "bos_token_id": 163584, "chunk_size_feed_forward": 0,
+            "cross_attention_hidden_size": None, "decoder_start_token_id": None, "dtype": "bfloat16",
+            "eos_token_id": 163585, "ep_size": 1, "finetuning_task": None, "first_k_dense_replace": 1,
+            "hidden_act": "silu", "hidden_size": 7168, "id2label": {"0": "LABEL_0", "1": "LABEL_1"},
+            "initializer_range": 0.02, "intermediate_size": 18432, "is_decoder": False, "is_encoder_decoder": False,
+            "kv_lora_rank": 512, "label2id": {"LABEL_0": 0, "LABEL_1": 1}, "max_position_embeddings": 262144,
+            "model_type": "kimi_k2", "moe_intermediate_size": 2048, "moe_layer_freq": 1, "n_group": 1,
+            "n_routed_experts": 384, "n_shared_experts": 1, "norm_topk_prob": True, "num_attention_heads": 64,
+            "num_experts_per_tok": 8, "num_hidden_layers": 61, "num_key_value_heads": 64,
+            "num_nextn_predict_layers": 0, "output_attentions": False, "output_hidden_states": False,
+            "pad_token_id": 163839, "prefix": None, "pretraining_tp": 1, "problem_type": None, "pruned_heads": {},
+            "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+            "quantization_config": KIMI_K25_INT4, "return_dict": True, "rms_norm_eps": 1e-05,
+            "rope_scaling": {"beta_fast": 32.0, "beta_slow": 1.0, "factor": 64.0, "mscale": 1.0, "mscale_all_dim": 1.0,
+                             "original_max_position_embeddings": 4096, "type": "yarn"},
+            "rope_theta": 50000.0, "routed_scaling_factor": 2.827, "scoring_func": "sigmoid", "sep_token_id": None,
+            "seq_aux": True, "task_specific_params": None, "tf_legacy_loss": False, "tie_encoder_decoder": False,
+            "tie_word_embeddings": False, "tokenizer_class": None, "topk_group": 1, "topk_method": "noaux_tc",
+            "torchscript": False, "use_bfloat16": False, "use_cache": True, "v_head_dim": 128, "vocab_size": 163840},
+        "tie_word_embeddings": False, "use_unified_vision_chunk": True,
+        "video_placeholder": "<|kimi_k25_video_placeholder|>",
+        "vision_config": {
+            "init_pos_emb_height": 64, "init_pos_emb_time": 4, "init_pos_emb_width": 64, "merge_kernel_size": [2, 2],
+            "merge_type": "sd2_tpool", "mm_hidden_size": 1152, "mm_projector_type": "patchmerger", "model_type": "",
+            "patch_size": 14, "pos_emb_type": "divided_fixed", "projector_hidden_act": "gelu",
+            "projector_ln_eps": 1e-05, "text_hidden_size": 7168, "video_attn_type": "spatial_temporal",
+            "vt_hidden_size": 1152, "vt_intermediate_size": 4304, "vt_num_attention_heads": 16,
+            "vt_num_hidden_layers": 27}}, listing=KIMI_K25_TENSORS, short=True),
     "kimi-vl-a3b": Model("moonshotai/Kimi-VL-A3B-Instruct", None, {
         "architectures": ["KimiVLForConditionalGeneration"], "model_type": "kimi_vl", "ignore_index": -100,
         "media_placeholder_token_id": 163605, "torch_dtype": "bfloat16", "transformers_version": "4.48.3",

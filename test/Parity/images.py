@@ -15,8 +15,9 @@
 #   resize   Pillow's Image.resize(), over filters and sizes;
 #   pixtral, qwen   tensors and prompts of the processors of transformers that
 #            work with Pillow, over configurations, sizes and several images;
-#   kimi     the published formulas of Kimi-VL's processor, written here with
-#            Pillow and torch, since transformers has none.
+#   kimi     the published formulas of Kimi-VL's and Kimi K2.5's processors,
+#            written here with Pillow, torch and numpy, since transformers has
+#            none that works with Pillow.
 #
 # The packages of tools/dev/requirements-images.txt are installed, once, into a
 # folder of $CLADE_CACHE.
@@ -315,17 +316,80 @@ def kimi_patches(image, config):
     return values.unfold(1, patch, patch).unfold(2, patch, patch).permute(1, 2, 0, 3, 4).contiguous()
 
 
+def kimi_tensors(images, config):
+    parts = [kimi_patches(image, config) for image in images]
+    return {"pixel_values": np.concatenate([part.flatten(0, 1).numpy() for part in parts]),
+            "image_grid_hws": np.array([part.shape[:2] for part in parts], dtype=np.int64)}
+
+
 def kimi_cases(work, files):
     for name, config in KIMI_CONFIGS.items():
         folder = configuration(work, name, config)
 
         def wanted(images, config=config):
-            parts = [kimi_patches(image.convert("RGB"), config) for image in images]
-            return {"pixel_values": np.concatenate([part.flatten(0, 1).numpy() for part in parts]),
-                    "image_grid_hws": np.array([part.shape[:2] for part in parts], dtype=np.int64)}
+            return kimi_tensors([image.convert("RGB") for image in images], config)
 
         def expanded(inputs, i, config=config):
             return "<|media_pad|>" * (int(inputs["image_grid_hws"][i].prod()) // math.prod(config["merge_kernel_size"]))
+
+        for paths in groups(files):
+            title = "+".join(path.stem for path in paths)
+            yield processor_case(f"{name} {title}", folder, paths, wanted, prompt_for(paths), expanded, Counts("<|media_pad|>"))
+
+
+#===------------------------------------------------------------------------===#
+# Kimi K2.5 by its published formulas
+#===------------------------------------------------------------------------===#
+
+KIMI_K25 = {"in_patch_limit": 16384, "patch_size": 14, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
+            "merge_kernel_size": 2, "fixed_output_tokens": None, "patch_limit_on_one_side": 512,
+            "in_patch_limit_each_frame": 4096, "in_patch_limit_video": None, "sample_fps": 2.0,
+            "max_num_frames_each_video": None, "temporal_merge_kernel_size": 4, "timestamp_mode": "hh:mm:ss.fff",
+            "config_type": "media_proc.processors.moonvit.MoonViTMediaProcessorConfig"}
+KIMI_K25_CONFIGS = {
+    "kimi-k25": KIMI_K25,
+    "kimi-k25-few-patches": KIMI_K25 | {"in_patch_limit": 300, "image_mean": [0.4, 0.5, 0.6], "image_std": [0.3, 0.2, 0.1]},
+    "kimi-k25-short-side": KIMI_K25 | {"patch_limit_on_one_side": 36, "patch_size": 11, "merge_kernel_size": 3},
+}
+
+
+def kimi_k25_configuration(config):
+    return {"auto_map": {"AutoProcessor": "kimi_k25_processor.KimiK25Processor",
+                         "AutoImageProcessor": "kimi_k25_vision_processing.KimiK25VisionProcessor"},
+            "media_proc_cfg": config}
+
+
+def kimi_k25_patches(image, config):
+    """f32 [rows, columns, 3, patch, patch] of an RGB image: shrunk to the limits of patches, black to whole tokens."""
+    patch, most = config["patch_size"], config["patch_limit_on_one_side"] * config["patch_size"]
+    patches = max(1, image.width // patch) * max(1, image.height // patch)
+    factor = min(1.0, math.sqrt(config["in_patch_limit"] / patches), most / image.width, most / image.height)
+    size = tuple(min(most, max(1, int(side * factor))) for side in image.size)
+    block = patch * config["merge_kernel_size"]
+    pixels = np.asarray(image.resize(size, Image.Resampling.BICUBIC))
+    pixels = np.pad(pixels, ((0, -size[1] % block), (0, -size[0] % block), (0, 0)))
+    values = (pixels / 255.0).astype(np.float32)
+    values -= np.array(config["image_mean"])
+    values *= 1.0 / np.array(config["image_std"])
+    values = values.reshape(pixels.shape[0] // patch, patch, pixels.shape[1] // patch, patch, 3)
+    return np.ascontiguousarray(values.transpose(0, 2, 4, 1, 3))
+
+
+def kimi_k25_tensors(images, config):
+    parts = [kimi_k25_patches(image, config) for image in images]
+    return {"pixel_values": np.concatenate([part.reshape(-1, *part.shape[2:]) for part in parts]),
+            "image_grid_thw": np.array([(1, *part.shape[:2]) for part in parts], dtype=np.int64)}
+
+
+def kimi_k25_cases(work, files):
+    for name, config in KIMI_K25_CONFIGS.items():
+        folder = configuration(work, name, kimi_k25_configuration(config))
+
+        def wanted(images, config=config):
+            return kimi_k25_tensors([image.convert("RGB") for image in images], config)
+
+        def expanded(inputs, i, config=config):
+            return "<|media_pad|>" * (int(inputs["image_grid_thw"][i].prod()) // config["merge_kernel_size"] ** 2)
 
         for paths in groups(files):
             title = "+".join(path.stem for path in paths)
@@ -340,6 +404,7 @@ def all_cases(work):
     yield from pixtral_cases(work, files)
     yield from qwen_cases(work, files)
     yield from kimi_cases(work, files)
+    yield from kimi_k25_cases(work, files)
 
 
 def run(dump, case, folder):

@@ -47,11 +47,11 @@ class Report(run.Report):
 class Comparison:
     """One case in one dtype by one engine."""
 
-    def __init__(self, tool, case, dtype, engine, report):
+    def __init__(self, tool, case, dtype, engine, report, prepared, batch):
+        """`prepared` are the directories of checkpoint and reference, `batch` the requests to run."""
         self.tool, self.case, self.dtype, self.engine, self.report = tool, case, dtype, engine, report
-        path, self.out = experts.prepare(case)
-        self.model = path / dtype
-        self.batch = json.loads((self.out / f"{dtype}.json").read_text())
+        path, self.out = prepared
+        self.model, self.batch = path / dtype, batch
         self.told = self.out / f"{dtype}-choices.safetensors"
         self.limits = load_file(self.out / f"{dtype}-margins.safetensors")
 
@@ -99,8 +99,10 @@ def main(arguments=None):
         for dtype in options.dtype:
             for engine in options.engine:
                 try:
+                    prepared = experts.prepare(case)
+                    batch = json.loads((prepared[1] / f"{dtype}.json").read_text())
                     with tempfile.TemporaryDirectory(prefix="clade-parity-") as work:
-                        Comparison(tool, case, dtype, engine, report).run(chunks, work)
+                        Comparison(tool, case, dtype, engine, report, prepared, batch).run(chunks, work)
                 except clade.CladeError as error:
                     report.add(case.name, dtype, engine, "-", compare.Verdict(failures=[str(error)]))
     return report.close()

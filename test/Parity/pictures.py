@@ -9,8 +9,9 @@
 #
 # Options and rules as in run.py. The checkpoints of vision.py get a tokenizer and
 # a preprocessor_config.json. `clade run --image --prompt` of picture files must
-# give the very logits of `--inputs --tokens` with what the processor of
-# transformers makes of the same paths and prompt, and in f32 the reference's.
+# give the very logits of `--inputs --tokens` with what the published processor
+# makes of the same paths and prompt, and in f32 the reference's. Those of
+# Kimi-VL and Kimi K2.5 are written by their formulas in images.py.
 #
 #===------------------------------------------------------------------------===#
 import json
@@ -33,9 +34,9 @@ from transformers.image_utils import load_image
 
 import clade
 import compare
+import experts
 import image_files
 import images
-import reference
 import run
 import vision
 import vision_cases
@@ -108,6 +109,59 @@ class Qwen2VL:
             return {**made, "input_ids": self.tokenizer([prompt], return_tensors="pt")["input_ids"]}
 
 
+class Kimi:
+    """What processors have in common that are published with their checkpoints: `tensors_of` images by `settings`."""
+
+    mark = "<|media_pad|>"
+    image_key = "media_placeholder_token_id"
+    framed = ("<|media_start|>image<|media_content|>", "<|media_end|>")  # around images in front of a prompt
+
+    def __init__(self, settings, tokenizer):
+        self.settings, self.tokenizer = settings, tokenizer
+
+    @classmethod
+    def write(cls, case, folder):
+        special = {case.config[cls.image_key]: cls.mark, 14: cls.framed[0].split("image")[0], 15: "<|media_content|>",
+                   16: "<|media_end|>"}
+        fast = write_tokenizer(case, special, folder)
+        settings = cls.settings_of(case.config["vision_config"])
+        (folder / "preprocessor_config.json").write_text(json.dumps(cls.configuration(settings)))
+        return cls(settings, fast)
+
+    def __call__(self, images, text, return_tensors):
+        made = self.tensors_of([load_image(path) for path in images[0]], self.settings)
+        made = {name: torch.from_numpy(values) for name, values in made.items()}
+        parts = text[0].split(self.mark)
+        counts = [int(grid.prod()) // 4 for grid in made[self.tensors[1]]]
+        prompt = parts[0] + "".join(self.mark * n + part for n, part in zip(counts, parts[1:], strict=True))
+        return {**made, "input_ids": self.tokenizer([prompt], return_tensors="pt")["input_ids"]}
+
+
+class KimiVL(Kimi):
+    tensors = ("pixel_values", "image_grid_hws")
+    tensors_of = staticmethod(images.kimi_tensors)
+
+    @staticmethod
+    def settings_of(vision):
+        return images.KIMI | {"patch_size": vision["patch_size"], "in_token_limit": 120}
+
+    @staticmethod
+    def configuration(settings):
+        return settings
+
+
+class KimiK25(Kimi):
+    tensors = ("pixel_values", "image_grid_thw")
+    image_key = "image_token_id"
+    framed = ("<|media_begin|>image<|media_content|>", "<|media_end|>")
+    tensors_of = staticmethod(images.kimi_k25_tensors)
+    configuration = staticmethod(images.kimi_k25_configuration)
+
+    @staticmethod
+    def settings_of(vision):
+        return images.KIMI_K25 | {"patch_size": vision["patch_size"], "in_patch_limit": 120}
+
+
 @dataclass
 class Request:
     name: str
@@ -126,10 +180,11 @@ def requests(folder, mark):
 
 
 def published(family, processor, request):
-    """Tokens and tensors as the processor of transformers gives them."""
+    """Tokens and tensors as the published processor gives them."""
     prompt = request.prompt
     if family.mark not in prompt:
-        prompt = family.mark * len(request.files) + prompt
+        front, behind = getattr(family, "framed", ("", ""))
+        prompt = (front + family.mark + behind) * len(request.files) + prompt
     made = processor(images=[[str(path) for path in request.files]], text=[prompt], return_tensors="pt")
     return made["input_ids"][0].tolist(), {name: made[name].contiguous() for name in family.tensors}
 
@@ -151,7 +206,8 @@ def check(tool, case, dtype, engine, report, work):
     if engine != "interpret":
         model, options = work / "artifact", []
         tool.compile(folder, model)
-    loaded = reference.load(path, torch.float32) if dtype == "f32" else None
+    load = getattr(case.family, "load", None) or experts.load
+    loaded = load(path, torch.float32) if dtype == "f32" else None
     batch, expected = [], []
     for request in requests(work, family.mark):
         tokens, tensors = published(family, processor, request)
@@ -168,7 +224,7 @@ def check(tool, case, dtype, engine, report, work):
             verdict.failures.append(f"{request.name}: other logits than those of the published processor's tensors")
         report.add(f"{case.name}/{request.name}", dtype, engine, "inputs", verdict)
         if loaded:
-            rows, _ = vision.decode(replace(case, steps=len(force)), loaded, vision.Prompt(tokens, tensors), force)
+            rows, *_ = vision.decoder_of(case)(replace(case, steps=len(force)), loaded, vision.Prompt(tokens, tensors), force)
             report.add(f"{case.name}/{request.name}", dtype, engine, "model",
                        compare.compare_f32([got], [rows.float().numpy()]))
         batch.append({"prompt": request.prompt, "images": [str(file) for file in request.files], "force": force})
@@ -178,7 +234,8 @@ def check(tool, case, dtype, engine, report, work):
         report.add(f"{case.name}/batch", dtype, engine, "64", verdict)
 
 
-FAMILIES = {"mistral3": Mistral3, "qwen2_vl": Qwen2VL, "qwen3_vl": Qwen2VL}
+FAMILIES = {"mistral3": Mistral3, "mistral4_images": Mistral3, "qwen2_vl": Qwen2VL, "qwen3_vl": Qwen2VL, "kimi_vl": KimiVL,
+            "kimi_k25": KimiK25}
 
 
 def main(arguments=None):

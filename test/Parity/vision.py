@@ -10,7 +10,8 @@
 # Options and rules as in run.py. A prompt holds images: the tensors that the
 # family's processor makes of them are random numbers of the right shapes, and
 # the tokens that stand for them are as many as the reference wants. Sequences
-# of a batch have two images of unequal sizes, one, and none.
+# of a batch have two images of unequal sizes, one, and none. Models with experts
+# replay the reference's choices, and choose by themselves, as in moe.py.
 #
 #===------------------------------------------------------------------------===#
 import dataclasses
@@ -27,6 +28,8 @@ from safetensors.torch import load_file, save_file
 import checkpoint
 import clade
 import compare
+import experts
+import moe
 import reference
 import run
 import vision_cases
@@ -59,9 +62,15 @@ def prompts(case):
     return made
 
 
+def best_text(case, logits):
+    """The greedy token among those of texts: others stand for images, and mean nothing without."""
+    low, high = case.text_tokens
+    return low + int(logits[low:high].float().argmax())
+
+
 @torch.no_grad()
-def decode(case, model, prompt, force=None):
-    """As reference.decode, with the images in the call for the prompt."""
+def decode(case, model, prompt, force=None, replay=None):
+    """As reference.decode, with the images in the call for the prompt; also the experts chosen, of which `replay` tells."""
     cache = transformers.DynamicCache(config=model.config.get_text_config())
     images = {name: tensor.to(model.dtype) if tensor.is_floating_point() else tensor
               for name, tensor in prompt.images.items()}
@@ -70,16 +79,19 @@ def decode(case, model, prompt, force=None):
         model.model.rope_deltas = None
     if images:
         images |= case.family.arguments(case, prompt.tokens)
-    logits = [model(torch.tensor([prompt.tokens]), past_key_values=cache, use_cache=True, **images).logits[0]]
-    forced = []
-    for step in range(case.steps):
-        forced.append(force[step] if force else int(logits[-1][-1].float().argmax()))
-        logits.append(model(torch.tensor([forced[-1:]]), past_key_values=cache, use_cache=True).logits[0])
-    return torch.cat(logits).contiguous(), forced
+        if hasattr(case.family, "encode"):
+            images = case.family.encode(model, images)
+    with experts.recorded(model, replay) as made:
+        logits = [model(torch.tensor([prompt.tokens]), past_key_values=cache, use_cache=True, **images).logits[0]]
+        forced = []
+        for step in range(case.steps):
+            forced.append(force[step] if force else best_text(case, logits[-1][-1]))
+            logits.append(model(torch.tensor([forced[-1:]]), past_key_values=cache, use_cache=True).logits[0])
+    return torch.cat(logits).contiguous(), forced, made
 
 
 @torch.no_grad()
-def decode_whole(case, model, prompt, force=None):
+def decode_whole(case, model, prompt, force=None, replay=None):
     """The same with a model that keeps nothing: everything again for each token."""
     forced = []
     for step in range(case.steps):
@@ -87,20 +99,47 @@ def decode_whole(case, model, prompt, force=None):
             forced.append(force[step])
             continue
         logits = model(torch.tensor([prompt.tokens + forced]), **prompt.images)[0]
-        forced.append(int(logits[-1].float().argmax()))
-    return model(torch.tensor([prompt.tokens + forced]), **prompt.images)[0].contiguous(), forced
+        forced.append(best_text(case, logits[-1]))
+    with experts.recorded(model, replay) as made:
+        logits = model(torch.tensor([prompt.tokens + forced]), **prompt.images)[0].contiguous()
+    return logits, forced, made
 
 
-def run_reference(case, path, dtype, batch=None):
-    load = getattr(case.family, "load", None)
-    model = (load or reference.load)(path, dtype)
-    decode_one = decode_whole if load else decode
-    logits, ran = [], []
+def decoder_of(case):
+    return decode_whole if getattr(case.family, "load", None) else decode
+
+
+def run_reference(case, path, dtype, batch=None, replay=None):
+    """As experts.run: logits, batch, and for each sequence Choices by layer, none if there are no experts."""
+    model = (getattr(case.family, "load", None) or experts.load)(path, dtype)
+    logits, ran, choices = [], [], []
     for i, prompt in enumerate(prompts(case)):
-        rows, force = decode_one(case, model, prompt, batch[i]["force"] if batch else None)
+        rows, force, made = decoder_of(case)(case, model, prompt, batch[i]["force"] if batch else None,
+                                             replay and replay[i])
         logits.append(rows)
         ran.append({"tokens": prompt.tokens, "force": force, "max_tokens": len(force)})
-    return logits, ran
+        choices.append({layer: made[layer].table() for layer in made if made[layer].chosen})
+    return logits, ran, choices
+
+
+@torch.no_grad()
+def decide(case, model):
+    """Each row of an image predicts a token of its own, as each token does (checkpoint.fill): what tells the row from
+    the others where the head reads it is added to that token's row of the head."""
+    head = next(module for name, module in model.named_modules() if name.split(".")[-1] == "lm_head")
+    rows = []
+    for prompt in prompts(case):
+        if prompt.images:
+            read = []
+            hook = head.register_forward_pre_hook(lambda _, arguments: read.append(arguments[0]))
+            decoder_of(case)(dataclasses.replace(case, steps=0), model, prompt)
+            hook.remove()
+            of_images = torch.tensor(prompt.tokens) == vision_cases.image_token(case)
+            rows.append(read[0].reshape(len(prompt.tokens), -1)[of_images])
+    rows = torch.cat(rows)
+    rows -= rows.mean(0)
+    predicted = torch.randperm(len(head.weight), generator=generator_of(case.name))[: len(rows)]
+    head.weight.data[predicted] += 2.0 * checkpoint.ALIGNMENT * rows / rows.norm(dim=1, keepdim=True)
 
 
 def write_checkpoint(case, path):
@@ -111,6 +150,7 @@ def write_checkpoint(case, path):
         model = getattr(transformers, f"{case.model}ForConditionalGeneration")(config)
     checkpoint.fill(model, int(torch.randint(1 << 30, (1,), generator=generator_of(case.name))))
     case.family.adjust(model)
+    decide(case, model.eval())
     for name, dtype in checkpoint.DTYPES.items():
         if getattr(case.family, "save", None):
             case.family.convert(model, dtype)
@@ -123,7 +163,7 @@ def write_checkpoint(case, path):
 
 def digest_of(case):
     text = json.dumps(dataclasses.asdict(case) | {"family": case.family.__name__}, sort_keys=True, default=str)
-    return checkpoint.digest("checkpoint.py", "vision.py", "vision_cases.py", text=text)
+    return checkpoint.digest("checkpoint.py", "experts.py", "vision.py", "vision_cases.py", text=text)
 
 
 def write(case):
@@ -147,11 +187,7 @@ def prepare(case):
         for i, prompt in enumerate(prompts(case)):
             if prompt.images:
                 save_file(prompt.images, out / f"inputs.{i}.safetensors")
-        logits, batch = run_reference(case, work / "f32", torch.float32)
-        reference.save(out, "f32", logits, batch)
-        logits, batch = run_reference(case, work / "bf16", torch.bfloat16)
-        reference.save(out, "bf16", logits, batch)
-        reference.save(out, "wide", run_reference(case, work / "bf16", torch.float32, batch)[0])
+        experts.keep(out, lambda stored, *arguments: run_reference(case, work / stored, *arguments))
     return path
 
 
@@ -164,33 +200,47 @@ def requests(out, dtype):
     return batch
 
 
-def single_run(tool, model, batch, work, options):
-    """The first sequence again, as one request with --tokens and --inputs."""
-    answer = pathlib.Path(work, "single.safetensors")
-    first = batch[0]
-    tool.call("run", model, "--tokens", ",".join(map(str, first["tokens"])), "--force",
-              ",".join(map(str, first["force"])), "--inputs", first["inputs"], "--logits", answer, *options)
-    return [load_file(answer)["logits"].numpy()]
+class Comparison(moe.Comparison):
+    """One case in one dtype by one engine. Choices of experts are replayed, as moe.py does; most have none."""
+
+    def __init__(self, tool, case, dtype, engine, report, prepared):
+        out = prepared[1]
+        super().__init__(tool, case, dtype, engine, report, prepared, requests(out, dtype))
+        self.routed = any(experts.read_choices(self.told)) if load_file(self.told) else False
+
+    def replayed(self, chunk, work):
+        if self.routed:
+            return super().replayed(chunk, work)
+        logits = self.tool.logits(self.model, self.batch, chunk, self.engine == "interpret")
+        self.report.add(self.case.name, self.dtype, self.engine, chunk, run.verdict_of(logits, self.dtype, self.out))
+
+    def free(self, chunk, work):
+        if self.routed:
+            super().free(chunk, work)
+        self.single(work)
+
+    def single(self, work):
+        """The first sequence again, as one request with --tokens and --inputs."""
+        answer, first = pathlib.Path(work, "single.safetensors"), self.batch[0]
+        options = ["--interpret"] if self.engine == "interpret" else []
+        if self.routed:
+            told = pathlib.Path(work, "told.safetensors")
+            of_first = experts.read_choices(self.told)[0]
+            save_file({experts.name_of(layer): rows for layer, rows in of_first.items()}, told)
+            options += ["--replay-experts", told]
+        self.tool.call("run", self.model, "--tokens", ",".join(map(str, first["tokens"])), "--force",
+                       ",".join(map(str, first["force"])), "--inputs", first["inputs"], "--logits", answer, *options)
+        if self.dtype == "f32":
+            got = [load_file(answer)["logits"].numpy()]
+            verdict = compare.compare_f32(got, reference.read(self.out, "f32")[:1])
+            self.report.add(self.case.name, self.dtype, self.engine, "one", verdict)
 
 
 def run_engine(tool, case, dtype, engine, chunks, report):
     path = prepare(case)
-    out, model = path / "reference", path / dtype
-    batch = requests(out, dtype)
-    interpret = engine == "interpret"
-    image = vision_cases.image_token(case)
-    undecided = [{i for i, token in enumerate(request["tokens"]) if token == image} for request in batch]
     with tempfile.TemporaryDirectory(prefix="clade-parity-") as work:
         try:
-            if not interpret:
-                model = pathlib.Path(work, "artifact")
-                tool.compile(path / dtype, model)
-            for chunk in chunks:
-                verdict = run.verdict_of(tool.logits(model, batch, chunk, interpret), dtype, out, undecided)
-                report.add(case.name, dtype, engine, chunk, verdict)
-            got = single_run(tool, model, batch, work, ["--interpret"] if interpret else [])
-            if dtype == "f32":
-                report.add(case.name, dtype, engine, "one", compare.compare_f32(got, reference.read(out, "f32")[:1]))
+            Comparison(tool, case, dtype, engine, report, (path, path / "reference")).run(chunks, work)
         except clade.CladeError as error:
             report.add(case.name, dtype, engine, "-", compare.Verdict(failures=[str(error)]))
 
@@ -200,7 +250,7 @@ def main(arguments=None):
     torch.set_num_threads(1)
     tool = clade.Clade(options)
     chosen = [c for c in vision_cases.CASES if not options.pattern or any(p in c.name for p in options.pattern)]
-    report = run.Report(options.show, vision_cases.record_of(options, chosen))
+    report = moe.Report(options.show, vision_cases.record_of(options, chosen))
     for case in chosen:
         chunks = [c for c in map(int, options.chunk or []) if c in case.chunks] or case.chunks
         for dtype in options.dtype:

@@ -228,6 +228,31 @@ class KimiK25(KimiVL):
         return {}
 
 
+class FilmKimiK25(KimiK25):
+    """Films: of a size the last number is that of its frames, which the films of a sequence have in common. The tower of
+    transformers 5.23 takes films, but what it gives is then cut as if each frame gave rows; so it is called by itself."""
+
+    @staticmethod
+    def tokens(case, size):
+        return KimiK25.tokens(case, size[:2])
+
+    @staticmethod
+    def inputs(case, sizes, generator):
+        import torch
+
+        grids = [(frames, *KimiVL.grid(case, sides)) for *sides, frames in sizes]
+        side = case.config["vision_config"]["patch_size"]
+        patches = sum(frames * rows * columns for frames, rows, columns in grids)
+        return {"pixel_values": torch.randn(patches, 3, side, side, generator=generator),
+                "image_grid_thw": torch.tensor(grids)}
+
+    @staticmethod
+    def encode(model, images):
+        seen = model.model.vision_tower(images["pixel_values"], grid_thw=images["image_grid_thw"])
+        seen.pooler_output = [model.model.mm_projector(seen.pooler_output).squeeze(1)]
+        return {"mm_encoder_outputs": {"image": seen}}
+
+
 class FlatQwen2VL(Qwen2VL):
     """Published files keep the keys of the text beside the others, and call some by older names."""
 
@@ -257,12 +282,11 @@ PIXTRAL = dict(model_type="pixtral", hidden_size=256, intermediate_size=384, num
                num_attention_heads=4, patch_size=14, image_size=224, hidden_act="silu")
 MISTRAL3 = dict(text_config=TEXT, vision_config=PIXTRAL, image_token_index=10, spatial_merge_size=2,
                 tie_word_embeddings=False)
-# Latent attention, queries scaled with their position, and experts all of which every token has, so that no choice
-# between nearly equal ones decides what is compared.
+# Latent attention, queries scaled with their position, experts in groups.
 MISTRAL4 = dict(model_type="mistral4", vocab_size=512, hidden_size=256, intermediate_size=384, moe_intermediate_size=96,
                 num_hidden_layers=3, num_attention_heads=8, num_key_value_heads=8, q_lora_rank=96, kv_lora_rank=64,
-                qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=24, n_routed_experts=4, n_group=1, topk_group=1,
-                num_experts_per_tok=4, first_k_dense_replace=1, max_position_embeddings=2048,
+                qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=24, n_routed_experts=16, n_group=4, topk_group=2,
+                num_experts_per_tok=3, first_k_dense_replace=1, max_position_embeddings=2048,
                 rope_parameters={"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0,
                                  "original_max_position_embeddings": 32, "max_position_embeddings": 2048,
                                  "beta_fast": 32.0, "beta_slow": 1.0, "mscale": 1.0, "mscale_all_dim": 1.0,
@@ -293,15 +317,16 @@ QWEN3_VL = dict(
 KIMI_VL = dict(
     text_config=dict(vocab_size=512, hidden_size=256, intermediate_size=384, moe_intermediate_size=96,
                      num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=4, q_lora_rank=None,
-                     kv_lora_rank=64, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=24, n_routed_experts=4,
-                     n_shared_experts=2, num_experts_per_tok=4, n_group=1, topk_group=1, first_k_dense_replace=1,
+                     kv_lora_rank=64, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=24, n_routed_experts=16,
+                     n_shared_experts=2, num_experts_per_tok=3, n_group=1, topk_group=1, first_k_dense_replace=1,
                      routed_scaling_factor=2.446, rms_norm_eps=1e-5, max_position_embeddings=2048,
                      rope_parameters={"rope_type": "default", "rope_theta": 8e5}),
     vision_config=dict(num_hidden_layers=3, hidden_size=256, intermediate_size=320, num_attention_heads=4, patch_size=8,
                        init_pos_emb_height=6, init_pos_emb_width=6, merge_kernel_size=[2, 2]),
     media_placeholder_token_id=10)
 KIMI_K25 = dict(
-    text_config={**KIMI_VL["text_config"], "model_type": "deepseek_v3", "q_lora_rank": 96},
+    text_config={**KIMI_VL["text_config"], "model_type": "deepseek_v3", "q_lora_rank": 96, "n_group": 4,
+                 "topk_group": 2},
     vision_config=dict(num_hidden_layers=3, hidden_size=256, intermediate_size=320, num_attention_heads=4, patch_size=8,
                        pos_emb_height=6, pos_emb_width=6, merge_kernel_size=[2, 2]),
     projection_hidden_size=256, image_token_id=10, video_token_id=11, vision_start_token_id=12, vision_end_token_id=13,
@@ -326,7 +351,7 @@ CASES = [
     VisionCase("qwen3-vl-two-images", "qwen3_vl", "Qwen3VL", Qwen3VL, QWEN3_VL,
                (((64, 96), (32, 48)), ((16, 32),), ())),
     VisionCase("qwen3-vl-moe", "qwen3_vl_moe", "Qwen3VLMoe", Qwen3VLMoe,
-               {**QWEN3_VL, "text_config": {**QWEN3_VL["text_config"], "num_experts": 4, "num_experts_per_tok": 4,
+               {**QWEN3_VL, "text_config": {**QWEN3_VL["text_config"], "num_experts": 16, "num_experts_per_tok": 4,
                                             "moe_intermediate_size": 96, "mlp_only_layers": [1],
                                             "tie_word_embeddings": False}},
                (((64, 96), (32, 48)), ((16, 32),), ())),
@@ -336,6 +361,9 @@ CASES = [
                (((64, 96), (48, 48)), ((16, 32),), ())),
     VisionCase("kimi-k25-two-images", "kimi_k25", "Kimi_K25", KimiK25, KIMI_K25,
                (((64, 96), (48, 48)), ((16, 32),), ())),
+    # Frames of less and of more patches than a page of keys.
+    VisionCase("kimi-k25-films", "kimi_k25", "Kimi_K25", FilmKimiK25, KIMI_K25,
+               (((48, 64, 3), (16, 48, 3)), ((48, 48, 2),), ())),
 ]
 
 

@@ -160,6 +160,50 @@ TEST_F(MediaTest, FoldPutsNeighboursTogether) {
   EXPECT_EQ(*next, 2);
 }
 
+/// Films of these frames, whose patches are numbered from 1.
+ImagePatches filmsOf(std::vector<int32_t> grids, std::vector<int32_t> frames) {
+  ImagePatches made;
+  made.grids = std::move(grids);
+  made.frames = std::move(frames);
+  for (int64_t patch = 1; patch <= made.numPatches(); ++patch)
+    made.pixels.push_back(static_cast<float>(patch));
+  return made;
+}
+
+TEST_F(MediaTest, FramesFollowEachOther) {
+  ASSERT_TRUE(loadImages(
+      "  %g = clade.grid_positions %batch merge 2 : !grid\n"
+      "  %frame, %frames = clade.grid_frames %batch : !clade.tensor<[token], "
+      "i32>\n"
+      "  %n = clade.cast %frame : !clade.tensor<[token], i32> -> "
+      "!clade.tensor<[token], f32>\n"
+      "  %y = clade.select %p, %batch : !p -> !clade.tensor<[selected, c = "
+      "1], f32>\n",
+      1))
+      << diagnostics;
+  auto films = filmsOf({2, 2, 2, 2}, {2, 1});
+  ASSERT_TRUE(mlir::succeeded(interpreter->addImages(films, 1))) << diagnostics;
+  EXPECT_EQ(last("clade.grid_positions"),
+            (std::vector<float>{0, 0, 0, 1, 1, 0, 1, 1, 0, 0, 0, 1,
+                                1, 0, 1, 1, 0, 0, 0, 1, 1, 0, 1, 1}));
+  EXPECT_EQ(last("clade.cast"),
+            (std::vector<float>{0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0}));
+  EXPECT_EQ(last("clade.grid_frames"),
+            (std::vector<float>{2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1}));
+}
+
+TEST_F(MediaTest, FoldOfFilmsTakesTheMeanOfTheirFrames) {
+  std::string ofFilms = folded;
+  ofFilms.replace(ofFilms.find("%p :"), 4, "%p frames %batch :");
+  ASSERT_TRUE(loadImages(ofFilms, 4)) << diagnostics;
+  // Three frames of one block, one of two blocks, and two of two blocks.
+  auto films = filmsOf({2, 2, 2, 4, 4, 2}, {3, 1, 2});
+  ASSERT_TRUE(mlir::succeeded(interpreter->addImages(films, 4))) << diagnostics;
+  EXPECT_EQ(last("clade.fold"),
+            (std::vector<float>{5,  6,  7,  8,  13, 14, 15, 16, 17, 18,
+                                19, 20, 25, 26, 27, 28, 29, 30, 31, 32}));
+}
+
 TEST_F(MediaTest, RowsStandForTokens) {
   ASSERT_TRUE(loadImages(
       folded, 4,

@@ -11,6 +11,7 @@
 #include "tools/clade/Progress.h"
 
 #include "lib/CodeGen/CPU/CompileModel.h"
+#include "lib/Import/Quantisation.h"
 #include "lib/Pipelines/Pipelines.h"
 #include "lib/Transforms/Passes.h"
 #include "lib/Weights/AdapterTable.h"
@@ -438,7 +439,7 @@ bool driver::compileToFolder(Environment &environment,
   // and the code's layout say how.
   if (choice.isPacked) {
     json config = model->config->json();
-    config.erase("quantization_config");
+    import::eraseQuantisation(config);
     contents.extraFiles["config.json"] =
         config.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
     contents.pack = [&](const std::string &path) {

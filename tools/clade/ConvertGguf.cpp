@@ -14,6 +14,7 @@
 #include "tools/clade/Progress.h"
 
 #include "lib/Import/GGUFMetadata.h"
+#include "lib/Import/Quantisation.h"
 #include "runtime/Engine/LoadTokenizer.h"
 #include "runtime/Formats/GGUFWriter.h"
 #include "runtime/Formats/Quantize.h"
@@ -207,7 +208,7 @@ static rt::Status writeFile(const std::string &path,
 static mlir::FailureOr<std::unique_ptr<import::Config>>
 plainConfig(Environment &environment, const ConversionModel &source) {
   json config = source.model.config->json();
-  config.erase("quantization_config");
+  import::eraseQuantisation(config);
   import::SpecLibrary &library = environment.getLibrary();
   return import::Config::parse(
       config.dump(2, ' ', false, json::error_handler_t::replace),

@@ -15,6 +15,7 @@
 #include "tools/clade/ConvertTensors.h"
 #include "tools/clade/Progress.h"
 
+#include "lib/Import/Quantisation.h"
 #include "runtime/Engine/LoadTokenizer.h"
 #include "runtime/Support/File.h"
 #include "runtime/Support/OutputDirectory.h"
@@ -41,7 +42,7 @@ static ordered configOf(const ConversionModel &source,
       checkpoint.configText()
           ? ordered::parse(*checkpoint.configText(), nullptr, false)
           : ordered::parse(source.model.config->json().dump(), nullptr, false);
-  config.erase("quantization_config");
+  import::eraseQuantisation(config);
   if (checkpoint.gguf())
     config["model_type"] = source.model.family;
   const char *key = config.contains("torch_dtype") ? "torch_dtype" : "dtype";
@@ -90,8 +91,8 @@ static void addUnread(const ConversionModel &source,
     collectSources(weight.value, -1, read);
   for (const OutputTensor &tensor : tensors)
     read.insert(tensor.name);
-  bool isPlain = !checkpoint.gguf() &&
-                 !source.model.config->json().contains("quantization_config");
+  nlohmann::json config = source.model.config->json();
+  bool isPlain = !checkpoint.gguf() && !import::eraseQuantisation(config);
   for (const rt::StoredTensor &stored : checkpoint.ownTensors()) {
     if (read.count(stored.name))
       continue;

@@ -40,7 +40,8 @@ std::optional<rt::ManifestImages> driver::imageEntryOf(mlir::ModuleOp module) {
                    number("patch"),
                    number("merge"),
                    1,
-                   attributes.contains("in_rows")};
+                   attributes.contains("in_rows"),
+                   attributes.contains("films")};
   module.walk([&](PositionsOp positions) {
     images.gridPositions |= positions.getResult().getType().getRank() == 2;
   });

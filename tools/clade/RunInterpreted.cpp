@@ -84,7 +84,7 @@ driver::generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
                       0,
                       false});
     if (request.images) {
-      int64_t rows = request.images->numPatches() / images->layout.fold;
+      int64_t rows = request.images->numRows(images->layout.fold);
       auto first = interpreter.addImages(*request.images, images->layout.fold);
       if (failed(first))
         return failure();

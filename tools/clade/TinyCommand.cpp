@@ -119,7 +119,9 @@ static json commonKeys() {
           {"linear_num_key_heads", 2},
           {"linear_num_value_heads", 4},
           {"linear_key_head_dim", 16},
-          {"linear_value_head_dim", 16}};
+          {"linear_value_head_dim", 16},
+          {"state_size", 16},
+          {"expand", 1}};
 }
 
 /// The key of the object that a part reads, of 'config.KEY', whatever stands
@@ -214,8 +216,12 @@ static std::vector<float> makeElements(const import::PublishedTensor &tensor,
                                        size_t count, uint64_t seed) {
   Random random(seed ^ llvm::xxh3_64bits(tensor.name));
   bool isMatrix = tensor.shape.size() > 1;
-  float mean =
-      isMatrix || llvm::StringRef(tensor.name).ends_with("bias") ? 0.0f : 1.0f;
+  llvm::StringRef name(tensor.name);
+  float mean = isMatrix || name.ends_with("bias") ? 0.0f : 1.0f;
+  // Recurrent states that remember some tens of tokens: of one alone, what is
+  // normalised may be next to nothing.
+  if (name.ends_with("A_log") || name.ends_with("dt_bias"))
+    mean = -1.5f;
   float deviation =
       isMatrix ? 1.0f / std::sqrt(static_cast<float>(tensor.shape.back()))
                : 0.1f;

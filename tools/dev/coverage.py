@@ -120,7 +120,7 @@ Level 3 is the comparison of logits with the published implementation, of compil
 | --- | --- |
 | targets | CPU; no GPU yet |
 | types | f32 and bf16 |
-| sharding | none: weights can be cut along their axes (`wmap.shard`), and each rank reads its own bytes, but no run is distributed: no tensor, pipeline or expert parallelism, no FSDP |
+| sharding | weights only: `clade inspect --shard` and `convert --to weights` cut each along the axes that its names say, and a device reads its own bytes ([how](rationale/sharding.md)); the computation is that of one device, so no run is distributed: no tensor, pipeline or expert parallelism, no FSDP |
 | LoRA | adapters in PEFT's form, merged or beside the weights ([how](rationale/lora.md)); no family mentions them. `compared`: against PEFT, in `test/Parity/adapters.py`. No training, so no QLoRA; an adapter may be merged into a quantised source |
 | quantised sources | {code(quantised_methods())} ([which forms](rationale/quantised.md)); no family mentions them. Compared with the published decoders on Llama |
 | GGUF | `yes` in the table: files of this architecture load, with the types of [the README](../README.md) |

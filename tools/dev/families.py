@@ -9,10 +9,11 @@
 uses, and how near it is to the published implementation.
 
 Nothing in the page is kept by hand. Families come from `clade list`, lines from
-the specs, ops from the modules that `clade-translate --import-spec` prints for
+the specs, of which a family may have 60, ops from the modules that `clade-translate --import-spec` prints for
 the configurations of test/Parity (a family without a case: for the one that
 `clade tiny` makes), reasons from the ops' descriptions, and figures of parity
-from docs/parity.json, which test/Parity/run.py and moe.py write with --record.
+from docs/parity.json, which test/Parity/run.py, moe.py and vision.py write with
+--record.
 
 An op that one family alone uses must say in its description why it is not made
 of others: a sentence that begins with 'Not a composition:'.
@@ -42,16 +43,18 @@ import vision_cases  # noqa: E402
 
 # The groups of cases that are run as published checkpoints.
 GROUPS = ("tiny", "moe", "automodel")
-PARITY_TITLE = "## Parity"
+MOST_LINES = 60
 NONE = "–"
 
 OP = re.compile(r"^ *(?:%[\w:, %]+ = )?clade\.(\w+)\b", re.MULTILINE)
 FUNCTION = re.compile(r"clade\.(unary|binary|reduce) (\w+)")
 DEFINITION = re.compile(r"^def \w+ : \w+<\"(\w+)\"(.*?)^}", re.MULTILINE | re.DOTALL)
 DESCRIPTION = re.compile(r"let description = \[\{(.*?)\}\];", re.DOTALL)
-REASON = re.compile(r"Not a\s+composition: (.*?\.)(?:\s|$)", re.DOTALL)
+REASON = re.compile(r"Not a\s+composition:\s+(.*?\.)(?:\s|$)", re.DOTALL)
 WEIGHTS = re.compile(r"^  weights \{(?:(?:  //.*)?\n(?: {4}.*\n|\n)*  \}|.*\})\n", re.MULTILINE)
 BLOCK = re.compile(r"^  (?:block|entry) (\w+)")
+PART = re.compile(r"^  (\w+) = (\w+) with ", re.MULTILINE)
+TOWER = "vision"  # the part that is a family of its own, counted apart
 READ_BY_WEIGHTS = ("num_nextn_predict_layers", "tie_word_embeddings")
 
 
@@ -77,6 +80,86 @@ class Family:
         self.ops = set()
         self.functions = set()
         self.index = names.index(self.name)
+
+
+class Text:
+    """What stands in specs/ of a family that serves an architecture or is a part of others: its lines, what it is made
+    from, and its parts by their names."""
+
+    def __init__(self, header, lines):
+        self.lines = len(lines)
+        self.body = "\n".join(line.split("//")[0] for line in lines)
+        base = re.match(r"family \w+ from (\w+)", header)
+        self.base = base and base.group(1)
+        self.uses = re.findall(r"^  use [\w, ]+ from (\w+)", self.body, re.MULTILINE)
+        self.parts = dict(PART.findall(self.body))
+
+    def makers(self):
+        return [m for m in (self.base, *self.uses, *self.parts.values(), *re.findall(r"\b(\w+)\.\w+\(", self.body)) if m]
+
+
+def read_texts():
+    """The families of specs/, and the blocks of specs/std, each with its lines, by name."""
+    families, blocks = {}, {}
+    for path in sorted((ROOT / "specs").rglob("*.spec")):
+        header, lines = None, []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            begins = re.match(r"(family|block) (\w+)", line)
+            if begins:
+                header, lines = begins, []
+            if header:
+                lines.append(line)
+            # A block of one line, or up to the brace.
+            if header and (line.startswith("}") or re.match(r"block .*\) = ", line)):
+                if header.group(1) == "family":
+                    families[header.group(2)] = Text(lines[0], lines)
+                elif path.parent.name == "std":
+                    blocks[header.group(2)] = lines
+                header = None
+    return families, blocks
+
+
+def made_from(name, texts, seen=None):
+    """The families whose text takes part in a family's meaning, itself among them."""
+    seen = {name} if seen is None else seen
+    for maker in texts[name].makers():
+        if maker in texts and maker not in seen:
+            seen.add(maker)
+            made_from(maker, texts, seen)
+    return seen
+
+
+def standard_blocks(name, texts, blocks):
+    """The blocks of specs/std that a family calls, by itself or through others."""
+    called, pending = set(), [texts[n].body for n in made_from(name, texts)]
+    while pending:
+        for block in set(re.findall(r"\b(\w+)\(", pending.pop())) & blocks.keys() - called:
+            called.add(block)
+            pending.append("\n".join(blocks[block]))
+    return called
+
+
+class Lines:
+    """How many lines each family has: its own and those of a text that only it has, and of standard blocks that nobody
+    else uses; and those of its tower."""
+
+    def __init__(self, families):
+        self.texts, self.blocks = read_texts()
+        self.users = {}
+        for family in families:
+            for block in standard_blocks(family, self.texts, self.blocks):
+                self.users.setdefault(block, []).append(family)
+        self.families = families
+
+    def part(self, family, tower):
+        return [part for name, part in self.texts[family].parts.items() if (name == TOWER) == tower and part not in self.families]
+
+    def own(self, family):
+        alone = sum(len(self.blocks[b]) for b, users in self.users.items() if users == [family])
+        return self.texts[family].lines + sum(self.texts[p].lines for p in self.part(family, False)) + alone
+
+    def tower(self, family):
+        return sum(self.texts[p].lines for p in self.part(family, True))
 
 
 def blocks_of(path, family):
@@ -126,13 +209,13 @@ def read_families(clade):
     listed = json.loads(command(clade, "list", "--json"))
     names = sorted(f["name"] for f in listed)
     families = {f["name"]: Family(f, names) for f in listed}
-    descendants = dict.fromkeys(families, 0)
+    texts, _ = read_texts()
+    makers = {name: made_from(name, texts) - {name} for name in families}
+    users = {name: sum(name in makers[other] for other in families) for name in families}
+    # What others are made from comes before them, and of that what more are made from.
     for family in families.values():
-        for base in bases(family, families):
-            family.depth += 1
-            descendants[base.name] += 1
-    # Bases come before what is derived from them, and of those the one that more is derived from.
-    ordered = sorted(families.values(), key=lambda f: (f.depth, -descendants[f.name], f.index))
+        family.depth = len([m for m in makers[family.name] if m in families])
+    ordered = sorted(families.values(), key=lambda f: (f.depth, -users[f.name], f.index))
     return {f.name: f for f in ordered}
 
 
@@ -231,16 +314,24 @@ def code(names):
     return ", ".join(f"`{n}`" for n in names) or NONE
 
 
-def families_table(families):
-    rows, seen = [], set()
+def families_table(families, entries):
+    rows, seen, lines, long = [], set(), Lines(families), []
     for family in families.values():
+        own, tower = lines.own(family.name), lines.tower(family.name)
+        if own > MOST_LINES:
+            long.append(f"'{family.name}' has {own} lines, of which it may have {MOST_LINES}")
+        mine = [e for e in entries if e["family"] == family.name]
         rows.append([
-            f"`{family.name}`", ", ".join(family.architectures), code([family.base] if family.base else []),
-            str(family.lines), str(inherited_lines(family, families)), kind_of(family.ops),
-            code(sorted(family.ops - seen)),
+            f"`{family.name}`", ", ".join(family.architectures), code([family.base] if family.base else []), str(own),
+            str(inherited_lines(family, families)), str(tower) if tower else NONE, kind_of(family.ops),
+            code(sorted(family.ops - seen)), worst([e for e in mine if e["dtype"] == "f32"], "diff"),
+            worst([e for e in mine if e["dtype"] == "bf16"], "ratio"),
         ])
         seen |= family.ops
-    return table(["family", "serves", "base", "own lines", "inherited", "kind", "ops that it uses first"], rows, (3, 4))
+    if long:
+        sys.exit("\n".join(long))
+    return table(["family", "serves", "base", "lines", "inherited", "tower", "kind", "new primitives", "f32", "bf16"], rows,
+                 (3, 4, 5, 8, 9))
 
 
 def users_text(families, users):
@@ -307,11 +398,13 @@ This page is written by `tools/dev/families.py`; do not change it by hand.
 
 ## Families
 
-Own lines are those of the family in canonical form; inherited ones those of the blocks that it has from its bases and from
-`use`, without what it replaces. The shared blocks of `specs/std` are in neither. The kind and the ops are those of the
-modules that the family gives for the configurations of `test/Parity`.
+Lines are those of the family in canonical form, of a text that is a family only for it, and of the blocks of `specs/std` that
+no other family uses; a family has at most {MOST_LINES}. Inherited ones are those of the blocks that it has from its bases and from
+`use`, without what it replaces; towers for images are families of their own. The kind and the ops are those of the modules that the
+family gives for the configurations of `test/Parity`; new primitives are ops that no family above uses. The last two columns are the
+worst figures of the table of parity below.
 
-{families_table(families)}
+{families_table(families, entries)}
 
 ## Ops
 
@@ -324,7 +417,7 @@ The functions of `unary`, `binary` and `reduce`:
 
 {functions_table(families)}
 
-{PARITY_TITLE}
+## Parity
 
 Against the published implementation, on small random checkpoints: the largest difference of a logit over the largest logit in
 f32, and in bf16 the rms error over that of the reference's own bf16 run, both against an f32 run; each the worst of the cases
@@ -336,7 +429,7 @@ recorded in `docs/parity.json` (`test/Parity/run.py --record docs/parity.json`, 
 
 def main():
     parser = argparse.ArgumentParser(description="write docs/families.md")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page differs, figures of parity aside")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page differs")
     parser.add_argument("--clade", default=ROOT / "build/dev/bin/clade", type=pathlib.Path, help="the binary")
     parser.add_argument("--translate", type=pathlib.Path, help="clade-translate (default: beside clade)")
     parser.add_argument("--page", default=ROOT / "docs/families.md", type=pathlib.Path)
@@ -351,7 +444,7 @@ def main():
     if not options.check:
         options.page.write_text(fresh, encoding="utf-8")
         return
-    old, new = (text.split(PARITY_TITLE)[0].splitlines() for text in (options.page.read_text(encoding="utf-8"), fresh))
+    old, new = (text.splitlines() for text in (options.page.read_text(encoding="utf-8"), fresh))
     if difference := list(difflib.unified_diff(old, new, str(options.page), "fresh", n=0, lineterm="")):
         sys.exit("\n".join(difference) + "\nthe page is not what the sources give; run tools/dev/families.py")
 

@@ -38,11 +38,12 @@ static int64_t maxRowBlock(const Target &target) {
   return target.accumulators >= 16 ? 8 : 4;
 }
 
-static TilePlan fullTile(const Target &target, int64_t heads) {
+static TilePlan packedTile(const Target &target, int64_t heads,
+                           int64_t tokens) {
   TilePlan plan;
   plan.form = TilePlan::Form::Packed;
   plan.heads = heads;
-  plan.tokens = std::max<int64_t>(1, maxTileRows(target) / heads);
+  plan.tokens = tokens;
   plan.rows = llvm::alignTo(plan.tokens * heads, target.width);
   int64_t vectors = plan.rows / target.width;
   plan.keyBlock = llvm::bit_floor(static_cast<uint64_t>(
@@ -67,13 +68,22 @@ AttentionPlan AttentionPlan::of(const Target &target,
                                 const AttentionShape &shape) {
   // Beyond this many heads the lanes of the packed form are filled well.
   constexpr int64_t maxDotHeads = 8;
+  // One row of latents for all heads is one task: its heads are shared out,
+  // as far as they fill a vector, so that as many cores have one.
+  constexpr int64_t enoughTasks = 16;
   int64_t group = shape.qHeads / shape.kvHeads;
   AttentionPlan plan;
   plan.headParts = llvm::divideCeil(group, maxTileRows(target));
+  while (shape.hasSharedRows && shape.kvHeads * plan.headParts < enoughTasks &&
+         group >= 2 * plan.headParts * target.width)
+    plan.headParts *= 2;
   int64_t heads = llvm::divideCeil(group, plan.headParts);
-  plan.full = fullTile(target, heads);
+  int64_t tokens = std::max<int64_t>(1, maxTileRows(target) / heads);
+  plan.full = packedTile(target, heads, tokens);
   if (heads <= maxDotHeads)
     plan.single = singleTile(target, heads);
+  else if (shape.hasSharedRows && tokens > 1)
+    plan.single = packedTile(target, heads, 1);
   return plan;
 }
 

@@ -211,7 +211,10 @@ static void bindRow(RowEmitter &emitter, OpBuilder &builder, Block &body,
       Value source = fold.getInput();
       while (auto view = source.getDefiningOp<ViewOp>())
         source = view.getInput();
-      if (Value buffer = buffers.lookup(source))
+      Value buffer = buffers.lookup(source);
+      if (buffer && fold.getBatch())
+        emitter.bindFold(fold, buffer);
+      else if (buffer)
         bind(fold.getResult(), buffer, fold.getResult().getType(), row);
     }
   }

@@ -655,6 +655,8 @@ LogicalResult RowEmitter::evaluate(Operation *op) {
     return evaluateMix(mix);
   if (auto grid = dyn_cast<GridPositionsOp>(op))
     return evaluateGridPositions(grid);
+  if (auto frames = dyn_cast<GridFramesOp>(op))
+    return evaluateGridFrames(frames);
   if (auto windows = dyn_cast<GridWindowsOp>(op))
     return evaluateGridWindows(windows);
   if (auto interpolate = dyn_cast<InterpolateOp>(op))
@@ -666,6 +668,8 @@ LogicalResult RowEmitter::evaluate(Operation *op) {
   if (auto positions = dyn_cast<PositionsOp>(op);
       positions && positions.getResult().getType().getRank() == 2)
     return evaluateMediaPositions(positions);
+  if (auto fold = dyn_cast<FoldOp>(op); fold && fold.getBatch())
+    return evaluateFold(fold);
   // Positions are read where they are used; the kernel binds the others.
   if (isa<PositionsOp, ParamOp, SelectOp, FoldOp>(op))
     return success();

@@ -70,6 +70,10 @@ public:
   void bind(mlir::Value value, RowMemory memory) {
     memories[value] = std::move(memory);
   }
+  /// Says where all rows of a fold's operand are.
+  void bindFold(FoldOp fold, mlir::Value rows) {
+    foldedRows[fold.getResult()] = rows;
+  }
   /// Goes on with another token, bound anew.
   void setRow(mlir::Value token) { row = token; }
   /// From now on only `index` of the axis of this name is computed; new rows in
@@ -183,7 +187,10 @@ private:
   mlir::LogicalResult evaluateCacheWrite(CacheWriteOp op);
   // RowMedia.cpp
   mlir::LogicalResult evaluateGridPositions(GridPositionsOp op);
+  mlir::LogicalResult evaluateGridFrames(GridFramesOp op);
   mlir::LogicalResult evaluateGridWindows(GridWindowsOp op);
+  /// Where the frames of films become one; other folds are bound.
+  mlir::LogicalResult evaluateFold(FoldOp op);
   mlir::LogicalResult evaluateInterpolate(InterpolateOp op);
   /// Row and column of the patch in its image.
   std::array<mlir::Value, 2> placeInGrid(int64_t merge, mlir::Location loc);
@@ -205,6 +212,7 @@ private:
   llvm::StringRef pinnedAxis;
   mlir::Value pinnedIndex;
   llvm::DenseMap<mlir::Value, RowMemory> memories;
+  llvm::DenseMap<mlir::Value, mlir::Value> foldedRows;
 
 public:
   /// The address of a state of the layer, given by the kernel.

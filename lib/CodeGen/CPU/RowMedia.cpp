@@ -46,9 +46,12 @@ LogicalResult RowEmitter::evaluateAdapterChoice(AdapterChoiceOp op) {
 
 std::array<Value, 2> RowEmitter::placeInGrid(int64_t merge, Location loc) {
   StepView view(builder, loc, step);
-  Value patch = view.positionAt(row),
-        columns = view.gridSizeAt(view.sequenceAt(row), 1),
-        side = emitIndex(builder, loc, merge),
+  Value image = view.sequenceAt(row), columns = view.gridSizeAt(image, 1);
+  // The frames of a film follow each other.
+  Value patch = arith::RemUIOp::create(
+      builder, loc, view.positionAt(row),
+      emitMul(builder, loc, view.gridSizeAt(image, 0), columns));
+  Value side = emitIndex(builder, loc, merge),
         perBlock = emitIndex(builder, loc, merge * merge);
   auto quotient = [&](Value a, Value b) -> Value {
     return arith::DivUIOp::create(builder, loc, a, b);
@@ -71,6 +74,79 @@ LogicalResult RowEmitter::evaluateGridPositions(GridPositionsOp op) {
        llvm::enumerate(placeInGrid(op.getMerge(), op.getLoc())))
     storeNumber(place, memory, axis, op.getLoc());
   memories[op.getResult()] = memory;
+  return success();
+}
+
+/// Patches of each frame of an image, and how many frames it has.
+static std::pair<Value, Value> framesOf(OpBuilder &builder, Location loc,
+                                        const StepView &view, Value image) {
+  Value patches = emitMul(builder, loc, view.gridSizeAt(image, 0),
+                          view.gridSizeAt(image, 1)),
+        next = emitAdd(builder, loc, image, emitIndex(builder, loc, 1));
+  Value all = arith::SubIOp::create(builder, loc, view.firstTokenAt(next),
+                                    view.firstTokenAt(image));
+  return {patches, arith::DivUIOp::create(builder, loc, all, patches)};
+}
+
+LogicalResult RowEmitter::evaluateGridFrames(GridFramesOp op) {
+  Location loc = op.getLoc();
+  StepView view(builder, loc, step);
+  auto [patches, frames] = framesOf(builder, loc, view, view.sequenceAt(row));
+  RowMemory frame = newRow(op.getFrame().getType()),
+            count = newRow(op.getFrames().getType());
+  storeNumber(
+      arith::DivUIOp::create(builder, loc, view.positionAt(row), patches),
+      frame, 0, loc);
+  storeNumber(frames, count, 0, loc);
+  memories[op.getFrame()] = frame;
+  memories[op.getFrames()] = count;
+  return success();
+}
+
+LogicalResult RowEmitter::evaluateFold(FoldOp op) {
+  Location loc = op.getLoc();
+  Value rows = foldedRows.lookup(op.getResult());
+  if (!rows)
+    return op.emitError() << "expected the rows of a fold of films in memory";
+  NamedTensorType type = op.getInput().getType();
+  RowMemory output = newRow(op.getResult().getType());
+  StepView view(builder, loc, step);
+  Value first = view.selectedAt(row),
+        features = emitIndex(builder, loc, type.getNumFeatures());
+  auto [patches, frames] = framesOf(builder, loc, view, view.sequenceAt(first));
+  Value begin = emitMul(builder, loc, first, features),
+        stride = emitMul(builder, loc, patches, features);
+  Value integer =
+      arith::IndexCastOp::create(builder, loc, builder.getI64Type(), frames);
+  Value count = emitSplat(
+      builder, loc,
+      arith::SIToFPOp::create(builder, loc, builder.getF32Type(), integer),
+      target.width);
+  Value zero = emitSplat(
+      builder, loc,
+      arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(0)),
+      target.width);
+  forEachIndex(output.layout, loc, [&](const RowIndex &index) {
+    Value place = flatIndex(output.layout, index, 0, loc);
+    auto loop = scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0),
+                                   frames, emitIndex(builder, loc, 1), zero);
+    {
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(loop.getBody());
+      Value at = emitAdd(builder, loc, begin,
+                         emitMul(builder, loc, loop.getInductionVar(), stride));
+      Value value =
+          loadVector(builder, loc, target.width, type.getElementType(), rows,
+                     emitAdd(builder, loc, at, place), index.mask);
+      value =
+          arith::AddFOp::create(builder, loc, loop.getRegionIterArg(0), value);
+      scf::YieldOp::create(builder, loc, value);
+    }
+    Value mean = arith::DivFOp::create(builder, loc, loop.getResult(0), count);
+    storeVector(builder, loc, roundTo(mean, type.getElementType(), loc),
+                builder.getF32Type(), output.base, place, index.mask);
+  });
+  memories[op.getResult()] = output;
   return success();
 }
 

@@ -353,8 +353,10 @@ LogicalResult RowEmitter::evaluateRotaryTable(RotaryTableOp op) {
   Value position, positions;
   if (op.getAxes())
     positions = positionsOfAxes(op);
-  else
+  else if (op.getPositions().getDefiningOp<PositionsOp>())
     position = toFloat(view.positionAt(row), f32);
+  else
+    position = loadScalar(inMemory(op.getPositions()), RowIndex(), loc);
   Value frequencies = emitConstantArray(builder, loc, op.getFrequencies());
   Value length;
   if (op.getLongFrequencies() || op.getDynamicFactor())

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define CLADE_ABI_VERSION 7
+#define CLADE_ABI_VERSION 8
 
 /** Tokens in one page of a paged key/value state. */
 #define CLADE_PAGE_TOKENS 32

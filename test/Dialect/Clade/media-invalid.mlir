@@ -24,6 +24,22 @@ func.func @grid_positions_c2(%batch: !clade.batch) {
 
 // -----
 
+func.func @grid_frames_c1(%batch: !clade.batch) {
+  // expected-error@+1 {{expected results of an i32 for each token, got '!clade.tensor<[token], f32>'}}
+  %0:2 = clade.grid_frames %batch : !clade.tensor<[token], f32>
+  return
+}
+
+// -----
+
+func.func @grid_frames_c1_axes(%batch: !clade.batch) {
+  // expected-error@+1 {{expected results of an i32 for each token, got '!clade.tensor<[token, grid = 2], i32>'}}
+  %0:2 = clade.grid_frames %batch : !clade.tensor<[token, grid = 2], i32>
+  return
+}
+
+// -----
+
 func.func @grid_windows_c1(%batch: !clade.batch) {
   // expected-error@+1 {{expected a result of an i32 for each token, got '!clade.tensor<[token], f32>'}}
   %0 = clade.grid_windows %batch merge 2 side 4 : !clade.tensor<[token], f32>

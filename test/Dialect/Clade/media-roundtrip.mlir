@@ -19,6 +19,15 @@ func.func @fold(%x: !x) -> !clade.tensor<[selected, fold = 4, d = 8], bf16> {
   return %0 : !clade.tensor<[selected, fold = 4, d = 8], bf16>
 }
 
+// CHECK-LABEL: @films
+// CHECK: clade.grid_frames %{{.*}} : <[token], i32>
+// CHECK: clade.fold %{{.*}} frames %{{.*}} : <[token, d = 8], bf16> -> <[selected, fold = 4, d = 8], bf16>
+func.func @films(%x: !x, %batch: !clade.batch) -> (!ids, !ids, !clade.tensor<[selected, fold = 4, d = 8], bf16>) {
+  %frame, %frames = clade.grid_frames %batch : !ids
+  %0 = clade.fold %x frames %batch : !x -> !clade.tensor<[selected, fold = 4, d = 8], bf16>
+  return %frame, %frames, %0 : !ids, !ids, !clade.tensor<[selected, fold = 4, d = 8], bf16>
+}
+
 // CHECK-LABEL: @put_at
 // CHECK: clade.put_at %{{.*}}, %{{.*}} tokens [10, 12] from 0 width 24 : <[token, d = 8], bf16>
 // CHECK: clade.put_at %{{.*}}, %{{.*}} tokens [10] from 16 width 24 {add} : <[token, d = 8], bf16>

@@ -1,5 +1,6 @@
 """images.py write FILE HEIGHT,WIDTH …: images of pseudo-random pixels, as a processor gives them.
 images.py plain FILE VALUE HEIGHT,WIDTH: one image of one colour, VALUE of 255, with mean and deviation 1/2.
+images.py films FILE PATCH FRAMES,ROWS,COLUMNS … [--sizes NAME]: patches of films, as a processor cuts them.
 images.py tokenizer FILE: a tokenizer.json of 256 tokens, each a character from '!' on, but for those of images.
 images.py compare A B: whether two files of logits agree, and how far."""
 
@@ -34,6 +35,22 @@ def read(path):
     return values
 
 
+def following(state):
+    return state * 1103515245 + 12345 & 0x7FFFFFFF
+
+
+def films(path, patch, *grids):
+    grids, _, name = " ".join(grids).partition(" --sizes ")
+    grids, patch = [tuple(map(int, grid.split(","))) for grid in grids.split()], int(patch)
+    patches = sum(frames * rows * columns for frames, rows, columns in grids)
+    pixels, state = [], 1
+    for _ in range(patches * 3 * patch**2):
+        state = following(state)
+        pixels.append(state / 0x40000000 - 1)
+    write(path, {name or "image_grid_thw": ("I64", [len(grids), 3], [side for grid in grids for side in grid]),
+                 "pixel_values": ("F32", [patches, 3, patch, patch], pixels)})
+
+
 def images(path, sizes):
     sizes = [tuple(map(int, size.split(","))) for size in sizes]
     height, width = (max(size[i] for size in sizes) for i in range(2))
@@ -42,7 +59,7 @@ def images(path, sizes):
         for _ in range(3):
             for y in range(height):
                 for x in range(width):
-                    state = state * 1103515245 + 12345 & 0x7FFFFFFF
+                    state = following(state)
                     pixels.append(state / 0x40000000 - 1 if y < h and x < w else 0.0)
     write(path, {"image_sizes": ("I64", [len(sizes), 2], [side for size in sizes for side in size]),
                  "pixel_values": ("F32", [len(sizes), 3, height, width], pixels)})
@@ -80,4 +97,4 @@ if __name__ == "__main__":
     if command == "write":
         images(arguments[0], arguments[1:])
     else:
-        {"plain": plain, "tokenizer": tokenizer, "compare": compare}[command](*arguments)
+        {"plain": plain, "films": films, "tokenizer": tokenizer, "compare": compare}[command](*arguments)
