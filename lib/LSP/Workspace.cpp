@@ -188,10 +188,6 @@ Attachment lsp::attachmentIn(StringRef text, StringRef file) {
 // Workspace
 //===----------------------------------------------------------------------===//
 
-void Workspace::open(StringRef file, StringRef text) {
-  documents[file.str()].text = text.str();
-}
-
 const std::string *Workspace::find(StringRef file) const {
   auto it = documents.find(file.str());
   return it == documents.end() ? nullptr : &it->second.text;
@@ -217,6 +213,16 @@ static bool parses(StringRef text, StringRef name, mlir::MLIRContext &context) {
   return succeeded(spec::parseSpec(sources, id, &context));
 }
 
+void Workspace::open(StringRef file, StringRef text) {
+  Document &document = documents[file.str()];
+  document.text = text.str();
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  mlir::ScopedDiagnosticHandler silent(
+      &context, [](mlir::Diagnostic &) { return mlir::success(); });
+  if (parses(text, file, context))
+    document.lastGood = document.text;
+}
+
 /// The .spec files of a folder, sorted.
 static std::vector<std::string> specFiles(StringRef folder) {
   std::vector<std::string> paths;
@@ -229,11 +235,11 @@ static std::vector<std::string> specFiles(StringRef folder) {
   return paths;
 }
 
-std::unique_ptr<Analysis> Workspace::analyse(StringRef file) {
+std::unique_ptr<Analysis> Workspace::analyse(StringRef file) const {
   auto found = documents.find(file.str());
   if (found == documents.end())
     return nullptr;
-  Document &document = found->second;
+  const Document &document = found->second;
   auto analysis = std::make_unique<Analysis>();
   bool silent = false;
   mlir::ScopedDiagnosticHandler handler(&analysis->context,
@@ -243,8 +249,6 @@ std::unique_ptr<Analysis> Workspace::analyse(StringRef file) {
                                           return mlir::success();
                                         });
   analysis->current = parses(document.text, file, analysis->context);
-  if (analysis->current)
-    document.lastGood = document.text;
 
   // Every other file, as far as it parses. Files of the text's own folder are
   // families beside it.

@@ -111,7 +111,7 @@ public:
   std::vector<std::string> openFiles() const;
 
   /// What an open text means.
-  std::unique_ptr<Analysis> analyse(StringRef file);
+  std::unique_ptr<Analysis> analyse(StringRef file) const;
 
 private:
   struct Document {
