@@ -11,6 +11,7 @@
 #include "dialect/Clade/CladeDialect.h"
 #include "dialect/WMap/WMapDialect.h"
 #include "lib/Pipelines/Pipelines.h"
+#include "lib/Transforms/StoredBlocks.h"
 #include "lib/Weights/Slots.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
@@ -47,10 +48,6 @@ static std::string typeText(mlir::Type type) {
   return text;
 }
 
-static int64_t bytesOf(RankedTensorType type) {
-  return type.getNumElements() * (type.getElementTypeBitWidth() / 8);
-}
-
 /// The steps of a weight that do not keep every bit.
 static json lossySteps(wmap::FuncOp weight) {
   json steps = json::array();
@@ -62,7 +59,7 @@ static json lossySteps(wmap::FuncOp weight) {
           typeText(mlir::getElementTypeOrSelf(cast.getInput().getType())) +
           " to " +
           typeText(mlir::getElementTypeOrSelf(cast.getResult().getType())));
-    else if (llvm::isa<wmap::ShiftOp, wmap::UnitRowsOp>(op))
+    else if (llvm::isa<wmap::ShiftOp, wmap::UnitRowsOp, wmap::QuantiseOp>(op))
       steps.push_back(op->getName().stripDialect().str());
     else if (llvm::isa<wmap::AddOp>(op))
       steps.push_back("adapter added");
@@ -74,7 +71,9 @@ static json sourcesOf(wmap::FuncOp weight) {
   json sources = json::array();
   weight.walk([&](wmap::SourceOp source) {
     auto type = llvm::cast<RankedTensorType>(source.getResult().getType());
+    auto block = llvm::dyn_cast<wmap::BlockType>(type.getElementType());
     std::string stored = source.getEncoding() ? source.getEncoding()->str()
+                         : block              ? block.getFormat().upper()
                                               : typeText(type.getElementType());
     sources.push_back({{"name", source.getName().str()},
                        {"shape", type.getShape().vec()},
@@ -85,11 +84,12 @@ static json sourcesOf(wmap::FuncOp weight) {
 
 static json describeWeight(wmap::FuncOp weight, int64_t copies) {
   auto type = llvm::cast<RankedTensorType>(weight.getResultType());
+  auto format = blockFormatOf(returnedValue(weight));
   return {{"name", weight.getSymName().str()},
           {"layers", copies},
           {"shape", type.getShape().vec()},
-          {"dtype", typeText(type.getElementType())},
-          {"bytes", bytesOf(type) * copies},
+          {"dtype", format ? *format : typeText(type.getElementType())},
+          {"bytes", weightBytes(weight) * copies},
           {"sources", sourcesOf(weight)},
           {"lossy", lossySteps(weight)}};
 }
@@ -353,8 +353,9 @@ static int inspectArtifact(const InspectOptions &options) {
   llvm::raw_ostream &os = llvm::outs();
   os << "artifact of family " << manifest->model.family << " ("
      << manifest->model.architecture << "), " << manifest->model.dtype
-     << ", precision " << manifest->model.precision << ", for "
-     << manifest->target.kind << " " << manifest->target.cpu << "\n";
+     << ", precision " << manifest->model.precision << ", weights "
+     << manifest->model.weights << ", for " << manifest->target.kind << " "
+     << manifest->target.cpu << "\n";
   os << "weights from " << manifest->model.checkpoint;
   if (manifest->model.adapter)
     os << " with the adapter " << *manifest->model.adapter;
@@ -442,6 +443,7 @@ void driver::addInspectCommand(CLI::App &app, int &status) {
                    "the weights of a checkpoint")
       ->check(CLI::ExistingDirectory);
   options->choice.addLatentTo(*command);
+  addWeightsOption(*command, options->choice.weights);
   command->add_option("--dot", options->dot,
                       "Write the kernels of a checkpoint as a graph for "
                       "Graphviz to this file");
