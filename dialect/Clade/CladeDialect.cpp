@@ -110,7 +110,7 @@ NamedTensorType::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "expected an integer or float element type, got "
                        << elementType;
   // tensor_c3
-  if (layout && !isa<PanelsAttr>(layout))
+  if (layout && !isa<PanelsAttr, BlocksAttr>(layout))
     return emitError()
            << "expected a packed layout such as #clade.panels<…>, got "
            << layout;
@@ -135,6 +135,21 @@ LogicalResult PanelsAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   if (rows < 1 || inner < 1 || groups < 1)
     return emitError() << "expected rows, inner and groups of at least 1, got "
                        << rows << ", " << inner << " and " << groups;
+  return success();
+}
+
+LogicalResult BlocksAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 StringRef format, int64_t rows,
+                                 int64_t groups) {
+  // blocks_c1
+  if (rows < 1 || rows % 16 != 0 || groups < 1)
+    return emitError() << "expected rows in multiples of 16 and groups of at "
+                          "least 1, got "
+                       << rows << " and " << groups;
+  // blocks_c2
+  if (!wmap::BlockType::isFormat(format))
+    return emitError() << "expected a format of '!wmap.block', got '" << format
+                       << "'";
   return success();
 }
 

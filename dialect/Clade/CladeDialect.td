@@ -73,6 +73,33 @@ def Clade_PanelsAttr : Clade_Attr<"Panels", "panels"> {
   }];
 }
 
+def Clade_BlocksAttr : Clade_Attr<"Blocks", "blocks"> {
+  let summary = "Packed layout of a product's quantised weight";
+  let description = [{
+    A matrix whose rows are blocks of `format` (`!wmap.block`), in panels of `rows` output
+    rows as `wmap.pack_blocks` makes them. The tensor's elements are the f32 that blocks
+    stand for. `groups` such matrices, one for each expert, follow each other.
+
+    **Constraints:**
+    * (C1) rows is a multiple of 16, groups is at least 1
+    * (C2) the format is one of `!wmap.block`
+
+    ```mlir
+    func.func @packed(%w: !clade.tensor<[ffn = 64, d = 32], f32, #clade.blocks<format = "q8_0", rows = 32>>) {
+      return
+    }
+    ```
+  }];
+  let parameters = (ins StringRefParameter<"the format's name">:$format, "int64_t":$rows,
+                        DefaultValuedParameter<"int64_t", "1">:$groups);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Bytes of a weight of this type once packed; otherwise as in `#clade.panels`.
+    int64_t getPackedSize(NamedTensorType type);
+  }];
+}
+
 def Clade_TensorType : Clade_Type<"NamedTensor", "tensor"> {
   let summary = "Tensor with named axes";
   let description = [{

@@ -30,15 +30,21 @@ LogicalResult ParamOp::verifySymbolUses(SymbolTableCollection &symbols) {
   // param_c2
   NamedTensorType type = getResult().getType();
   auto value = dyn_cast<RankedTensorType>(map.getResultType());
-  if (!value || value.getElementType() != type.getElementType())
-    return emitOpError() << "expected element type " << type.getElementType()
-                         << ", got " << map.getResultType() << " from '@"
-                         << getName() << "'";
+  auto blocks = dyn_cast_or_null<BlocksAttr>(type.getLayout());
+  Type stored = blocks
+                    ? IntegerType::get(getContext(), 8, IntegerType::Unsigned)
+                    : type.getElementType();
+  if (!value || value.getElementType() != stored)
+    return emitOpError() << "expected element type " << stored << ", got "
+                         << map.getResultType() << " from '@" << getName()
+                         << "'";
   int64_t wanted = type.getNumFeatures();
   if (ShapedType::isDynamic(wanted) || type.hasSequence())
     return emitOpError() << "expected a size for each axis, got " << type;
   if (auto panels = dyn_cast_or_null<PanelsAttr>(type.getLayout()))
     wanted = panels.getPackedSize(type);
+  if (blocks)
+    wanted = blocks.getPackedSize(type);
   if (value.getNumElements() != wanted)
     return emitOpError() << "expected " << wanted << " elements for " << type
                          << ", got " << map.getResultType() << " from '@"

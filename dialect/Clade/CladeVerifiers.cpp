@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/Clade/Verification.h"
+#include "dialect/WMap/WMapDialect.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -90,6 +91,16 @@ int64_t PanelsAttr::getPackedSize(NamedTensorType type) {
   int64_t rows = type.getNumFeatures() / std::max<int64_t>(columns, 1);
   return getGroups() * llvm::divideCeil(rows / getGroups(), getRows()) *
          llvm::divideCeil(columns, getInner()) * getRows() * getInner();
+}
+
+int64_t BlocksAttr::getPackedSize(NamedTensorType type) {
+  if (ShapedType::isDynamic(type.getNumFeatures()))
+    return ShapedType::kDynamic;
+  auto block = wmap::BlockType::get(type.getContext(), getFormat());
+  int64_t columns = type.getShape().empty() ? 1 : type.getShape().back();
+  int64_t rows = type.getNumFeatures() / std::max<int64_t>(columns, 1);
+  return getGroups() * llvm::alignTo(rows / getGroups(), getRows()) *
+         llvm::divideCeil(columns, block.getLength()) * block.getNumBytes();
 }
 
 //===----------------------------------------------------------------------===//

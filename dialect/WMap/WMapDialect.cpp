@@ -8,6 +8,8 @@
 #include "dialect/WMap/WMapDialect.h"
 
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -15,10 +17,17 @@ using namespace clade::wmap;
 
 #include "dialect/WMap/WMapDialect.cpp.inc"
 
+#define GET_TYPEDEF_CLASSES
+#include "dialect/WMap/WMapTypes.cpp.inc"
+
 #define GET_OP_CLASSES
 #include "dialect/WMap/WMapOps.cpp.inc"
 
 void WMapDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialect/WMap/WMapTypes.cpp.inc"
+      >();
   addOperations<
 #define GET_OP_LIST
 #include "dialect/WMap/WMapOps.cpp.inc"

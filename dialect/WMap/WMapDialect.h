@@ -18,6 +18,9 @@
 
 #include "dialect/WMap/WMapDialect.h.inc"
 
+#define GET_TYPEDEF_CLASSES
+#include "dialect/WMap/WMapTypes.h.inc"
+
 #define GET_OP_CLASSES
 #include "dialect/WMap/WMapOps.h.inc"
 

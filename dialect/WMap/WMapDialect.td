@@ -25,6 +25,7 @@ def WMap_Dialect : Dialect {
   }];
   let cppNamespace = "::clade::wmap";
   let dependentDialects = [];
+  let useDefaultTypePrinterParser = 1;
 }
 
 class WMap_Op<string mnemonic, list<Trait> traits = []> : Op<WMap_Dialect, mnemonic, traits>;

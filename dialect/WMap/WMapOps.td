@@ -121,6 +121,7 @@ def WMap_SliceOp : WMap_Transform<"slice"> {
     * `rope_unpermute`: whole heads, and every other axis
     * `reshape`: the first axis, in whole steps of the operand's
     * `pack`: whole panels, and matrices of a stack
+    * `quantise`, `dequantise`: every axis but the last
     * `scale`, `subtract`, `divide`: whole blocks, with the numbers of these
     * `add`: every axis; `low_rank`: rows of the first factor, columns of the second
 
@@ -339,5 +340,6 @@ def WMap_PackOp : WMap_Transform<"pack"> {
 
 include "dialect/WMap/WMapQuantOps.td"
 include "dialect/WMap/WMapAdapterOps.td"
+include "dialect/WMap/WMapBlockOps.td"
 
 #endif // DIALECT_WMAP_WMAP_OPS_TD

@@ -83,12 +83,28 @@ static Value push(OpBuilder &builder, UnitRowsOp op, AxisRange range,
   return range.axis == 0 ? pushElementwise(builder, op, range, type) : Value();
 }
 
-/// Axes before the last, along which elements stay as they are.
-static Value push(OpBuilder &builder, BitcastOp op, AxisRange range,
-                  Type type) {
+/// Axes before the last, along which elements and blocks stay as they are.
+template <typename Op>
+static Value pushBeforeLast(OpBuilder &builder, Op op, AxisRange range,
+                            Type type) {
   auto rank = static_cast<int64_t>(shapeOf(op.getInput()).size());
   return range.axis + 1 < rank ? pushElementwise(builder, op, range, type)
                                : Value();
+}
+
+static Value push(OpBuilder &builder, BitcastOp op, AxisRange range,
+                  Type type) {
+  return pushBeforeLast(builder, op, range, type);
+}
+
+static Value push(OpBuilder &builder, QuantiseOp op, AxisRange range,
+                  Type type) {
+  return pushBeforeLast(builder, op, range, type);
+}
+
+static Value push(OpBuilder &builder, DequantiseOp op, AxisRange range,
+                  Type type) {
+  return pushBeforeLast(builder, op, range, type);
 }
 
 /// Any axis, where it comes from.
@@ -266,7 +282,8 @@ struct PushSlice : OpRewritePattern<SliceOp> {
         llvm::TypeSwitch<Operation *, Value>(from)
             .Case<CastOp, ShiftOp, UnitRowsOp, BitcastOp, TransposeOp,
                   RopeUnpermuteOp, ReshapeOp, PackOp, ConcatOp, ScaleOp,
-                  SubtractOp, DivideOp, GatherOp, AddOp, LowRankOp, SliceOp>(
+                  SubtractOp, DivideOp, GatherOp, AddOp, LowRankOp, SliceOp,
+                  QuantiseOp, DequantiseOp>(
                 [&](auto op) { return push(rewriter, op, range, type); })
             .Default([](Operation *) { return Value(); });
     if (!pushed)

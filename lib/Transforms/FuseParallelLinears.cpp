@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/Transforms/Passes.h"
+#include "lib/Transforms/StoredBlocks.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/MapVector.h"
@@ -143,13 +144,23 @@ struct FuseParallelLinearsPass
     for (auto &[key, linears] : groups) {
       Type type = linears.front().getResult().getType().getElementType();
       int64_t experts = numExperts(linears.front());
+      Type weight = linears.front().getWeight().getType().getElementType();
+      std::optional<std::string> format = formatOf(linears.front());
       llvm::erase_if(linears, [&](Op linear) {
         return linear.getResult().getType().getElementType() != type ||
-               numExperts(linear) != experts;
+               numExperts(linear) != experts ||
+               linear.getWeight().getType().getElementType() != weight ||
+               formatOf(linear) != format;
       });
       if (linears.size() > 1)
         fuse<Op>(linears);
     }
+  }
+
+  /// The blocks that a weight is made of, if it is.
+  template <typename Op> std::optional<std::string> formatOf(Op linear) {
+    return blockFormatOf(
+        returnedValue(soleFunction(linear.getWeight(), getOperation())));
   }
 
   /// The functions of one operand of all linears, concatenated to a new param.

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/Transforms/Passes.h"
+#include "lib/Transforms/StoredBlocks.h"
 
 #include "mlir/IR/IRMapping.h"
 
@@ -37,6 +38,20 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
       if (auto linear = dyn_cast<HeadLinearOp>(op))
         pack(linear, linear.getNumHeads());
     }
+    for (EmbedOp embed : embeds)
+      packTable(embed);
+  }
+
+  /// A table of blocks that no product shares.
+  void packTable(EmbedOp embed) {
+    wmap::FuncOp table = functionOf(embed.getTable());
+    if (!table || !blockFormatOf(returnedValue(table)))
+      return;
+    auto param = embed.getTable().getDefiningOp<ParamOp>();
+    embed.getTableMutable().assign(
+        packedParam(OpBuilder(param), param.getLoc(), table,
+                    embed.getTable().getType().getShape(), /*experts=*/0));
+    dropIfUnused(param, table);
   }
 
   /// The function of a parameter that is not packed yet.
@@ -102,47 +117,76 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
                                  builder.getStringAttr("inputs")};
     if (experts > 0)
       axes.insert(axes.begin(), builder.getStringAttr("experts"));
-    int64_t depth =
-        elementType.getIntOrFloatBitWidth() == 32 ? 1 : inner.getValue();
-    auto layout = PanelsAttr::get(&getContext(), rows, depth,
-                                  std::max<int64_t>(experts, 1));
+    std::string name = (function.getSymName() + ".packed").str();
+    auto packed = getOperation().lookupSymbol<wmap::FuncOp>(name);
+    if (!packed)
+      packed = packFunction(function, name, shape);
+    int64_t groups = std::max<int64_t>(experts, 1);
+    Attribute layout;
+    auto blocks = returnedValue(packed).getDefiningOp<wmap::PackBlocksOp>();
+    if (blocks) {
+      auto block = cast<wmap::BlockType>(
+          cast<RankedTensorType>(blocks.getInput().getType()).getElementType());
+      layout = BlocksAttr::get(&getContext(), block.getFormat(), rows, groups);
+    } else {
+      layout =
+          PanelsAttr::get(&getContext(), rows, depthOf(elementType), groups);
+    }
     auto type =
         NamedTensorType::get(&getContext(), axes, shape, elementType, layout);
-    std::string name = (function.getSymName() + ".packed").str();
-    if (!getOperation().lookupSymbol<wmap::FuncOp>(name))
-      packFunction(function, name, shape, depth);
     return ParamOp::create(builder, loc, type, name);
   }
 
+  int64_t depthOf(Type elementType) {
+    return elementType.getIntOrFloatBitWidth() == 32 ? 1 : inner.getValue();
+  }
+
   /// `shape` is that of a matrix or a stack of matrices.
-  void packFunction(wmap::FuncOp function, StringRef name,
-                    ArrayRef<int64_t> shape, int64_t depth) {
+  wmap::FuncOp packFunction(wmap::FuncOp function, StringRef name,
+                            ArrayRef<int64_t> shape) {
     OpBuilder builder(function);
     Location loc = function.getLoc();
-    Type elementType =
-        cast<RankedTensorType>(function.getResultType()).getElementType();
-    auto matrix = RankedTensorType::get(shape, elementType);
-    ArrayRef<int64_t> last = shape.take_back(2);
-    SmallVector<int64_t> sizes(shape.drop_back(2));
+    auto result = cast<RankedTensorType>(function.getResultType());
+    auto matrix = RankedTensorType::get(shape, result.getElementType());
+    auto packed = wmap::FuncOp::create(builder, loc, name, result);
+    builder.setInsertionPointToEnd(&packed.getBody().emplaceBlock());
+    IRMapping mapping;
+    for (Operation &op : function.getBody().front().without_terminator())
+      builder.clone(op, mapping);
+    Value value = mapping.lookup(returnedValue(function));
+    if (value.getType() != matrix)
+      value = wmap::ReshapeOp::create(builder, loc, matrix, value);
+    value = blockFormatOf(value) ? packBlocks(builder, loc, value)
+                                 : packMatrix(builder, loc, value);
+    wmap::ReturnOp::create(builder, loc, value);
+    packed.setResultType(cast<RankedTensorType>(value.getType()));
+    eraseUnused(packed);
+    return packed;
+  }
+
+  Value packMatrix(OpBuilder &builder, Location loc, Value value) {
+    auto type = cast<RankedTensorType>(value.getType());
+    int64_t depth = depthOf(type.getElementType());
+    ArrayRef<int64_t> last = type.getShape().take_back(2);
+    SmallVector<int64_t> sizes(type.getShape().drop_back(2));
     llvm::append_values(sizes,
                         static_cast<int64_t>(llvm::divideCeil(last[0], rows)),
                         static_cast<int64_t>(llvm::divideCeil(last[1], depth)),
                         rows.getValue(), depth);
-    auto panels = RankedTensorType::get(sizes, elementType);
-    auto packed = wmap::FuncOp::create(builder, loc, name, panels);
-    builder.setInsertionPointToEnd(&packed.getBody().emplaceBlock());
-    IRMapping mapping;
-    Block &body = function.getBody().front();
-    for (Operation &op : body.without_terminator())
-      builder.clone(op, mapping);
-    Value value =
-        mapping.lookup(cast<wmap::ReturnOp>(body.getTerminator()).getValue());
-    if (value.getType() != matrix)
-      value = wmap::ReshapeOp::create(builder, loc, matrix, value);
-    value = wmap::PackOp::create(builder, loc, panels, value,
-                                 builder.getI64IntegerAttr(rows),
-                                 builder.getI64IntegerAttr(depth));
-    wmap::ReturnOp::create(builder, loc, value);
+    return wmap::PackOp::create(
+        builder, loc, RankedTensorType::get(sizes, type.getElementType()),
+        value, builder.getI64IntegerAttr(rows),
+        builder.getI64IntegerAttr(depth));
+  }
+
+  Value packBlocks(OpBuilder &builder, Location loc, Value value) {
+    Value blocks = emitBlocks(builder, value);
+    auto byte = IntegerType::get(&getContext(), 8, IntegerType::Unsigned);
+    SmallVector<int64_t> sizes = wmap::PackBlocksOp::getPackedShape(
+        cast<RankedTensorType>(blocks.getType()), rows);
+    return wmap::PackBlocksOp::create(builder, loc,
+                                      RankedTensorType::get(sizes, byte),
+                                      blocks, builder.getI64IntegerAttr(rows));
   }
 };
 } // namespace

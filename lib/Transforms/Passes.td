@@ -93,13 +93,34 @@ def ChunkScansPass : Pass<"clade-chunk-scans", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numChunked", "chunked", "Number of scans with a chunk">];
 }
 
+def QuantiseWeightsPass : Pass<"clade-quantise-weights", "::mlir::ModuleOp"> {
+  let summary = "makes blocks of 8 or 4 bits of the weights of products";
+  let description = [{
+    The weights of `clade.linear` and `clade.expert_linear` become what blocks along the
+    contracted features stand for: `wmap.dequantise` of `wmap.quantise`, or of the tensor
+    itself where the checkpoint stores such blocks. Their elements are then f32, whatever
+    the model computes in. The table that a tied head shares with an embedding follows.
+
+    As they are stay weights with fewer than 16 rows or 32 columns, those of products that
+    choices are made of (routers), those of the entry for images, and what adapters fill.
+    docs/rationale/packed-weights.md says why; test/Transforms/quantise-weights.mlir shows it.
+  }];
+  let options = [
+    Option<"form", "form", "std::string", "\"int8\"",
+           "q8_0 or int8; q4_0, or int4 with a head in q8_0; keep: only blocks that the checkpoint stores">
+  ];
+  let statistics = [Statistic<"numQuantised", "quantised", "Number of products with blocks">];
+  let dependentDialects = ["::clade::wmap::WMapDialect"];
+}
+
 def PackWeightsPass : Pass<"clade-pack-weights", "::mlir::ModuleOp"> {
   let summary = "stores the weights of products in panels";
   let description = [{
     Every weight of a `clade.linear` gets the layout `#clade.panels<rows, inner>` and
     its function a `wmap.pack`; those of a `clade.expert_linear` one for each expert,
     those of a `clade.head_linear` one for each head.
-    Weights of 32 bits have inner 1. A table that rows are taken from by token and that
+    Weights of 32 bits have inner 1. Weights whose numbers are those of blocks get
+    `#clade.blocks<format, rows>` and `wmap.pack_blocks`. A table that rows are taken from by token and that
     is a product's weight as well, as a tied embedding is, is held once: rows are taken
     from the panels.
     test/Transforms/pack-weights.mlir shows it.

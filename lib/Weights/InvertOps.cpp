@@ -89,6 +89,29 @@ static Value invert(OpBuilder &builder, wmap::BitcastOp op, OpOperand &use,
                                  result, /*high_first=*/false);
 }
 
+/// What the blocks stand for, without what fills the last one.
+static Value invert(OpBuilder &builder, wmap::QuantiseOp op, OpOperand &use,
+                    Value result) {
+  Location loc = op.getLoc();
+  auto type = cast<RankedTensorType>(use.get().getType());
+  ArrayRef<int64_t> padded =
+      cast<RankedTensorType>(result.getType()).getShape();
+  Value numbers = wmap::DequantiseOp::create(
+      builder, loc, RankedTensorType::get(padded, builder.getF32Type()),
+      result);
+  Value cut = slice(builder, loc, numbers, type.getRank() - 1, 0,
+                    type.getShape().back());
+  return cut.getType() == type
+             ? cut
+             : wmap::CastOp::create(builder, loc, type, cut).getResult();
+}
+
+static Value invert(OpBuilder &builder, wmap::PackBlocksOp op, OpOperand &use,
+                    Value result) {
+  return wmap::UnpackBlocksOp::create(builder, op.getLoc(), use.get().getType(),
+                                      result);
+}
+
 /// Halves back to pairs: [heads, 2, size/2, …] to [heads, size/2, 2, …].
 static Value invert(OpBuilder &builder, wmap::RopeUnpermuteOp op, OpOperand &,
                     Value result) {
@@ -125,11 +148,11 @@ static Value invert(OpBuilder &builder, wmap::PackOp op, OpOperand &use,
 }
 
 std::optional<std::string> clade::lossOf(Operation *op, bool mayRound) {
-  if (mayRound && isa<wmap::CastOp, wmap::ShiftOp>(op))
+  if (mayRound && isa<wmap::CastOp, wmap::ShiftOp, wmap::QuantiseOp>(op))
     return std::nullopt;
   return llvm::TypeSwitch<Operation *, std::optional<std::string>>(op)
       .Case<wmap::ConcatOp, wmap::TransposeOp, wmap::ReshapeOp,
-            wmap::RopeUnpermuteOp, wmap::PackOp>(
+            wmap::RopeUnpermuteOp, wmap::PackOp, wmap::PackBlocksOp>(
           [](Operation *) { return std::nullopt; })
       .Case([](wmap::CastOp cast) -> std::optional<std::string> {
         if (!cast.isLossy())
@@ -150,6 +173,15 @@ std::optional<std::string> clade::lossOf(Operation *op, bool mayRound) {
             return ("'" + op->getName().getStringRef() + "' dequantises it")
                 .str();
           })
+      .Case([](wmap::QuantiseOp op) -> std::optional<std::string> {
+        auto block = dyn_cast<wmap::BlockType>(
+            getElementTypeOrSelf(op.getResult().getType()));
+        bool isWide = block && block.getFormat() == "q8_0";
+        return "quantised to " + (block ? block.getFormat().str() : "blocks") +
+               ": off by at most 1/" + (isWide ? "254" : "8") +
+               " of the largest magnitude of its 32 columns, and the rounding "
+               "of that to f16";
+      })
       .Case([](wmap::AddOp) -> std::optional<std::string> {
         return "'wmap.add' merges an adapter into it";
       })
@@ -162,8 +194,8 @@ std::optional<std::string> clade::lossOf(Operation *op, bool mayRound) {
 Value clade::invertOp(OpBuilder &builder, OpOperand &use, Value result) {
   return llvm::TypeSwitch<Operation *, Value>(use.getOwner())
       .Case<wmap::ConcatOp, wmap::TransposeOp, wmap::ReshapeOp, wmap::CastOp,
-            wmap::RopeUnpermuteOp, wmap::PackOp, wmap::BitcastOp,
-            wmap::ShiftOp>(
+            wmap::RopeUnpermuteOp, wmap::PackOp, wmap::BitcastOp, wmap::ShiftOp,
+            wmap::QuantiseOp, wmap::PackBlocksOp>(
           [&](auto op) { return invert(builder, op, use, result); })
       .Default([](Operation *) { return Value(); });
 }

@@ -58,6 +58,10 @@ private:
   LogicalResult writeOp(wmap::GatherOp op, int64_t depth);
   LogicalResult writeOp(wmap::LowRankOp op, int64_t depth);
   LogicalResult writeOp(wmap::AddOp op, int64_t depth);
+  LogicalResult writeOp(wmap::QuantiseOp op, int64_t depth);
+  LogicalResult writeOp(wmap::DequantiseOp op, int64_t depth);
+  LogicalResult writeOp(wmap::PackBlocksOp op, int64_t depth);
+  LogicalResult writeOp(wmap::UnpackBlocksOp op, int64_t depth);
 
   LogicalResult writeInput(Value value, int64_t depth);
   LogicalResult writeInputs(OperandRange values, int64_t depth);
@@ -81,6 +85,7 @@ static std::optional<StringRef> elementTypeName(Type type) {
       .Case([](Float8E5M2Type) { return "f8_e5m2"; })
       .Case([](Float8E8M0FNUType) { return "f8_e8m0"; })
       .Case([](Float4E2M1FNType) { return "f4"; })
+      .Case([](wmap::BlockType block) { return block.getFormat(); })
       .Case([](IntegerType integer) -> std::optional<StringRef> {
         bool isUnsigned = integer.isUnsigned();
         switch (integer.getWidth()) {
@@ -303,6 +308,35 @@ LogicalResult ProgramWriter::writeOp(wmap::AddOp op, int64_t depth) {
   return writeInputs(op->getOperands(), depth);
 }
 
+LogicalResult ProgramWriter::writeOp(wmap::QuantiseOp op, int64_t depth) {
+  json.attribute("op", "quantise");
+  if (failed(writeElementType(op, op.getResult())))
+    return failure();
+  return writeInput(op.getInput(), depth);
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::DequantiseOp op, int64_t depth) {
+  json.attribute("op", "cast");
+  json.attribute("dtype", "f32");
+  return writeInput(op.getInput(), depth);
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::PackBlocksOp op, int64_t depth) {
+  json.attribute("op", "pack_blocks");
+  json.attribute("rows", static_cast<int64_t>(op.getRows()));
+  return writeInput(op.getInput(), depth);
+}
+
+LogicalResult ProgramWriter::writeOp(wmap::UnpackBlocksOp op, int64_t depth) {
+  json.attribute("op", "unpack_blocks");
+  ArrayRef<int64_t> shape =
+      cast<RankedTensorType>(op.getResult().getType()).getShape();
+  json.attribute("rows", shape[shape.size() - 2]);
+  if (failed(writeElementType(op, op.getResult())))
+    return failure();
+  return writeInput(op.getInput(), depth);
+}
+
 LogicalResult ProgramWriter::write(Value value, int64_t depth) {
   Operation *op = value.getDefiningOp();
   LogicalResult written = failure();
@@ -321,7 +355,9 @@ LogicalResult ProgramWriter::write(Value value, int64_t depth) {
                   wmap::ShiftOp, wmap::UnitRowsOp, wmap::RopeUnpermuteOp,
                   wmap::PackOp, wmap::ConstantOp, wmap::BitcastOp,
                   wmap::ScaleOp, wmap::SubtractOp, wmap::DivideOp,
-                  wmap::GatherOp, wmap::LowRankOp, wmap::AddOp>(
+                  wmap::GatherOp, wmap::LowRankOp, wmap::AddOp,
+                  wmap::QuantiseOp, wmap::DequantiseOp, wmap::PackBlocksOp,
+                  wmap::UnpackBlocksOp>(
                 [&](auto op) { return writeOp(op, depth); })
             .Default([](Operation *op) {
               return op->emitOpError() << "expected a wmap op in a wmap.func";

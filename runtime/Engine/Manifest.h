@@ -27,7 +27,7 @@
 namespace clade::rt {
 
 /// Version of the artifact format that this runtime reads and writes.
-inline constexpr int64_t artifactVersion = 4;
+inline constexpr int64_t artifactVersion = 5;
 
 /// The model that was compiled.
 struct ManifestModel {
@@ -43,6 +43,9 @@ struct ManifestModel {
   std::optional<int64_t> maxPositions;
   /// Absolute path of the adapter that is merged into the weights, if one is.
   std::optional<std::string> adapter = std::nullopt;
+  /// What weights of products are held as: `dense`, `keep`, `int8`, `int4`,
+  /// `q8_0` or `q4_0`.
+  std::string weights = "dense";
 };
 
 /// The machine that the code is for.

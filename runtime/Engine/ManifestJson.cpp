@@ -37,6 +37,7 @@ json modelToJson(const ManifestModel &model) {
                 {"architecture", model.architecture},
                 {"dtype", model.dtype},
                 {"precision", model.precision},
+                {"weights", model.weights},
                 {"vocab", model.vocab},
                 {"checkpoint", model.checkpoint},
                 {"eos", model.eos},
@@ -284,6 +285,7 @@ void readModel(const json &value, ManifestModel &model, Status &problem) {
   members.text("architecture", model.architecture);
   members.text("dtype", model.dtype);
   members.text("precision", model.precision);
+  members.text("weights", model.weights);
   members.number("vocab", model.vocab);
   members.text("checkpoint", model.checkpoint);
   if (value.is_object() && value.contains("adapter"))

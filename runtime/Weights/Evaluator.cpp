@@ -236,6 +236,33 @@ private:
       inner; ///< Rows of the result between two that are neighbours' halves.
 };
 
+/// Transpose that keeps the last axis: whole rows in another order.
+class RowOrderEvaluator : public RunEvaluator {
+public:
+  RowOrderEvaluator(const WeightNode &node, Input from)
+      : RunEvaluator(node.dtype, sizeOf(node)), input(std::move(from)),
+        row(node.shape.back()) {
+    const std::vector<int64_t> &shape = node.inputs.front().shape;
+    for (size_t i = 0; i + 1 < node.shape.size(); ++i) {
+      sizes.push_back(node.shape[i]);
+      strides.push_back(stride(shape, node.perm[i]) / row);
+    }
+  }
+
+  Run runAt(int64_t begin) const override {
+    int64_t index = begin / row, column = begin % row, from = 0;
+    for (size_t i = sizes.size(); i-- > 0; index /= sizes[i])
+      from += index % sizes[i] * strides[i];
+    return {input.get(), from * row + column, row - column};
+  }
+
+private:
+  Input input;
+  int64_t row; ///< Elements of a row.
+  std::vector<int64_t> sizes,
+      strides; ///< Of the other axes of the result, in rows of the input.
+};
+
 StatusOr<Input> bindOperation(const WeightNode &node,
                               std::vector<Input> inputs) {
   switch (node.op) {
@@ -247,6 +274,9 @@ StatusOr<Input> bindOperation(const WeightNode &node,
   case WeightOp::Slice:
     return Input(std::make_unique<SliceEvaluator>(node, std::move(inputs[0])));
   case WeightOp::Transpose:
+    if (isBlockType(node.dtype))
+      return Input(
+          std::make_unique<RowOrderEvaluator>(node, std::move(inputs[0])));
     return makeTranspose(node, std::move(inputs[0]));
   case WeightOp::Reshape:
     return Input(
@@ -276,6 +306,12 @@ StatusOr<Input> bindOperation(const WeightNode &node,
     return makeLowRank(node, std::move(inputs));
   case WeightOp::Add:
     return makeAdd(node, std::move(inputs));
+  case WeightOp::Quantise:
+    return makeQuantise(node, std::move(inputs[0]));
+  case WeightOp::PackBlocks:
+    return makePackBlocks(node, std::move(inputs[0]));
+  case WeightOp::UnpackBlocks:
+    return makeUnpackBlocks(node, std::move(inputs[0]));
   }
   return Status::invalidArgument("unknown weight operation");
 }

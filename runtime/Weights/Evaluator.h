@@ -104,6 +104,12 @@ makeLowRank(const WeightNode &node,
             std::vector<std::unique_ptr<Evaluator>> inputs);
 std::unique_ptr<Evaluator>
 makeAdd(const WeightNode &node, std::vector<std::unique_ptr<Evaluator>> inputs);
+std::unique_ptr<Evaluator> makeQuantise(const WeightNode &node,
+                                        std::unique_ptr<Evaluator> input);
+std::unique_ptr<Evaluator> makePackBlocks(const WeightNode &node,
+                                          std::unique_ptr<Evaluator> input);
+std::unique_ptr<Evaluator> makeUnpackBlocks(const WeightNode &node,
+                                            std::unique_ptr<Evaluator> input);
 /// Reads the whole index, or the whole table of codes: InvalidArgument for an
 /// index outside of its table.
 StatusOr<std::unique_ptr<Evaluator>>

@@ -50,8 +50,8 @@ transposeSquare(const std::byte *const *rows, int64_t unit, int64_t stride,
     __m512i high = _mm512_shuffle_i32x4(a[u], a[4 + u], 0xee);
     __m512i lowRest = _mm512_shuffle_i32x4(a[8 + u], a[12 + u], 0x44);
     __m512i highRest = _mm512_shuffle_i32x4(a[8 + u], a[12 + u], 0xee);
-    auto store = [&](int64_t at, __m512i value)
-        __attribute__((target("avx512f"))) {
+    auto store = [&](int64_t at,
+                     __m512i value) __attribute__((target("avx512f"))) {
       _mm512_stream_si512(reinterpret_cast<__m512i *>(out + at * stride),
                           value);
     };

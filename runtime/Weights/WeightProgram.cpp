@@ -13,6 +13,7 @@
 
 #include "runtime/Support/CheckedMath.h"
 #include "runtime/Support/Text.h"
+#include "runtime/Weights/PackedBlocks.h"
 #include "runtime/Weights/WeightJson.h"
 
 #include <algorithm>
@@ -35,6 +36,7 @@ constexpr std::string_view opNames[] = {
     "cast",   "shift",    "rope_unpermute", "rope_permute", "unit_rows",
     "pack",   "constant", "bitcast",        "scale",        "subtract",
     "gather", "stack",    "low_rank",       "add",          "divide",
+    "quantise", "pack_blocks", "unpack_blocks",
 };
 
 Status invalid(std::string message) {
@@ -198,7 +200,9 @@ Status readTranspose(const json &value, int depth, WeightNode &node) {
   if (!valid)
     return invalid("'perm' " + shapeText(node.perm) +
                    " is not a permutation of the axes of " + typeText(input));
-  if (isBlockType(input.dtype))
+  // Blocks lie along the last axis.
+  if (isBlockType(input.dtype) &&
+      static_cast<size_t>(node.perm.back()) + 1 != node.perm.size())
     return invalid("the input is " + typeText(input) +
                    ", expected a plain dtype; cast it first");
   node.dtype = input.dtype;
@@ -486,6 +490,79 @@ Status readAdd(const json &value, int depth, WeightNode &node) {
   return {};
 }
 
+/// Quantise: blocks of the last axis, which grows to whole ones.
+Status readQuantise(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "dtype", "input"}));
+  CLADE_RETURN_IF_ERROR(readFloatInput(value, depth, node));
+  CLADE_ASSIGN_OR_RETURN(node.dtype, readDType(value));
+  if (!isPackableBlock(node.dtype))
+    return invalid("cannot quantise to " + std::string(dtypeName(node.dtype)) +
+                   ", expected q8_0 or q4_0");
+  if (node.shape.empty())
+    return invalid("the input is " + typeText(node.inputs.front()) +
+                   ", expected an axis");
+  int64_t block = blockLength(node.dtype);
+  node.shape.back() = ceilDiv(node.shape.back(), block) * block;
+  return {};
+}
+
+/// PackBlocks: blocks [N, K] to bytes [panels, groups, bytes of a group].
+Status readPackBlocks(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "rows", "input"}));
+  CLADE_RETURN_IF_ERROR(readInput(value, depth, node));
+  const WeightNode &input = node.inputs.front();
+  CLADE_ASSIGN_OR_RETURN(node.rows, readInteger(value, "rows", maxPackFactor));
+  if (node.rows == 0 || node.rows % packedBlockRows != 0)
+    return invalid("'rows' is " + std::to_string(node.rows) +
+                   ", expected a positive multiple of " +
+                   std::to_string(packedBlockRows));
+  size_t rank = input.shape.size();
+  if ((rank != 2 && rank != 3) || !isPackableBlock(input.dtype))
+    return invalid("the input is " + typeText(input) +
+                   ", expected two or three axes and dtype q8_0 or q4_0");
+  node.dtype = DType::U8;
+  node.shape = input.shape;
+  node.shape[rank - 2] = ceilDiv(input.shape[rank - 2], node.rows);
+  node.shape[rank - 1] = input.shape[rank - 1] / blockLength(input.dtype);
+  node.shape.push_back(node.rows * bytesPerBlock(input.dtype));
+  return {};
+}
+
+/// UnpackBlocks: what PackBlocks has packed.
+Status readUnpackBlocks(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(
+      rejectUnknownKeys(value, {"op", "dtype", "rows", "input"}));
+  CLADE_RETURN_IF_ERROR(readInput(value, depth, node));
+  const WeightNode &input = node.inputs.front();
+  CLADE_ASSIGN_OR_RETURN(node.dtype, readDType(value));
+  CLADE_ASSIGN_OR_RETURN(node.rows, readInteger(value, "rows", maxDim));
+  if (!isPackableBlock(node.dtype))
+    return invalid("cannot unpack " + std::string(dtypeName(node.dtype)) +
+                   ", expected q8_0 or q4_0");
+  size_t rank = input.shape.size();
+  int64_t unit = packedBlockRows * bytesPerBlock(node.dtype);
+  if ((rank != 3 && rank != 4) || input.dtype != DType::U8 ||
+      input.shape.back() % unit != 0)
+    return invalid("the input is " + typeText(input) +
+                   ", expected U8 of three or four axes, the last a multiple "
+                   "of " +
+                   std::to_string(unit));
+  int64_t panelRows = input.shape.back() / bytesPerBlock(node.dtype);
+  int64_t panels = input.shape[rank - 3];
+  if (node.rows == 0 || ceilDiv(node.rows, panelRows) != panels)
+    return invalid("'rows' is " + std::to_string(node.rows) +
+                   ", which do not " + "fill " + std::to_string(panels) +
+                   " panels of " + std::to_string(panelRows));
+  node.shape.assign(input.shape.begin(), input.shape.end() - 1);
+  node.shape[rank - 3] = node.rows;
+  std::optional<int64_t> columns =
+      checkedMul(input.shape[rank - 2], blockLength(node.dtype));
+  if (!columns)
+    return invalid("the last axis of the result does not fit in 63 bits");
+  node.shape[rank - 2] = *columns;
+  return {};
+}
+
 using Reader = Status (*)(const json &, int, WeightNode &);
 /// In the order of WeightOp.
 constexpr Reader readers[] = {
@@ -493,6 +570,7 @@ constexpr Reader readers[] = {
     readCast,   readShift,    readRope,    readRope,      readUnitRows,
     readPack,   readConstant, readBitcast, readBlockwise, readBlockwise,
     readGather, readStack,    readLowRank, readAdd,       readBlockwise,
+    readQuantise, readPackBlocks, readUnpackBlocks,
 };
 static_assert(std::size(readers) == std::size(opNames));
 

@@ -78,7 +78,8 @@ struct Bench {
       return nullptr;
     module = ModuleOp::create(UnknownLoc::get(context));
     addProductFunction(*module, "product", target, shape);
-    peakFlops = addPeakProbe(*module, "peak", target, bf16);
+    peakFlops = addPeakProbe(*module, "peak", target,
+                             bf16 ? Arithmetic::BF16 : Arithmetic::F32);
     readBytes = addReadProbe(*module, "read", target);
     return LoadedCode::create(*module, {target.cpu, target.features, 3},
                               {"product", "peak", "read"});

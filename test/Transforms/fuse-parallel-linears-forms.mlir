@@ -230,3 +230,45 @@ wmap.func @b -> tensor<2x4xf32> {
   %0 = wmap.source "b" : tensor<2x4xf32>
   wmap.return %0 : tensor<2x4xf32>
 }
+
+// -----
+
+// Weights whose numbers are those of blocks are fused with others of the same
+// format only: they are to be packed together.
+
+// CHECK-LABEL: wmap.func @"eight.a+b"
+// CHECK: wmap.concat
+wmap.func @eight.a -> tensor<4x32xf32> {
+  %0 = wmap.source "a" : tensor<4x32x!wmap.block<"q8_0">>
+  %1 = wmap.dequantise %0 : tensor<4x32x!wmap.block<"q8_0">> -> tensor<4x32xf32>
+  wmap.return %1 : tensor<4x32xf32>
+}
+wmap.func @eight.b -> tensor<4x32xf32> {
+  %0 = wmap.source "b" : tensor<4x32x!wmap.block<"q8_0">>
+  %1 = wmap.dequantise %0 : tensor<4x32x!wmap.block<"q8_0">> -> tensor<4x32xf32>
+  wmap.return %1 : tensor<4x32xf32>
+}
+wmap.func @four -> tensor<4x32xf32> {
+  %0 = wmap.source "c" : tensor<4x32x!wmap.block<"q4_0">>
+  %1 = wmap.dequantise %0 : tensor<4x32x!wmap.block<"q4_0">> -> tensor<4x32xf32>
+  wmap.return %1 : tensor<4x32xf32>
+}
+wmap.func @plain -> tensor<4x32xf32> {
+  %0 = wmap.source "d" : tensor<4x32xf32>
+  wmap.return %0 : tensor<4x32xf32>
+}
+// CHECK-LABEL: func.func @formats
+func.func @formats(%x: !clade.tensor<[token, d = 32], f32>) -> (!clade.tensor<[token, a = 4], f32>, !clade.tensor<[token, b = 4], f32>, !clade.tensor<[token, c = 4], f32>, !clade.tensor<[token, e = 4], f32>) {
+  // CHECK-DAG: clade.param @"eight.a+b"
+  // CHECK-DAG: clade.param @four
+  // CHECK-DAG: clade.param @plain
+  %a = clade.param @eight.a : !clade.tensor<[a = 4, d = 32], f32>
+  %b = clade.param @eight.b : !clade.tensor<[b = 4, d = 32], f32>
+  %c = clade.param @four : !clade.tensor<[c = 4, d = 32], f32>
+  %d = clade.param @plain : !clade.tensor<[e = 4, d = 32], f32>
+  %0 = clade.linear %x, %a : !clade.tensor<[token, d = 32], f32>, !clade.tensor<[a = 4, d = 32], f32> -> !clade.tensor<[token, a = 4], f32>
+  %1 = clade.linear %x, %b : !clade.tensor<[token, d = 32], f32>, !clade.tensor<[b = 4, d = 32], f32> -> !clade.tensor<[token, b = 4], f32>
+  %2 = clade.linear %x, %c : !clade.tensor<[token, d = 32], f32>, !clade.tensor<[c = 4, d = 32], f32> -> !clade.tensor<[token, c = 4], f32>
+  %3 = clade.linear %x, %d : !clade.tensor<[token, d = 32], f32>, !clade.tensor<[e = 4, d = 32], f32> -> !clade.tensor<[token, e = 4], f32>
+  return %0, %1, %2, %3 : !clade.tensor<[token, a = 4], f32>, !clade.tensor<[token, b = 4], f32>, !clade.tensor<[token, c = 4], f32>, !clade.tensor<[token, e = 4], f32>
+}

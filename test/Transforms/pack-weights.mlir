@@ -139,3 +139,36 @@ func.func @heads(%x: !clade.tensor<[token, heads = 2, head = 4], bf16>) -> !clad
   %y = clade.head_linear %x, %w : !clade.tensor<[token, heads = 2, head = 4], bf16>, !clade.tensor<[heads = 2, rank = 8, head = 4], bf16> -> !clade.tensor<[token, heads = 2, rank = 8], bf16>
   return %y : !clade.tensor<[token, heads = 2, rank = 8], bf16>
 }
+
+// -----
+
+// Blocks are packed themselves, moved as their numbers are; those of several
+// weights by one function if they have one format. A table shares them.
+
+// CHECK: wmap.func @w.packed -> tensor<2x2x544xui8> {
+// CHECK:   %[[A:.*]] = wmap.quantise %{{.*}} : tensor<16x40xbf16> -> tensor<16x64x!wmap.block<"q8_0">>
+// CHECK:   %[[B:.*]] = wmap.quantise %{{.*}} : tensor<8x40xbf16> -> tensor<8x64x!wmap.block<"q8_0">>
+// CHECK:   %[[ALL:.*]] = wmap.concat %[[A]], %[[B]] axis 0 : {{.*}} -> tensor<24x64x!wmap.block<"q8_0">>
+// CHECK-NOT: wmap.dequantise
+// CHECK:   wmap.pack_blocks %[[ALL]] rows 16 : tensor<24x64x!wmap.block<"q8_0">> -> tensor<2x2x544xui8>
+wmap.func @w -> tensor<24x40xf32> {
+  %0 = wmap.source "a" : tensor<16x40xbf16>
+  %1 = wmap.quantise %0 : tensor<16x40xbf16> -> tensor<16x64x!wmap.block<"q8_0">>
+  %2 = wmap.dequantise %1 : tensor<16x64x!wmap.block<"q8_0">> -> tensor<16x64xf32>
+  %3 = wmap.slice %2 axis 1 from 0 : tensor<16x64xf32> -> tensor<16x40xf32>
+  %4 = wmap.source "b" : tensor<8x40xbf16>
+  %5 = wmap.quantise %4 : tensor<8x40xbf16> -> tensor<8x64x!wmap.block<"q8_0">>
+  %6 = wmap.dequantise %5 : tensor<8x64x!wmap.block<"q8_0">> -> tensor<8x64xf32>
+  %7 = wmap.slice %6 axis 1 from 0 : tensor<8x64xf32> -> tensor<8x40xf32>
+  %8 = wmap.concat %3, %7 axis 0 : (tensor<16x40xf32>, tensor<8x40xf32>) -> tensor<24x40xf32>
+  wmap.return %8 : tensor<24x40xf32>
+}
+// CHECK-LABEL: func.func @blocks
+func.func @blocks(%ids: !clade.tensor<[token], i32>) -> !clade.tensor<[token, vocab = 24], f32> {
+  // CHECK-COUNT-2: clade.param @w.packed : <[outputs = 24, inputs = 40], f32, #clade.blocks<format = "q8_0", rows = 16>>
+  %t = clade.param @w : !clade.tensor<[vocab = 24, d = 40], f32>
+  %w = clade.param @w : !clade.tensor<[vocab = 24, d = 40], f32>
+  %x = clade.embed %ids, %t : !clade.tensor<[token], i32>, !clade.tensor<[vocab = 24, d = 40], f32> -> !clade.tensor<[token, d = 40], f32>
+  %y = clade.linear %x, %w : !clade.tensor<[token, d = 40], f32>, !clade.tensor<[vocab = 24, d = 40], f32> -> !clade.tensor<[token, vocab = 24], f32>
+  return %y : !clade.tensor<[token, vocab = 24], f32>
+}

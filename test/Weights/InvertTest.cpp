@@ -462,4 +462,36 @@ wmap.func @w -> tensor<4x32xf32> {
             (WeightLoss{"blocks", "blocks of Q8_0 are dequantised"}));
 }
 
+/// What is packed in blocks comes back bit for bit; what is quantised says how
+/// far it is off, and comes back where rounding is accepted.
+TEST_F(InvertTest, PackedBlocksComeBack) {
+  ASSERT_TRUE(build(R"(
+wmap.func @stored -> tensor<1x1x544xui8> {
+  %0 = wmap.source "blocks" : tensor<16x32x!wmap.block<"q8_0">>
+  %1 = wmap.pack_blocks %0 rows 16 : tensor<16x32x!wmap.block<"q8_0">> -> tensor<1x1x544xui8>
+  wmap.return %1 : tensor<1x1x544xui8>
+}
+wmap.func @made -> tensor<1x2x288xui8> {
+  %0 = wmap.source "numbers" : tensor<4x40xbf16>
+  %1 = wmap.quantise %0 : tensor<4x40xbf16> -> tensor<4x64x!wmap.block<"q4_0">>
+  %2 = wmap.pack_blocks %1 rows 16 : tensor<4x64x!wmap.block<"q4_0">> -> tensor<1x2x288xui8>
+  wmap.return %2 : tensor<1x2x288xui8>
+})"));
+  auto slots = assignSlots(*module);
+  ASSERT_TRUE(succeeded(slots));
+  inverse = invertWeights(*module, *slots);
+  EXPECT_EQ(inverse.tensors, std::vector<std::string>{"blocks"});
+  ASSERT_EQ(inverse.losses.size(), 1u);
+  EXPECT_EQ(
+      inverse.losses[0],
+      (WeightLoss{"numbers",
+                  "quantised to q4_0: off by at most 1/8 of the largest "
+                  "magnitude of its 32 columns, and the rounding of that to "
+                  "f16"}));
+  inverse = invertWeights(*module, *slots, /*mayRound=*/true);
+  EXPECT_EQ(inverse.tensors, (std::vector<std::string>{"blocks", "numbers"}));
+  EXPECT_TRUE(inverse.losses.empty());
+  EXPECT_TRUE(succeeded(verify(*inverse.module)));
+}
+
 } // namespace

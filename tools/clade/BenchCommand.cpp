@@ -12,6 +12,7 @@
 #include "tools/clade/KernelCost.h"
 #include "tools/clade/MachineLimits.h"
 #include "tools/clade/Progress.h"
+#include "tools/clade/WeightError.h"
 
 #include "runtime/Support/File.h"
 
@@ -49,7 +50,7 @@ struct Bench {
   std::vector<std::unique_ptr<BenchPeer>> peers;
   std::vector<FunctionCost> costs;
   std::vector<ScheduledKernel> schedule;
-  bool isBF16 = false;
+  cpu::Arithmetic arithmetic = cpu::Arithmetic::F32;
   BenchReport report = {};
 
   double predictedBytes(const StepShape &step) const;
@@ -78,7 +79,7 @@ double Bench::predictedFlops(const StepShape &step) const {
 }
 
 std::pair<double, double> Bench::measureLimits() {
-  double read = limits->readBandwidth(), peak = limits->peak(isBF16);
+  double read = limits->readBandwidth(), peak = limits->peak(arithmetic);
   report.readBandwidth.add(read);
   report.peak.add(peak);
   return {read, peak};
@@ -343,7 +344,12 @@ static int run(const BenchOptions &options) {
   if (!artifact)
     return Failed;
 
-  Bench bench{options, {}, {}, {}, {}, {}, model->dtype == "bf16"};
+  cpu::Arithmetic arithmetic =
+      model->dtype == "bf16" ? cpu::Arithmetic::BF16 : cpu::Arithmetic::F32;
+  if (options.choice.weights != "dense")
+    arithmetic = options.choice.precision == "fused" ? cpu::Arithmetic::Int8
+                                                     : cpu::Arithmetic::F32;
+  Bench bench{options, {}, {}, {}, {}, {}, arithmetic};
   bench.costs = costOf(*model->module, *slots);
   bench.schedule = scheduleOf(*model->module, *slots, bench.costs);
   bench.limits = MachineLimits::create(*target, options.threads);
@@ -354,6 +360,10 @@ static int run(const BenchOptions &options) {
   report.cpuName = cpuName();
   report.family = model->family;
   report.dtype = model->dtype;
+  report.weights = options.choice.weights;
+  report.arithmetic = arithmetic == cpu::Arithmetic::Int8   ? "int8"
+                      : arithmetic == cpu::Arithmetic::BF16 ? "bf16"
+                                                            : "f32";
   report.threads = options.threads ? options.threads : rt::defaultThreadCount();
   report.bytesPerStep = bench.predictedBytes({});
   for (const ScheduledKernel &scheduled : bench.schedule)
@@ -380,6 +390,14 @@ static int run(const BenchOptions &options) {
     if (rt::Status status = bench.measureKernels(environment, *checkpoint);
         !status.ok())
       return fail(status);
+  if (options.choice.weights != "dense") {
+    auto error = measureWeightError(environment, *checkpoint, options.choice,
+                                    *artifact, options.threads);
+    if (!error)
+      return Failed;
+    report.notes.push_back(error->text());
+    report.weightError = error->toJson();
+  }
   clearProgress();
   if (!options.svgFile.empty())
     if (rt::Status status = rt::writeTextFile(options.svgFile, report.toSvg());

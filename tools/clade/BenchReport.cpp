@@ -96,10 +96,12 @@ json BenchReport::toJson() const {
           {"model",
            {{"family", family},
             {"dtype", dtype},
+            {"weights", weights},
             {"bytes_per_step", bytesPerStep},
             {"multiply_adds_per_token", multiplyAddsPerToken}}},
           {"rows", rowObjects},
           {"kernels", tables},
+          {"weight_error", weightError},
           {"notes", notes}};
 }
 
@@ -135,8 +137,9 @@ void BenchReport::print() const {
      << (threads == 1 ? " thread" : " threads") << ": reads "
      << llvm::format("%.1f GB/s, computes %.0f GFLOP/s in %s\n",
                      readBandwidth.median() / 1e9, peak.median() / 1e9,
-                     dtype.c_str())
-     << family << ", " << dtype << ": a token reads "
+                     arithmetic.c_str())
+     << family << ", " << dtype
+     << (weights == "dense" ? "" : ", weights " + weights) << ": a token reads "
      << llvm::format("%.1f MB of weights and takes %.3f GFLOP\n\n",
                      bytesPerStep / 1e6, 2e-9 * multiplyAddsPerToken)
      << llvm::format("%-26s %9s %19s %9s", "medians", "tok/s", "least - most",

@@ -66,7 +66,7 @@ struct KernelTable {
 };
 
 struct BenchReport {
-  std::string cpu, cpuName, family, dtype;
+  std::string cpu, cpuName, family, dtype, weights, arithmetic;
   int threads = 0;
   double bytesPerStep = 0;
   int64_t multiplyAddsPerToken = 0;
@@ -75,6 +75,7 @@ struct BenchReport {
   std::vector<BenchRow> rows;
   std::vector<KernelTable> kernels;
   std::vector<std::string> notes; ///< What was left out, and why.
+  nlohmann::json weightError;     ///< Of a form of weights, else null.
 
   nlohmann::json toJson() const;
   void print() const;

@@ -5,7 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "tools/clade/CompileModel.h"
+#include "tools/clade/WeightError.h"
+
+#include "llvm/Support/raw_ostream.h"
 
 using namespace clade;
 using namespace clade::driver;
@@ -14,7 +16,7 @@ namespace {
 struct CompileOptions {
   SpecOptions specs;
   ModelChoice choice;
-  bool hasRank = false;
+  bool hasRank = false, skipsError = false;
   std::string checkpoint, adapter, artifact, target = "cpu";
 };
 } // namespace
@@ -30,10 +32,17 @@ static int run(const CompileOptions &options) {
       environment.openCheckpoint(options.checkpoint, options.adapter);
   if (!checkpoint)
     return Failed;
-  return compileToFolder(environment, *checkpoint, options.choice,
-                         options.artifact)
-             ? Done
-             : Failed;
+  if (!compileToFolder(environment, *checkpoint, options.choice,
+                       options.artifact))
+    return Failed;
+  if (options.choice.weights == "dense" || options.skipsError)
+    return Done;
+  auto error = measureWeightError(environment, *checkpoint, options.choice,
+                                  options.artifact, /*threads=*/0);
+  if (!error)
+    return Failed;
+  llvm::outs() << error->text() << "\n";
+  return Done;
 }
 
 void driver::addCompileCommand(CLI::App &app, int &status) {
@@ -75,6 +84,9 @@ void driver::addCompileCommand(CLI::App &app, int &status) {
                     "Make code that shows every kernel's results, slower, for "
                     "'clade verify --artifact'");
   options->choice.addTo(*command);
+  command->add_flag("--no-error", options->skipsError,
+                    "With --weights: do not compile the dense form as well to "
+                    "print how far the logits of a text are from its");
   options->specs.addTo(*command);
   command->callback([options, rank, &status] {
     options->hasRank = rank->count() > 0;

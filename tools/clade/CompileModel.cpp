@@ -49,6 +49,7 @@ void ModelChoice::addTo(CLI::App &command) {
                   "after every op")
       ->check(CLI::IsMember({"fused", "reference"}));
   addLatentTo(command);
+  addWeightsOption(command, weights);
   command
       .add_option("--scan-chunk", scanChunk,
                   "Tokens of a prompt that a linear recurrence computes at a "
@@ -76,6 +77,17 @@ void ModelChoice::addLatentTo(CLI::App &command) {
                   "head, absorbed the latent; auto absorbs where that takes "
                   "less memory, with --precision fused")
       ->check(CLI::IsMember({"auto", "expanded", "absorbed"}));
+}
+
+void driver::addWeightsOption(CLI::App &command, std::string &weights) {
+  command
+      .add_option("--weights", weights,
+                  "What the weights of products are held as: dense, the type "
+                  "to compute in; int8 or q8_0, q4_0, or int4 with a head in 8 "
+                  "bits: groups of 32 with a scale; keep, such groups where "
+                  "the checkpoint has "
+                  "them and dense elsewhere")
+      ->check(CLI::IsMember({"dense", "keep", "int8", "int4", "q8_0", "q4_0"}));
 }
 
 /// Writes the module after a stage to DIR/NN-stage.mlir. Prints what is wrong.
@@ -139,8 +151,17 @@ std::string driver::latentFormOf(const rt::Manifest &manifest) {
              : "expanded";
 }
 
+bool driver::chooseWeightForm(mlir::ModuleOp module,
+                              const ModelChoice &choice) {
+  return choice.weights == "dense" ||
+         runPasses(module, [&](mlir::OpPassManager &passes) {
+           passes.addPass(createQuantiseWeightsPass(
+               QuantiseWeightsPassOptions{choice.weights}));
+         });
+}
+
 bool driver::fuseModule(mlir::ModuleOp module, const ModelChoice &choice) {
-  return chooseLatentForm(module, choice) &&
+  return chooseLatentForm(module, choice) && chooseWeightForm(module, choice) &&
          runPasses(module, buildFusePipeline);
 }
 
@@ -294,6 +315,7 @@ static rt::Manifest describeModel(const import::ImportedModel &model,
   manifest.model.architecture = model.architecture;
   manifest.model.dtype = model.dtype;
   manifest.model.precision = choice.precision;
+  manifest.model.weights = choice.weights;
   manifest.model.checkpoint = absolutePath(checkpoint.path());
   if (checkpoint.adapter())
     manifest.model.adapter = absolutePath(checkpoint.adapter()->path());
@@ -474,8 +496,9 @@ driver::compileToCache(Environment &environment,
                     checkpoint.configText().value_or("") + "\n" +
                     checkpoint.generationConfigText().value_or("") + "\n" +
                     choice.dtype + "\n" + choice.precision + "\n" +
-                    choice.latent + "\n" + std::to_string(choice.scanChunk) +
-                    "\n" + target->cpu + target->features + "\n";
+                    choice.latent + "\n" + choice.weights + "\n" +
+                    std::to_string(choice.scanChunk) + "\n" + target->cpu +
+                    target->features + "\n";
   auto processor = processorFiles(checkpoint);
   if (!processor.ok())
     return fail(processor.status()), std::nullopt;

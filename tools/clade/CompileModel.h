@@ -24,6 +24,9 @@ struct ModelChoice {
   /// Tokens of a prompt that a linear recurrence computes at a time; 0 for one
   /// after the other.
   int64_t scanChunk = 32;
+  /// What the weights of products are held as: "dense", numbers of the type
+  /// that is computed in, or a form of clade-quantise-weights.
+  std::string weights = "dense";
   std::string cpu = "native";
   /// If set, the module after every stage is written there.
   std::string dumpFolder;
@@ -40,8 +43,15 @@ struct ModelChoice {
 /// Prints what is wrong.
 bool chooseLatentForm(mlir::ModuleOp module, const ModelChoice &choice);
 
-/// The fusions that every target shares, after the choice of the form of latent
-/// attention. Prints what is wrong.
+/// The option --weights, which sets `weights`.
+void addWeightsOption(CLI::App &command, std::string &weights);
+
+/// Makes blocks of the weights of products if the choice is such a form.
+/// Prints what is wrong.
+bool chooseWeightForm(mlir::ModuleOp module, const ModelChoice &choice);
+
+/// The fusions that every target shares, after the choices of the forms of
+/// latent attention and of weights. Prints what is wrong.
 bool fuseModule(mlir::ModuleOp module, const ModelChoice &choice);
 
 /// From an imported module to the kernels that code is generated from, with

@@ -18,8 +18,8 @@ namespace clade::driver {
 
 struct ConvertOptions {
   SpecOptions specs;
-  std::string model, adapter, output, to, dtype, cpu = "native",
-                                                 precision = "fused";
+  std::string model, adapter, output, to, dtype,
+      cpu = "native", precision = "fused", weights = "dense";
   std::string maxShardSize; ///< Such as 5GB; empty for one file.
   std::string shard; ///< Which device's weights; empty for the only one's.
   bool force = false, asJson = false;

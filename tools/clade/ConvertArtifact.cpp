@@ -86,6 +86,7 @@ static FailureOr<SlotTable> formAlike(import::ImportedModel &model,
   ModelChoice choice;
   choice.precision = manifest.model.precision;
   choice.latent = latentFormOf(manifest);
+  choice.weights = manifest.model.weights;
   auto target = cpu::Target::resolve(
       mlir::UnknownLoc::get(&environment.getContext()), manifest.target.cpu);
   if (failed(target) || !formKernels(*model.module, target->panelRows, choice))
@@ -133,6 +134,12 @@ driver::convertArtifactToHf(Environment &environment,
   if (!packed.ok())
     return fail(packed.status()), std::nullopt;
   const rt::Manifest &manifest = (*artifact)->manifest();
+  if (manifest.model.weights == "keep")
+    return fail("'" + options.model +
+                "' keeps blocks as its checkpoint stores them, and does not "
+                "say which weights have them: convert the checkpoint '" +
+                manifest.model.checkpoint + "' instead"),
+           std::nullopt;
   std::string configPath = (*artifact)->filePath("config.json");
   auto text = rt::readTextFile(configPath);
   if (!text.ok())

@@ -170,6 +170,7 @@ void driver::addConvertCommand(CLI::App &app, int &status) {
       ->add_option("--precision", options->precision,
                    "Precision of a packed artifact's code: fused or reference")
       ->check(CLI::IsMember({"fused", "reference"}));
+  addWeightsOption(*command, options->weights);
   command->add_flag("--force", options->force, "Replace what is there");
   command->add_flag("--json", options->asJson, "Print one JSON object");
   options->specs.addTo(*command);

@@ -42,6 +42,7 @@ driver::convertToPacked(Environment &environment,
   choice.dtype = options.dtype;
   choice.cpu = options.cpu;
   choice.precision = options.precision;
+  choice.weights = options.weights;
   choice.isPacked = true;
   if (!compileToFolder(environment, checkpoint, choice, options.output))
     return std::nullopt;

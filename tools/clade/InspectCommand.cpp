@@ -12,6 +12,7 @@
 #include "dialect/Clade/CladeDialect.h"
 #include "dialect/WMap/WMapDialect.h"
 #include "lib/Pipelines/Pipelines.h"
+#include "lib/Transforms/StoredBlocks.h"
 #include "lib/Weights/Slots.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
@@ -42,8 +43,10 @@ struct InspectOptions {
 };
 } // namespace
 
-static int64_t bytesOf(RankedTensorType type) {
-  return type.getNumElements() * (type.getElementTypeBitWidth() / 8);
+static std::string typeText(mlir::Type type) {
+  std::string text;
+  llvm::raw_string_ostream(text) << type;
+  return text;
 }
 
 /// The steps of a weight that do not keep every bit.
@@ -57,7 +60,7 @@ static json lossySteps(wmap::FuncOp weight) {
           typeText(mlir::getElementTypeOrSelf(cast.getInput().getType())) +
           " to " +
           typeText(mlir::getElementTypeOrSelf(cast.getResult().getType())));
-    else if (llvm::isa<wmap::ShiftOp, wmap::UnitRowsOp>(op))
+    else if (llvm::isa<wmap::ShiftOp, wmap::UnitRowsOp, wmap::QuantiseOp>(op))
       steps.push_back(op->getName().stripDialect().str());
     else if (llvm::isa<wmap::AddOp>(op))
       steps.push_back("adapter added");
@@ -69,7 +72,9 @@ static json sourcesOf(wmap::FuncOp weight) {
   json sources = json::array();
   weight.walk([&](wmap::SourceOp source) {
     auto type = llvm::cast<RankedTensorType>(source.getResult().getType());
+    auto block = llvm::dyn_cast<wmap::BlockType>(type.getElementType());
     std::string stored = source.getEncoding() ? source.getEncoding()->str()
+                         : block              ? block.getFormat().upper()
                                               : typeText(type.getElementType());
     sources.push_back({{"name", source.getName().str()},
                        {"shape", type.getShape().vec()},
@@ -80,11 +85,12 @@ static json sourcesOf(wmap::FuncOp weight) {
 
 static json describeWeight(wmap::FuncOp weight, int64_t copies) {
   auto type = llvm::cast<RankedTensorType>(weight.getResultType());
+  auto format = blockFormatOf(returnedValue(weight));
   return {{"name", weight.getSymName().str()},
           {"layers", copies},
           {"shape", type.getShape().vec()},
-          {"dtype", typeText(type.getElementType())},
-          {"bytes", bytesOf(type) * copies},
+          {"dtype", format ? *format : typeText(type.getElementType())},
+          {"bytes", weightBytes(weight) * copies},
           {"sources", sourcesOf(weight)},
           {"lossy", lossySteps(weight)}};
 }
@@ -341,8 +347,9 @@ static int inspectArtifact(const InspectOptions &options) {
   llvm::raw_ostream &os = llvm::outs();
   os << "artifact of family " << manifest->model.family << " ("
      << manifest->model.architecture << "), " << manifest->model.dtype
-     << ", precision " << manifest->model.precision << ", for "
-     << manifest->target.kind << " " << manifest->target.cpu << "\n";
+     << ", precision " << manifest->model.precision << ", weights "
+     << manifest->model.weights << ", for " << manifest->target.kind << " "
+     << manifest->target.cpu << "\n";
   os << "weights from " << manifest->model.checkpoint;
   if (manifest->model.adapter)
     os << " with the adapter " << *manifest->model.adapter;
@@ -452,6 +459,7 @@ void driver::addInspectCommand(CLI::App &app, int &status) {
       ->check(CLI::ExistingDirectory);
   options->choice.addLatentTo(*command);
   addShardOption(*command, options->shard);
+  addWeightsOption(*command, options->choice.weights);
   command->add_option("--dot", options->dot,
                       "Write the kernels of a checkpoint as a graph for "
                       "Graphviz to this file");

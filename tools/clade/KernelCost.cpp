@@ -9,6 +9,7 @@
 
 #include "dialect/Clade/CladeDialect.h"
 #include "lib/Pipelines/Pipelines.h"
+#include "lib/Transforms/StoredBlocks.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -42,7 +43,13 @@ double KernelCost::flops(const StepShape &step) const {
   return 2 * (multiplyAdds * rows + stateMultiplyAdds * pairs * step.sequences);
 }
 
-static int64_t bytesOf(mlir::ShapedType type) {
+int64_t driver::weightBytes(wmap::FuncOp weight) {
+  auto type = weight.getResultType();
+  if (auto format = blockFormatOf(returnedValue(weight))) {
+    auto block = wmap::BlockType::get(weight.getContext(), *format);
+    return llvm::divideCeil(type.getNumElements(), block.getLength()) *
+           block.getNumBytes();
+  }
   return type.getNumElements() * (type.getElementTypeBitWidth() / 8);
 }
 
@@ -72,7 +79,7 @@ static void addParam(ParamOp param, KernelCost &cost) {
       param, mlir::StringAttr::get(param.getContext(), param.getName()));
   if (!weight)
     return;
-  int64_t bytes = bytesOf(cast<mlir::ShapedType>(weight.getResultType()));
+  int64_t bytes = weightBytes(weight);
   bool isWhole = false;
   for (mlir::OpOperand &use : param.getResult().getUses())
     llvm::TypeSwitch<mlir::Operation *>(use.getOwner())
@@ -107,8 +114,8 @@ static KernelCost costOf(KernelOp kernel, mlir::func::FuncOp function) {
           cost.multiplyAdds += product.getNumOutputs() * product.getNumInputs();
         })
         .Case([&](HeadLinearOp product) {
-          cost.multiplyAdds += product.getNumHeads() *
-                               product.getNumOutputs() * product.getNumInputs();
+          cost.multiplyAdds += product.getNumHeads() * product.getNumOutputs() *
+                               product.getNumInputs();
         })
         .Case([&](ExpertLinearOp product) {
           cost.multiplyAdds += product.getNumActive() *

@@ -15,6 +15,7 @@
 #ifndef CLADE_TOOLS_CLADE_KERNELCOST_H
 #define CLADE_TOOLS_CLADE_KERNELCOST_H
 
+#include "dialect/WMap/WMapDialect.h"
 #include "lib/Weights/Slots.h"
 
 #include <optional>
@@ -22,6 +23,9 @@
 #include <vector>
 
 namespace clade::driver {
+
+/// Bytes that a weight is read as: those of its blocks, if it has any.
+int64_t weightBytes(wmap::FuncOp weight);
 
 /// A call of the compiled step.
 struct StepShape {

@@ -9,6 +9,7 @@
 
 #include "tools/clade/Environment.h"
 
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -22,6 +23,9 @@ using namespace clade::driver;
 static constexpr int64_t bufferBytes = int64_t(512) << 20;
 static constexpr int64_t pageBytes = 4096, hugePageBytes = int64_t(2) << 20;
 /// Steps of a loop in registers: some tens of milliseconds.
+/// By arithmetic.
+static constexpr std::array<const char *, 3> peakNames = {"f32", "bf16",
+                                                          "int8"};
 static constexpr int64_t peakSteps = int64_t(1) << 22;
 
 void MachineLimits::FreeBuffer::operator()(char *data) const {
@@ -38,10 +42,13 @@ std::unique_ptr<MachineLimits> MachineLimits::create(const cpu::Target &target,
   mlir::OwningOpRef<mlir::ModuleOp> module =
       mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
   limits->readStepBytes = cpu::addReadProbe(*module, "read", target);
-  limits->f32StepFlops = cpu::addPeakProbe(*module, "f32", target, false);
-  limits->bf16StepFlops = cpu::addPeakProbe(*module, "bf16", target, true);
-  limits->code = cpu::LoadedCode::create(
-      *module, {target.cpu, target.features, 3}, {"read", "f32", "bf16"});
+  std::vector<std::string> names(peakNames.begin(), peakNames.end());
+  for (auto [i, name] : llvm::enumerate(names))
+    limits->stepOperations[i] = cpu::addPeakProbe(
+        *module, name, target, static_cast<cpu::Arithmetic>(i));
+  names.emplace_back("read");
+  limits->code =
+      cpu::LoadedCode::create(*module, {target.cpu, target.features, 3}, names);
   if (!limits->code)
     return nullptr;
   auto pool =
@@ -77,11 +84,12 @@ double MachineLimits::readBandwidth() {
   return static_cast<double>(steps) * readStepBytes * pool->size() / seconds;
 }
 
-double MachineLimits::peak(bool isBF16) {
-  auto *peak = code->function<cpu::ProbeFunction>(isBF16 ? "bf16" : "f32");
+double MachineLimits::peak(cpu::Arithmetic arithmetic) {
+  auto place = static_cast<size_t>(arithmetic);
+  auto *peak = code->function<cpu::ProbeFunction>(peakNames[place]);
   double seconds = secondsOf(*pool, [&](int thread) {
     peak(buffer.get() + thread * pageBytes, peakSteps);
   });
-  int64_t flops = isBF16 ? bf16StepFlops : f32StepFlops;
-  return static_cast<double>(flops) * peakSteps * pool->size() / seconds;
+  return static_cast<double>(stepOperations[place]) * peakSteps * pool->size() /
+         seconds;
 }

@@ -26,9 +26,9 @@ public:
 
   /// Bytes a second of one pass over more memory than caches hold.
   double readBandwidth();
-  /// Floating-point operations a second of multiply-adds in registers, of bf16
-  /// pairs where the target has them, or of f32.
-  double peak(bool isBF16);
+  /// Operations a second of multiply-adds in registers, of pairs of bf16 or
+  /// fours of 8 bits where the target has them, or of f32.
+  double peak(cpu::Arithmetic arithmetic);
 
 private:
   struct FreeBuffer {
@@ -38,7 +38,8 @@ private:
   std::unique_ptr<cpu::LoadedCode> code;
   std::unique_ptr<rt::ThreadPool> pool;
   std::unique_ptr<char, FreeBuffer> buffer;
-  int64_t readStepBytes = 0, f32StepFlops = 0, bf16StepFlops = 0;
+  int64_t readStepBytes = 0;
+  int64_t stepOperations[3] = {}; ///< By arithmetic.
 };
 
 } // namespace clade::driver

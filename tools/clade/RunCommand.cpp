@@ -173,8 +173,10 @@ runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
   auto model = import::importCheckpoint(environment.getLibrary(), checkpoint,
                                         options.choice.dtype);
   // The interpreter takes the spec at its word unless asked for another form.
-  if (failed(model) || (options.choice.latent == "absorbed" &&
-                        !chooseLatentForm(*model->module, options.choice)))
+  if (failed(model) ||
+      (options.choice.latent == "absorbed" &&
+       !chooseLatentForm(*model->module, options.choice)) ||
+      !chooseWeightForm(*model->module, options.choice))
     return std::nullopt;
   outcome.compileSeconds = since(start);
   std::optional<rt::ManifestImages> images = imageEntryOf(*model->module);

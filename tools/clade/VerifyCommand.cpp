@@ -119,9 +119,15 @@ static int compareArtifact(Environment &environment,
   choice.dtype = manifest.model.dtype;
   choice.precision = manifest.model.precision;
   choice.latent = latentFormOf(manifest);
+  choice.weights = manifest.model.weights;
+  if (choice.weights != "dense" && choice.precision == "fused")
+    return fail("with weights in " + choice.weights +
+                " and --precision fused, products round their activations to 8 "
+                "bits, which no bound of this level allows; compile with "
+                "--precision reference");
   auto model = import::importCheckpoint(environment.getLibrary(), checkpoint,
                                         choice.dtype);
-  if (failed(model))
+  if (failed(model) || !chooseWeightForm(*model->module, choice))
     return Failed;
   int64_t vocab = manifest.logitsWidth();
   VerifyText text = VerifyText::make(manifest.model.vocab, options.tokens);
@@ -132,7 +138,7 @@ static int compareArtifact(Environment &environment,
   if (model->dtype != "f32") {
     auto exact =
         import::importCheckpoint(environment.getLibrary(), checkpoint, "f32");
-    auto logits = failed(exact)
+    auto logits = failed(exact) || !chooseWeightForm(*exact->module, choice)
                       ? FailureOr<Values>(failure())
                       : interpret(*exact->module, checkpoint, vocab, text);
     if (failed(logits))

@@ -7,6 +7,7 @@
 
 #include "lib/CodeGen/CPU/Experts.h"
 
+#include "lib/CodeGen/CPU/GroupProduct.h"
 #include "lib/CodeGen/CPU/RowEmitter.h"
 #include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
@@ -49,7 +50,8 @@ private:
   void emitRows(OpBuilder &builder, const ProductShape &product, Value buffer,
                 Value expert, Value count, Value firstPanel, Value endPanel,
                 Order order);
-  void packRows(OpBuilder &builder, int64_t rowTile, Value count, Order order);
+  void packRows(OpBuilder &builder, const ProductShape &product, Value count,
+                Order order);
 
   Value index(OpBuilder &builder, int64_t value) {
     return emitIndex(builder, loc, value);
@@ -89,20 +91,28 @@ private:
 };
 } // namespace
 
+ProductShape ExpertsShape::product(int64_t rowTile) const {
+  Type type = form == WeightForm::Plain
+                  ? elementType
+                  : Float32Type::get(elementType.getContext());
+  return {n, k, type, rowTile, form, isExact};
+}
+
 /// Bytes of one tile of packed rows.
-static int64_t tileBytes(const Target &target, const ExpertsShape &shape,
-                         int64_t rowTile) {
-  int64_t elements = target.packedActivationElements(shape.elementType, rowTile,
-                                                     shape.k, rowTile);
-  return llvm::alignTo(elements * shape.elementType.getIntOrFloatBitWidth() / 8,
-                       64);
+static int64_t tileBytes(const ProductShape &product) {
+  return llvm::alignTo(packedActivationTileBytes(product), 64);
+}
+
+/// What a thread keeps: a tile, and a row that becomes groups.
+static int64_t scratchBytes(const ExpertsShape &shape, int64_t rowTile) {
+  int64_t row = shape.form == WeightForm::Plain ? 0 : groupRowBytes(shape.k);
+  return tileBytes(shape.product(rowTile)) + row;
 }
 
 int64_t expertsScratchBytes(const Target &target, const ExpertsShape &shape) {
   int64_t counts = llvm::alignTo(shape.experts * 4, 64);
-  return std::max({counts,
-                   tileBytes(target, shape, target.rowTile(TokenClass::One)),
-                   tileBytes(target, shape, target.rowTile(TokenClass::Many))});
+  return std::max({counts, scratchBytes(shape, target.rowTile(TokenClass::One)),
+                   scratchBytes(shape, target.rowTile(TokenClass::Many))});
 }
 
 int64_t expertsPlanBytesPerToken(const ExpertsShape &shape) {
@@ -132,7 +142,7 @@ void ExpertsEmitter::emit(OpBuilder &builder) {
     emitBarrier(builder, loc, in.step, in.thread);
   }
   auto branch = [&](int64_t rowTile) {
-    ProductShape product{shape.n, shape.k, shape.elementType, rowTile};
+    ProductShape product = shape.product(rowTile);
     Value buffer = emitProductBuffer(builder, loc, target, product);
     return [&, product, buffer](OpBuilder &inner, Location) {
       emitTiles(inner, choices, product, buffer);
@@ -270,11 +280,10 @@ void ExpertsEmitter::emitTileOfAll(OpBuilder &builder,
 void ExpertsEmitter::emitRows(OpBuilder &builder, const ProductShape &product,
                               Value buffer, Value expert, Value count,
                               Value firstPanel, Value endPanel, Order order) {
-  packRows(builder, product.rowTile, count, order);
-  int64_t matrix =
-      target.packedWeightElements(shape.elementType, shape.n, shape.k);
+  packRows(builder, product, count, order);
+  int64_t matrix = packedWeightBytes(target, product);
   Value weights =
-      emitAddress(builder, loc, in.weights, shape.elementType,
+      emitAddress(builder, loc, in.weights, builder.getI8Type(),
                   emitMul(builder, loc, expert, index(builder, matrix)));
   emitProductPanels(builder, loc, target, product, in.scratch, weights, count,
                     firstPanel, endPanel, buffer,
@@ -285,8 +294,15 @@ void ExpertsEmitter::emitRows(OpBuilder &builder, const ProductShape &product,
                     });
 }
 
-void ExpertsEmitter::packRows(OpBuilder &builder, int64_t rowTile, Value count,
-                              Order order) {
+void ExpertsEmitter::packRows(OpBuilder &builder, const ProductShape &product,
+                              Value count, Order order) {
+  bool isPlain = shape.form == WeightForm::Plain;
+  Value numbers;
+  if (!isPlain) {
+    numbers = emitAddress(builder, loc, in.scratch, builder.getI8Type(),
+                          index(builder, tileBytes(product)));
+    emitPadRow(builder, loc, shape.k, numbers);
+  }
   forEach(builder, index(builder, 0), count, [&](OpBuilder &rows, Value i) {
     Value row = order(rows, i);
     if (!shape.perChoice)
@@ -297,8 +313,11 @@ void ExpertsEmitter::packRows(OpBuilder &builder, int64_t rowTile, Value count,
     auto copy = [&](OpBuilder &b, Value column, Value mask) {
       Value values = RowEmitter::loadVector(b, loc, width, shape.elementType,
                                             base, column, mask);
-      emitStorePacked(b, loc, target, shape.elementType, rowTile, shape.k,
-                      in.scratch, i, column, values);
+      if (isPlain)
+        emitStorePacked(b, loc, target, shape.elementType, product.rowTile,
+                        shape.k, in.scratch, i, column, values);
+      else
+        emitStore(b, loc, values, numbers, column, mask);
     };
     if (whole > 0)
       scf::ForOp::create(rows, loc, index(rows, 0), index(rows, whole),
@@ -310,6 +329,8 @@ void ExpertsEmitter::packRows(OpBuilder &builder, int64_t rowTile, Value count,
     if (whole < shape.k)
       copy(rows, index(rows, whole),
            emitConstantMask(rows, loc, width, shape.k - whole));
+    if (!isPlain)
+      emitPackGroups(rows, loc, target, product, numbers, i, in.scratch);
   });
 }
 

@@ -25,10 +25,16 @@ struct ExpertsShape {
   int64_t experts;
   int64_t active;         ///< Choices of a token.
   int64_t n, k;           ///< Rows and columns of an expert's matrix.
-  mlir::Type elementType; ///< bf16 or f32, of input and weights.
+  mlir::Type elementType; ///< bf16 or f32, of the input and of plain weights.
   bool perChoice;         ///< The input has a row for each choice of a token.
   /// Every token chooses all experts in order: `active` is `experts`.
   bool choosesAll = false;
+  /// As in `ProductShape`.
+  WeightForm form = WeightForm::Plain;
+  bool isExact = false;
+
+  /// The product of one expert, in tiles of `rowTile` rows.
+  ProductShape product(int64_t rowTile) const;
 };
 
 /// Bytes of scratch memory that each thread needs.
@@ -58,7 +64,8 @@ using ExpertsEpilogue = llvm::function_ref<void(
     mlir::Value mask)>;
 
 /// Emits this thread's part. Meets the other threads at one barrier, after the
-/// choices are sorted, if there is a choice. Results do not depend on the number of threads.
+/// choices are sorted, if there is a choice. Results do not depend on the
+/// number of threads.
 void emitExperts(mlir::OpBuilder &builder, mlir::Location loc,
                  const Target &target, const ExpertsShape &shape,
                  const ExpertsOperands &operands, ExpertsEpilogue epilogue);

@@ -9,7 +9,7 @@
 
 #include "lib/CodeGen/CPU/Attention.h"
 #include "lib/CodeGen/CPU/Experts.h"
-#include "lib/CodeGen/CPU/Product.h"
+#include "lib/CodeGen/CPU/GroupProduct.h"
 #include "lib/CodeGen/CPU/Recurrent.h"
 #include "lib/CodeGen/CPU/RowEmitter.h"
 #include "lib/CodeGen/CPU/StepABI.h"
@@ -262,12 +262,35 @@ LogicalResult KernelEmitter::emitTokenwise(Context &context) {
 // Products
 //===----------------------------------------------------------------------===//
 
+/// The product with a packed weight. Where every op rounds as the reference
+/// does, activations must not be quantised.
+ProductShape KernelEmitter::productOf(NamedTensorType weight, int64_t n,
+                                      int64_t k, int64_t rowTile) const {
+  ProductShape shape{n, k, weight.getElementType(), rowTile};
+  if (auto blocks = dyn_cast_or_null<BlocksAttr>(weight.getLayout())) {
+    shape.form =
+        blocks.getFormat() == "q8_0" ? WeightForm::Int8 : WeightForm::Int4;
+    shape.isExact = referenceRounding;
+  }
+  return shape;
+}
+
 LogicalResult KernelEmitter::emitPrologueRow(Context &context, LinearOp linear,
                                              Value row, Value packed,
-                                             Value rowScratch, int64_t rowTile,
+                                             Value rowScratch,
+                                             const ProductShape &shape,
                                              int64_t usedScratch) {
   OpBuilder &builder = context.builder;
   Location loc = linear.getLoc();
+  int64_t k = shape.k;
+  bool isPlain = shape.form == WeightForm::Plain;
+  Value numbers;
+  if (!isPlain) {
+    numbers = emitAddress(builder, loc, rowScratch, builder.getI8Type(),
+                          emitIndex(builder, loc, usedScratch));
+    usedScratch += groupRowBytes(k);
+    emitPadRow(builder, loc, k, numbers);
+  }
   Value memory = emitAddress(builder, loc, rowScratch, builder.getI8Type(),
                              emitIndex(builder, loc, usedScratch));
   // In the packed buffer a single row stands for itself.
@@ -281,14 +304,18 @@ LogicalResult KernelEmitter::emitPrologueRow(Context &context, LinearOp linear,
     if (failed(emitter.evaluate(&op)))
       return failure();
   }
-  Type elementType = linear.getWeight().getType().getElementType();
   Type own = linear.getInput().getType().getElementType();
-  int64_t k = linear.getNumInputs();
   emitter.forEachFlatVector(
-      linear.getInput(), [&](Value feature, Value vector, Value) {
-        emitStorePacked(builder, loc, target, elementType, rowTile, k, packed,
-                        row, feature, emitter.roundTo(vector, own, loc));
+      linear.getInput(), [&](Value feature, Value vector, Value mask) {
+        vector = emitter.roundTo(vector, own, loc);
+        if (isPlain)
+          emitStorePacked(builder, loc, target, shape.elementType,
+                          shape.rowTile, k, packed, row, feature, vector);
+        else
+          emitStore(builder, loc, vector, numbers, feature, mask);
       });
+  if (!isPlain)
+    emitPackGroups(builder, loc, target, shape, numbers, row, packed);
   scratch.fixedBytes =
       std::max(scratch.fixedBytes, usedScratch + emitter.getScratchBytes());
   return success();
@@ -348,35 +375,30 @@ LogicalResult KernelEmitter::emitProductClass(Context &context, LinearOp linear,
   Location loc = linear.getLoc();
   int64_t rowTile = target.rowTile(tokens), k = linear.getNumInputs(),
           n = linear.getNumOutputs();
-  Type elementType = linear.getWeight().getType().getElementType();
-  int64_t elementBytes = elementType.getIntOrFloatBitWidth() / 8;
+  ProductShape shape = productOf(linear.getWeight().getType(), n, k, rowTile);
+  int64_t tileBytes = packedActivationTileBytes(shape);
   Value threadScratch =
       StepView(builder, loc, context.step).scratchOf(context.thread);
   Value packed = context.packed;
   if (tokens == TokenClass::One) {
     // Every thread makes the one row for itself: no barrier.
     packed = threadScratch;
-    int64_t bytes = llvm::alignTo(
-        target.packedActivationElements(elementType, 1, k, rowTile) *
-            elementBytes,
-        64);
+    int64_t bytes = llvm::alignTo(tileBytes, 64);
     scratch.fixedBytes = std::max(scratch.fixedBytes, bytes);
     if (failed(emitPrologueRow(context, linear, emitIndex(builder, loc, 0),
-                               packed, threadScratch, rowTile, bytes)))
+                               packed, threadScratch, shape, bytes)))
       return failure();
   } else {
-    int64_t perRow = llvm::divideCeil(
-        target.packedActivationElements(elementType, rowTile, k, rowTile) *
-            elementBytes,
-        rowTile);
-    packedBytesPerRow = std::max(packedBytesPerRow, perRow);
+    packedBytesPerRow =
+        std::max(packedBytesPerRow,
+                 static_cast<int64_t>(llvm::divideCeil(tileBytes, rowTile)));
     auto loop =
         rowLoop(builder, loc, context.rows, context.thread, context.numThreads);
     {
       OpBuilder::InsertionGuard guard(builder);
       builder.setInsertionPointToStart(loop.getBody());
       if (failed(emitPrologueRow(context, linear, loop.getInductionVar(),
-                                 packed, threadScratch, rowTile, 0)))
+                                 packed, threadScratch, shape, 0)))
         return failure();
     }
     emitBarrier(builder, loc, context.step, context.thread);
@@ -389,8 +411,8 @@ LogicalResult KernelEmitter::emitProductClass(Context &context, LinearOp linear,
                    : Value();
   auto yielded = context.body().getTerminator()->getOperands();
   emitProduct(
-      builder, loc, target, {n, k, elementType, rowTile}, packed, weights,
-      context.rows, context.thread, context.numThreads,
+      builder, loc, target, shape, packed, weights, context.rows,
+      context.thread, context.numThreads,
       [&](OpBuilder &inner, Location, Value row, Value column,
           Value accumulator, Value mask) {
         OpBuilder saved = context.builder;
@@ -607,6 +629,10 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
   ExpertsShape shape{
       linear.getNumExperts(), linear.getNumActive(), linear.getNumOutputs(),
       linear.getNumInputs(),  elementType,           linear.hasActiveInput()};
+  ProductShape product =
+      productOf(linear.getWeight().getType(), shape.n, shape.k, /*rowTile=*/1);
+  shape.form = product.form;
+  shape.isExact = product.isExact;
   scratch.fixedBytes =
       std::max(scratch.fixedBytes, expertsScratchBytes(target, shape));
   packedBytesPerRow =

@@ -16,7 +16,7 @@
 #define CLADE_CODEGEN_CPU_KERNELEMITTER_H
 
 #include "dialect/Clade/CladeDialect.h"
-#include "lib/CodeGen/CPU/Target.h"
+#include "lib/CodeGen/CPU/Product.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringMap.h"
@@ -57,9 +57,12 @@ private:
   mlir::LogicalResult emitHeadsKernel(Context &context);
   mlir::LogicalResult emitProductClass(Context &context, LinearOp linear,
                                        TokenClass tokens);
+  ProductShape productOf(NamedTensorType weight, int64_t n, int64_t k,
+                         int64_t rowTile) const;
   mlir::LogicalResult emitPrologueRow(Context &context, LinearOp linear,
                                       mlir::Value row, mlir::Value packed,
-                                      mlir::Value rowScratch, int64_t rowTile,
+                                      mlir::Value rowScratch,
+                                      const ProductShape &shape,
                                       int64_t usedScratch);
   mlir::Value emitEpilogue(Context &context, mlir::Value value,
                            mlir::Value heart, mlir::Value row,

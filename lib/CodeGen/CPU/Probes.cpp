@@ -58,27 +58,36 @@ static void addProbe(ModuleOp module, StringRef name, VectorType type,
 }
 
 int64_t cpu::addPeakProbe(ModuleOp module, StringRef name, const Target &target,
-                          bool isBF16) {
+                          Arithmetic arithmetic) {
   MLIRContext *context = module.getContext();
   Location loc = module.getLoc();
-  bool usesPairs = isBF16 && target.hasBF16;
-  auto type = VectorType::get(target.width, Float32Type::get(context));
-  auto pairs = VectorType::get(target.width * 2, BFloat16Type::get(context));
-  auto intrinsic = StringAttr::get(context, "llvm.x86.avx512bf16.dpbf16ps." +
-                                                llvm::Twine(target.width * 32));
+  bool usesPairs = arithmetic == Arithmetic::BF16 && target.hasBF16,
+       usesFours = arithmetic == Arithmetic::Int8 && target.hasVNNI;
+  auto type = VectorType::get(target.width,
+                              usesFours ? Type(IntegerType::get(context, 32))
+                                        : Type(Float32Type::get(context)));
+  VectorType factors = type;
+  std::string intrinsic, bits = std::to_string(target.width * 32);
+  if (usesPairs) {
+    factors = VectorType::get(target.width * 2, BFloat16Type::get(context));
+    intrinsic = "llvm.x86.avx512bf16.dpbf16ps." + bits;
+  } else if (usesFours) {
+    factors = VectorType::get(target.width * 4, IntegerType::get(context, 8));
+    intrinsic = "llvm.x86.avx512.vpdpbusd." + bits;
+  }
   addProbe(module, name, type, peakSums,
            [&](OpBuilder &b, Value, Value, MutableArrayRef<Value> sums) {
-             VectorType factors = usesPairs ? pairs : type;
              Value x = arith::ConstantOp::create(b, loc, factors,
                                                  b.getZeroAttr(factors));
              for (Value &sum : sums)
-               sum = usesPairs
-                         ? LLVM::CallIntrinsicOp::create(
-                               b, loc, type, intrinsic, ValueRange{sum, x, x})
-                               .getResult(0)
-                         : emitMultiplyAdd(b, loc, target, sum, x, x);
+               sum = intrinsic.empty()
+                         ? emitMultiplyAdd(b, loc, target, sum, x, x)
+                         : LLVM::CallIntrinsicOp::create(
+                               b, loc, type, b.getStringAttr(intrinsic),
+                               ValueRange{sum, x, x})
+                               .getResult(0);
            });
-  return peakSums * target.width * (usesPairs ? 4 : 2);
+  return peakSums * target.width * (usesFours ? 8 : usesPairs ? 4 : 2);
 }
 
 int64_t cpu::addReadProbe(ModuleOp module, StringRef name,

@@ -23,11 +23,14 @@ namespace clade::cpu {
 /// has 4096 of them, or for a reading probe all that is read.
 using ProbeFunction = void(void *data, int64_t steps);
 
-/// Adds a loop of multiply-adds in registers to `module`: in bf16 pairs where
-/// `isBF16` and the target has them, in f32 otherwise. Gives the floating-point
-/// operations of a step, two a multiply-add.
+/// What products multiply.
+enum class Arithmetic { F32, BF16, Int8 };
+
+/// Adds a loop of multiply-adds in registers to `module`: in pairs of bf16 or
+/// fours of 8-bit integers where the target has them, in f32 otherwise. Gives
+/// the operations of a step, two a multiply-add.
 int64_t addPeakProbe(mlir::ModuleOp module, llvm::StringRef name,
-                     const Target &target, bool isBF16);
+                     const Target &target, Arithmetic arithmetic);
 
 /// Adds a loop that reads from `data` on. Gives the bytes of a step.
 int64_t addReadProbe(mlir::ModuleOp module, llvm::StringRef name,

@@ -15,6 +15,7 @@
 
 #include "lib/CodeGen/CPU/Product.h"
 
+#include "lib/CodeGen/CPU/GroupProduct.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -40,9 +41,14 @@ public:
       : loc(loc), target(target), shape(shape), epilogue(epilogue),
         pack(Target::packDepth(shape.elementType)),
         depth(llvm::divideCeil(shape.k, pack)),
-        panels(llvm::divideCeil(shape.n, target.panelRows)),
-        registerRows(target.registerRows(shape.elementType, shape.rowTile)),
-        columnTile(target.columnTile(registerRows)) {}
+        panels(llvm::divideCeil(shape.n, target.panelRows)) {
+    bool isPlain = shape.form == WeightForm::Plain;
+    registerRows = isPlain
+                       ? target.registerRows(shape.elementType, shape.rowTile)
+                       : groupRegisterRows(target, shape);
+    columnTile = isPlain ? target.columnTile(registerRows)
+                         : groupColumnTile(target, shape);
+  }
 
   void emit(OpBuilder &builder, Value activations, Value weights,
             Value numTokens, Value thread, Value numThreads);
@@ -144,8 +150,7 @@ void ProductEmitter::emit(OpBuilder &builder, Value activations, Value weights,
 /// Row tiles of one block: as many as fit kRowBlockBytes, evened out so that
 /// the last block is not a small one.
 Value ProductEmitter::blockTiles(OpBuilder &builder, Value tiles) {
-  int64_t bytes = shape.rowTile * depth * pack *
-                  shape.elementType.getIntOrFloatBitWidth() / 8;
+  int64_t bytes = packedActivationTileBytes(shape);
   Value limit =
       emitIndex(builder, loc, std::max<int64_t>(1, kRowBlockBytes / bytes));
   Value one = emitIndex(builder, loc, 1);
@@ -177,12 +182,13 @@ ProductEmitter::Tile ProductEmitter::locate(OpBuilder &builder, Value task,
 }
 
 void ProductEmitter::emitTile(OpBuilder &builder, Tile tile) {
-  Type element = shape.elementType;
-  Value aStride = emitIndex(builder, loc, depth * shape.rowTile * pack);
-  Value wStride = emitIndex(builder, loc, depth * target.panelRows * pack);
-  Value a = emitAddress(builder, loc, activations, element,
+  Type byte = builder.getI8Type();
+  Value aStride = emitIndex(builder, loc, packedActivationTileBytes(shape));
+  Value wStride =
+      emitIndex(builder, loc, packedWeightBytes(target, shape) / panels);
+  Value a = emitAddress(builder, loc, activations, byte,
                         emitMul(builder, loc, tile.rowTile, aStride));
-  Value w = emitAddress(builder, loc, weights, element,
+  Value w = emitAddress(builder, loc, weights, byte,
                         emitMul(builder, loc, tile.panel, wStride));
 
   if (!buffer) {
@@ -210,9 +216,10 @@ void ProductEmitter::emitTile(OpBuilder &builder, Tile tile) {
 /// stores their sums into the buffer.
 void ProductEmitter::bufferSums(OpBuilder &builder, Value a, Value w,
                                 Value row) {
+  // Whatever the layout, 32 bits of one row lie beside those of the next.
   Value rowA =
-      emitAddress(builder, loc, a, shape.elementType,
-                  emitMul(builder, loc, row, emitIndex(builder, loc, pack)));
+      emitAddress(builder, loc, a, builder.getI8Type(),
+                  emitMul(builder, loc, row, emitIndex(builder, loc, 4)));
   Type f32 = builder.getF32Type();
   Value rowSums = emitAddress(
       builder, loc, buffer, f32,
@@ -242,6 +249,9 @@ void ProductEmitter::emitLoop(OpBuilder &builder, Value end, int64_t step,
 /// The loop over K for one register tile; the sums come row by row.
 SmallVector<Value> ProductEmitter::emitSums(OpBuilder &builder, Value a,
                                             Value w, int64_t firstColumn) {
+  if (shape.form != WeightForm::Plain)
+    return emitGroupSums(builder, loc, target, shape, a, w, firstColumn,
+                         registerRows, columnTile);
   auto type = VectorType::get(target.width, builder.getF32Type());
   Value zero =
       arith::ConstantOp::create(builder, loc, type, builder.getZeroAttr(type));
@@ -385,6 +395,23 @@ void ProductEmitter::callEpilogue(OpBuilder &builder, Value row, Value panel,
       mask = emitConstantMask(builder, loc, target.width, columns - first);
     epilogue(builder, loc, row, column, sums[first / target.width], mask);
   }
+}
+
+int64_t packedWeightBytes(const Target &target, const ProductShape &shape) {
+  if (shape.form != WeightForm::Plain)
+    return llvm::divideCeil(shape.n, target.panelRows) *
+           llvm::divideCeil(shape.k, groupColumns) *
+           groupPanelBytes(target, shape.form);
+  return target.packedWeightElements(shape.elementType, shape.n, shape.k) *
+         shape.elementType.getIntOrFloatBitWidth() / 8;
+}
+
+int64_t packedActivationTileBytes(const ProductShape &shape) {
+  if (shape.form != WeightForm::Plain)
+    return llvm::divideCeil(shape.k, groupColumns) * groupTileBytes(shape);
+  int64_t pack = Target::packDepth(shape.elementType);
+  return shape.rowTile * llvm::alignTo(shape.k, pack) *
+         shape.elementType.getIntOrFloatBitWidth() / 8;
 }
 
 void emitProduct(OpBuilder &builder, Location loc, const Target &target,

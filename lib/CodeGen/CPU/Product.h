@@ -14,7 +14,8 @@
 //   activations  [ceil(M / MR)][ceil(K / P)][MR][P]
 //
 // padded with zeros in K. Weight rows past N and activation rows past M can be
-// read but may hold anything.
+// read but may hold anything. Quantised weights and what they are multiplied
+// with have other layouts (GroupProduct.h).
 //
 //===----------------------------------------------------------------------===//
 
@@ -26,16 +27,32 @@
 
 namespace clade::cpu {
 
+/// What a weight's elements are stored as.
+enum class WeightForm {
+  Plain, ///< Numbers of the product's element type.
+  Int8,  ///< Blocks of GGUF's Q8_0: 32 codes of 8 bits and a scale in f16.
+  Int4,  ///< Blocks of Q4_0: 32 codes of 4 bits and a scale in f16.
+};
+
 /// The static part of a product.
 struct ProductShape {
   /// Rows of the weight matrix (outputs) and length of the sums.
   int64_t n, k;
   /// bf16 or f32, of both operands. Sums are f32. Where the CPU multiplies bf16
-  /// itself, it takes denormal elements and sums as zero.
+  /// itself, it takes denormal elements and sums as zero. With another form
+  /// than Plain f32, which is what codes stand for.
   mlir::Type elementType;
   /// MR, one of `Target::rowTile`'s values.
   int64_t rowTile;
+  WeightForm form = WeightForm::Plain;
+  /// With another form than Plain: activations stay in f32.
+  bool isExact = false;
 };
+
+/// Bytes of the packed weights, padding included.
+int64_t packedWeightBytes(const Target &target, const ProductShape &shape);
+/// Bytes of one tile of MR rows of packed activations.
+int64_t packedActivationTileBytes(const ProductShape &shape);
 
 /// Consumes one vector of sums: `accumulator` (vector<Wxf32>) belongs to row
 /// `row` and to the columns from `column` on (both index). `mask`

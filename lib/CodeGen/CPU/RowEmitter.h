@@ -183,6 +183,8 @@ private:
   mlir::LogicalResult evaluateEmbed(EmbedOp op);
   RowMemory unpackRow(EmbedOp op, const RowMemory &table, mlir::Value token,
                       PanelsAttr panels);
+  RowMemory unpackRow(EmbedOp op, const RowMemory &table, mlir::Value token,
+                      BlocksAttr blocks);
   mlir::LogicalResult evaluateMix(MixOp op);
   mlir::LogicalResult evaluateCacheWrite(CacheWriteOp op);
   // RowMedia.cpp

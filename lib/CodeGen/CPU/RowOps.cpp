@@ -429,59 +429,8 @@ LogicalResult RowEmitter::evaluateRotaryTable(RotaryTableOp op) {
 }
 
 //===----------------------------------------------------------------------===//
-// Embedding and cache
+// Cache
 //===----------------------------------------------------------------------===//
-
-LogicalResult RowEmitter::evaluateEmbed(EmbedOp op) {
-  Location loc = op.getLoc();
-  RowMemory table = inMemory(op.getTable());
-  // A table of learned positions has a row for each.
-  StepView view(builder, loc, step);
-  bool isOfPositions = op.getIds().getDefiningOp<PositionsOp>() != nullptr;
-  Value token = isOfPositions ? view.positionAt(row) : view.tokenAt(row);
-  if (auto panels =
-          dyn_cast_or_null<PanelsAttr>(op.getTable().getType().getLayout())) {
-    memories[op.getResult()] = unpackRow(op, table, token, panels);
-    return success();
-  }
-  RowMemory memory;
-  memory.elementType = table.elementType;
-  memory.layout = RowLayout::contiguous(op.getResult().getType());
-  Value first = emitMul(builder, loc, token,
-                        emitIndex(builder, loc, memory.layout.numElements()));
-  memory.base = emitAddress(builder, loc, table.base, table.elementType, first);
-  memories[op.getResult()] = memory;
-  return success();
-}
-
-/// Row `token` of a table in panels, copied to scratch memory as a row of the
-/// table's type. The neighbouring columns of a panel are one word.
-RowMemory RowEmitter::unpackRow(EmbedOp op, const RowMemory &table, Value token,
-                                PanelsAttr panels) {
-  Location loc = op.getLoc();
-  RowMemory memory = newRow(op.getResult().getType());
-  memory.elementType = table.elementType;
-  int64_t words =
-      llvm::divideCeil(memory.layout.numElements(), panels.getInner());
-  Type word = builder.getIntegerType(panels.getInner() *
-                                     table.elementType.getIntOrFloatBitWidth());
-  Value rows = emitIndex(builder, loc, panels.getRows()),
-        panel = arith::DivUIOp::create(builder, loc, token, rows),
-        lane = arith::RemUIOp::create(builder, loc, token, rows),
-        first = emitMul(builder, loc, panel, emitIndex(builder, loc, words));
-  auto loop = scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0),
-                                 emitIndex(builder, loc, words),
-                                 emitIndex(builder, loc, 1));
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(loop.getBody());
-  Value at = loop.getInductionVar();
-  Value place = emitAdd(
-      builder, loc,
-      emitMul(builder, loc, emitAdd(builder, loc, first, at), rows), lane);
-  emitStore(builder, loc, emitLoad(builder, loc, word, table.base, place),
-            memory.base, at);
-  return memory;
-}
 
 LogicalResult RowEmitter::evaluateCacheWrite(CacheWriteOp op) {
   Location loc = op.getLoc();

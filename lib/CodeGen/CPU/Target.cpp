@@ -65,16 +65,19 @@ static void chooseTile(Target &target, const llvm::MCSubtargetInfo &subtarget) {
     return subtarget.checkFeatures(features);
   };
   target.hasFMA = has("+fma") || has("+avx512f");
+  target.hasF16 = has("+f16c") || has("+avx512f");
   if (has("+avx512f,+avx512bw,+avx512vl,+avx512dq")) {
     target.width = 16;
     target.panelRows = 32;
     target.accumulators = 24;
     target.hasBF16 = has("+avx512bf16");
+    target.hasVNNI = has("+avx512vnni");
     return;
   }
   target.panelRows = 16;
   target.width = has("+avx2") ? 8 : 4;
   target.accumulators = has("+avx2") ? 12 : 8;
+  target.hasVNNI = has("+avx2,+avxvnni");
 }
 
 FailureOr<Target> Target::resolve(Location loc, StringRef cpu,

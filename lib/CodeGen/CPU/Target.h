@@ -50,6 +50,10 @@ struct Target {
   bool hasFMA = false;
   /// `vdpbf16ps` and `vcvtneps2bf16` exist for vectors of `width` lanes.
   bool hasBF16 = false;
+  /// `vpdpbusd` exists for vectors of `width` lanes.
+  bool hasVNNI = false;
+  /// `vcvtph2ps` exists.
+  bool hasF16 = false;
 
   /// Resolves a CPU name ("native", "znver4", "x86-64-v3" …) and a feature
   /// list ("" or "+x,-y", applied on top of the CPU's own). Unknown names and

@@ -144,6 +144,47 @@ Value emitWiden(OpBuilder &builder, Location loc, Value value) {
   return arith::ExtFOp::create(builder, loc, type, value);
 }
 
+Value emitHalfToFloat(OpBuilder &builder, Location loc, const Target &target,
+                      Value bits) {
+  Type type = withElement(bits.getType(), builder.getF32Type()),
+       words = withElement(bits.getType(), builder.getI32Type());
+  if (target.hasF16) {
+    Type half = withElement(bits.getType(), builder.getF16Type());
+    Value number = arith::BitcastOp::create(builder, loc, half, bits);
+    return arith::ExtFOp::create(builder, loc, type, number);
+  }
+  auto constant = [&](TypedAttr scalar) -> Value {
+    Value value = arith::ConstantOp::create(builder, loc, scalar);
+    if (auto vector = dyn_cast<VectorType>(type))
+      return emitSplat(builder, loc, value, vector.getNumElements());
+    return value;
+  };
+  auto number = [&](uint32_t value) {
+    return constant(builder.getI32IntegerAttr(static_cast<int32_t>(value)));
+  };
+  // As f32 bits the exponent is 112 too small, of subnormals as of others;
+  // infinity and NaN keep their exponent of all ones.
+  Value wide = arith::ExtUIOp::create(builder, loc, words, bits);
+  Value magnitude = arith::AndIOp::create(builder, loc, wide, number(0x7fff));
+  Value sign = arith::ShLIOp::create(
+      builder, loc, arith::AndIOp::create(builder, loc, wide, number(0x8000)),
+      number(16));
+  Value scaled = arith::MulFOp::create(
+      builder, loc,
+      arith::BitcastOp::create(
+          builder, loc, type,
+          arith::ShLIOp::create(builder, loc, magnitude, number(13))),
+      constant(builder.getF32FloatAttr(0x1p112f)));
+  Value isSpecial = arith::CmpIOp::create(
+      builder, loc, arith::CmpIPredicate::uge, magnitude, number(0x7c00));
+  Value special = arith::SelectOp::create(builder, loc, isSpecial,
+                                          number(0x7f800000), number(0));
+  Value whole = arith::OrIOp::create(
+      builder, loc, arith::OrIOp::create(builder, loc, sign, special),
+      arith::BitcastOp::create(builder, loc, words, scaled));
+  return arith::BitcastOp::create(builder, loc, type, whole);
+}
+
 Value emitRoundToBF16(OpBuilder &builder, Location loc, Value value) {
   Type type = withElement(value.getType(), builder.getBF16Type());
   return arith::TruncFOp::create(builder, loc, type, value);

@@ -71,6 +71,11 @@ mlir::Value emitMultiplyAdd(mlir::OpBuilder &builder, mlir::Location loc,
 mlir::Value emitWiden(mlir::OpBuilder &builder, mlir::Location loc,
                       mlir::Value value);
 
+/// The numbers whose bits as f16 are `bits` (i16, scalar or vector) as f32;
+/// exact, also where the target has no instruction for it.
+mlir::Value emitHalfToFloat(mlir::OpBuilder &builder, mlir::Location loc,
+                            const Target &target, mlir::Value bits);
+
 /// f32 (scalar or vector) to bf16, to nearest with ties to even, NaN kept. The
 /// compiled code uses the CPU's instruction where it exists (which flushes
 /// denormals to zero) and exact integer arithmetic elsewhere.

@@ -191,3 +191,15 @@ func.func @yield_outside() {
   // expected-error@+1 {{expects parent op to be one of 'clade.kernel, clade.scan'}}
   clade.yield
 }
+
+// -----
+
+wmap.func @w -> tensor<1x1x544xui8> {
+  %0 = wmap.source "w" : tensor<1x1x544xui8>
+  wmap.return %0 : tensor<1x1x544xui8>
+}
+func.func @param_c2_blocks() {
+  // expected-error@+1 {{expected 1088 elements for '!clade.tensor<[o = 20, i = 32], f32, #clade.blocks<format = "q8_0", rows = 16>>', got 'tensor<1x1x544xui8>' from '@w'}}
+  %0 = clade.param @w : !clade.tensor<[o = 20, i = 32], f32, #clade.blocks<format = "q8_0", rows = 16>>
+  return
+}

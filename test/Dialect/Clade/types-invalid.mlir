@@ -32,3 +32,13 @@ func.func private @tensor_negative_size(!clade.tensor<[d = -1], f32>)
 
 // expected-error@+1 {{expected rows, inner and groups of at least 1, got 0, 2 and 1}}
 func.func private @panels_c1(!clade.tensor<[o = 4, i = 4], f32, #clade.panels<rows = 0, inner = 2>>)
+
+// -----
+
+// expected-error@+1 {{expected rows in multiples of 16 and groups of at least 1, got 8 and 1}}
+func.func private @blocks_c1(!clade.tensor<[o = 16, i = 32], f32, #clade.blocks<format = "q8_0", rows = 8>>)
+
+// -----
+
+// expected-error@+1 {{expected a format of '!wmap.block', got 'q2_k'}}
+func.func private @blocks_c2(!clade.tensor<[o = 16, i = 32], f32, #clade.blocks<format = "q2_k", rows = 16>>)

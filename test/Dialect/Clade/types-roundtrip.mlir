@@ -16,3 +16,7 @@ func.func private @packed(!clade.tensor<[o = 40, i = 6], bf16, #clade.panels<row
 // CHECK-LABEL: @batch
 // CHECK-SAME: !clade.batch
 func.func private @batch(!clade.batch)
+
+// CHECK-LABEL: func.func private @blocks
+// CHECK-SAME: !clade.tensor<[o = 40, i = 33], f32, #clade.blocks<format = "q4_0", rows = 32, groups = 2>>
+func.func private @blocks(!clade.tensor<[o = 40, i = 33], f32, #clade.blocks<format = "q4_0", rows = 32, groups = 2>>)

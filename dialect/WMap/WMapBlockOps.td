@@ -1,0 +1,153 @@
+//===- WMapBlockOps.td - Ops of weights that stay quantised -*- tablegen -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A value whose elements are `!wmap.block<…>` is a logical shape plus an
+// encoding: so many numbers along the last axis share a scale. Ops that move
+// elements take such values as they take any others, as long as they cut no
+// block. Included by WMapOps.td.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DIALECT_WMAP_WMAP_BLOCK_OPS_TD
+#define DIALECT_WMAP_WMAP_BLOCK_OPS_TD
+
+include "mlir/IR/AttrTypeBase.td"
+
+def WMap_BlockType : TypeDef<WMap_Dialect, "Block"> {
+  let mnemonic = "block";
+  let summary = "element of a tensor that is stored in blocks";
+  let description = [{
+    The format of GGUF files of that name. Both have groups of 32 numbers along the last
+    axis and a scale in f16 for each: `q8_0` codes -128 … 127, `q4_0` codes -8 … 7. A
+    number is its code times the scale of its group.
+
+    **Constraints:**
+    * (C1) the format is `q8_0` or `q4_0`
+
+    ```mlir
+    wmap.func @w -> tensor<8x64xf32> {
+      %0 = wmap.source "blk.{layer}.attn_q.weight" : tensor<8x64x!wmap.block<"q8_0">>
+      %1 = wmap.dequantise %0 : tensor<8x64x!wmap.block<"q8_0">> -> tensor<8x64xf32>
+      wmap.return %1 : tensor<8x64xf32>
+    }
+    ```
+  }];
+  let parameters = (ins StringRefParameter<"the format's name">:$format);
+  let assemblyFormat = "`<` $format `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Whether there is such a format.
+    static bool isFormat(::llvm::StringRef name);
+    /// Elements of a block, and the bytes that it takes.
+    int64_t getLength() const;
+    int64_t getNumBytes() const;
+  }];
+}
+
+def WMap_QuantiseOp : WMap_Transform<"quantise"> {
+  let summary = "numbers in blocks";
+  let description = [{
+    Each group of the last axis gets a scale and its numbers the nearest codes, as ggml's
+    `quantize_row_*_ref` choose them; the last group is filled up with zeros. A group with a
+    number that is not finite becomes NaN. With m the largest magnitude of a group, a number
+    of `q8_0` is off by at most m (1/254 + 2⁻¹¹), one of `q4_0` by m (1/8 + 2⁻¹¹), and 2⁻¹⁸
+    more for scales below the normal numbers of f16.
+
+    Lossy; where rounding is accepted the inverse is what the blocks stand for.
+
+    **Constraints:**
+    * (C1) the operand's elements are floats, the result's `!wmap.block`
+    * (C2) the result has the operand's sizes, the last rounded up to whole blocks
+
+    ```mlir
+    wmap.func @w -> tensor<8x64x!wmap.block<"q8_0">> {
+      %0 = wmap.source "w.weight" : tensor<8x40xbf16>
+      %1 = wmap.quantise %0 : tensor<8x40xbf16> -> tensor<8x64x!wmap.block<"q8_0">>
+      wmap.return %1 : tensor<8x64x!wmap.block<"q8_0">>
+    }
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$input);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+}
+
+def WMap_DequantiseOp : WMap_Transform<"dequantise"> {
+  let summary = "the numbers that blocks stand for";
+  let description = [{
+    In f32, exact. There is no inverse: several blocks may stand for the same numbers.
+
+    **Constraints:**
+    * (C1) the operand's elements are `!wmap.block`
+    * (C2) the result has f32 elements and the operand's sizes
+
+    ```mlir
+    wmap.func @w -> tensor<8x32xf32> {
+      %0 = wmap.source "w.weight" : tensor<8x32x!wmap.block<"q4_0">>
+      %1 = wmap.dequantise %0 : tensor<8x32x!wmap.block<"q4_0">> -> tensor<8x32xf32>
+      wmap.return %1 : tensor<8x32xf32>
+    }
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$input);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+}
+
+def WMap_PackBlocksOp : WMap_Transform<"pack_blocks"> {
+  let summary = "blocks of a matrix in panels";
+  let description = [{
+    [N, K] becomes bytes [ceil(N/rows)][K/32][rows · bytes of a block]: in a panel of `rows`
+    rows, for each group of columns, the scales and codes of 16 rows at a time alternate
+    (docs/rationale/packed-weights.md). Of three axes the first counts matrices. Inverse:
+    `wmap.unpack_blocks`, bit for bit.
+
+    **Constraints:**
+    * (C1) the operand has two or three axes of `!wmap.block`, `rows` is a positive multiple
+      of 16
+    * (C2) the result has ui8 elements and the sizes above
+
+    ```mlir
+    wmap.func @w -> tensor<2x2x544xui8> {
+      %0 = wmap.source "w.weight" : tensor<20x64x!wmap.block<"q8_0">>
+      %1 = wmap.pack_blocks %0 rows 16 : tensor<20x64x!wmap.block<"q8_0">> -> tensor<2x2x544xui8>
+      wmap.return %1 : tensor<2x2x544xui8>
+    }
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$input, I64Attr:$rows);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "$input `rows` $rows attr-dict `:` type($input) `->` type($result)";
+  let extraClassDeclaration = [{
+    /// The sizes of `blocks` in panels of `rows` rows; its last axis is one of whole blocks.
+    static ::llvm::SmallVector<int64_t> getPackedShape(::mlir::RankedTensorType blocks, int64_t rows);
+  }];
+}
+
+def WMap_UnpackBlocksOp : WMap_Transform<"unpack_blocks"> {
+  let summary = "blocks of a matrix out of panels";
+  let description = [{
+    What `wmap.pack_blocks` has packed, without the rows that fill the last panel.
+
+    **Constraints:**
+    * (C1) `wmap.pack_blocks` makes the operand of the result, in panels of some number of
+      rows
+
+    ```mlir
+    wmap.func @w -> tensor<20x64x!wmap.block<"q8_0">> {
+      %0 = wmap.source "packed" : tensor<2x2x544xui8>
+      %1 = wmap.unpack_blocks %0 : tensor<2x2x544xui8> -> tensor<20x64x!wmap.block<"q8_0">>
+      wmap.return %1 : tensor<20x64x!wmap.block<"q8_0">>
+    }
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$input);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+}
+
+#endif // DIALECT_WMAP_WMAP_BLOCK_OPS_TD

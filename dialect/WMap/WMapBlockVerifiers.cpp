@@ -1,0 +1,127 @@
+//===- WMapBlockVerifiers.cpp - Rules of weights that stay quantised ------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/WMap/WMapDialect.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace clade::wmap;
+
+/// Rows whose scales and codes alternate (runtime/Weights/PackedBlocks.h).
+static constexpr int64_t unitRows = 16;
+static constexpr int64_t blockLength = 32;
+
+static RankedTensorType tensorOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+static BlockType blockOf(RankedTensorType type) {
+  return dyn_cast<BlockType>(type.getElementType());
+}
+
+bool BlockType::isFormat(StringRef name) {
+  return name == "q8_0" || name == "q4_0";
+}
+
+int64_t BlockType::getLength() const { return blockLength; }
+
+int64_t BlockType::getNumBytes() const {
+  return 2 + (getFormat() == "q8_0" ? blockLength : blockLength / 2);
+}
+
+LogicalResult BlockType::verify(function_ref<InFlightDiagnostic()> emitError,
+                                StringRef format) {
+  // block_c1
+  if (!isFormat(format))
+    return emitError() << "expected the format q8_0 or q4_0, got '" << format
+                       << "'";
+  return success();
+}
+
+/// Whether the last axis is one of whole blocks.
+static bool isWhole(RankedTensorType type) {
+  return type.getRank() > 0 &&
+         type.getShape().back() % blockOf(type).getLength() == 0;
+}
+
+LogicalResult QuantiseOp::verify() {
+  RankedTensorType input = tensorOf(getInput()), result = tensorOf(getResult());
+  // quantise_c1
+  if (!isa<FloatType>(input.getElementType()) || !blockOf(result))
+    return emitOpError() << "expected floats and blocks, got " << input
+                         << " and " << result;
+  // quantise_c2
+  SmallVector<int64_t> shape(input.getShape());
+  if (!shape.empty())
+    shape.back() = static_cast<int64_t>(
+        llvm::alignTo(shape.back(), blockOf(result).getLength()));
+  if (shape.empty() || ArrayRef(shape) != result.getShape())
+    return emitOpError() << "expected the sizes of " << input
+                         << " with a last one of whole blocks, got " << result;
+  return success();
+}
+
+LogicalResult DequantiseOp::verify() {
+  RankedTensorType input = tensorOf(getInput()), result = tensorOf(getResult());
+  // dequantise_c1
+  if (!blockOf(input) || !isWhole(input))
+    return emitOpError() << "expected whole blocks, got " << input;
+  // dequantise_c2
+  if (input.getShape() != result.getShape() || !result.getElementType().isF32())
+    return emitOpError() << "expected f32 elements in the sizes of " << input
+                         << ", got " << result;
+  return success();
+}
+
+SmallVector<int64_t> PackBlocksOp::getPackedShape(RankedTensorType blocks,
+                                                  int64_t rows) {
+  BlockType block = blockOf(blocks);
+  ArrayRef<int64_t> matrix = blocks.getShape().take_back(2);
+  SmallVector<int64_t> shape(blocks.getShape().drop_back(2));
+  shape.push_back(static_cast<int64_t>(llvm::divideCeil(matrix[0], rows)));
+  shape.push_back(matrix[1] / block.getLength());
+  shape.push_back(rows * block.getNumBytes());
+  return shape;
+}
+
+/// Whether blocks can be packed, and how they are if so.
+static bool isPackable(RankedTensorType blocks) {
+  return blockOf(blocks) && (blocks.getRank() == 2 || blocks.getRank() == 3) &&
+         isWhole(blocks);
+}
+
+LogicalResult PackBlocksOp::verify() {
+  RankedTensorType input = tensorOf(getInput()), result = tensorOf(getResult());
+  int64_t rows = getRows();
+  // pack_blocks_c1
+  if (!isPackable(input) || rows < 1 || rows % unitRows != 0)
+    return emitOpError() << "expected whole blocks of two or three axes and a "
+                            "multiple of "
+                         << unitRows << " rows, got " << input
+                         << " in panels of " << rows << " rows";
+  // pack_blocks_c2
+  if (ArrayRef(getPackedShape(input, rows)) != result.getShape() ||
+      !result.getElementType().isUnsignedInteger(8))
+    return emitOpError() << "expected panels of " << rows << " rows of "
+                         << input << ", got " << result;
+  return success();
+}
+
+LogicalResult UnpackBlocksOp::verify() {
+  RankedTensorType input = tensorOf(getInput()), result = tensorOf(getResult());
+  // unpack_blocks_c1
+  bool fits = isPackable(result) && input.getRank() == result.getRank() + 1 &&
+              input.getElementType().isUnsignedInteger(8);
+  int64_t rows =
+      fits ? input.getShape().back() / blockOf(result).getNumBytes() : 0;
+  if (!fits || rows < 1 || rows % unitRows != 0 ||
+      ArrayRef(PackBlocksOp::getPackedShape(result, rows)) != input.getShape())
+    return emitOpError() << "expected panels of " << result << ", got "
+                         << input;
+  return success();
+}

@@ -1,0 +1,76 @@
+//===- GroupProduct.h - Products with quantised weights ---------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The inner loops of products whose weights are codes with a scale for each
+// group of 32 columns of a row, in panels as runtime/Weights/PackedBlocks.h has
+// them. Activations come in two ways:
+//
+//   quantised  codes of 8 bits with a scale for each group of 32, multiplied by
+//              the CPU's integer dot products. For each tile and group: the
+//              codes [8][MR][4], scales f32 [MR], and i32 [MR] what a sum
+//              begins with, so that codes of weights may be unsigned. A value
+//              is off by at most 1/254 of the largest of its group
+//   exact      f32 [columns][MR], multiplied by what the codes stand for
+//
+// Both are padded with zeros to whole groups. A group of numbers that are all
+// below 2^-120 is taken as zero.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_CODEGEN_CPU_GROUPPRODUCT_H
+#define CLADE_CODEGEN_CPU_GROUPPRODUCT_H
+
+#include "lib/CodeGen/CPU/Product.h"
+
+namespace clade::cpu {
+
+/// Columns that share a scale.
+inline constexpr int64_t groupColumns = 32;
+
+/// What codes of a form are greater than the numbers that they stand for while
+/// they are multiplied.
+int64_t groupOffset(const Target &target, WeightForm form);
+/// Bytes of a panel's group.
+int64_t groupPanelBytes(const Target &target, WeightForm form);
+/// Bytes of the group of a tile of `shape.rowTile` rows of activations.
+int64_t groupTileBytes(const ProductShape &shape);
+/// Rows and columns of the register tile.
+int64_t groupRegisterRows(const Target &target, const ProductShape &shape);
+int64_t groupColumnTile(const Target &target, const ProductShape &shape);
+
+/// Emits the sums of one register tile, row by row: `rows` rows of the tile of
+/// activations at `a` and `columns` columns from `firstColumn` of the panel at
+/// `w` on.
+llvm::SmallVector<mlir::Value>
+emitGroupSums(mlir::OpBuilder &builder, mlir::Location loc,
+              const Target &target, const ProductShape &shape, mlir::Value a,
+              mlir::Value w, int64_t firstColumn, int64_t rows,
+              int64_t columns);
+
+/// Bytes of the row that emitPackGroups takes.
+int64_t groupRowBytes(int64_t k);
+/// Writes zeros behind the k values of such a row.
+void emitPadRow(mlir::OpBuilder &builder, mlir::Location loc, int64_t k,
+                mlir::Value values);
+/// Packs row `row` of the activations to its place at `base`: k values of f32,
+/// and behind them zeros up to a whole group.
+void emitPackGroups(mlir::OpBuilder &builder, mlir::Location loc,
+                    const Target &target, const ProductShape &shape,
+                    mlir::Value values, mlir::Value row, mlir::Value base);
+
+/// The numbers of a row of a matrix in panels: calls `store` with vectors of
+/// four f32 and the columns (index) of their first lanes, up to whole groups.
+void emitUnpackGroups(
+    mlir::OpBuilder &builder, mlir::Location loc, const Target &target,
+    WeightForm form, int64_t k, mlir::Value weights, mlir::Value row,
+    llvm::function_ref<void(mlir::OpBuilder &, mlir::Value column,
+                            mlir::Value vector)>
+        store);
+
+} // namespace clade::cpu
+
+#endif // CLADE_CODEGEN_CPU_GROUPPRODUCT_H

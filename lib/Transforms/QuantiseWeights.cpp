@@ -1,0 +1,271 @@
+//===- QuantiseWeights.cpp - Weights of products in 8 and 4 bits ----------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Decides which weights become blocks, and changes their functions: the numbers
+// of a quantised weight are what its blocks stand for, so that everything that
+// reads functions, the interpreter above all, sees the same numbers as code
+// that reads the blocks.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Transforms/Passes.h"
+#include "lib/Transforms/StoredBlocks.h"
+#include "lib/Weights/Slots.h"
+
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/DenseSet.h"
+
+namespace clade {
+#define GEN_PASS_DEF_QUANTISEWEIGHTSPASS
+#include "lib/Transforms/Passes.h.inc"
+
+using namespace mlir;
+
+/// Matrices with fewer rows or columns stay as they are: a panel and a block
+/// would be mostly filling.
+static constexpr int64_t leastRows = 16, leastColumns = 32;
+/// The form that takes blocks as they are stored, and makes none.
+static constexpr StringLiteral keep = "keep";
+
+static RankedTensorType matrixType(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+/// Whether choices are made of a value without another product between: small
+/// differences would choose others.
+static bool decides(Value value) {
+  SmallVector<Value> next{value};
+  llvm::DenseSet<Operation *> seen;
+  while (!next.empty())
+    for (Operation *user : next.pop_back_val().getUsers()) {
+      if (isa<TopKOp>(user))
+        return true;
+      if (isa<LinearOp, ExpertLinearOp, HeadLinearOp>(user) ||
+          !seen.insert(user).second)
+        continue;
+      next.append(user->result_begin(), user->result_end());
+    }
+  return false;
+}
+
+/// Whether adapters are put into a weight while a model runs.
+static bool holdsAdapters(wmap::FuncOp function) {
+  return function
+      .walk([](wmap::SourceOp source) {
+        return source.getName().starts_with(adapterSourcePrefix)
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+namespace {
+struct QuantiseWeightsPass
+    : impl::QuantiseWeightsPassBase<QuantiseWeightsPass> {
+  using QuantiseWeightsPassBase::QuantiseWeightsPassBase;
+
+  void runOnOperation() override {
+    std::string format = form == "int8"   ? "q8_0"
+                         : form == "int4" ? "q4_0"
+                                          : form.getValue();
+    if (format != keep && !wmap::BlockType::isFormat(format)) {
+      getOperation().emitError()
+          << "expected the form keep, int8, int4, q8_0 or q4_0, got '"
+          << form.getValue() << "'";
+      return signalPassFailure();
+    }
+    findImages();
+    SmallVector<Operation *> products;
+    SmallVector<EmbedOp> embeds;
+    getOperation().walk([&](Operation *op) {
+      if (isa<LinearOp, ExpertLinearOp>(op) && takesForm(op))
+        products.push_back(op);
+      if (auto embed = dyn_cast<EmbedOp>(op))
+        embeds.push_back(embed);
+    });
+    for (Operation *product : products)
+      quantise(product, embeds, formatFor(product, format));
+    // A table that no product reads is kept as it is stored, if at all: of
+    // other tables no more is read than a few rows.
+    for (EmbedOp embed : embeds)
+      if (wmap::FuncOp table = functionOf(embed.getTable());
+          table && isMatrix(embed) && !blockFormatOf(returnedValue(table)) &&
+          isStoredAs(table, format))
+        replace(embed.getTableMutable(), blocksOf(table, format, {}));
+  }
+
+private:
+  /// The entry for images and the layers that it runs.
+  void findImages() {
+    auto entry = getOperation().lookupSymbol<func::FuncOp>("image");
+    if (!entry)
+      return;
+    ofImages.insert(entry);
+    entry.walk([&](LayersOp layers) {
+      auto schedule =
+          getOperation().lookupSymbol<ScheduleOp>(layers.getSchedule());
+      for (Attribute kind : schedule.getKinds())
+        ofImages.insert(getOperation().lookupSymbol(
+            cast<FlatSymbolRefAttr>(kind).getValue()));
+    });
+  }
+
+  /// The one rule of which products take the form.
+  bool takesForm(Operation *op) {
+    if (ofImages.contains(op->getParentOfType<func::FuncOp>()))
+      return false;
+    auto [rows, columns] = sizes(op);
+    return rows >= leastRows && columns >= leastColumns &&
+           !decides(op->getResult(0));
+  }
+
+  /// Of int4 the head has 8 bits: each of its errors is one of a logit, and of
+  /// what a tied embedding gives every layer.
+  StringRef formatFor(Operation *op, StringRef format) {
+    bool isInEntry = op->getParentOfType<func::FuncOp>()->hasAttr(entryAttr);
+    return form == "int4" && isInEntry ? StringRef("q8_0") : format;
+  }
+
+  static std::pair<int64_t, int64_t> sizes(Operation *op) {
+    if (auto linear = dyn_cast<LinearOp>(op))
+      return {linear.getNumOutputs(), linear.getNumInputs()};
+    auto experts = cast<ExpertLinearOp>(op);
+    return {experts.getNumOutputs(), experts.getNumInputs()};
+  }
+
+  static bool isMatrix(EmbedOp embed) {
+    return embed.getTable().getType().getRank() == 2;
+  }
+
+  static bool isStoredAs(wmap::FuncOp function, StringRef format) {
+    auto stored = blockFormatOf(returnedValue(function), BlockSources::Stored);
+    return stored && (format == keep || *stored == format);
+  }
+
+  wmap::FuncOp functionOf(Value weight) {
+    auto param = weight.getDefiningOp<ParamOp>();
+    auto function =
+        param ? getOperation().lookupSymbol<wmap::FuncOp>(param.getName())
+              : wmap::FuncOp();
+    return function && isa<FloatType>(param.getType().getElementType()) &&
+                   !holdsAdapters(function)
+               ? function
+               : wmap::FuncOp();
+  }
+
+  void quantise(Operation *op, ArrayRef<EmbedOp> embeds, StringRef format) {
+    auto linear = dyn_cast<LinearOp>(op);
+    OpOperand &weight = linear ? linear.getWeightMutable()
+                               : cast<ExpertLinearOp>(op).getWeightMutable();
+    wmap::FuncOp function = functionOf(weight.get());
+    if (!function || (format == keep && !isStoredAs(function, format)))
+      return;
+    auto [rows, columns] = sizes(op);
+    SmallVector<int64_t> matrix{rows, columns};
+    if (auto experts = dyn_cast<ExpertLinearOp>(op))
+      matrix.insert(matrix.begin(), experts.getNumExperts());
+    wmap::FuncOp blocks = blocksOf(function, format, matrix);
+    // A table that is the same matrix stays the same.
+    if (linear)
+      for (EmbedOp embed : embeds) {
+        wmap::FuncOp table = functionOf(embed.getTable());
+        if (table && isMatrix(embed) &&
+            columns == embed.getTable().getType().getShape()[1] &&
+            OperationEquivalence::isRegionEquivalentTo(
+                &table.getBody(), &function.getBody(),
+                OperationEquivalence::IgnoreLocations))
+          replace(embed.getTableMutable(), blocks);
+      }
+    replace(weight, blocks);
+    ++numQuantised;
+  }
+
+  /// A new parameter in the place of another, and no function without use.
+  void replace(OpOperand &operand, wmap::FuncOp function) {
+    auto param = operand.get().getDefiningOp<ParamOp>();
+    NamedTensorType type = param.getType();
+    OpBuilder builder(param);
+    auto numbers = type.withElementType(builder.getF32Type());
+    operand.set(ParamOp::create(builder, param.getLoc(), numbers,
+                                function.getSymName()));
+    auto old = getOperation().lookupSymbol<wmap::FuncOp>(param.getName());
+    if (param.use_empty())
+      param.erase();
+    auto uses = SymbolTable::getSymbolUses(old, getOperation());
+    if (uses && uses->empty())
+      old.erase();
+  }
+
+  /// The function of a weight whose numbers are those of blocks. Its rows are
+  /// those of `matrix`, where blocks have to be made.
+  wmap::FuncOp blocksOf(wmap::FuncOp function, StringRef format,
+                        ArrayRef<int64_t> matrix) {
+    std::string name = (function.getSymName() + "." + form.getValue()).str();
+    if (auto known = getOperation().lookupSymbol<wmap::FuncOp>(name))
+      return known;
+    OpBuilder builder(function);
+    Location loc = function.getLoc();
+    auto result = cast<RankedTensorType>(function.getResultType());
+    auto type = RankedTensorType::get(result.getShape(), builder.getF32Type());
+    auto copy = wmap::FuncOp::create(builder, loc, name, type);
+    builder.setInsertionPointToEnd(&copy.getBody().emplaceBlock());
+    IRMapping mapping;
+    Block &body = function.getBody().front();
+    for (Operation &op : body.without_terminator())
+      builder.clone(op, mapping);
+    Value value = mapping.lookup(returnedValue(function));
+    Value numbers;
+    if (isStoredAs(function, format)) {
+      Value blocks = emitBlocks(builder, value);
+      auto shape = matrixType(blocks).getShape();
+      numbers = wmap::DequantiseOp::create(
+          builder, loc, RankedTensorType::get(shape, builder.getF32Type()),
+          blocks);
+    } else {
+      numbers = makeBlocks(builder, loc, value, format, matrix);
+    }
+    if (numbers.getType() != type)
+      numbers = wmap::ReshapeOp::create(builder, loc, type, numbers);
+    wmap::ReturnOp::create(builder, loc, numbers);
+    eraseUnused(copy);
+    return copy;
+  }
+
+  /// Quantises the rows of a matrix, before they are rounded to what is
+  /// computed in.
+  static Value makeBlocks(OpBuilder &builder, Location loc, Value value,
+                          StringRef format, ArrayRef<int64_t> matrix) {
+    while (auto cast = value.getDefiningOp<wmap::CastOp>()) {
+      if (!isa<Float32Type, BFloat16Type, Float16Type>(
+              matrixType(cast.getInput()).getElementType()))
+        break;
+      value = cast.getInput();
+    }
+    Type element = matrixType(value).getElementType();
+    auto rows = RankedTensorType::get(matrix, element);
+    if (value.getType() != rows)
+      value = wmap::ReshapeOp::create(builder, loc, rows, value);
+    auto block = wmap::BlockType::get(builder.getContext(), format);
+    SmallVector<int64_t> padded(matrix);
+    padded.back() = llvm::alignTo(padded.back(), block.getLength());
+    Value blocks = wmap::QuantiseOp::create(
+        builder, loc, RankedTensorType::get(padded, block), value);
+    Value numbers = wmap::DequantiseOp::create(
+        builder, loc, RankedTensorType::get(padded, builder.getF32Type()),
+        blocks);
+    if (padded.back() == matrix.back())
+      return numbers;
+    return wmap::SliceOp::create(
+        builder, loc, RankedTensorType::get(matrix, builder.getF32Type()),
+        numbers, builder.getI64IntegerAttr(matrix.size() - 1),
+        builder.getI64IntegerAttr(0));
+  }
+
+  llvm::DenseSet<Operation *> ofImages;
+};
+} // namespace
+} // namespace clade

@@ -1,0 +1,242 @@
+//===- PackBlocks.cpp - Blocks of rows into panels, and back --------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Quantise makes blocks of numbers; PackBlocks moves the blocks of 16 rows into
+// the layout of PackedBlocks.h, and UnpackBlocks takes them out again bit for
+// bit.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Formats/Dequantize.h"
+#include "runtime/Formats/Quantize.h"
+#include "runtime/Support/CheckedMath.h"
+#include "runtime/Weights/Evaluator.h"
+#include "runtime/Weights/PackedBlocks.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+using namespace clade::rt;
+
+namespace {
+
+using Input = std::unique_ptr<Evaluator>;
+
+/// Columns that are made at a time: whole blocks of every type.
+constexpr int64_t pieceOfBlocks = 2048;
+/// Bytes of the scale in front of a block, and of a run of codes.
+constexpr int64_t scaleBytes = 2, wordBytes = 4;
+constexpr uint16_t nanScale = 0x7e00;
+
+class QuantiseEvaluator : public Evaluator {
+public:
+  QuantiseEvaluator(const WeightNode &node, Input from)
+      : Evaluator(node.dtype, *elementCount(node.shape)),
+        input(std::move(from)), columns(node.inputs.front().shape.back()),
+        padded(node.shape.back()) {}
+
+  void read(int64_t begin, int64_t end, std::byte *out,
+            Scratch &scratch) const override {
+    while (begin < end) {
+      int64_t column = begin % padded;
+      int64_t length = std::min({end - begin, padded - column, pieceOfBlocks});
+      quantise(begin / padded, column, length, out, scratch);
+      out += bytes(length);
+      begin += length;
+    }
+  }
+
+  bool prefersLongRanges() const override { return input->prefersLongRanges(); }
+
+private:
+  /// The blocks of [column, column + length) of a row. What lies behind the
+  /// row's end is zero. A block with a number that is not finite gets NaN for
+  /// its scale, and all of its values are NaN.
+  void quantise(int64_t row, int64_t column, int64_t length, std::byte *out,
+                Scratch &scratch) const {
+    Scratch::Frame frame(scratch);
+    auto *values = reinterpret_cast<float *>(
+        scratch.take(length * static_cast<int64_t>(sizeof(float))));
+    int64_t there = std::clamp<int64_t>(columns - column, 0, length);
+    int64_t at = row * columns + column;
+    if (there > 0)
+      decodeToF32(input->dtype(), input->fetch(at, at + there, scratch), there,
+                  values);
+    std::fill(values + there, values + length, 0.0f);
+    int64_t block = blockLength(dtype());
+    for (int64_t i = 0; i < length; i += block) {
+      std::byte *to = out + bytes(i);
+      bool isFinite = std::all_of(values + i, values + i + block,
+                                  [](float x) { return std::isfinite(x); });
+      if (isFinite) {
+        quantizeFromF32(dtype(), values + i, block, to);
+        continue;
+      }
+      std::memset(to, 0, static_cast<size_t>(bytes(block)));
+      std::memcpy(to, &nanScale, sizeof(nanScale));
+    }
+  }
+
+  Input input;
+  int64_t columns, padded; ///< Of a row, before and after.
+};
+
+/// Where the parts of a block lie in a panel.
+class PanelLayout {
+public:
+  PanelLayout(DType dtype, int64_t rows)
+      : blockBytes(bytesPerBlock(dtype)), panelRows(rows),
+        isSigned(dtype == DType::Q8_0) {}
+
+  /// Copies the block of row `row` of a panel to the group at `group`.
+  void put(const std::byte *block, int64_t row, std::byte *group) const {
+    std::byte *unit = unitOf(group, row);
+    int64_t lane = row % packedBlockRows;
+    std::memcpy(unit + scaleBytes * lane, block, scaleBytes);
+    move(block + scaleBytes, wordBytes, codesOf(unit, lane), runBytes);
+  }
+  /// The way back.
+  void take(const std::byte *group, int64_t row, std::byte *block) const {
+    const std::byte *unit = unitOf(const_cast<std::byte *>(group), row);
+    int64_t lane = row % packedBlockRows;
+    std::memcpy(block, unit + scaleBytes * lane, scaleBytes);
+    move(codesOf(const_cast<std::byte *>(unit), lane), runBytes,
+         block + scaleBytes, wordBytes);
+  }
+  int64_t groupBytes() const { return blockBytes * panelRows; }
+
+private:
+  static constexpr int64_t runBytes = wordBytes * packedBlockRows;
+
+  std::byte *unitOf(std::byte *group, int64_t row) const {
+    return group + row / packedBlockRows * packedBlockRows * blockBytes;
+  }
+  static std::byte *codesOf(std::byte *unit, int64_t lane) {
+    return unit + scaleBytes * packedBlockRows + wordBytes * lane;
+  }
+  /// Copies all words of a block, changing signed codes to unsigned or back.
+  void move(const std::byte *from, int64_t fromStride, std::byte *to,
+            int64_t toStride) const {
+    uint32_t flip = isSigned ? 0x80808080u : 0;
+    for (int64_t i = 0; i < (blockBytes - scaleBytes) / wordBytes; ++i) {
+      uint32_t word;
+      std::memcpy(&word, from + i * fromStride, wordBytes);
+      word ^= flip;
+      std::memcpy(to + i * toStride, &word, wordBytes);
+    }
+  }
+
+  int64_t blockBytes, panelRows;
+  bool isSigned;
+};
+
+class PackBlocksEvaluator : public Evaluator {
+public:
+  PackBlocksEvaluator(const WeightNode &node, Input from)
+      : Evaluator(DType::U8, *elementCount(node.shape)), input(std::move(from)),
+        layout(input->dtype(), node.rows),
+        rows(*std::prev(node.inputs.front().shape.end(), 2)),
+        columns(node.inputs.front().shape.back()), panelRows(node.rows),
+        panels(ceilDiv(rows, panelRows)),
+        panel(columns / blockLength(input->dtype()) * layout.groupBytes()) {}
+
+  void read(int64_t begin, int64_t end, std::byte *out,
+            Scratch &scratch) const override {
+    while (begin < end) {
+      int64_t index = begin / panel, start = index * panel;
+      int64_t stop = std::min(end, start + panel);
+      if (begin == start && stop == start + panel) {
+        packPanel(index, out, scratch);
+      } else {
+        Scratch::Frame frame(scratch);
+        std::byte *whole = scratch.take(panel);
+        packPanel(index, whole, scratch);
+        std::memcpy(out, whole + (begin - start),
+                    static_cast<size_t>(stop - begin));
+      }
+      out += stop - begin;
+      begin = stop;
+    }
+  }
+
+  int64_t granule() const override { return panel; }
+  bool prefersLongRanges() const override { return true; }
+
+private:
+  void packPanel(int64_t index, std::byte *out, Scratch &scratch) const {
+    // Of a stack of matrices, the row counts from the first of all.
+    int64_t inMatrix = index % panels * panelRows;
+    int64_t firstRow = index / panels * rows + inMatrix;
+    int64_t filled = std::min(panelRows, rows - inMatrix);
+    if (filled < panelRows)
+      std::memset(out, 0, static_cast<size_t>(panel));
+    int64_t block = blockLength(input->dtype());
+    for (int64_t row = 0; row < filled; ++row)
+      for (int64_t column = 0; column < columns; column += pieceOfBlocks) {
+        Scratch::Frame frame(scratch);
+        int64_t length = std::min(pieceOfBlocks, columns - column);
+        int64_t at = (firstRow + row) * columns + column;
+        const std::byte *blocks = input->fetch(at, at + length, scratch);
+        for (int64_t i = 0; i < length; i += block)
+          layout.put(blocks + input->bytes(i), row,
+                     out + (column + i) / block * layout.groupBytes());
+      }
+  }
+
+  Input input;
+  PanelLayout layout;
+  int64_t rows, columns; ///< Of a matrix.
+  int64_t panelRows;
+  int64_t panels; ///< Of a matrix.
+  int64_t panel;  ///< Bytes of a panel.
+};
+
+class UnpackBlocksEvaluator : public Evaluator {
+public:
+  UnpackBlocksEvaluator(const WeightNode &node, Input from)
+      : Evaluator(node.dtype, *elementCount(node.shape)),
+        input(std::move(from)), rows(node.rows), columns(node.shape.back()),
+        panelRows(node.inputs.front().shape.back() / bytesPerBlock(dtype())),
+        layout(dtype(), panelRows) {}
+
+  void read(int64_t begin, int64_t end, std::byte *out,
+            Scratch &scratch) const override {
+    int64_t block = blockLength(dtype()), groups = columns / block,
+            panels = ceilDiv(rows, panelRows);
+    for (; begin < end; begin += block, out += bytes(block)) {
+      Scratch::Frame frame(scratch);
+      int64_t row = begin / columns, matrix = row / rows;
+      int64_t panel = matrix * panels + row % rows / panelRows;
+      int64_t at =
+          (panel * groups + begin % columns / block) * layout.groupBytes();
+      const std::byte *group =
+          input->fetch(at, at + layout.groupBytes(), scratch);
+      layout.take(group, row % rows % panelRows, out);
+    }
+  }
+
+private:
+  Input input;
+  int64_t rows, columns; ///< Of a matrix.
+  int64_t panelRows;
+  PanelLayout layout;
+};
+
+} // namespace
+
+Input clade::rt::makeQuantise(const WeightNode &node, Input input) {
+  return std::make_unique<QuantiseEvaluator>(node, std::move(input));
+}
+
+Input clade::rt::makePackBlocks(const WeightNode &node, Input input) {
+  return std::make_unique<PackBlocksEvaluator>(node, std::move(input));
+}
+
+Input clade::rt::makeUnpackBlocks(const WeightNode &node, Input input) {
+  return std::make_unique<UnpackBlocksEvaluator>(node, std::move(input));
+}

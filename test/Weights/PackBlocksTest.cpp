@@ -1,0 +1,252 @@
+//===- PackBlocksTest.cpp - Weights that stay in blocks -------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Formats/Dequantize.h"
+#include "runtime/Formats/Quantize.h"
+#include "runtime/Support/CheckedMath.h"
+#include "test/Weights/EvaluatorFixture.h"
+
+#include <cmath>
+#include <limits>
+
+using namespace clade::rt;
+using namespace clade::rt::test;
+
+namespace {
+
+std::string quantise(const std::string &dtype, const std::string &input) {
+  return R"({"op":"quantise","dtype":")" + dtype + R"(","input":)" + input +
+         "}";
+}
+
+std::string packBlocks(int64_t rows, const std::string &input) {
+  return R"({"op":"pack_blocks","rows":)" + std::to_string(rows) +
+         R"(,"input":)" + input + "}";
+}
+
+std::string unpackBlocks(const std::string &dtype, int64_t rows,
+                         const std::string &input) {
+  return R"({"op":"unpack_blocks","dtype":")" + dtype + R"(","rows":)" +
+         std::to_string(rows) + R"(,"input":)" + input + "}";
+}
+
+class PackBlocksTest : public EvaluatorTest {
+protected:
+  /// The bytes of a program, read whole and again in pieces of whole blocks.
+  std::vector<std::byte> bytesOf(const std::string &program) {
+    auto node = parseWeightProgram(program);
+    EXPECT_TRUE(node.ok()) << node.status().message();
+    auto bound = bindProgram(
+        *node, [&](const WeightNode &source) { return sources(source); });
+    EXPECT_TRUE(bound.ok());
+    const Evaluator &evaluator = **bound;
+    std::vector<std::byte> whole(
+        static_cast<size_t>(evaluator.bytes(evaluator.count())));
+    std::vector<std::byte> pieces(whole.size());
+    Scratch scratch;
+    evaluator.read(0, evaluator.count(), whole.data(), scratch);
+    int64_t unit = blockLength(evaluator.dtype());
+    for (int64_t begin = 0; begin < evaluator.count();) {
+      int64_t left = (evaluator.count() - begin) / unit;
+      int64_t end =
+          begin + unit * (1 + static_cast<int64_t>(sources.random()) % left);
+      evaluator.read(begin, end, pieces.data() + evaluator.bytes(begin),
+                     scratch);
+      begin = end;
+    }
+    EXPECT_TRUE(whole == pieces) << program;
+    return whole;
+  }
+
+  const std::vector<float> &valuesOf(const std::string &name) {
+    return sources.decoded.at(name).values;
+  }
+};
+
+struct Format {
+  DType dtype;
+  const char *name;
+  double steps; ///< Of the largest magnitude: what a number is off by.
+};
+constexpr Format formats[] = {{DType::Q8_0, "q8_0", 254},
+                              {DType::Q4_0, "q4_0", 8}};
+
+TEST_F(PackBlocksTest, QuantisesRowsUpToWholeBlocks) {
+  for (const Format &format : formats)
+    for (const char *dtype : {"f32", "bf16", "f16"})
+      for (int64_t columns : {1, 31, 32, 33, 100, 2049, 4096}) {
+        sources = Sources();
+        std::string source = sources.add(*parseDType(dtype), {3, columns});
+        std::vector<std::byte> blocks = bytesOf(quantise(format.name, source));
+        int64_t padded = ceilDiv(columns, 32) * 32;
+        std::vector<float> row(static_cast<size_t>(padded));
+        std::vector<std::byte> expected(
+            static_cast<size_t>(*tensorBytes(format.dtype, {{padded}})));
+        for (int64_t i = 0; i < 3; ++i) {
+          std::copy_n(valuesOf("t0").begin() + i * columns, columns,
+                      row.begin());
+          quantizeFromF32(format.dtype, row.data(), padded, expected.data());
+          EXPECT_EQ(std::memcmp(expected.data(),
+                                blocks.data() + i * expected.size(),
+                                expected.size()),
+                    0)
+              << format.name << " " << dtype << " " << columns;
+        }
+      }
+}
+
+TEST_F(PackBlocksTest, ErrorOfANumberIsBounded) {
+  std::vector<float> values(320);
+  for (const Format &format : formats)
+    for (float magnitude : {1e-12f, 1e-6f, 1e-3f, 1.0f, 1000.0f}) {
+      std::normal_distribution<float> normal(0, magnitude);
+      for (float &value : values)
+        value = normal(sources.random);
+      std::vector<std::byte> blocks(
+          static_cast<size_t>(*tensorBytes(format.dtype, {{320}})));
+      quantizeFromF32(format.dtype, values.data(), 320, blocks.data());
+      std::vector<float> back(320);
+      decodeToF32(format.dtype, blocks.data(), 320, back.data());
+      for (size_t i = 0; i < values.size(); ++i) {
+        double largest = 0;
+        for (size_t j = i / 32 * 32; j < i / 32 * 32 + 32; ++j)
+          largest = std::max(largest, std::fabs(double(values[j])));
+        // Half a step, or a whole one at the edge of four bits; the rounding
+        // of the scale to f16; and that of the quotient in f32.
+        double bound =
+            largest * (1 / format.steps + 0x1p-11 + 0x1p-22) + 0x1p-18;
+        EXPECT_LE(std::fabs(double(back[i]) - values[i]), bound);
+      }
+    }
+}
+
+TEST_F(PackBlocksTest, WhatIsNoNumberMakesItsBlockNone) {
+  std::string source = sources.add(DType::F32, {1, 96});
+  auto *values = reinterpret_cast<float *>(sources.stored["t0"].data());
+  values[40] = std::numeric_limits<float>::quiet_NaN();
+  values[70] = std::numeric_limits<float>::infinity();
+  for (const Format &format : formats) {
+    std::vector<std::byte> blocks = bytesOf(quantise(format.name, source));
+    std::vector<float> back(96);
+    decodeToF32(format.dtype, blocks.data(), 96, back.data());
+    for (size_t i = 0; i < 96; ++i)
+      EXPECT_EQ(std::isnan(back[i]), i >= 32) << i;
+  }
+}
+
+/// Where docs/rationale/packed-weights.md says that scales and codes are.
+TEST_F(PackBlocksTest, PanelsHoldScalesAndCodes) {
+  for (const Format &format : formats)
+    for (int64_t panelRows : {16, 32})
+      for (int64_t rows : {1, 16, 40}) {
+        sources = Sources();
+        constexpr int64_t columns = 96;
+        std::vector<std::byte> packed = bytesOf(
+            packBlocks(panelRows, sources.add(format.dtype, {rows, columns})));
+        const std::vector<std::byte> &stored = sources.stored["t0"];
+        int64_t block = bytesPerBlock(format.dtype);
+        auto byteAt = [](const std::vector<std::byte> &bytes, int64_t at) {
+          return std::to_integer<int>(bytes[static_cast<size_t>(at)]);
+        };
+        ASSERT_EQ(static_cast<int64_t>(packed.size()),
+                  ceilDiv(rows, panelRows) * panelRows * columns / 32 * block);
+        for (int64_t row = 0; row < rows; ++row)
+          for (int64_t group = 0; group < columns / 32; ++group) {
+            int64_t from = (row * columns / 32 + group) * block;
+            int64_t unit =
+                (row / panelRows * (columns / 32) + group) * panelRows * block +
+                row % panelRows / 16 * 16 * block;
+            int64_t lane = row % 16;
+            for (int64_t i = 0; i < 2; ++i)
+              EXPECT_EQ(byteAt(packed, unit + 2 * lane + i),
+                        byteAt(stored, from + i));
+            for (int64_t i = 0; i < block - 2; ++i) {
+              int code = byteAt(stored, from + 2 + i);
+              if (format.dtype == DType::Q8_0)
+                code = static_cast<int8_t>(code) + 128;
+              EXPECT_EQ(
+                  byteAt(packed, unit + 32 + i / 4 * 64 + 4 * lane + i % 4),
+                  code);
+            }
+          }
+        // What fills the last panel is zero.
+        int64_t filled = (rows - 1) % panelRows + 1;
+        if (filled <= panelRows - 16)
+          EXPECT_EQ(
+              byteAt(packed, static_cast<int64_t>(packed.size()) - 16 * block),
+              0);
+      }
+}
+
+TEST_F(PackBlocksTest, BlocksComeBack) {
+  for (const Format &format : formats)
+    for (int64_t panelRows : {16, 48}) {
+      sources = Sources();
+      std::string matrix = sources.add(format.dtype, {50, 64}),
+                  stack = sources.add(format.dtype, {3, 17, 32});
+      for (const auto &[source, name, rows] :
+           {std::tuple(matrix, "t0", 50), std::tuple(stack, "t1", 17)})
+        EXPECT_TRUE(bytesOf(unpackBlocks(format.name, rows,
+                                         packBlocks(panelRows, source))) ==
+                    sources.stored[name]);
+    }
+}
+
+TEST_F(PackBlocksTest, PacksWhatMovesAndIsQuantised) {
+  std::string a = sources.add(DType::Q8_0, {24, 64}),
+              b = sources.add(DType::Q8_0, {8, 64}),
+              c = sources.add(DType::BF16, {8, 50});
+  std::string all = R"({"op":"concat","axis":0,"inputs":[)" + a + "," + b +
+                    "," + quantise("q8_0", c) + "]}";
+  EXPECT_TRUE(bytesOf(unpackBlocks("q8_0", 40, packBlocks(16, all))) ==
+              bytesOf(all));
+}
+
+TEST_F(PackBlocksTest, RowsOfBlocksChangeTheirOrder) {
+  std::string a = sources.add(DType::Q4_0, {3, 4, 5, 64});
+  expectMatches(
+      cast("f32", R"({"op":"transpose","perm":[2,0,1,3],"input":)" + a + "}"));
+}
+
+void expectRejected(const std::string &text, const std::string &message) {
+  auto node = parseWeightProgram(text);
+  ASSERT_FALSE(node.ok()) << text;
+  expectError(node.status(), StatusCode::InvalidArgument, message);
+}
+
+TEST_F(PackBlocksTest, RejectsOtherTypesAndShapes) {
+  std::string f32 = Sources::json("w", DType::F32, {16, 32}),
+              q8 = Sources::json("w", DType::Q8_0, {16, 32}),
+              u8 = Sources::json("w", DType::U8, {2, 3, 544});
+  expectRejected(quantise("q6_k", f32), "'quantise': cannot quantise to Q6_K, "
+                                        "expected q8_0 or q4_0");
+  expectRejected(quantise("q8_0", q8),
+                 "'quantise': the input is Q8_0 [16, 32], expected dtype f32, "
+                 "bf16 or f16; cast it first");
+  expectRejected(quantise("q8_0", Sources::json("w", DType::F32, {})),
+                 "'quantise': the input is F32 [], expected an axis");
+  expectRejected(packBlocks(24, q8), "'pack_blocks': 'rows' is 24, expected a "
+                                     "positive multiple of 16");
+  expectRejected(packBlocks(0, q8), "'pack_blocks': 'rows' is 0, expected a "
+                                    "positive multiple of 16");
+  expectRejected(packBlocks(16, f32),
+                 "'pack_blocks': the input is F32 [16, 32], expected two or "
+                 "three axes and dtype q8_0 or q4_0");
+  expectRejected(packBlocks(16, Sources::json("w", DType::Q8_0, {32})),
+                 "'pack_blocks': the input is Q8_0 [32], expected two or "
+                 "three axes and dtype q8_0 or q4_0");
+  expectRejected(unpackBlocks("q4_k", 20, u8),
+                 "'unpack_blocks': cannot unpack Q4_K, expected q8_0 or q4_0");
+  expectRejected(unpackBlocks("q4_0", 20, u8),
+                 "'unpack_blocks': the input is U8 [2, 3, 544], expected U8 "
+                 "of three or four axes, the last a multiple of 288");
+  expectRejected(unpackBlocks("q8_0", 33, u8),
+                 "'unpack_blocks': 'rows' is 33, which do not fill 2 panels "
+                 "of 16");
+}
+
+} // namespace
