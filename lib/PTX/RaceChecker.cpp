@@ -126,6 +126,7 @@ static bool storesDiffer(const AccessShape &shape, LaneMask mask,
 void RaceChecker::access(Warp &warp, const Op &op, const AccessShape &shape,
                          Space space, LaneMask mask,
                          const uint64_t *addresses) {
+  settleReads(warp);
   ShadowAccess access = accessOf(warp, op, shape);
   Cursor cursor(*this);
   bool isWrite = shape.kind == AccessKind::Write;
@@ -166,6 +167,12 @@ static bool hasModifier(const Warp &warp, const Op &op, std::string_view one,
   return false;
 }
 
+void RaceChecker::settleReads(Warp &warp) {
+  for (const StrongRead &read : strongReads[warp.index])
+    clocks.strongRead(*read.table, warp.index, read.address, read.isAcquire);
+  strongReads[warp.index].clear();
+}
+
 void RaceChecker::synchronise(Warp &warp, const Op &op,
                               const AccessShape &shape, Space space,
                               LaneMask mask, const uint64_t *addresses) {
@@ -177,7 +184,7 @@ void RaceChecker::synchronise(Warp &warp, const Op &op,
                                 addresses[lane] == addresses[lane - 1]))
       continue;
     if (shape.kind != AccessKind::Write)
-      clocks.strongRead(table, warp.index, addresses[lane], isAcquire);
+      strongReads[warp.index].push_back({&table, addresses[lane], isAcquire});
     if (shape.kind != AccessKind::Read)
       clocks.strongWrite(table, warp.index, addresses[lane], isRelease);
   }
@@ -186,6 +193,7 @@ void RaceChecker::synchronise(Warp &warp, const Op &op,
 void RaceChecker::accessRange(Warp &warp, const Op &op,
                               const AccessShape &shape, Space space,
                               unsigned lane, uint64_t address, uint64_t bytes) {
+  settleReads(warp);
   ShadowAccess access = accessOf(warp, op, shape);
   access.lane = lane;
   Cursor cursor(*this);
@@ -270,6 +278,7 @@ void RaceChecker::report(Warp &warp, const Op &op, const ShadowAccess &access,
 //===----------------------------------------------------------------------===//
 
 void RaceChecker::barrierArrive(Warp &warp, unsigned barrier, LaneMask mask) {
+  settleReads(warp);
   clocks.barrierArrive(warp.index, barrier);
   arrived[barrier] |= 1u << warp.index;
 }
@@ -283,11 +292,13 @@ void RaceChecker::barrierComplete(Block &, unsigned barrier) {
 }
 
 void RaceChecker::warpSync(Warp &warp, LaneMask mask) {
+  settleReads(warp);
   clocks.warpSync(warp.index, mask);
 }
 
 void RaceChecker::fence(Warp &warp, const Op &, LaneMask,
                         std::string_view scope) {
+  settleReads(warp);
   if (scope.starts_with("proxy"))
     return scope.starts_with("proxy.async") ? clocks.proxyFence(warp.index)
                                             : void();
@@ -315,6 +326,7 @@ void RaceChecker::learn(Warp &warp, QueueKind kind, uint64_t id,
 }
 
 void RaceChecker::release(Warp &warp, Knowledge &to) {
+  settleReads(warp);
   clocks.release(warp.index, to);
 }
 

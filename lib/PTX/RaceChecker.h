@@ -78,6 +78,9 @@ private:
   /// What strong accesses hand on through their addresses.
   void synchronise(Warp &warp, const Op &op, const AccessShape &shape,
                    Space space, LaneMask mask, const uint64_t *addresses);
+  /// Takes the strong reads that the warp has begun: they are told of before
+  /// they are done, and see what others release until then.
+  void settleReads(Warp &warp);
   void report(Warp &warp, const Op &op, const ShadowAccess &access,
               bool isWrite, Space space, uint64_t address,
               const Conflict &conflict);
@@ -88,6 +91,13 @@ private:
   BlockClocks clocks;
   std::vector<ShadowCell> shared;
   SyncTable sharedSync;
+  struct StrongRead {
+    SyncTable *table;
+    uint64_t address;
+    bool isAcquire;
+  };
+  std::array<std::vector<StrongRead>, firstAsyncAgent>
+      strongReads; ///< By warp.
   std::map<std::pair<QueueKind, uint64_t>, unsigned> agents;
   std::array<uint32_t, numAgents> issuers = {}; ///< The last warp, by agent.
   std::array<uint32_t, 16> arrived = {};        ///< Warps at each barrier.
