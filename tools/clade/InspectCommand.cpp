@@ -43,12 +43,6 @@ struct InspectOptions {
 };
 } // namespace
 
-static std::string typeText(mlir::Type type) {
-  std::string text;
-  llvm::raw_string_ostream(text) << type;
-  return text;
-}
-
 /// The steps of a weight that do not keep every bit.
 static json lossySteps(wmap::FuncOp weight) {
   json steps = json::array();
