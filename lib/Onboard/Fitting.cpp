@@ -7,13 +7,27 @@
 
 #include "lib/Onboard/Fitting.h"
 
+#include "lib/Import/Family.h"
+
 using namespace clade;
 using namespace clade::onboard;
 
-// What is weighed: a family that cannot be built says little of the rest.
-static constexpr double problemCost = 40, requirementCost = 8, weightCost = 4,
+// What is weighed: a family that cannot be built says nothing of the weights,
+// and is farther than one that can, unless all it lacks is to ignore a key.
+static constexpr double problemCost = 80, requirementCost = 8, weightCost = 4,
                         keyCost = 2, fieldCost = 10, pairingCost = 0.6,
                         doubtCost = 1.2;
+
+static bool isOfUnreadKey(llvm::StringRef problem) {
+  return problem.contains("is not read by");
+}
+
+/// How many families a family derives from: of two that are equally near, the
+/// plainer one says less that is not asked for.
+static size_t derivations(const import::SpecLibrary &library,
+                          const spec::FamilyDecl *family) {
+  return import::Family(library, family).getChain().size();
+}
 
 Fitting onboard::fit(import::SpecLibrary &library,
                      const spec::FamilyDecl *family,
@@ -31,11 +45,13 @@ Fitting onboard::fit(import::SpecLibrary &library,
   const import::Probe &probe = fitting.probe;
   double cost = keyCost * double(probe.unreadKeys.size()) +
                 fieldCost * double(probe.unknownFields.size()) +
-                requirementCost * double(probe.requirements.size()) +
-                problemCost * double(probe.problems.size()) +
-                weightCost * double(fitting.unpairedMissing.size() +
-                                    fitting.misshapen.size() +
-                                    fitting.unpairedUnused.size());
+                requirementCost * double(probe.requirements.size());
+  for (const std::string &problem : probe.problems)
+    cost += isOfUnreadKey(problem) ? keyCost : problemCost;
+  if (probe.problems.empty())
+    cost += weightCost * double(fitting.unpairedMissing.size() +
+                                fitting.misshapen.size() +
+                                fitting.unpairedUnused.size());
   for (const Pairing &pairing : fitting.pairings)
     cost += pairing.certainty < 0.5 ? doubtCost : pairingCost;
   fitting.cost = cost;
@@ -50,8 +66,10 @@ onboard::rankFamilies(import::SpecLibrary &library,
   for (const spec::FamilyDecl *family : library.getFamilies())
     if (family->serves)
       ranked.push_back(fit(library, family, config, tensors));
-  llvm::stable_sort(ranked, [](const Fitting &a, const Fitting &b) {
-    return a.cost < b.cost;
+  llvm::stable_sort(ranked, [&](const Fitting &a, const Fitting &b) {
+    if (a.cost != b.cost)
+      return a.cost < b.cost;
+    return derivations(library, a.family) < derivations(library, b.family);
   });
   return ranked;
 }
