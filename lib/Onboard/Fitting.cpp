@@ -48,6 +48,9 @@ Fitting onboard::fit(import::SpecLibrary &library,
                 requirementCost * double(probe.requirements.size());
   for (const std::string &problem : probe.problems)
     cost += isOfUnreadKey(problem) ? keyCost : problemCost;
+  // Nothing of the configuration was read where a part of the family is not in it.
+  if (!probe.problems.empty() && probe.unreadKeys.empty())
+    cost += problemCost;
   if (probe.problems.empty())
     cost += weightCost * double(fitting.unpairedMissing.size() +
                                 fitting.misshapen.size() +

@@ -173,8 +173,9 @@ TEST_F(FamilyDiffTest, ARefusedConfiguration) {
 
 TEST_F(FamilyDiffTest, LongSummariesEnd) {
   std::string text = "family other from base {\n  block mlp(x) {\n";
-  for (int i = 0; i < 9; ++i)
-    text += "    x = linear(x, [d]) at p" + std::to_string(i) + "\n";
+  for (const char *function : {"exp", "log", "sqrt", "rsqrt", "tanh", "sigmoid",
+                               "softplus", "relu", "floor"})
+    text += "    x = " + std::string(function) + "(x)\n";
   add(text + "    return x\n  }\n}\n", "other.spec");
   std::string summary = compare("base", "other").summary;
   EXPECT_NE(summary.find(" more"), std::string::npos) << summary;

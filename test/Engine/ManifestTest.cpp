@@ -112,7 +112,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{"/version", nullptr,
                     "member 'version' is missing or not an integer"},
         BadManifest{"/version", 1,
-                    "expected 'version' 4, got 1; compile the model again",
+                    "expected 'version' 5, got 1; compile the model again",
                     unsupported},
         BadManifest{"/abi_version", 9,
                     "expected 'abi_version' 8, got 9; compile the model again",
