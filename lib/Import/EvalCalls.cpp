@@ -212,29 +212,16 @@ FailureOr<std::string> Evaluator::address(const spec::Path *path, Frame &frame,
 
 /// Built-ins that make tensors, or weights, which a configuration has not.
 static bool takesTensors(StringRef name) {
-  return llvm::is_contained({"linear",
-                             "weight",
-                             "embed",
-                             "attend",
-                             "rope",
-                             "todo",
-                             "top_k",
-                             "member",
-                             "where",
-                             "causal_conv",
-                             "zeros",
-                             "patches",
-                             "grid_positions",
-                             "fold",
-                             "put_at",
-                             "add_at",
-                             "window_of",
-                             "text_grid_positions",
-                             "bilinear",
-                             "bicubic",
-                             "frames",
-                             "sinusoid"},
-                            name);
+  return llvm::is_contained(
+      {"linear",         "weight",    "embed",
+       "attend",         "rope",      "todo",
+       "top_k",          "member",    "where",
+       "causal_conv",    "zeros",     "patches",
+       "grid_positions", "fold",      "put_at",
+       "add_at",         "window_of", "text_grid_positions",
+       "bilinear",       "bicubic",   "frames",
+       "sinusoid"},
+      name);
 }
 
 static std::vector<std::string> builtinNames() {

@@ -48,13 +48,14 @@ Fitting onboard::fit(import::SpecLibrary &library,
                 requirementCost * double(probe.requirements.size());
   for (const std::string &problem : probe.problems)
     cost += isOfUnreadKey(problem) ? keyCost : problemCost;
-  // Nothing of the configuration was read where a part of the family is not in it.
+  // Nothing of the configuration was read where a part of the family is not in
+  // it.
   if (!probe.problems.empty() && probe.unreadKeys.empty())
     cost += problemCost;
   if (probe.problems.empty())
-    cost += weightCost * double(fitting.unpairedMissing.size() +
-                                fitting.misshapen.size() +
-                                fitting.unpairedUnused.size());
+    cost += weightCost *
+            double(fitting.unpairedMissing.size() + fitting.misshapen.size() +
+                   fitting.unpairedUnused.size());
   for (const Pairing &pairing : fitting.pairings)
     cost += pairing.certainty < 0.5 ? doubtCost : pairingCost;
   fitting.cost = cost;

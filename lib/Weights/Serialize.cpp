@@ -348,20 +348,20 @@ LogicalResult ProgramWriter::write(Value value, int64_t depth) {
     op->emitOpError() << "expected at most " << maxNodes
                       << " ops in a weight, each counted once for each use";
   else
-    written =
-        llvm::TypeSwitch<Operation *, LogicalResult>(op)
-            .Case<wmap::SourceOp, wmap::ConcatOp, wmap::SliceOp, wmap::ShardOp,
-                  wmap::TransposeOp, wmap::ReshapeOp, wmap::CastOp,
-                  wmap::ShiftOp, wmap::UnitRowsOp, wmap::RopeUnpermuteOp,
-                  wmap::PackOp, wmap::ConstantOp, wmap::BitcastOp,
-                  wmap::ScaleOp, wmap::SubtractOp, wmap::DivideOp,
-                  wmap::GatherOp, wmap::LowRankOp, wmap::AddOp,
-                  wmap::QuantiseOp, wmap::DequantiseOp, wmap::PackBlocksOp,
-                  wmap::UnpackBlocksOp>(
-                [&](auto op) { return writeOp(op, depth); })
-            .Default([](Operation *op) {
-              return op->emitOpError() << "expected a wmap op in a wmap.func";
-            });
+    written = llvm::TypeSwitch<Operation *, LogicalResult>(op)
+                  .Case<wmap::SourceOp, wmap::ConcatOp, wmap::SliceOp,
+                        wmap::ShardOp, wmap::TransposeOp, wmap::ReshapeOp,
+                        wmap::CastOp, wmap::ShiftOp, wmap::UnitRowsOp,
+                        wmap::RopeUnpermuteOp, wmap::PackOp, wmap::ConstantOp,
+                        wmap::BitcastOp, wmap::ScaleOp, wmap::SubtractOp,
+                        wmap::DivideOp, wmap::GatherOp, wmap::LowRankOp,
+                        wmap::AddOp, wmap::QuantiseOp, wmap::DequantiseOp,
+                        wmap::PackBlocksOp, wmap::UnpackBlocksOp>(
+                      [&](auto op) { return writeOp(op, depth); })
+                  .Default([](Operation *op) {
+                    return op->emitOpError()
+                           << "expected a wmap op in a wmap.func";
+                  });
   json.objectEnd();
   return written;
 }

@@ -122,10 +122,9 @@ clade::rt::loadTokenizer(const std::string &path) {
   CLADE_ASSIGN_OR_RETURN(auto file, MappedFile::open(path));
   ByteSpan bytes = file->bytes();
   if (bytes.size() > maxTokenizerBytes)
-    return Status::corruption(quoteName(path) + " has " +
-                              std::to_string(bytes.size()) +
-                              " bytes, expected at most " +
-                              std::to_string(maxTokenizerBytes));
+    return Status::corruption(
+        quoteName(path) + " has " + std::to_string(bytes.size()) +
+        " bytes, expected at most " + std::to_string(maxTokenizerBytes));
   return Tokenizer::fromJson(
       {reinterpret_cast<const char *>(bytes.data()), bytes.size()}, path);
 }

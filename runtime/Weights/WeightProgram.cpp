@@ -32,10 +32,10 @@ constexpr int64_t maxStacked = 1 << 16;
 constexpr size_t maxConstants = 256;
 
 constexpr std::string_view opNames[] = {
-    "source", "concat",   "slice",          "transpose",    "reshape",
-    "cast",   "shift",    "rope_unpermute", "rope_permute", "unit_rows",
-    "pack",   "constant", "bitcast",        "scale",        "subtract",
-    "gather", "stack",    "low_rank",       "add",          "divide",
+    "source",   "concat",      "slice",          "transpose",    "reshape",
+    "cast",     "shift",       "rope_unpermute", "rope_permute", "unit_rows",
+    "pack",     "constant",    "bitcast",        "scale",        "subtract",
+    "gather",   "stack",       "low_rank",       "add",          "divide",
     "quantise", "pack_blocks", "unpack_blocks",
 };
 
@@ -566,10 +566,11 @@ Status readUnpackBlocks(const json &value, int depth, WeightNode &node) {
 using Reader = Status (*)(const json &, int, WeightNode &);
 /// In the order of WeightOp.
 constexpr Reader readers[] = {
-    readSource, readConcat,   readSlice,   readTranspose, readReshape,
-    readCast,   readShift,    readRope,    readRope,      readUnitRows,
-    readPack,   readConstant, readBitcast, readBlockwise, readBlockwise,
-    readGather, readStack,    readLowRank, readAdd,       readBlockwise,
+    readSource,   readConcat,     readSlice,        readTranspose,
+    readReshape,  readCast,       readShift,        readRope,
+    readRope,     readUnitRows,   readPack,         readConstant,
+    readBitcast,  readBlockwise,  readBlockwise,    readGather,
+    readStack,    readLowRank,    readAdd,          readBlockwise,
     readQuantise, readPackBlocks, readUnpackBlocks,
 };
 static_assert(std::size(readers) == std::size(opNames));

@@ -68,9 +68,10 @@ struct WeightNode {
   int64_t heads = 0; ///< RopeUnpermute, RopePermute.
   int64_t rows =
       0; ///< Pack, PackBlocks: of a panel. UnpackBlocks: of a matrix.
-  int64_t inner = 0;          ///< Pack.
-  std::vector<float> values;  ///< Constant.
-  std::vector<int64_t> block; ///< Scale, Subtract, Divide: sizes of a block, by axis.
+  int64_t inner = 0;         ///< Pack.
+  std::vector<float> values; ///< Constant.
+  std::vector<int64_t>
+      block;           ///< Scale, Subtract, Divide: sizes of a block, by axis.
   int64_t stacked = 0; ///< Stack: the input with "{expert}" = 0, 1, … in turn.
 };
 

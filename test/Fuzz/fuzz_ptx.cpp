@@ -31,8 +31,7 @@ void check(bool condition, const char *what) {
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  auto module =
-      parse({reinterpret_cast<const char *>(data), size}, "fuzz.ptx");
+  auto module = parse({reinterpret_cast<const char *>(data), size}, "fuzz.ptx");
   if (!module) {
     check(!module.error().message.empty(), "an error without a message");
     return 0;

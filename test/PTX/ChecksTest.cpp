@@ -206,12 +206,12 @@ TEST(PtxChecks, LocalMemoryIsNewInEachBlock) {
   options.block = {1, 1, 1};
   options.deterministic = true;
   options.parameters = packParameters(place);
-  Finding finding = onlyFinding(device.launch(
-      device.kernel(kernelText(
-          1, ".local .b32 x;\nsetp.eq.u32 %p0, %i, 0;\n"
-             "@%p0 st.local.u32 [x], 5;\nld.local.u32 %r1, [x];\n"
-             "st.global.u32 [%pt0], %r1;\n")),
-      options));
+  Finding finding = onlyFinding(
+      device.launch(device.kernel(kernelText(
+                        1, ".local .b32 x;\nsetp.eq.u32 %p0, %i, 0;\n"
+                           "@%p0 st.local.u32 [x], 5;\nld.local.u32 %r1, [x];\n"
+                           "st.global.u32 [%pt0], %r1;\n")),
+                    options));
   EXPECT_EQ(finding.kind, FindingKind::UninitialisedValue);
   EXPECT_EQ(finding.thread.block[0], 1u);
 }

@@ -137,7 +137,7 @@ TEST(ConvertNarrow, EveryPairOfCodesIntoHalves) {
       double value = e == 31  ? fraction == 0
                                     ? std::numeric_limits<double>::infinity()
                                     : std::nan("")
-                      : e == 0 ? std::ldexp(fraction, -14)
+                     : e == 0 ? std::ldexp(fraction, -14)
                               : std::ldexp(1 + fraction, e - 15);
       return half & 0x8000 ? -value : value;
     };

@@ -49,12 +49,8 @@ inline Place accumulator8x8(int laneid, int i) {
 inline const std::vector<Layout> &layouts() {
   static const std::vector<Layout> table = {
       {"m8n8k4.f64", 8, 8, 4, 64, 1, 1, 2,
-       [](int laneid, int) -> Place {
-         return {laneid >> 2, laneid % 4};
-       },
-       [](int laneid, int) -> Place {
-         return {laneid % 4, laneid >> 2};
-       },
+       [](int laneid, int) -> Place { return {laneid >> 2, laneid % 4}; },
+       [](int laneid, int) -> Place { return {laneid % 4, laneid >> 2}; },
        accumulator8x8},
       {"m8n8k16.s8", 8, 8, 16, 8, 4, 4, 2,
        [](int laneid, int i) -> Place {

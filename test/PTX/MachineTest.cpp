@@ -119,20 +119,19 @@ TEST(PtxMachine, SharesMemoryBetweenModulesOfAKernel) {
 TEST(PtxMachine, CountsSectorsBanksAndClasses) {
   Device device;
   uint64_t in = device.upload(std::vector<uint32_t>(2048));
-  std::string
-      body =
-          "mul.wide.u32 %rd0, %i, 4;\nadd.s64 %rd0, %rd0, %pt0;\nld.global.u32 "
-          "%r0, [%rd0];\n" // 4 sectors
-          "mul.wide.u32 %rd1, %i, 128;\nadd.s64 %rd1, %rd1, "
-          "%pt0;\nld.global.u32 %r1, [%rd1];\n" // 32 sectors
-          "ld.global.u32 %r2, [%pt0];\n"        // 1 sector
-          "mov.u32 %r3, s;\nmad.lo.u32 %r4, %i, 8, %r3;\nst.shared.u32 [%r4], "
-          "%i;\n" // 2-way conflict
-          "bar.warp.sync -1;\n"
-          "mad.lo.u32 %r5, %i, 4, %r3;\nst.shared.u32 [%r5], %i;\n" // none
-          "bar.warp.sync -1;\n"
-          "mad.lo.u32 %r6, %i, 128, %r3;\nst.shared.u32 [%r6], %i;\n" // 32-way
-          "fma.rn.f32 %f1, 0f3F800000, 0f40000000, 0f40000000;\n";
+  std::string body =
+      "mul.wide.u32 %rd0, %i, 4;\nadd.s64 %rd0, %rd0, %pt0;\nld.global.u32 "
+      "%r0, [%rd0];\n" // 4 sectors
+      "mul.wide.u32 %rd1, %i, 128;\nadd.s64 %rd1, %rd1, "
+      "%pt0;\nld.global.u32 %r1, [%rd1];\n" // 32 sectors
+      "ld.global.u32 %r2, [%pt0];\n"        // 1 sector
+      "mov.u32 %r3, s;\nmad.lo.u32 %r4, %i, 8, %r3;\nst.shared.u32 [%r4], "
+      "%i;\n" // 2-way conflict
+      "bar.warp.sync -1;\n"
+      "mad.lo.u32 %r5, %i, 4, %r3;\nst.shared.u32 [%r5], %i;\n" // none
+      "bar.warp.sync -1;\n"
+      "mad.lo.u32 %r6, %i, 128, %r3;\nst.shared.u32 [%r6], %i;\n" // 32-way
+      "fma.rn.f32 %f1, 0f3F800000, 0f40000000, 0f40000000;\n";
   LaunchReport report = device.run(
       kernelText(1, body, ".shared .align 16 .b8 s[4096];\n"), 1, 32, in);
   EXPECT_TRUE(report.clean());

@@ -39,12 +39,12 @@ FAMILIES = [
     ("arcee", "arcee-plain", 10),
     ("helium", "helium-plain", 10),
     ("seed_oss", "seed-oss-out-bias", 10),
-    ("hunyuan_v1_dense", "hunyuan-v1-dense-plain", 12),
-    ("apertus", "apertus-plain", 20),
-    ("qwen2_moe", "qwen2-moe-plain", 10),
-    ("minimax_m2", "minimax-m2-plain", 24),
-    ("mamba2", "mamba2-plain", 30),
-    ("gpt2", "gpt2-plain", 40),
+    ("hunyuan_v1_dense", "hunyuan-v1-dense-plain", 8),
+    ("apertus", "apertus-plain", 29),
+    ("qwen2_moe", "qwen2-moe-plain", 11),
+    ("minimax_m2", "minimax-m2-plain", 28),
+    ("mamba2", "mamba2-plain", 55),
+    ("gpt2", "gpt2-plain", 45),
 ]
 
 

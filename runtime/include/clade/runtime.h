@@ -202,9 +202,10 @@ CLADE_API CladeStatus clade_sequence_truncate(CladeSession *session,
                                               int64_t length);
 
 /** Loads a LoRA adapter, a directory in PEFT's form, beside the weights of an
- *  artifact that was compiled with --adapter-slots; *adapter is its number, from
- *  1. CLADE_UNSUPPORTED for an artifact without places or an adapter of what has
- *  none, CLADE_RESOURCE_EXHAUSTED if all places are taken. */
+ *  artifact that was compiled with --adapter-slots; *adapter is its number,
+ * from
+ *  1. CLADE_UNSUPPORTED for an artifact without places or an adapter of what
+ * has none, CLADE_RESOURCE_EXHAUSTED if all places are taken. */
 CLADE_API CladeStatus clade_session_load_adapter(CladeSession *session,
                                                  const char *path,
                                                  int32_t *adapter);
