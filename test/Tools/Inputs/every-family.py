@@ -52,7 +52,7 @@ def check(family):
     model, artifact = WORK / family, WORK / f"{family}.artifact"
     clade("tiny", family, "-o", model)
     clade("compile", model, "-o", artifact)
-    clade("verify", model)
+    clade("verify", model, "--artifact", artifact)
     entry = json.loads((artifact / "manifest.json").read_text()).get("images")
     if not entry:
         return "text"
