@@ -111,6 +111,9 @@ private:
   std::atomic<bool> isUsed = false;
 };
 
+/// Those of bar.sync and the cluster's.
+constexpr unsigned numBarriers = 17;
+
 /// The clocks of one block. All calls are from the thread that runs it.
 class BlockClocks {
 public:
@@ -195,7 +198,7 @@ private:
 
   std::vector<Agent> agents; ///< The warps; queues know nothing.
   std::array<uint32_t, numAgents - firstAsyncAgent> queueTimes;
-  std::array<Barrier, 16> barriers;
+  std::array<Barrier, numBarriers> barriers;
 };
 
 } // namespace clade::ptx

@@ -14,6 +14,8 @@
 
 namespace clade::ptx {
 
+static_assert(clusterBarrier < numBarriers);
+
 RaceChecker::RaceChecker(Block &block, std::shared_ptr<LaunchRaces> races)
     : block(block), races(std::move(races)),
       clocks(uint32_t(block.linearId) & 0xFFFFFF, block.warps.size()),

@@ -14,6 +14,7 @@
 #ifndef CLADE_PTX_RACECHECKER_H
 #define CLADE_PTX_RACECHECKER_H
 
+#include "lib/PTX/Clocks.h"
 #include "lib/PTX/Execution.h"
 #include "lib/PTX/Shadow.h"
 
@@ -99,8 +100,8 @@ private:
   std::array<std::vector<StrongRead>, firstAsyncAgent>
       strongReads; ///< By warp.
   std::map<std::pair<QueueKind, uint64_t>, unsigned> agents;
-  std::array<uint32_t, numAgents> issuers = {}; ///< The last warp, by agent.
-  std::array<uint32_t, 16> arrived = {};        ///< Warps at each barrier.
+  std::array<uint32_t, numAgents> issuers = {};   ///< The last warp, by agent.
+  std::array<uint32_t, numBarriers> arrived = {}; ///< Warps at each barrier.
   /// Set inside of an AsyncScope.
   unsigned asyncAgent = 0;
   bool isAsync = false;
