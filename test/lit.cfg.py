@@ -29,6 +29,10 @@ if config.clade_sanitize:
     # ours, were built without.
     config.environment.setdefault("ASAN_OPTIONS", "allow_user_poisoning=0")
 
+# What takes longest is left to tools/check: see `ninja check-clade`.
+if lit_config.params.get("quick"):
+    config.available_features.add("quick")
+
 llvm_config.add_tool_substitutions(
     [ToolSubst(tool, unresolved="ignore") for tool in ("clade-lsp-server", "clade-opt", "clade-ptx", "clade-translate", "clade")],
     [os.path.join(config.clade_build_dir, "bin")],

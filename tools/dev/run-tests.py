@@ -44,6 +44,8 @@ def run(command, result, name, count):
 def run_lit(args, folder, count):
     result = os.path.join(folder, "lit.json")
     command = [args.lit, f"-j{args.jobs}", "-sv", "--order=smart", "-o", result, args.suite]
+    if args.quick:
+        command += ["--param", "quick=1"]
     if run(command, result, "lit", count) is None:
         return
     with open(result, encoding="utf-8") as file:
@@ -98,6 +100,7 @@ def main():
     parser.add_argument("--suite", help="the folder of lit.site.cfg.py")
     parser.add_argument("--ctest", help="the ctest program")
     parser.add_argument("--build", help="the build folder")
+    parser.add_argument("--quick", action="store_true", help="leave out the lit tests that say 'UNSUPPORTED: quick'")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
 
