@@ -126,7 +126,8 @@ class Called(Exception):
 @torch.no_grad()
 def result_of(model, path, x, told=None):
     """What the module makes of the activations [token, d], in the place that the model gives it; and the experts chosen."""
-    module = model.get_submodule(path)
+    # Most models call themselves 'model', Mamba-2 'backbone'.
+    module = model.get_submodule(path if hasattr(model, "model") else path.replace("model", model.base_model_prefix, 1))
     call = {}
 
     def note(_, arguments, options):
