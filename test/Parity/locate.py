@@ -41,10 +41,10 @@ MISTAKES = [
     ("llama", "llama.spec", "rope(k, rot)", "k", SCORES, None),
     ("llama", "llama.spec", "rope_table(theta: 10000)", "rope_table(theta: 10000, pairs: adjacent)", SCORES,
      "rotary pairs are the halves of a head"),
-    ("helium", "helium.spec", "pairs: adjacent", "pairs: halves", SCORES, "rotary pairs are side by side"),
-    ("llama", "llama.spec", f"k = {K}\n    v = {V}", f"k = {V}\n    v = {K}", SCORES, "keys and values are swapped"),
+    ("helium", "helium.spec", "pairs: adjacent", "pairs: halves", SCORES, None),
+    ("llama", "llama.spec", f"k = {K}\n    v = {V}", f"k = {V}\n    v = {K}", SCORES, None),
     ("llama", "std/blocks.spec", "at gate_proj) * linear(x, [ffn], bias) at up_proj",
-     "at up_proj) * linear(x, [ffn], bias) at gate_proj", HIDDEN, "gate and up are swapped"),
+     "at up_proj) * linear(x, [ffn], bias) at gate_proj", HIDDEN, None),
     ("llama", "llama.spec", "weights { ", "weights { {p..}.o_proj.weight = transpose({p..}.o_proj.weight)    ",
      "layer 0, 'model.layers.0.self_attn.o_proj'", "'model.layers.{layer}.self_attn.o_proj' is stored transposed"),
     ("llama", "llama.spec", "x += attention(", "x = attention(", "layer 0, 'model.layers.0.post_attention_layernorm'", None),
@@ -60,12 +60,12 @@ MISTAKES = [
      "windows reach one token further"),
     ("gemma3_text", "qwen3.spec", "norm(q) at", "norm(q + 1) at", "layer 0, 'model.layers.0.self_attn.q_norm'", None),
     ("qwen3", "qwen3.spec", "norm(q) at q_norm, norm(k) at k_norm", "norm(q) at k_norm, norm(k) at q_norm",
-     "layer 0, 'model.layers.0.self_attn.k_norm'", "the norms of queries and keys are swapped"),
+     SCORES, "the norms of queries and keys are swapped"),
     ("hunyuan_v1_dense", "hunyuan_v1_dense.spec", "norm(rope(q, rot)) at query_layernorm, norm(rope(k, rot)) at key_layernorm",
      "rope(norm(q) at query_layernorm, rot), rope(norm(k) at key_layernorm, rot)",
      "layer 0, 'model.layers.0.self_attn.query_layernorm'", None),
     ("qwen3_moe", "qwen3_moe.spec", "renormalise = norm_topk_prob ?? false", "renormalise = true",
-     "layer 1, 'model.layers.1.input_layernorm'", "'renormalise' is false"),
+     "layer 0, 'model.layers.0.mlp.experts.share'", "'renormalise' is false"),
 ]
 
 

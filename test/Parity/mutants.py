@@ -69,7 +69,7 @@ def recounted(rng, text):
     spans = places(LAYERS, text)
     start = text.find("config {")
     if start >= 0:
-        block = text[start:text.index("\n  }", start)]
+        block = text[start:text.index("}", start)]
         spans += [(a + start, b + start) for a, b in places(FIELD, block)[1::2]]
     if not spans:
         return None
