@@ -69,7 +69,8 @@ def recounted(rng, text):
     spans = places(LAYERS, text)
     start = text.find("config {")
     if start >= 0:
-        block = text[start:text.index("}", start)]
+        end = text.find("\n  }", start)
+        block = text[start:end if end >= 0 else text.index("}", start)]
         spans += [(a + start, b + start) for a, b in places(FIELD, block)[1::2]]
     if not spans:
         return None

@@ -70,7 +70,7 @@ def check_parts(whole, ranks):
             return f"rank {number}: the plan is of other tensors: {sorted(named.keys() ^ rank.tensors.keys())[:3]}"
         for name, entry in named.items():
             place, part = indices(entry), rank.tensors[name]
-            if list(part.shape) != entry["part"] or part.shape != (place[0].shape if place else part.shape):
+            if list(part.shape) != entry["part"] or part.shape != (place[0].shape if place else torch.Size()):
                 return f"rank {number}: '{name}' is {list(part.shape)}, the plan says {entry['part']}"
             if (covered[name][place] & (made[name][place] != part)).any():
                 return f"rank {number}: '{name}' has other bits than the same part of another rank"
