@@ -114,6 +114,24 @@ class Bf16(unittest.TestCase):
         got[0][7, 8] += 0.5
         self.assertIn("position 7, logit 8", " ".join(compare_bf16(got, self.reference, self.wide).failures))
 
+    def test_by_truth_beside_a_reference_that_is_far_itself(self):
+        """An exact result is farther than the bound from such a reference; an error above the reference's own is not allowed."""
+        self.reference[0][9, 4] += 0.2
+        self.assertIn("bound 0.04", " ".join(compare_bf16(self.wide, self.reference, self.wide).failures))
+        self.assertTrue(compare_bf16(self.wide, self.reference, self.wide, by_truth=True).passed)
+        got = off(self.wide, 1e-3, seed=3)
+        got[0][7, 8] += 0.19
+        self.assertTrue(compare_bf16(got, self.reference, self.wide, by_truth=True).passed)
+        got[0][7, 8] += 0.02
+        failures = " ".join(compare_bf16(got, self.reference, self.wide, by_truth=True).failures)
+        self.assertIn("the reference's own is", failures)
+        self.assertIn("position 7, logit 8", failures)
+
+    def test_by_truth_beside_a_near_reference_keeps_the_bound(self):
+        got = off(self.wide, 1e-3, seed=3)
+        got[0][7, 8] += 0.2
+        self.assertIn("bound 0.04", " ".join(compare_bf16(got, self.reference, self.wide, by_truth=True).failures))
+
     def test_two_steps_may_be_swapped(self):
         wide = [np.zeros((1, 4), np.float32)]
         wide[0][0] = [1.0, 1.0 - 2 * 2.0**-7, 1.0 - 4 * 2.0**-7, -1.0]
