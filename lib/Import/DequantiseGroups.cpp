@@ -201,13 +201,18 @@ FailureOr<mlir::Value> Dequantiser::packed() {
     shape.push_back(width == sizeof(wide) ? wide : narrow);
   }
   ArrayRef<int64_t> words = shapeOf(tensors[0]);
+  // Each expert of a stack has its own shape, and its rows follow the others'.
+  int64_t experts = std::max<int64_t>(sizes.stack, 1);
   bool isValid = words.size() == 2 && shape.size() == 2 &&
-                 shape[0] == words[0] && shape[1] > 0 &&
-                 shape[1] <= maxAxisSize;
+                 words[0] % experts == 0 && shape[0] == words[0] / experts &&
+                 shape[1] > 0 && shape[1] <= maxAxisSize;
   if (!isValid)
     return error() << "expected tensor '" << nameOf(2)
-                   << "' to hold the shape of a matrix of as many rows as "
-                   << described(0) << ", got " << text(shape);
+                   << "' to hold the shape of a matrix of "
+                   << (words.empty() ? 0 : words[0] / experts)
+                   << " rows, as tensor '" << nameOf(0) << "' has, got "
+                   << text(shape);
+  shape[0] = words[0];
   bool hasZeros = call.inputs.size() > 4;
   mlir::Value scales = tensors[1];
   auto chosen =

@@ -40,7 +40,8 @@ inline std::string text(ArrayRef<int64_t> shape) {
   return rt::shapeText(std::vector<int64_t>(shape.begin(), shape.end()));
 }
 
-/// A number for everything, or for each row, as a tensor with more axes.
+/// A number for everything, or for each place along the first axes (each row,
+/// each expert), as a tensor with more axes.
 SmallVector<int64_t> alignedShape(ArrayRef<int64_t> whole,
                                   ArrayRef<int64_t> scales);
 

@@ -149,14 +149,21 @@ FailureOr<mlir::Value> Dequantiser::scalesOf(size_t i) {
   return scales;
 }
 
-/// A number for everything, or for each row, as a tensor with more axes.
+/// A number for everything, or for each place along the first axes, as a tensor
+/// with more axes.
 SmallVector<int64_t> dequantise::alignedShape(ArrayRef<int64_t> whole,
                                               ArrayRef<int64_t> scales) {
   if (ShapedType::getNumElements(scales) == 1)
     return SmallVector<int64_t>(whole.size(), 1);
   SmallVector<int64_t> shape(scales);
-  if (shape.size() < whole.size() &&
-      ArrayRef(shape) == whole.take_front(shape.size()))
+  bool isOfFirstAxes =
+      shape.size() < whole.size() && llvm::all_of(
+                                         llvm::zip(shape, whole),
+                                         [](auto sizes) {
+                                           auto [scale, size] = sizes;
+                                           return scale == size || scale == 1;
+                                         });
+  if (isOfFirstAxes)
     shape.resize(whole.size(), 1);
   return shape;
 }

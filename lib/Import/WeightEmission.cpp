@@ -196,26 +196,41 @@ static FailureOr<mlir::Value> emitSlice(const WeightTree &tree,
       value));
 }
 
-/// Dequantises the tensors of all experts as one whose rows follow each other:
-/// codes, scales and zero points belong to rows.
+/// The matrices of all experts [expert, rows, columns] as one, beside each
+/// other along `axis`. Vectors stay as they are.
+static mlir::Value emitFolded(mlir::Value stack, int64_t axis,
+                              OpBuilder &builder, Location loc) {
+  auto type = cast<RankedTensorType>(stack.getType());
+  if (type.getRank() < 2)
+    return stack;
+  SmallVector<int64_t> shape(type.getShape().drop_front());
+  if (axis >= static_cast<int64_t>(shape.size()))
+    return stack;
+  shape[axis] *= type.getDimSize(0);
+  if (axis == 1)
+    stack = emitPermuted(builder, loc, stack, {1, 0, 2});
+  return wmap::ReshapeOp::create(
+      builder, loc, RankedTensorType::get(shape, type.getElementType()), stack);
+}
+
+/// Dequantises the tensors of all experts. Scales of blocks are those of a
+/// tensor with any axes. Codes in words are those of a matrix: those of all
+/// experts are one, whose outputs follow each other.
 static FailureOr<mlir::Value>
 emitDequantisedStack(const WeightTree &tree, ArrayRef<mlir::Value> tensors,
                      OpBuilder &builder, Location loc) {
+  bool isInputMajor = llvm::is_contained({"gptq", "awq"}, StringRef(tree.name));
+  if (!isInputMajor &&
+      !llvm::is_contained({"packed", "bnb4"}, StringRef(tree.name)))
+    return emitDequantised(tree, tensors, builder, loc);
   SmallVector<mlir::Value> folded;
   int64_t experts = 0;
   for (auto [tensor, input] : llvm::zip_equal(tensors, tree.inputs)) {
     folded.push_back(tensor);
     if (!tensor || !input.isStacked())
       continue;
-    auto type = cast<RankedTensorType>(tensor.getType());
-    experts = type.getDimSize(0);
-    if (type.getRank() < 2)
-      continue;
-    SmallVector<int64_t> shape(type.getShape().drop_front());
-    shape[0] *= experts;
-    folded.back() = wmap::ReshapeOp::create(
-        builder, loc, RankedTensorType::get(shape, type.getElementType()),
-        tensor);
+    experts = cast<RankedTensorType>(tensor.getType()).getDimSize(0);
+    folded.back() = emitFolded(tensor, isInputMajor ? 1 : 0, builder, loc);
   }
   FailureOr<mlir::Value> value = emitDequantised(tree, folded, builder, loc);
   if (failed(value))

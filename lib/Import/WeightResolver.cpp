@@ -83,24 +83,47 @@ std::optional<WeightTree> WeightResolver::source(const std::string &name,
   return tree;
 }
 
+/// The names of the tensors of a source, in the layer.
+static std::vector<std::string> tensorNames(const WeightTree &source,
+                                            std::optional<int64_t> layer) {
+  std::string name = withLayer(source.name, layer);
+  if (source.stack == 0)
+    return {name};
+  std::vector<std::string> names;
+  for (int64_t i = 0; i < source.stack; ++i)
+    names.push_back(withExpert(name, i));
+  return names;
+}
+
 /// A shape, or a description in JSON.
 static constexpr size_t maxContents = 1 << 16;
 
 LogicalResult WeightResolver::readContents(WeightTree &tree,
                                            std::optional<int64_t> layer,
                                            Location loc) {
-  const rt::StoredTensor *stored =
-      tree.kind == WeightTree::Kind::Source && !inventedType && !isInAdapter
-          ? rt::findTensor(published, withLayer(tree.name, layer))
-          : nullptr;
   tree.contents = "";
   if (inventedType || isInAdapter)
     return success();
-  if (!stored || stored->bytes.size() > maxContents)
+  bool isSource = tree.kind == WeightTree::Kind::Source;
+  std::vector<std::string> names;
+  if (isSource)
+    names = tensorNames(tree, layer);
+  for (const std::string &name : names) {
+    const rt::StoredTensor *stored = rt::findTensor(published, name);
+    isSource &= stored && stored->bytes.size() <= maxContents;
+    if (!isSource)
+      break;
+    std::string_view bytes(reinterpret_cast<const char *>(stored->bytes.data()),
+                           stored->bytes.size());
+    if (name == names.front())
+      *tree.contents = bytes;
+    else if (*tree.contents != bytes)
+      return emitError(loc) << "expected tensor '" << name << "' to hold what '"
+                            << names.front() << "' holds: experts are stacked";
+  }
+  if (!isSource)
     return emitError(loc) << "expected a tensor of at most " << maxContents
                           << " bytes that the file holds as it stands";
-  tree.contents->assign(reinterpret_cast<const char *>(stored->bytes.data()),
-                        stored->bytes.size());
   return success();
 }
 
@@ -505,18 +528,6 @@ std::string WeightResolver::missingHint(const std::string &name) const {
   if (shown > most)
     os << " and " << shown - most << " more";
   return text + SpecLibrary::hint(name, names);
-}
-
-/// The names of the tensors of a source, in the layer.
-static std::vector<std::string> tensorNames(const WeightTree &source,
-                                            std::optional<int64_t> layer) {
-  std::string name = withLayer(source.name, layer);
-  if (source.stack == 0)
-    return {name};
-  std::vector<std::string> names;
-  for (int64_t i = 0; i < source.stack; ++i)
-    names.push_back(withExpert(name, i));
-  return names;
 }
 
 /// The shape that a tensor has at least if this is what is taken of it.

@@ -72,7 +72,7 @@ struct WeightTree {
     bool isStacked = false;
   };
   FactorForm factors;
-  /// Source: the bytes of a tensor that is read now.
+  /// Source: the bytes of a tensor that is read now; of a stack, those of each.
   std::optional<std::string> contents;
 
   /// Of a number or value.

@@ -9,7 +9,7 @@
 #
 # For each model of headers_models.py makes the published implementation on torch's
 # meta device, at full size, and writes the tensors it would publish, or those that
-# are listed: names, shapes and dtypes as in the repository, data as a hole in a
+# are listed: names, shapes and dtypes as in the repository, data (but for shapes that tensors hold) as a hole in a
 # sparse file, several files with an index where there is more than SHARD bytes. `clade inspect --json` must
 # then import the model, which fails unless each tensor is used or dropped by name.
 # A line for each: tensors, parameters, seconds (not judged), ok. So is what
@@ -43,9 +43,7 @@ import vision_cases
 import headers_models
 
 SHARD = 1 << 40  # bytes of one file
-# What cannot be mapped, and why.
-OPEN = {"kimi-k2.5": "experts in INT4 that each have a weight_shape are not stacked"}
-MODELS = {name: model for name, model in headers_models.MODELS.items() if name not in OPEN}
+MODELS = headers_models.MODELS
 LARGEST = ("deepseek-v3", "deepseek_v3")  # model, family
 MOST_OF_TINY = 2
 BLOCK = 128  # rows and columns that share a scale of FP8
@@ -199,23 +197,40 @@ def size_of(dtype, shape):
     return math.prod(shape) * BITS[dtype] // 8
 
 
-def write_file(path, tensors):
-    entries, offset = {"__metadata__": {"format": "pt"}}, 0
-    # As the library does it, so that each is aligned whatever the sizes are: the widest elements first.
-    for name, (dtype, shape) in sorted(tensors.items(), key=lambda tensor: -BITS[tensor[1][0]]):
+def contents_of(name, tensors, config):
+    """What a tensor holds whose values tell of shapes (compressed-tensors), or None."""
+    packed = name.removesuffix("_shape") + "_packed"
+    if name == packed or packed not in tensors:
+        return None
+    (_, (rows, words)), (dtype, _) = tensors[packed], tensors[name]
+    groups = config.get("text_config", config)["quantization_config"]["config_groups"]
+    bits = next(iter(groups.values()))["weights"]["num_bits"]
+    return struct.pack("<2q" if dtype == "I64" else "<2i", rows, words * 32 // bits)
+
+
+def write_file(path, tensors, contents):
+    entries, offset, filled = {"__metadata__": {"format": "pt"}}, 0, []
+    # As the library does it, so that each is aligned whatever the sizes are: the widest elements first, then by name.
+    for name, (dtype, shape) in sorted(tensors.items(), key=lambda tensor: (-BITS[tensor[1][0]], tensor[0])):
         end = offset + size_of(dtype, shape)
         entries[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, end]}
+        if name in contents:
+            filled.append((offset, contents[name]))
         offset = end
     text = json.dumps(entries, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         file.truncate(8 + len(text) + offset)
+        for at, held in filled:
+            file.seek(8 + len(text) + at)
+            file.write(held)
 
 
 def write(folder, config, tensors, shard=SHARD):
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config))
+    contents = {name: held for name in tensors if (held := contents_of(name, tensors, config))}
     files, filled = [{}], 0
     for name, (dtype, shape) in tensors.items():
         size = size_of(dtype, shape)
@@ -225,12 +240,12 @@ def write(folder, config, tensors, shard=SHARD):
         files[-1][name] = (dtype, shape)
         filled += size
     if len(files) == 1:
-        write_file(folder / "model.safetensors", tensors)
+        write_file(folder / "model.safetensors", tensors, contents)
         return
     index = {}
     for i, part in enumerate(files):
         path = f"model-{i + 1:05d}-of-{len(files):05d}.safetensors"
-        write_file(folder / path, part)
+        write_file(folder / path, part, contents)
         index.update(dict.fromkeys(part, path))
     total = sum(size_of(*t) for t in tensors.values())
     (folder / "model.safetensors.index.json").write_text(
@@ -480,8 +495,6 @@ def main():
     with tempfile.TemporaryDirectory(prefix="clade-headers-") as folder:
         work = options.keep or pathlib.Path(folder)
         work.mkdir(parents=True, exist_ok=True)
-        for name, why in OPEN.items():
-            print(f"not run: {name}: {why}")
         for name, model in MODELS.items():
             if any(p in name for p in options.pattern) if options.pattern else model.short or not options.short:
                 try:

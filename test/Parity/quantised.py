@@ -7,7 +7,7 @@
 #
 # Usage: $(tools/dev/python-env.sh) test/Parity/quantised.py [options] [PATTERN …]
 #
-# For each published form writes a tiny Llama in it, with the library that
+# For each published form writes a tiny Llama, or Qwen3-MoE whose experts are stacked, in it, with the library that
 # publishes it where that installs without a GPU, and compares
 #   weights  what Clade makes of each tensor, bit for bit with the library's
 #            decoder (weights-dump of the build tells);
@@ -38,6 +38,7 @@ import cases
 import checkpoint
 import clade
 import compare
+import moe_cases
 import packages
 import reference
 
@@ -48,8 +49,9 @@ E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -
 class Form:
     """A published form: what is stored for a weight, and what its decoder makes of that."""
 
-    def __init__(self, name, config, encode, size=384, short=False):
+    def __init__(self, name, config, encode, size=384, short=False, experts=False):
         self.name, self.config, self.encode, self.size, self.short = name, config, encode, size, short
+        self.experts = experts  # of a model whose layers have experts, each with tensors of its own
 
 
 #===------------------------------------------------------------------------===#
@@ -256,8 +258,8 @@ def forms():
         return {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": block,
                 "modules_to_not_convert": ["lm_head"]}
 
-    def ct_form(name, form, short=False, size=384, **weights):
-        return Form(name, *ct(form, weights), size=size, short=short)
+    def ct_form(name, form, short=False, size=384, experts=False, **weights):
+        return Form(name, *ct(form, weights), size=size, short=short, experts=experts)
 
     int4 = {"num_bits": 4, "type": "int", "symmetric": True}
     int8 = {**int4, "num_bits": 8}
@@ -299,6 +301,19 @@ def forms():
         Form("gptq-4-v2", *gptq(4, 128, version=2)),
         Form("awq-4", {"quant_method": "awq", "bits": 4, "group_size": 64, "zero_point": True, "version": "gemm",
                        "modules_to_not_convert": None}, awq, short=True),
+        Form("fp8-block-experts", fp8_config([128, 128]), fp8((128, 128), ragged=True), experts=True),
+        ct_form("ct-int4-experts", "pack-quantized", short=True, experts=True, **int4, strategy="group", group_size=32),
+        ct_form("ct-int4-zeros-experts", "pack-quantized", experts=True, **{**int4, "symmetric": False}, strategy="group",
+                group_size=64),
+        ct_form("ct-int8-experts", "int-quantized", experts=True, **int8, strategy="channel"),
+        ct_form("ct-fp8-tensor-experts", "float-quantized", experts=True, **e4m3, strategy="tensor"),
+        ct_form("ct-mxfp4-experts", "mxfp4-pack-quantized", experts=True, **{**e4m3, "num_bits": 4}, strategy="group",
+                group_size=32),
+        ct_form("ct-nvfp4-experts", "nvfp4-pack-quantized", experts=True, **{**e4m3, "num_bits": 4}, strategy="tensor_group",
+                group_size=16),
+        Form("gptq-4-experts", *gptq(4, 64, stored_index=False), short=True, experts=True),
+        Form("awq-4-experts", {"quant_method": "awq", "bits": 4, "group_size": 64, "zero_point": True, "version": "gemm",
+                               "modules_to_not_convert": None}, awq, experts=True),
         Form("bnb-nf4", *bnb("nf4", False)),
         Form("bnb-nf4-nested", *bnb("nf4", True), short=True),
         Form("bnb-fp4", *bnb("fp4", False)),
@@ -314,14 +329,19 @@ def is_linear(name):
     return name.endswith("_proj.weight")
 
 
-def base_checkpoint(size):
-    options = {**cases.LLAMA, "num_hidden_layers": 2, "intermediate_size": size}
-    return checkpoint.write(cases.case(f"llama-quantised-{size}", "Llama", options)) / "f32"
+def base_checkpoint(form):
+    options = {"num_hidden_layers": 2, "intermediate_size": form.size}
+    if form.experts:
+        options |= {"moe_intermediate_size": 192}  # one and a half blocks of FP8
+        case = cases.case("qwen3-moe-quantised", "Qwen3Moe", {**moe_cases.QWEN3_MOE, **options})
+    else:
+        case = cases.case(f"llama-quantised-{form.size}", "Llama", {**cases.LLAMA, **options})
+    return checkpoint.write(case) / "f32"
 
 
 def write(form, work):
     """A checkpoint in the form, and one of the weights that its decoder gives. Returns both folders."""
-    base = base_checkpoint(form.size)
+    base = base_checkpoint(form)
     config = json.loads((base / "config.json").read_text())
     stored, decoded = {}, {}
     for name, weight in load_file(base / "model.safetensors").items():
@@ -452,6 +472,10 @@ ERRORS = [
     ("unknown key of a group", "ct-int4-group", configure(config_groups__group_0__weights__numbits=8),
      "key 'quantization_config.config_groups.group_0.weights.numbits' has no meaning here .did you mean 'num_bits'"),
     ("other shape", "ct-int4-group", changed("weight_shape", lambda t: t * 2), "to hold the shape of a matrix"),
+    ("other shape", "ct-int4-experts", changed("proj.weight_shape", lambda t: t * 2), "to hold the shape of a matrix of "),
+    ("shape of one expert", "ct-int4-experts", changed("experts.3.up_proj.weight_shape", lambda t: t * 2),
+     "expected tensor 'model.layers.0.mlp.experts.3.up_proj.weight_shape' to hold what "
+     "'model.layers.0.mlp.experts.0.up_proj.weight_shape' holds"),
     ("scaled cache", "ct-int4-group", configure(kv_cache_scheme={"num_bits": 8}), "requirement"),
     ("no global scale", "ct-nvfp4", without("weight_global_scale"), "weight function 'mxfp4': expected U8 or F8_E8M0 elements"),
     ("strategy of other groups", "ct-nvfp4", configure(config_groups__group_0__weights__strategy="group"),

@@ -66,12 +66,23 @@ int main(int argc, char **argv) {
     name = name.split('#').first.split('~').first;
     for (auto [slot, layer] : llvm::zip_equal(use.slots, use.layers)) {
       rt::StoredTensor tensor;
-      tensor.name = withLayer(name, layer < 0 ? std::nullopt
-                                              : std::optional<int64_t>(layer));
+      std::string inLayer = withLayer(
+          name, layer < 0 ? std::nullopt : std::optional<int64_t>(layer));
       tensor.dtype = entry.program.dtype;
       tensor.shape = entry.program.shape;
-      tensor.bytes = loaded->slot(static_cast<int32_t>(slot));
-      tensors.push_back(std::move(tensor));
+      auto bytes = loaded->slot(static_cast<int32_t>(slot));
+      // A stack of experts is told as their tensors.
+      int64_t experts = 1;
+      if (name.contains(expertPlaceholder)) {
+        experts = tensor.shape.front();
+        tensor.shape.erase(tensor.shape.begin());
+      }
+      for (int64_t expert = 0; expert < experts; ++expert) {
+        tensor.name = withExpert(inLayer, expert);
+        tensor.bytes = bytes.subspan(bytes.size() / experts * expert,
+                                     bytes.size() / experts);
+        tensors.push_back(tensor);
+      }
     }
   }
   auto byName = [](const rt::StoredTensor &a, const rt::StoredTensor &b) {
