@@ -7,7 +7,10 @@
 
 #include "tools/clade/Environment.h"
 
+#include "clade/abi.h"
 #include "lib/Spec/EditDistance.h"
+#include "runtime/Engine/Manifest.h"
+#include "llvm/Config/llvm-config.h"
 
 using namespace clade::driver;
 
@@ -40,6 +43,12 @@ int main(int argc, char **argv) {
                "the tensor headers become a checked, "
                "running model.");
   app.name("clade");
+  app.set_version_flag(
+      "--version",
+      "clade " CLADE_VERSION " (LLVM " LLVM_VERSION_STRING ", artifacts " +
+          std::to_string(clade::rt::artifactVersion) + ", kernel interface " +
+          std::to_string(CLADE_ABI_VERSION) + ")",
+      "Print the versions of this program, LLVM, and what it compiles");
   app.require_subcommand(1);
   app.footer("Start with:  clade run CHECKPOINT --prompt \"The capital of "
              "France is\"\n"
