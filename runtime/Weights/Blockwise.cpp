@@ -7,7 +7,8 @@
 //
 // Scale, subtract and divide: one number for each block of a tensor, the blocks
 // at the ends of the axes perhaps smaller. Works through a row in pieces that
-// stay in cache; a piece needs a run of one row of the numbers.
+// stay in cache; a piece needs a run of one row of the numbers. Numbers that
+// several rows share are read once, and kept.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,6 +17,7 @@
 #include "runtime/Weights/Evaluator.h"
 
 #include <algorithm>
+#include <mutex>
 
 using namespace clade::rt;
 
@@ -24,13 +26,19 @@ namespace {
 using Input = std::unique_ptr<Evaluator>;
 
 constexpr int64_t pieceElements = 2048;
+/// Of numbers that are kept: 4 MB.
+constexpr int64_t maxKept = int64_t(1) << 20;
 
 class BlockwiseEvaluator : public Evaluator {
 public:
   BlockwiseEvaluator(const WeightNode &node, std::vector<Input> inputs)
       : Evaluator(DType::F32, inputs[0]->count()), input(std::move(inputs[0])),
         numbers(std::move(inputs[1])), op(node.op), shape(node.shape),
-        block(node.block), numberShape(node.inputs[1].shape) {}
+        block(node.block), numberShape(node.inputs[1].shape) {
+    bool areShared = std::any_of(block.begin(), block.end() - 1,
+                                 [](int64_t rows) { return rows > 1; });
+    keepsNumbers = areShared && numbers->count() <= maxKept;
+  }
 
   void read(int64_t begin, int64_t end, std::byte *out,
             Scratch &scratch) const override {
@@ -60,13 +68,26 @@ private:
     return start;
   }
 
-  const float *fetchFloats(const Evaluator &from, int64_t begin, int64_t end,
-                           Scratch &scratch) const {
-    const std::byte *stored = from.fetch(begin, end, scratch);
+  /// Numbers [begin, end).
+  const float *numbersAt(int64_t begin, int64_t end, Scratch &scratch) const {
+    if (keepsNumbers) {
+      std::call_once(isKept, [&] {
+        Scratch::Frame frame(scratch);
+        kept.resize(static_cast<size_t>(numbers->count()));
+        decodeNumbers(0, numbers->count(), kept.data(), scratch);
+      });
+      return kept.data() + begin;
+    }
     auto *values = reinterpret_cast<float *>(
         scratch.take((end - begin) * static_cast<int64_t>(sizeof(float))));
-    decodeToF32(from.dtype(), stored, end - begin, values);
+    decodeNumbers(begin, end, values, scratch);
     return values;
+  }
+
+  void decodeNumbers(int64_t begin, int64_t end, float *out,
+                     Scratch &scratch) const {
+    decodeToF32(numbers->dtype(), numbers->fetch(begin, end, scratch),
+                end - begin, out);
   }
 
   void readPiece(int64_t row, int64_t column, int64_t length, float *out,
@@ -77,8 +98,7 @@ private:
                 out);
     int64_t first = column / width, last = (column + length - 1) / width;
     int64_t start = numbersOf(row);
-    const float *number =
-        fetchFloats(*numbers, start + first, start + last + 1, scratch);
+    const float *number = numbersAt(start + first, start + last + 1, scratch);
     for (int64_t done = 0; done < length; ++number) {
       int64_t left = width - (column + done) % width;
       int64_t stop = left < length - done ? done + left : length;
@@ -98,6 +118,9 @@ private:
   Input numbers;
   WeightOp op;
   std::vector<int64_t> shape, block, numberShape;
+  bool keepsNumbers;
+  mutable std::once_flag isKept;
+  mutable std::vector<float> kept;
 };
 
 } // namespace

@@ -95,6 +95,26 @@ TEST_F(EvaluatorTest, Divide) {
       blockwise("divide", "[9,130]", scales, sources.add(DType::F32, {1, 1})));
 }
 
+TEST_F(EvaluatorTest, ScalesThatRowsShareAreReadOnce) {
+  std::string codes = sources.add(DType::F8_E4M3, {2, 64, 96}),
+              scales = sources.add(DType::F32, {2, 2, 3});
+  auto node = parseWeightProgram(
+      R"({"op":"pack","rows":16,"inner":2,"input":)" +
+      cast("bf16", blockwise("scale", "[1,32,32]", codes, scales)) + "}");
+  ASSERT_OK(node);
+  auto bound = bindProgram(
+      *node, [&](const WeightNode &source) { return sources(source); });
+  ASSERT_OK(bound);
+  const Evaluator &evaluator = **bound;
+  Scratch scratch;
+  takeSourceBytes();
+  int64_t step = evaluator.granule();
+  std::vector<std::byte> out(static_cast<size_t>(evaluator.bytes(step)));
+  for (int64_t begin = 0; begin < evaluator.count(); begin += step)
+    evaluator.read(begin, begin + step, out.data(), scratch);
+  EXPECT_EQ(takeSourceBytes(), 2 * 64 * 96 + 2 * 2 * 3 * 4);
+}
+
 TEST_F(EvaluatorTest, Bitcast) {
   std::string bytes = sources.add(DType::U8, {5, 33});
   std::string words = sources.add(DType::I32, {5, 9});
