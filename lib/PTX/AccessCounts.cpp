@@ -68,6 +68,33 @@ unsigned clade::ptx::countSectors(const uint64_t *addresses, LaneMask mask,
   return count;
 }
 
+unsigned clade::ptx::findLines(const uint64_t *addresses, LaneMask mask,
+                               unsigned bytes,
+                               TouchedLine (&lines)[2 * warpSize]) {
+  uint8_t table[256] = {}; // Places in `lines`, from 1.
+  unsigned count = 0;
+  uint64_t last = ~uint64_t(0);
+  for (LaneMask rest = mask; rest; rest &= rest - 1) {
+    uint64_t address = addresses[std::countr_zero(rest)];
+    for (uint64_t sector = address >> 5; sector <= (address + bytes - 1) >> 5;
+         ++sector) {
+      if (sector == last)
+        continue;
+      last = sector;
+      uint64_t line = sector >> 2;
+      unsigned at = unsigned((line * 0x9e3779b97f4a7c15u) >> 56);
+      while (table[at] && lines[table[at] - 1].line != line)
+        at = (at + 1) & 255;
+      if (!table[at]) {
+        lines[count++] = {line, 0};
+        table[at] = uint8_t(count);
+      }
+      lines[table[at] - 1].sectors |= uint8_t(1 << (sector & 3));
+    }
+  }
+  return count;
+}
+
 unsigned clade::ptx::countWaves(const uint64_t *addresses, LaneMask mask,
                                 unsigned bytes) {
   // Most accesses of up to 4 bytes have no conflict: each bank has one word.

@@ -25,6 +25,8 @@ constexpr uint64_t longRun = 20'000'000;
 /// Rounds in which every warp only polled, and no other block did anything,
 /// before that is a deadlock.
 constexpr unsigned deadRounds = 2000;
+/// Requests that a block keeps before it hands them on.
+constexpr size_t traceChunk = 4096;
 
 } // namespace
 
@@ -50,11 +52,28 @@ void Block::reset(uint64_t linear) {
   std::fill(sharedShadow.begin(), sharedShadow.end(), 0);
   asyncState.reset();
   observer = makeObserver(*this, launch.options.checks);
+  trace.clear();
+  isTraced = launch.traces && launch.traces->wants(linear);
   idleRounds = 0;
   lastProgress = 0;
   ticks = 0;
   for (auto &warp : warps)
     warp->reset();
+}
+
+void Block::request(uint64_t line, uint8_t sectors, AccessKind kind,
+                    const Op &op) {
+  RequestKind known =
+      kind == AccessKind::Atomic ? RequestKind::Atomic
+      : kind == AccessKind::Write || kind == AccessKind::AsyncWrite
+          ? RequestKind::Write
+          : RequestKind::Read;
+  trace.emplace_back(line - (launch.memory.base() >> 7), sectors, known,
+                     op.counter);
+  if (trace.size() < traceChunk)
+    return;
+  launch.traces->add(linearId, trace);
+  isTraced = launch.traces->wants(linearId);
 }
 
 //===----------------------------------------------------------------------===//
@@ -235,6 +254,8 @@ Block::Outcome Block::run() {
   }
   if (!launch.aborted())
     finishBlock(*this);
+  if (isTraced)
+    launch.traces->add(linearId, trace);
   if (observer)
     observer->blockEnd(*this);
   return Outcome::Finished;

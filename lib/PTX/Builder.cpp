@@ -192,6 +192,7 @@ Slot CodeBuilder::constantSlot(unsigned width, uint64_t low, uint64_t high) {
 
 void CodeBuilder::prepend(Op op, std::vector<uint32_t> reads) {
   op.source = current;
+  op.isHidden = true;
   op.counter = parent.program.numCounters++;
   if (!reads.empty()) {
     code.idLists.push_back(std::move(reads));

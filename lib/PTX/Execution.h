@@ -23,6 +23,7 @@
 
 #include "lib/PTX/Findings.h"
 #include "lib/PTX/Program.h"
+#include "lib/PTX/Trace.h"
 
 #include <array>
 #include <bit>
@@ -63,6 +64,9 @@ struct AccessShape {
   Space space = Space::Generic;
   /// Morally strong: .volatile, .relaxed, .acquire, .release, atomics.
   bool isStrong = false;
+  /// Counted as an access of its own; false where the instruction counts what
+  /// the hardware moves at once by itself.
+  bool isCounted = true;
   /// Of a write, where they are known before: what each lane will store,
   /// `bytes` after `bytes`.
   const std::byte *values = nullptr;
@@ -299,6 +303,9 @@ public:
   Place placeOf(const Op &op) const;
   ThreadId threadOf(unsigned lane) const;
   OpCounter &counter(const Op &op);
+  /// Counts bytes of shared memory that a unit moves by itself, at the full
+  /// width of the banks.
+  void countShared(const Op &op, uint64_t bytes);
 
   /// State that a family keeps for a warp (asynchronous groups).
   std::shared_ptr<void> asyncState;
@@ -343,6 +350,10 @@ private:
                         const AccessShape &shape, Pointers &out);
   LaneMask accessLocal(const Op &op, LaneMask exec, const uint64_t *addresses,
                        const AccessShape &shape, Pointers &out);
+  void countGlobal(const Op &op, LaneMask valid, const uint64_t *addresses,
+                   const AccessShape &shape, const Pointers &pointers);
+  void traceRange(const Op &op, uint64_t address, uint64_t bytes,
+                  AccessKind kind);
   bool checkShared(const Op &op, unsigned lane, uint64_t address,
                    uint64_t bytes, const AccessShape &shape);
   bool checkGlobal(const Op &op, unsigned lane, uint64_t address,
@@ -394,6 +405,11 @@ public:
   std::vector<std::byte> shared;
   std::vector<uint8_t> sharedShadow;
   std::array<BarrierState, 17> barriers; ///< The last is the cluster's.
+
+  /// Requests to global memory, where the launch wants them of this block.
+  std::vector<Request> trace;
+  bool isTraced = false;
+  void request(uint64_t line, uint8_t sectors, AccessKind kind, const Op &op);
 
   /// Checks that follow many accesses; may be null.
   std::unique_ptr<Observer> observer;

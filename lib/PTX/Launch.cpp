@@ -7,8 +7,11 @@
 
 #include "lib/PTX/Launch.h"
 
+#include "lib/PTX/Operations.h"
+
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cstdio>
 #include <deque>
 #include <thread>
@@ -36,7 +39,10 @@ Launch::Launch(const DeviceMemory &memory, const DeviceLimits &limits,
       numBlocks(uint64_t(options.grid[0]) * options.grid[1] * options.grid[2]),
       threadsPerBlock(options.block[0] * options.block[1] * options.block[2]),
       sharedBytes(sharedOf(program, options)),
-      races(std::make_shared<LaunchRaces>(program.numCounters)) {}
+      races(std::make_shared<LaunchRaces>(program.numCounters)),
+      traces(options.traceCapacity && options.counters
+                 ? std::make_unique<TraceStore>(options.traceCapacity)
+                 : nullptr) {}
 
 void Launch::work(unsigned worker) {
   std::deque<std::unique_ptr<Block>> resident;
@@ -83,6 +89,7 @@ LaunchReport Launch::run() {
   if (options.deterministic)
     workers = 1;
   workers = unsigned(std::min<uint64_t>(workers, numBlocks));
+  auto begin = std::chrono::steady_clock::now();
   perWorker.assign(workers, std::vector<OpCounter>(program.numCounters));
   if (workers == 1) {
     work(0);
@@ -96,6 +103,10 @@ LaunchReport Launch::run() {
   }
   LaunchReport result;
   result.completed = !aborted();
+  result.workers = workers;
+  result.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin)
+          .count();
   for (auto &[key, finding] : findings)
     result.findings.push_back(std::move(finding));
   std::stable_sort(result.findings.begin(), result.findings.end(),
@@ -104,6 +115,8 @@ LaunchReport Launch::run() {
                    });
   if (options.counters)
     result.counters = sumCounters();
+  if (traces)
+    result.trace = takeTrace();
   return result;
 }
 
@@ -142,6 +155,31 @@ void Launch::print(std::string_view text) {
     std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
+/// The line of the text that an op comes from.
+static unsigned lineOf(const Code &code, const Op &op) {
+  const Function &function = *code.function;
+  return function.instructions.empty() ? function.line
+                                       : function.instructions[op.source].line;
+}
+
+/// Adds what an op computed to the operations of its format.
+static void addOperations(Counters &sums, const Code &code, const Op &op,
+                          const OpCounter &count) {
+  if (code.function->instructions.empty())
+    return;
+  const Instruction &instruction = code.function->instructions[op.source];
+  if (count.flops) {
+    unsigned format = unsigned(tensorFormat(op.type));
+    sums.tensorOperations[format] += count.flops;
+    if (instruction.opcode != "wgmma")
+      sums.warpTensorOperations[format] += count.flops;
+    return;
+  }
+  if (unsigned operations = operationsOf(instruction, op.kind))
+    sums.vectorOperations[unsigned(vectorFormat(instruction))] +=
+        operations * count.lanes;
+}
+
 Counters Launch::sumCounters() const {
   Counters sums;
   sums.blocks = std::min<uint64_t>(nextBlock.load(), numBlocks);
@@ -150,6 +188,8 @@ Counters Launch::sumCounters() const {
     if (!code)
       continue;
     for (const Op &op : code->ops) {
+      if (op.isHidden)
+        continue;
       OpCounter count;
       for (const auto &counters : perWorker)
         count += counters[op.counter];
@@ -157,13 +197,28 @@ Counters Launch::sumCounters() const {
         continue;
       sums.total += count;
       sums.byClass[unsigned(op.kind)] += count;
-      unsigned line = code->function->instructions.empty()
-                          ? code->function->line
-                          : code->function->instructions[op.source].line;
+      sums.dataPasses += count.dataPasses();
+      addOperations(sums, *code, op, count);
+      unsigned line = lineOf(*code, op);
       if (sums.byLine.size() <= line)
         sums.byLine.resize(line + 1);
       sums.byLine[line] += count;
     }
   }
   return sums;
+}
+
+std::shared_ptr<const Trace> Launch::takeTrace() {
+  auto trace = std::make_shared<Trace>();
+  trace->numBlocks = numBlocks;
+  trace->blocks = traces->take();
+  trace->origins.resize(program.numCounters);
+  for (const auto &code : program.codes) {
+    if (!code || code->function->instructions.empty())
+      continue;
+    for (const Op &op : code->ops)
+      trace->origins[op.counter] = {
+          lineOf(*code, op), usesL1(code->function->instructions[op.source])};
+  }
+  return trace;
 }

@@ -52,12 +52,16 @@ public:
   /// Who accessed global memory, for all blocks.
   const std::shared_ptr<LaunchRaces> races;
 
+  /// Requests to global memory; null where nobody wants them.
+  const std::unique_ptr<TraceStore> traces;
+
   /// Grows with every step that is not mere polling, of any block.
   std::atomic<uint64_t> progress = 0;
 
 private:
   void work(unsigned worker);
   Counters sumCounters() const;
+  std::shared_ptr<const Trace> takeTrace();
 
   std::atomic<uint64_t> nextBlock = 0;
   std::atomic<uint64_t> finished = 0;

@@ -29,6 +29,7 @@
 #include "lib/PTX/Findings.h"
 #include "lib/PTX/Module.h"
 #include "lib/PTX/Result.h"
+#include "lib/PTX/Trace.h"
 
 #include <array>
 #include <cstddef>
@@ -67,6 +68,10 @@ struct LaunchOptions {
   bool deterministic = false; ///< Blocks one after another, in order.
   Checks checks;
   bool counters = true;
+  /// Requests to global memory to keep for a model of caches (8 bytes each);
+  /// 0: none. The blocks with the greatest numbers are left out where they are
+  /// more.
+  uint64_t traceCapacity = 0;
   /// Instructions of warps after which a launch is ended as endless.
   uint64_t budget = uint64_t(1) << 36;
   /// Different findings after which the launch is ended.
@@ -78,9 +83,12 @@ struct LaunchOptions {
 struct LaunchReport {
   std::vector<Finding> findings; ///< Sorted by line.
   Counters counters;
+  std::shared_ptr<const Trace> trace; ///< Where it was asked for.
   /// False where the launch ended early: after a trap, a deadlock, too many
   /// findings, or when its shape is illegal.
   bool completed = true;
+  double seconds = 0;   ///< That the launch took here,
+  unsigned workers = 1; ///< on so many threads.
   bool clean() const { return findings.empty() && completed; }
 };
 

@@ -52,6 +52,8 @@ public:
     return reinterpret_cast<uint8_t *>(address + shadowDelta);
   }
   uint64_t bytesInUse() const { return used; }
+  /// Where the range begins.
+  uint64_t base() const { return begin; }
   void setWritten(uint64_t address, uint64_t size) const;
 
 private:

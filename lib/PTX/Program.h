@@ -63,6 +63,8 @@ struct Op {
   Slot s[4];
   uint16_t numSlots = 0;
   bool guardNegated = false;
+  /// Part of the instruction of the next op: not counted by itself.
+  bool isHidden = false;
   Class kind = Class::Other;
   Slot guard; ///< The sink where there is none.
   Type type = Type::None;

@@ -164,6 +164,52 @@ bool Warp::checkGlobal(const Op &op, unsigned lane, uint64_t address,
   return true;
 }
 
+/// Hands the lines of a range on to the trace.
+void Warp::traceRange(const Op &op, uint64_t address, uint64_t bytes,
+                      AccessKind kind) {
+  uint64_t first = address >> 5, last = (address + bytes - 1) >> 5;
+  for (uint64_t line = first >> 2; line <= last >> 2; ++line) {
+    unsigned from = unsigned(std::max(first, line * 4) - line * 4),
+             to = unsigned(std::min(last, line * 4 + 3) - line * 4);
+    block.request(line, uint8_t((2u << to) - (1u << from)), kind, op);
+  }
+}
+
+void Warp::countGlobal(const Op &op, LaneMask valid, const uint64_t *addresses,
+                       const AccessShape &shape, const Pointers &pointers) {
+  OpCounter &count = counter(op);
+  uint64_t bytes = uint64_t(std::popcount(valid)) * shape.bytes;
+  count.bytes += bytes;
+  // Parameters and constants have a cache of their own.
+  if (op.kind == Class::ConstantMemory)
+    return;
+  ++count.requests;
+  bool isRange = pointers.isUniform || pointers.isContiguous;
+  uint64_t sectors = 0;
+  if (isRange) {
+    uint64_t begin = addresses[std::countr_zero(valid)];
+    uint64_t size = pointers.isUniform ? shape.bytes : bytes;
+    sectors = ((begin + size - 1) >> 5) - (begin >> 5) + 1;
+    if (block.isTraced)
+      traceRange(op, begin, size, shape.kind);
+  } else if (block.isTraced) {
+    TouchedLine lines[2 * warpSize];
+    unsigned numLines = findLines(addresses, valid, shape.bytes, lines);
+    for (unsigned i = 0; i < numLines; ++i) {
+      sectors += unsigned(std::popcount(lines[i].sectors));
+      block.request(lines[i].line, lines[i].sectors, shape.kind, op);
+    }
+  } else {
+    sectors = countSectors(addresses, valid, shape.bytes);
+  }
+  // Lanes that want the same bytes need them once.
+  uint64_t ideal =
+      pointers.isUniform ? (shape.bytes + 31) / 32 : (bytes + 31) / 32;
+  count.sectors += sectors;
+  // Lanes may share some of their bytes.
+  count.idealSectors += std::min(ideal, sectors);
+}
+
 LaneMask Warp::accessGlobal(const Op &op, LaneMask exec,
                             const uint64_t *addresses, const AccessShape &shape,
                             Pointers &out) {
@@ -197,22 +243,8 @@ LaneMask Warp::accessGlobal(const Op &op, LaneMask exec,
   }
   out.isContiguous = extent.isContiguous && valid == allLanes;
   out.isUniform = extent.low == extent.high && valid == exec;
-  if (block.launch.options.counters && valid) {
-    OpCounter &count = counter(op);
-    unsigned lanes = unsigned(std::popcount(valid));
-    uint64_t bytes = uint64_t(lanes) * shape.bytes;
-    count.bytes += bytes;
-    // Lanes that want the same bytes need them once.
-    uint64_t ideal =
-        out.isUniform ? (shape.bytes + 31) / 32 : (bytes + 31) / 32;
-    uint64_t sectors =
-        out.isUniform || out.isContiguous
-            ? ((extent.high + shape.bytes - 1) >> 5) - (extent.low >> 5) + 1
-            : countSectors(addresses, valid, shape.bytes);
-    count.sectors += sectors;
-    // Lanes may share some of their bytes.
-    count.idealSectors += std::min(ideal, sectors);
-  }
+  if (block.launch.options.counters && valid)
+    countGlobal(op, valid, addresses, shape, out);
   if (block.observer && valid)
     block.observer->access(*this, op, shape, Space::Global, valid, addresses);
   return valid;
@@ -249,6 +281,7 @@ LaneMask Warp::accessShared(const Op &op, LaneMask exec,
     OpCounter &count = counter(op);
     uint64_t bytes = uint64_t(std::popcount(valid)) * shape.bytes;
     count.bytes += bytes;
+    ++count.sharedRequests;
     unsigned ideal = out.isUniform ? unsigned(shape.bytes + 127) / 128
                                    : unsigned(bytes + 127) / 128;
     count.idealWaves += ideal;
@@ -388,6 +421,16 @@ void Warp::access(const Op &op, LaneMask exec, const uint64_t *addresses,
   out.isContiguous = out.isUniform = false;
 }
 
+void Warp::countShared(const Op &op, uint64_t bytes) {
+  if (!block.launch.options.counters)
+    return;
+  OpCounter &count = counter(op);
+  count.bytes += bytes;
+  ++count.sharedRequests;
+  count.sharedWaves += (bytes + 127) / 128;
+  count.idealWaves += (bytes + 127) / 128;
+}
+
 std::byte *Warp::accessRange(const Op &op, unsigned lane, uint64_t address,
                              uint64_t bytes, const AccessShape &shape,
                              uint8_t **shadow) {
@@ -404,11 +447,8 @@ std::byte *Warp::accessRange(const Op &op, unsigned lane, uint64_t address,
     found = block.shared.data() + address;
     if (shadow)
       *shadow = block.sharedShadow.data() + address;
-    if (block.launch.options.counters) {
-      counter(op).bytes += bytes;
-      counter(op).sharedWaves += (bytes + 127) / 128;
-      counter(op).idealWaves += (bytes + 127) / 128;
-    }
+    if (shape.isCounted)
+      countShared(op, bytes);
   } else {
     space = Space::Global;
     if (!checkGlobal(op, lane, address, bytes, shape))
@@ -416,8 +456,11 @@ std::byte *Warp::accessRange(const Op &op, unsigned lane, uint64_t address,
     found = reinterpret_cast<std::byte *>(address);
     if (shadow)
       *shadow = block.launch.memory.shadow(address);
-    if (block.launch.options.counters && bytes) {
+    if (block.launch.options.counters && shape.isCounted && bytes) {
+      if (block.isTraced)
+        traceRange(op, address, bytes, shape.kind);
       counter(op).bytes += bytes;
+      ++counter(op).requests;
       counter(op).sectors += ((address + bytes - 1) >> 5) - (address >> 5) + 1;
       counter(op).idealSectors += (bytes + 31) / 32;
     }

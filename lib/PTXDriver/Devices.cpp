@@ -14,20 +14,15 @@ using namespace clade::vcuda;
 
 static constexpr DeviceModel models[] = {
     {"sm_80", "Clade PTX machine (as NVIDIA A100, sm_80)", 8, 0, false, 108,
-     1410000, 1215000, 5120, 40 << 20, 164 << 10, 163 << 10, uint64_t(40) << 30,
-     32, 2048},
+     1410000, 1215000, 5120, 40 << 20, uint64_t(40) << 30},
     {"sm_86", "Clade PTX machine (as NVIDIA RTX A6000, sm_86)", 8, 6, false, 84,
-     1800000, 8001000, 384, 6 << 20, 100 << 10, 99 << 10, uint64_t(48) << 30,
-     16, 1536},
+     1800000, 8001000, 384, 6 << 20, uint64_t(48) << 30},
     {"sm_89", "Clade PTX machine (as NVIDIA L40S, sm_89)", 8, 9, false, 142,
-     2520000, 9001000, 384, 96 << 20, 100 << 10, 99 << 10, uint64_t(48) << 30,
-     24, 1536},
+     2520000, 9001000, 384, 96 << 20, uint64_t(48) << 30},
     {"sm_90a", "Clade PTX machine (as NVIDIA H100 SXM, sm_90a)", 9, 0, true,
-     132, 1980000, 2619000, 5120, 50 << 20, 228 << 10, 227 << 10,
-     uint64_t(80) << 30, 32, 2048},
+     132, 1980000, 2619000, 5120, 50 << 20, uint64_t(80) << 30},
     {"sm_100a", "Clade PTX machine (as NVIDIA B200, sm_100a)", 10, 0, true, 148,
-     1965000, 3996000, 8192, 126 << 20, 228 << 10, 227 << 10,
-     uint64_t(180) << 30, 32, 2048},
+     1965000, 3996000, 8192, 126 << 20, uint64_t(180) << 30},
 };
 
 const DeviceModel *clade::vcuda::findModel(std::string_view architecture) {
@@ -168,9 +163,9 @@ static std::optional<int> attributeOf(const Device &device,
   case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK:
     return 48 << 10;
   case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN:
-    return model.sharedOptIn;
+    return int(model.limits().sharedPerBlock);
   case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR:
-    return model.sharedPerMultiprocessor;
+    return int(model.limits().sharedBytes);
   case CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK:
     return 1024;
   case CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY:
@@ -201,9 +196,9 @@ static std::optional<int> attributeOf(const Device &device,
   case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
     return model.multiprocessors;
   case CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR:
-    return model.threadsPerMultiprocessor;
+    return int(model.limits().threads);
   case CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR:
-    return model.blocksPerMultiprocessor;
+    return int(model.limits().blocks);
   case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
     return model.major;
   case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR:

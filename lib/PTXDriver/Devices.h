@@ -14,6 +14,8 @@
 #ifndef CLADE_LIB_PTXDRIVER_DEVICES_H
 #define CLADE_LIB_PTXDRIVER_DEVICES_H
 
+#include "lib/PTX/Occupancy.h"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -28,10 +30,11 @@ struct DeviceModel {
   int multiprocessors;
   int clockKHz, memoryClockKHz, busBits;
   int l2Bytes;
-  int sharedPerMultiprocessor; ///< Bytes.
-  int sharedOptIn;             ///< Bytes a block may have when asked for.
   uint64_t memoryBytes;
-  int blocksPerMultiprocessor, threadsPerMultiprocessor;
+
+  ptx::MultiprocessorLimits limits() const {
+    return ptx::multiprocessorLimits(unsigned(major), unsigned(minor));
+  }
 };
 
 /// The model of an architecture's name; null where there is none.

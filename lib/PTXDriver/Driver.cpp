@@ -135,7 +135,7 @@ static CUresult readSettings(Settings &settings) {
 
 static ptx::DeviceLimits limitsOf(const DeviceModel &model) {
   ptx::DeviceLimits limits;
-  limits.maxShared = model.sharedOptIn;
+  limits.maxShared = model.limits().sharedPerBlock;
   limits.numSms = model.multiprocessors;
   limits.computeMajor = model.major;
   limits.computeMinor = model.minor;

@@ -98,7 +98,7 @@ CUresult vcuda::setFunctionAttribute(Function &function,
   switch (attribute) {
   case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
     if (value < 0 || value + int(function.kernel.staticShared()) >
-                         modelOf(function).sharedOptIn)
+                         int(modelOf(function).limits().sharedPerBlock))
       return CUDA_ERROR_INVALID_VALUE;
     function.maxDynamicShared = value;
     return CUDA_SUCCESS;
@@ -235,23 +235,18 @@ EXPORT cuFuncLoad(CUfunction handle) {
 
 //===--- Occupancy ---===//
 
-/// Blocks that a multiprocessor holds at once, by threads, registers (given out
-/// to warps in units of 256) and shared memory (in units of 128 bytes).
+/// Blocks that a multiprocessor holds at once.
 static int residentBlocks(const Function &function, int threads,
                           size_t dynamicShared) {
-  const DeviceModel &model = modelOf(function);
-  if (threads > maxThreads(function.kernel.function()) ||
+  const ptx::Function &code = function.kernel.function();
+  if (threads > maxThreads(code) ||
       int64_t(dynamicShared) > function.maxDynamicShared)
     return 0;
-  int warps = (threads + 31) / 32;
-  int registers = (statedRegisters(function.kernel.function()) * 32 + 255) /
-                  256 * 256 * ((warps + 3) / 4 * 4);
-  int shared =
-      (int(function.kernel.staticShared()) + int(dynamicShared) + 1024 + 127) /
-      128 * 128;
-  return std::min({model.blocksPerMultiprocessor,
-                   model.threadsPerMultiprocessor / (warps * 32),
-                   65536 / registers, model.sharedPerMultiprocessor / shared});
+  ptx::BlockDemand demand;
+  demand.threads = uint32_t(threads);
+  demand.registers = uint32_t(statedRegisters(code));
+  demand.shared = function.kernel.staticShared() + dynamicShared;
+  return int(ptx::occupancyOf(modelOf(function).limits(), demand).blocks);
 }
 
 EXPORT cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
@@ -324,11 +319,9 @@ EXPORT cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction handle,
   TRY(resolveFunction(handle, function));
   if (!bytes || blocks <= 0 || threads <= 0)
     return CUDA_ERROR_INVALID_VALUE;
-  const DeviceModel &model = modelOf(*function);
-  int share = model.sharedPerMultiprocessor / blocks / 128 * 128 - 1024 -
-              int(function->kernel.staticShared());
-  *bytes = std::clamp(share, 0,
-                      model.sharedOptIn - int(function->kernel.staticShared()));
+  uint32_t most =
+      ptx::sharedForBlocks(modelOf(*function).limits(), uint32_t(blocks));
+  *bytes = most - std::min(most, function->kernel.staticShared());
   return CUDA_SUCCESS;
 }
 

@@ -7,6 +7,8 @@
 
 #include "KernelHarness.h"
 
+#include "lib/PTX/Roofline.h"
+
 #include <bit>
 #include <chrono>
 #include <cmath>
@@ -56,6 +58,7 @@ Product multiply(unsigned size, const Checks &checks, unsigned workers) {
   options.block = {128, 1, 1};
   options.checks = checks;
   options.workers = workers;
+  options.traceCapacity = 1 << 20;
   product.report =
       harness.launch("gemm", options, harness.buffer(product.a),
                      harness.buffer(product.b), c, int(size), int(size));
@@ -85,6 +88,36 @@ TEST(Gemm, IsRight) {
       expectElement(product, size, row, column);
   EXPECT_EQ(product.report.counters.byClass[unsigned(Class::Matrix)].flops,
             2ull * size * size * size);
+  const Counters &counters = product.report.counters;
+  EXPECT_EQ(counters.tensorOperations[unsigned(Format::F16)],
+            2ull * size * size * size);
+  EXPECT_EQ(counters.warpTensorOperations, counters.tensorOperations);
+  EXPECT_EQ(counters.vectorOperations, decltype(counters.vectorOperations){});
+  EXPECT_EQ(counters.tensorShare(), 1);
+  EXPECT_EQ(counters.total.bankConflicts(), 0u);
+}
+
+/// Four blocks of the 108 multiprocessors of an A100 share the work, and each
+/// matrix, 128 KiB, comes from memory once.
+TEST(Gemm, IsPredicted) {
+  constexpr unsigned size = 256;
+  Product product = multiply(size, {}, 0);
+  LaunchedKernel kernel;
+  kernel.target = "sm_80";
+  kernel.blocks = 4;
+  kernel.block = {128, 222, 48 << 10};
+  Prediction found = predict(*findGpu("a100"), kernel, product.report.counters,
+                             *product.report.trace);
+  EXPECT_EQ(found.occupancy.blocks, 2u);
+  EXPECT_EQ(found.imbalance, 27);
+  ASSERT_FALSE(found.terms.empty());
+  EXPECT_EQ(found.terms[0].name, "tensor cores");
+  EXPECT_DOUBLE_EQ(found.terms[0].seconds,
+                   2.0 * size * size * size / 312e12 * 27);
+  EXPECT_EQ(found.traffic.dramReads * 32, 2 * size * size * 2);
+  EXPECT_EQ(found.traffic.dramWrites * 32, size * size * 2);
+  // Two blocks want each part of A and B.
+  EXPECT_EQ(found.traffic.l2Reads * 32, 4 * size * size * 2);
 }
 
 /// Run by hand, as `--gtest_also_run_disabled_tests --gtest_filter=*Speed*`:

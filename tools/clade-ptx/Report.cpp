@@ -7,30 +7,16 @@
 
 #include "Report.h"
 
+#include "Text.h"
+
 #include <nlohmann/json.hpp>
 
-#include <cstdarg>
-#include <cstdio>
+#include <algorithm>
 
 using namespace clade::ptx;
 using nlohmann::json;
 
 namespace {
-
-[[gnu::format(printf, 1, 2)]] std::string format(const char *pattern, ...) {
-  char text[256];
-  va_list arguments;
-  va_start(arguments, pattern);
-  std::vsnprintf(text, sizeof text, pattern, arguments);
-  va_end(arguments);
-  return text;
-}
-
-using Count = unsigned long long;
-
-double ratio(uint64_t part, uint64_t whole) {
-  return whole ? double(part) / double(whole) : 0;
-}
 
 json placeJson(const Place &place) {
   json result = {{"line", place.line}, {"instruction", place.instruction}};
@@ -48,45 +34,110 @@ json counterJson(const OpCounter &count) {
   return {{"warps", count.warps},
           {"threads", count.lanes},
           {"bytes", count.bytes},
+          {"requests", count.requests},
           {"sectors", count.sectors},
           {"ideal_sectors", count.idealSectors},
+          {"shared_requests", count.sharedRequests},
           {"shared_waves", count.sharedWaves},
           {"ideal_waves", count.idealWaves},
+          {"bank_conflicts", count.bankConflicts()},
           {"divergences", count.divergences},
           {"tensor_flops", count.flops}};
 }
 
 } // namespace
 
-std::string clade::ptx::reportText(const LaunchReport &report) {
+/// Counts by format: "f16 1024, f32 32".
+static std::string
+formatsText(const std::array<uint64_t, numFormats> &operations) {
+  std::string text;
+  for (unsigned i = 0; i < numFormats; ++i)
+    if (operations[i])
+      text += (text.empty() ? "" : ", ") + std::string(nameOf(Format(i))) +
+              format(" %llu", Count(operations[i]));
+  return text.empty() ? "none" : text;
+}
+
+/// The lines with most of what a better pattern of addresses would save.
+template <typename Excess>
+static std::string worstText(const Module &module, const Counters &counters,
+                             const char *unit, Excess excess) {
+  constexpr size_t most = 3;
+  std::vector<unsigned> lines;
+  for (unsigned line = 0; line < counters.byLine.size(); ++line)
+    if (excess(counters.byLine[line]))
+      lines.push_back(line);
+  std::stable_sort(lines.begin(), lines.end(), [&](unsigned a, unsigned b) {
+    return excess(counters.byLine[a]) > excess(counters.byLine[b]);
+  });
+  lines.resize(std::min(lines.size(), most));
+  std::string text;
+  for (unsigned line : lines) {
+    std::string_view source = module.lineText(line);
+    source.remove_prefix(
+        std::min(source.find_first_not_of(" \t"), source.size()));
+    text += format("  line %u: %llu %s too many: ", line,
+                   Count(excess(counters.byLine[line])), unit) +
+            std::string(source) + "\n";
+  }
+  return text;
+}
+
+static std::string countersText(const Module &module,
+                                const Counters &counters) {
+  const OpCounter &total = counters.total;
+  std::string text =
+      format("%llu blocks, %llu threads, %llu instructions of warps, "
+             "%.1f of 32 lanes active\n",
+             Count(counters.blocks), Count(counters.threads),
+             Count(total.warps), ratio(total.lanes, total.warps));
+  for (unsigned i = 0; i < numClasses; ++i)
+    if (counters.byClass[i].warps)
+      text += format("  %-18s %12llu  %5.1f %%\n",
+                     std::string(nameOf(Class(i))).c_str(),
+                     Count(counters.byClass[i].warps),
+                     100 * ratio(counters.byClass[i].warps, total.warps));
+  text += format("divergent branches %llu\n", Count(total.divergences));
+  if (total.sectors)
+    text +=
+        format("global memory: %llu sectors of 32 bytes, %.2f times the "
+               "fewest; %llu requests, %.2f sectors each\n",
+               Count(total.sectors), ratio(total.sectors, total.idealSectors),
+               Count(total.requests), ratio(total.sectors, total.requests)) +
+        worstText(module, counters, "sectors", [](const OpCounter &count) {
+          return count.sectors - count.idealSectors;
+        });
+  if (total.sharedWaves)
+    text += format("shared memory: %llu passes over the banks, %.2f times the "
+                   "fewest; %llu requests, %llu bank conflicts\n",
+                   Count(total.sharedWaves),
+                   ratio(total.sharedWaves, total.idealWaves),
+                   Count(total.sharedRequests), Count(total.bankConflicts())) +
+            worstText(module, counters, "passes", [](const OpCounter &count) {
+              return count.bankConflicts();
+            });
+  text +=
+      "floating-point operations: " + formatsText(counters.vectorOperations) +
+      "\n";
+  if (total.flops)
+    text +=
+        "tensor cores: " + formatsText(counters.tensorOperations) +
+        format(" operations, %.2f %% of all\n", 100 * counters.tensorShare());
+  return text;
+}
+
+std::string clade::ptx::reportText(const Module &module,
+                                   const LaunchReport &report) {
   std::string text;
   for (const Finding &finding : report.findings)
     text += finding.str() + "\n";
-  const Counters &counters = report.counters;
-  const OpCounter &total = counters.total;
-  if (total.warps) {
-    text += format("%llu blocks, %llu threads, %llu instructions of warps, "
-                   "%.1f of 32 lanes active\n",
-                   Count(counters.blocks), Count(counters.threads),
-                   Count(total.warps), ratio(total.lanes, total.warps));
-    for (unsigned i = 0; i < numClasses; ++i)
-      if (counters.byClass[i].warps)
-        text += format("  %-18s %12llu  %5.1f %%\n",
-                       std::string(nameOf(Class(i))).c_str(),
-                       Count(counters.byClass[i].warps),
-                       100 * ratio(counters.byClass[i].warps, total.warps));
-    text += format("divergent branches %llu\n", Count(total.divergences));
-    if (total.sectors)
-      text += format(
-          "global memory: %llu sectors of 32 bytes, %.2f times the fewest\n",
-          Count(total.sectors), ratio(total.sectors, total.idealSectors));
-    if (total.sharedWaves)
-      text += format(
-          "shared memory: %llu passes over the banks, %.2f times the fewest\n",
-          Count(total.sharedWaves), ratio(total.sharedWaves, total.idealWaves));
-    if (total.flops)
-      text += format("tensor cores: %llu floating-point operations\n",
-                     Count(total.flops));
+  if (uint64_t warps = report.counters.total.warps) {
+    text += countersText(module, report.counters);
+    text += "executed in " + timeText(report.seconds) +
+            format(" on %u threads: %.2f million instructions of warps a "
+                   "second and thread\n",
+                   report.workers,
+                   double(warps) / 1e6 / report.seconds / report.workers);
   }
   text += report.findings.empty() ? "no findings\n"
           : report.findings.size() == 1
@@ -97,7 +148,41 @@ std::string clade::ptx::reportText(const LaunchReport &report) {
   return text;
 }
 
-std::string clade::ptx::reportJson(const LaunchReport &report) {
+/// Counts by format, those that are not zero.
+static json formatsJson(const std::array<uint64_t, numFormats> &operations) {
+  json result = json::object();
+  for (unsigned i = 0; i < numFormats; ++i)
+    if (operations[i])
+      result[std::string(nameOf(Format(i)))] = operations[i];
+  return result;
+}
+
+static json countersJson(const Module &module, const Counters &counters) {
+  json result = {{"blocks", counters.blocks},
+                 {"threads", counters.threads},
+                 {"total", counterJson(counters.total)},
+                 {"vector_operations", formatsJson(counters.vectorOperations)},
+                 {"tensor_operations", formatsJson(counters.tensorOperations)},
+                 {"tensor_share", counters.tensorShare()},
+                 {"lines", json::array()}};
+  for (unsigned i = 0; i < numClasses; ++i)
+    if (counters.byClass[i].warps)
+      result["classes"][std::string(nameOf(Class(i)))] =
+          counterJson(counters.byClass[i]);
+  for (unsigned line = 0; line < counters.byLine.size(); ++line) {
+    if (!counters.byLine[line].warps)
+      continue;
+    json one = counterJson(counters.byLine[line]);
+    one["line"] = line;
+    one["text"] = module.lineText(line);
+    result["lines"].push_back(std::move(one));
+  }
+  return result;
+}
+
+std::string
+clade::ptx::reportJson(const Module &module, const LaunchReport &report,
+                       const std::vector<KernelPrediction> &predictions) {
   json result;
   result["completed"] = report.completed;
   result["findings"] = json::array();
@@ -114,83 +199,11 @@ std::string clade::ptx::reportJson(const LaunchReport &report) {
       one["other_thread"] = threadJson(*finding.otherThread);
     result["findings"].push_back(std::move(one));
   }
-  json &counters = result["counters"];
-  counters["blocks"] = report.counters.blocks;
-  counters["threads"] = report.counters.threads;
-  counters["total"] = counterJson(report.counters.total);
-  for (unsigned i = 0; i < numClasses; ++i)
-    if (report.counters.byClass[i].warps)
-      counters["classes"][std::string(nameOf(Class(i)))] =
-          counterJson(report.counters.byClass[i]);
+  result["counters"] = countersJson(module, report.counters);
+  result["execution"] = {{"seconds", report.seconds},
+                         {"threads", report.workers}};
+  for (const KernelPrediction &prediction : predictions)
+    result["predictions"].push_back(predictionJson(prediction));
   // Texts of a module need not be UTF-8.
   return result.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
-}
-
-std::string clade::ptx::annotatedText(const Module &module,
-                                      const Function &kernel,
-                                      const LaunchReport &report) {
-  const auto &lines = report.counters.byLine;
-  std::string text = "       warps  lanes  sectors/fewest  waves/fewest\n";
-  unsigned first = kernel.line, last = first;
-  for (const Instruction &instruction : kernel.instructions)
-    last = std::max(last, instruction.line);
-  auto appendLine = [&](unsigned line) {
-    OpCounter count = line < lines.size() ? lines[line] : OpCounter();
-    if (!count.warps)
-      text += std::string(49, ' ');
-    else
-      text +=
-          format("%12llu  %5.1f  ", Count(count.warps),
-                 ratio(count.lanes, count.warps)) +
-          (count.sectors
-               ? format("%14.2f  ", ratio(count.sectors, count.idealSectors))
-               : std::string(16, ' ')) +
-          (count.sharedWaves
-               ? format("%12.2f", ratio(count.sharedWaves, count.idealWaves))
-               : std::string(12, ' '));
-    text += "  " + format("%5u  ", line) + std::string(module.lineText(line)) +
-            "\n";
-  };
-  for (unsigned line = first; line <= last; ++line)
-    appendLine(line);
-  // Functions that it called.
-  for (const Function &function : module.functions) {
-    if (&function == &kernel || function.isKernel || !function.hasBody)
-      continue;
-    bool isUsed = false;
-    unsigned end = function.line;
-    for (const Instruction &instruction : function.instructions) {
-      isUsed |=
-          instruction.line < lines.size() && lines[instruction.line].warps;
-      end = std::max(end, instruction.line);
-    }
-    for (unsigned line = function.line; isUsed && line <= end; ++line)
-      appendLine(line);
-  }
-  return text;
-}
-
-std::string clade::ptx::listText(const Module &module) {
-  std::string text =
-      format("PTX ISA %u.%u for ", module.versionMajor, module.versionMinor) +
-      std::string(module.target) + "\n";
-  auto triple = [](const std::array<uint32_t, 3> &sizes) {
-    return format("%u, %u, %u", sizes[0], sizes[1], sizes[2]);
-  };
-  for (const Function &function : module.functions) {
-    if (!function.isKernel)
-      continue;
-    text += std::string(function.name) + "\n";
-    for (const Parameter &parameter : function.parameters)
-      text += format("  %4llu  %-5s %llu bytes  ", Count(parameter.offset),
-                     std::string(nameOf(parameter.type)).c_str(),
-                     Count(parameter.size)) +
-              std::string(parameter.name) + "\n";
-    if (function.maxThreads[0])
-      text += "  at most " + triple(function.maxThreads) + " threads\n";
-    if (function.requiredThreads[0])
-      text += "  exactly " + triple(function.requiredThreads) + " threads\n";
-    text += format("  %zu instructions\n", function.instructions.size());
-  }
-  return text;
 }

@@ -8,6 +8,8 @@
 #ifndef CLADE_PTX_TOOL_REPORT_H
 #define CLADE_PTX_TOOL_REPORT_H
 
+#include "Predictions.h"
+
 #include "lib/PTX/Machine.h"
 
 #include <string>
@@ -15,11 +17,14 @@
 namespace clade::ptx {
 
 /// Findings and the sums of the counters.
-std::string reportText(const LaunchReport &report);
-std::string reportJson(const LaunchReport &report);
-/// The lines of the kernel with counts beside them.
+std::string reportText(const Module &module, const LaunchReport &report);
+/// The same with the counters of each line, and predictions.
+std::string reportJson(const Module &module, const LaunchReport &report,
+                       const std::vector<KernelPrediction> &predictions);
+/// The lines of the kernel with counts beside them, and with what each moves to
+/// and from DRAM if a model's traffic is given.
 std::string annotatedText(const Module &module, const Function &kernel,
-                          const LaunchReport &report);
+                          const LaunchReport &report, const Traffic *traffic);
 /// The kernels of a module with their parameters and sizes.
 std::string listText(const Module &module);
 

@@ -51,6 +51,8 @@ struct Options {
   bool isDeterministic = false;
   unsigned workers = 0;
   std::vector<std::string> without;
+  std::vector<std::string> gpus;
+  std::string registers;
 };
 
 int fail(const Error &error) {
@@ -188,7 +190,33 @@ Status applyOptions(const Options &options, LaunchOptions &launch) {
       return Error{"--without " + name +
                    ": expected uninitialised, races, async or counters"};
   }
+  if (!options.gpus.empty() && !launch.counters)
+    return Error{"--gpu needs the counters (--without counters)"};
+  if (!options.gpus.empty())
+    launch.traceCapacity = predictionTrace;
   return Done();
+}
+
+/// Puts out what a launch did and what it would take on GPUs.
+void printReport(const Options &options, const Module &module,
+                 const Kernel &kernel, const LaunchReport &report,
+                 const std::vector<KernelPrediction> &predictions) {
+  if (options.annotates) {
+    const Traffic *traffic = nullptr;
+    for (const KernelPrediction &one : predictions)
+      if (!traffic && one.prediction.obstacle.empty())
+        traffic = &one.prediction.traffic;
+    std::fputs(
+        annotatedText(module, kernel.function(), report, traffic).c_str(),
+        options.printsJson ? stderr : stdout);
+  }
+  if (options.printsJson) {
+    std::fputs(reportJson(module, report, predictions).c_str(), stdout);
+    return;
+  }
+  std::fputs(reportText(module, report).c_str(), stdout);
+  for (const KernelPrediction &one : predictions)
+    std::fputs(predictionText(one).c_str(), stdout);
 }
 
 int run(const Options &options) {
@@ -212,6 +240,9 @@ int run(const Options &options) {
     return fail(launch.error());
   if (auto status = applyOptions(options, launch->options); !status)
     return fail(status.error());
+  auto gpus = chooseGpus(options.gpus);
+  if (!gpus)
+    return fail(gpus.error());
   if (launch->kernel.empty())
     for (const Function &function : parsed->functions)
       if (function.isKernel)
@@ -232,6 +263,10 @@ int run(const Options &options) {
     return fail(status.error());
   if (auto status = packParameters(kernel->function(), *launch); !status)
     return fail(status.error());
+  auto registers =
+      RegisterSource::make(options.registers, options.ptx, launch->kernel);
+  if (!registers)
+    return fail(registers.error());
   // With --json the standard output is JSON only.
   FILE *out = options.printsJson ? stderr : stdout;
   launch->options.print = [out](std::string_view printed) {
@@ -243,13 +278,12 @@ int run(const Options &options) {
   auto isEqual = finishBuffers(machine, *launch, out);
   if (!isEqual)
     return fail(isEqual.error());
-  if (options.annotates)
-    std::fputs(annotatedText(*machine.module(*id), kernel->function(), *report)
-                   .c_str(),
-               out);
-  std::fputs(
-      (options.printsJson ? reportJson(*report) : reportText(*report)).c_str(),
-      stdout);
+  const Module &module = *machine.module(*id);
+  std::vector<KernelPrediction> predictions;
+  if (report->completed)
+    predictions = predictAll(*gpus, module, *kernel, launch->options, *report,
+                             *registers);
+  printReport(options, module, *kernel, *report, predictions);
   return report->clean() && *isEqual ? 0 : 2;
 }
 
@@ -272,6 +306,13 @@ int main(int argc, char **argv) {
   app.add_option("--without", options.without,
                  "Leave out: uninitialised, races, async (checks), counters")
       ->delimiter(',');
+  app.add_option("--gpu", options.gpus,
+                 "Predict occupancy, DRAM traffic and time: a100, h100, b200, "
+                 "all")
+      ->delimiter(',');
+  app.add_option("--registers", options.registers,
+                 "Registers of a thread, or a file with the output of ptxas -v "
+                 "(runs ptxas)");
   CLI11_PARSE(app, argc, argv);
   return run(options);
 }

@@ -57,6 +57,8 @@ struct Assembly {
     shape.isStrong = isWrite && combines;
     shape.bytes = shape.alignment = 1;
     shape.space = space;
+    // What lies in shared memory is counted for the whole copy.
+    shape.isCounted = space == Space::Global;
     return warp.accessRange(op, lane, address, size, shape, shadow);
   }
 };
@@ -179,6 +181,7 @@ static bool assembleTensor(Assembly &a) {
   shape.bytes = 64;
   shape.alignment = 64;
   shape.space = Space::Generic;
+  shape.isCounted = false;
   const std::byte *bits = a.warp.accessRange(
       a.op, a.lane, a.addressOf(mapParts), sizeof(TensorMap), shape);
   if (!bits)
@@ -250,6 +253,10 @@ static void issueLane(Warp &warp, const Op &op, unsigned lane) {
                    barrier ? offset : warp.index);
   if (!(form.isTensor ? assembleTensor(a) : assembleLinear(a)))
     a.copy.segments.clear();
+  uint64_t bytes = 0;
+  for (const Segment &segment : a.copy.segments)
+    bytes += segment.bytes;
+  warp.countShared(op, bytes);
   a.copy.agent = scope.agent();
   a.copy.time = scope.time();
   if (barrier) {

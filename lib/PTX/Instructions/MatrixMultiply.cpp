@@ -259,6 +259,7 @@ static void decodeProduct(Decoder &d, bool isWmma) {
                     : p.a == Type::B1 ? multiplySingleBits
                     : isFloat         ? multiplyFloats
                                       : multiplyIntegers;
+  d.op.type = p.a;
   d.op.record = d.keep(std::move(p));
   d.use(handler, Class::Matrix);
 }

@@ -80,6 +80,7 @@ static bool checkMatrix(Warp &warp, const Op &op, uint64_t bits,
   shape.kind = AccessKind::AsyncRead;
   shape.bytes = shape.alignment = 16;
   shape.space = Space::Shared;
+  shape.isCounted = false;
   // Pieces of 16 bytes are never torn by a layout.
   unsigned outerStep = isTransposed ? perPiece : 1;
   unsigned innerStep = isTransposed ? 1 : perPiece;
@@ -139,11 +140,14 @@ static void issueProduct(Warp &warp, const Op &op, LaneMask exec) {
         !checkMatrix(warp, op, *bits, w.transposesA, firstRow, warpRows))
       return;
     product.descriptorA = *bits;
+    warp.countShared(op, uint64_t(warpRows) * w.shape.k * w.elementBytes());
   }
   auto bits = readDescriptor(warp, op, op.list[w.slotB], "B");
   if (!bits || !checkMatrix(warp, op, *bits, w.transposesB, 0, w.shape.n))
     return;
   product.descriptorB = *bits;
+  // The four warps of the warpgroup share B.
+  warp.countShared(op, uint64_t(w.shape.n) * w.shape.k * w.elementBytes() / 4);
   product.time = scope.time();
   warp.setInFlight(op, true);
   state.products.push_back(product);
@@ -340,6 +344,7 @@ static void decodeProduct(Decoder &d) {
   d.value(2, Type::B64);
   w.slotScale = w.slotB + 1;
   d.value(3, Type::Pred);
+  d.op.type = w.a;
   d.op.record = d.keep(std::move(w));
   d.setPoison(PoisonByHandler | PoisonIsFinding | PoisonMayBeInFlight);
   d.use(issueProduct, Class::Matrix);
