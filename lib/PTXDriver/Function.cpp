@@ -235,6 +235,15 @@ EXPORT cuFuncLoad(CUfunction handle) {
 
 //===--- Occupancy ---===//
 
+ptx::BlockDemand vcuda::demandOf(const Function &function, uint32_t threads,
+                                 uint64_t dynamicShared) {
+  ptx::BlockDemand demand;
+  demand.threads = threads;
+  demand.registers = uint32_t(statedRegisters(function.kernel.function()));
+  demand.shared = function.kernel.staticShared() + dynamicShared;
+  return demand;
+}
+
 /// Blocks that a multiprocessor holds at once.
 static int residentBlocks(const Function &function, int threads,
                           size_t dynamicShared) {
@@ -242,11 +251,10 @@ static int residentBlocks(const Function &function, int threads,
   if (threads > maxThreads(code) ||
       int64_t(dynamicShared) > function.maxDynamicShared)
     return 0;
-  ptx::BlockDemand demand;
-  demand.threads = uint32_t(threads);
-  demand.registers = uint32_t(statedRegisters(code));
-  demand.shared = function.kernel.staticShared() + dynamicShared;
-  return int(ptx::occupancyOf(modelOf(function).limits(), demand).blocks);
+  return int(
+      ptx::occupancyOf(modelOf(function).limits(),
+                       demandOf(function, uint32_t(threads), dynamicShared))
+          .blocks);
 }
 
 EXPORT cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(

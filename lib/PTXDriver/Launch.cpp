@@ -198,6 +198,7 @@ CUresult vcuda::runKernel(Context &context, const KernelOperation &operation) {
   options.deterministic = settings.isDeterministic;
   options.checks = settings.checks;
   options.counters = settings.counters;
+  options.traceCapacity = settings.counters ? reportTrace : 0;
   Device &device = *Driver::get().modules.find(function->module)->device;
   if (operation.isCooperative)
     TRY(prepareWorkspace(device, options.gridWorkspace));

@@ -10,6 +10,8 @@
 
 #include "lib/PTXDriver/Driver.h"
 
+#include "lib/PTX/Occupancy.h"
+
 namespace clade::vcuda {
 
 /// Loads PTX into the current context. What goes wrong is in `log`, which is
@@ -34,6 +36,9 @@ CUresult functionOfKernel(LibraryKernel &kernel, CUfunction &function);
 /// known.
 CUresult functionAttribute(const Function &function,
                            CUfunction_attribute attribute, int &value);
+/// What a block needs of a multiprocessor; registers as stated.
+ptx::BlockDemand demandOf(const Function &function, uint32_t threads,
+                          uint64_t dynamicShared);
 CUresult setFunctionAttribute(Function &function,
                               CUfunction_attribute attribute, int value);
 

@@ -82,6 +82,8 @@ CUresult resolveIdleStream(CUstream handle, Stream *&stream);
 /// Copies registered host memory to its places on a device, or back.
 CUresult copyRegistered(Device &device, bool isBack);
 
+/// Requests to global memory that a launch keeps for its report (128 MiB).
+constexpr uint64_t reportTrace = uint64_t(1) << 24;
 /// Adds a launch to the file of reports; does nothing where none is wanted.
 void writeReport(const Function &function, const KernelOperation &operation,
                  const ptx::LaunchReport &report);

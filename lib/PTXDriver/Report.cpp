@@ -10,7 +10,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "lib/PTXDriver/Module.h"
 #include "lib/PTXDriver/Operations.h"
+
+#include "lib/PTX/Program.h"
+#include "lib/PTX/Roofline.h"
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -54,13 +58,50 @@ static Json json(const ptx::OpCounter &counter) {
   add("warps", counter.warps);
   add("lanes", counter.lanes);
   add("bytes", counter.bytes);
+  add("requests", counter.requests);
   add("sectors", counter.sectors);
   add("idealSectors", counter.idealSectors);
+  add("sharedRequests", counter.sharedRequests);
   add("sharedWaves", counter.sharedWaves);
   add("idealWaves", counter.idealWaves);
   add("divergences", counter.divergences);
   add("flops", counter.flops);
   return out;
+}
+
+/// What the launch would take on the device's product; null where no rates of
+/// it are known. See docs/ptx-counters.md.
+static Json predictionOf(const Function &function,
+                         const KernelOperation &operation,
+                         const ptx::LaunchReport &report) {
+  const DeviceModel &model =
+      *Driver::get().modules.find(function.module)->device->model;
+  const ptx::Gpu *gpu = nullptr;
+  for (const ptx::Gpu &known : ptx::gpus())
+    if (known.architecture == model.architecture)
+      gpu = &known;
+  if (!gpu || !report.trace || !report.completed)
+    return nullptr;
+  auto product = [](const std::array<unsigned, 3> &sizes) {
+    return uint64_t(sizes[0]) * sizes[1] * sizes[2];
+  };
+  ptx::LaunchedKernel kernel;
+  kernel.target = function.kernel.program->module->target;
+  kernel.blocks = product(operation.grid);
+  kernel.block = demandOf(function, uint32_t(product(operation.block)),
+                          operation.dynamicShared);
+  ptx::Prediction found =
+      ptx::predict(*gpu, kernel, report.counters, *report.trace);
+  if (!found.obstacle.empty())
+    return nullptr;
+  return {{"gpu", gpu->name},
+          {"seconds", found.bound.seconds},
+          {"bound", found.bound.name},
+          {"registers", kernel.block.registers},
+          {"blocksPerMultiprocessor", found.occupancy.blocks},
+          {"l2Bytes", found.traffic.l2Bytes()},
+          {"dramReadBytes", 32 * found.traffic.dramReads},
+          {"dramWriteBytes", 32 * found.traffic.dramWrites}};
 }
 
 void vcuda::writeReport(const Function &function,
@@ -85,6 +126,8 @@ void vcuda::writeReport(const Function &function,
     if (report.counters.byClass[i].warps)
       line["classes"][std::string(ptx::nameOf(ptx::Class(i)))] =
           json(report.counters.byClass[i]);
+  line["tensorShare"] = report.counters.tensorShare();
+  line["predicted"] = predictionOf(function, operation, report);
   std::ofstream file(path, std::ios::app);
   file << line.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
   if (!file)

@@ -60,6 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     LaunchOptions options;
     options.workers = 1;
     options.budget = 2000;
+    options.traceCapacity = 1000;
     options.print = [](std::string_view) {};
     options.parameters.resize(kernel->function().parameterBytes);
     auto report = machine.launch(*kernel, options);

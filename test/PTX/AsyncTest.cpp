@@ -385,7 +385,15 @@ TEST(TensorCopy, Loads) {
     uint64_t out = harness.buffer(std::vector<uint32_t>(bytes / 4));
     uint64_t mapAddress = harness.machine.allocate(sizeof(map)).operator*();
     EXPECT_TRUE(harness.machine.copyIn(mapAddress, &map, sizeof(map)));
-    harness.run("k", 1, 32, mapAddress, out);
+    LaunchReport report = harness.run("k", 1, 32, mapAddress, out);
+    // The whole box at once; the map itself is no traffic.
+    OpCounter count = harness.lineWith(report, "cp.async.bulk.tensor");
+    EXPECT_EQ(count.sharedWaves, (bytes + 127) / 128);
+    EXPECT_LE(count.idealSectors, (bytes + 31) / 32);
+    if (c.at == std::vector<int32_t>{8}) { // 128 bytes from byte 32 on.
+      EXPECT_EQ(count.requests, 1u);
+      EXPECT_EQ(count.sectors, 4u);
+    }
     std::vector<uint32_t> found = harness.read<uint32_t>(out, bytes / 4);
     forEachElement(c, [&](uint32_t offset, std::optional<uint64_t> element) {
       EXPECT_EQ(found[offset / 4], element ? 100 + uint32_t(*element) : 0)

@@ -42,18 +42,6 @@ const OpCounter &classOf(const LaunchReport &report, Class kind) {
   return report.counters.byClass[unsigned(kind)];
 }
 
-/// The counts of the line that holds a text.
-OpCounter lineWith(Harness &harness, const LaunchReport &report,
-                   std::string_view text) {
-  const Module &module = *harness.machine.module(harness.module);
-  const auto &lines = report.counters.byLine;
-  for (unsigned line = 1; line < lines.size(); ++line)
-    if (module.lineText(line).find(text) != std::string_view::npos)
-      return lines[line];
-  ADD_FAILURE() << "no line with " << text;
-  return {};
-}
-
 TEST(Counters, SectorsOfStridedCopies) {
   // A warp reads 128 bytes: the lanes of a stride of s elements are in 4 * s
   // sectors, and from 8 elements on each in one of its own.
@@ -63,12 +51,12 @@ TEST(Counters, SectorsOfStridedCopies) {
     uint64_t in = harness.buffer(std::vector<uint32_t>(128 * stride, 7));
     LaunchReport report =
         harness.run("copy", 1, 128, in, harness.buffer(size_t(512)), stride);
-    OpCounter load = lineWith(harness, report, "ld.global");
+    OpCounter load = harness.lineWith(report, "ld.global");
     EXPECT_EQ(load.requests, 4u);
     EXPECT_EQ(load.sectors, 4 * sectors) << stride;
     EXPECT_EQ(load.idealSectors, 16u);
     EXPECT_EQ(load.bytes, 512u);
-    OpCounter store = lineWith(harness, report, "st.global");
+    OpCounter store = harness.lineWith(report, "st.global");
     EXPECT_EQ(store.requests, 4u);
     EXPECT_EQ(store.sectors, 16u);
     // Parameters are no traffic of global memory.
@@ -124,11 +112,11 @@ TEST(Counters, BankConflictsOfATranspose) {
     Harness harness(ptxHeader() + transpose);
     LaunchReport report =
         harness.run("transpose", 1, 32, harness.buffer(size_t(128)), words * 4);
-    OpCounter store = lineWith(harness, report, "st.shared");
+    OpCounter store = harness.lineWith(report, "st.shared");
     EXPECT_EQ(store.sharedRequests, 32u);
     EXPECT_EQ(store.sharedWaves, 32u);
     EXPECT_EQ(store.bankConflicts(), 0u);
-    OpCounter load = lineWith(harness, report, "ld.shared");
+    OpCounter load = harness.lineWith(report, "ld.shared");
     EXPECT_EQ(load.sharedWaves, 32u * passes) << words;
     EXPECT_EQ(load.idealWaves, 32u);
     EXPECT_EQ(load.bankConflicts(), 32u * (passes - 1));

@@ -78,6 +78,18 @@ public:
     return launch(name, options, parameters...);
   }
 
+  /// The counts of the first executed line that holds a text.
+  OpCounter lineWith(const LaunchReport &report, std::string_view text) {
+    const Module &loaded = *machine.module(module);
+    const auto &lines = report.counters.byLine;
+    for (unsigned line = 1; line < lines.size(); ++line)
+      if (lines[line].warps &&
+          loaded.lineText(line).find(text) != std::string_view::npos)
+        return lines[line];
+    ADD_FAILURE() << "no line with " << text;
+    return {};
+  }
+
   Machine machine;
   ModuleId module = 0;
   bool mayFind = false;

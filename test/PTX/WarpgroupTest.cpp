@@ -231,8 +231,9 @@ void expectProduct(const Product &p) {
         return sumValue(unsigned(m), unsigned(n));
       }));
   uint64_t buffer = harness.buffer(sums);
-  harness.run("k", 1, 128, harness.buffer(images), a.descriptor, b.descriptor,
-              harness.buffer(registers), buffer);
+  LaunchReport report =
+      harness.run("k", 1, 128, harness.buffer(images), a.descriptor,
+                  b.descriptor, harness.buffer(registers), buffer);
   std::vector<uint32_t> found = harness.read<uint32_t>(buffer, sums.size());
 
   unsigned wrong = 0;
@@ -249,6 +250,12 @@ void expectProduct(const Product &p) {
       wrong += found[thread * numD + r] != expected;
     }
   EXPECT_EQ(wrong, 0u);
+  // Rows have 32 bytes, a pass over the banks 128. Each warp reads its 16 rows
+  // of A and a quarter of B.
+  OpCounter count = harness.lineWith(report, "wgmma.mma_async");
+  EXPECT_EQ(count.flops, 2u * 64 * p.n * p.k());
+  EXPECT_EQ(count.sharedWaves, 4 * ((p.isAInShared ? 4 : 0) + (p.n + 15) / 16));
+  EXPECT_EQ(count.bankConflicts(), 0u);
 }
 
 TEST(Warpgroup, EverySwizzleAndOrder) {

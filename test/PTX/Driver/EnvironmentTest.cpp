@@ -119,6 +119,12 @@ TEST_F(EnvironmentDeathTest, ReportIsALineOfEachLaunch) {
   EXPECT_EQ(good["threads"], 32);
   EXPECT_TRUE(good["findings"].empty());
   EXPECT_GT(good["total"]["warps"], 0);
+  const nlohmann::json &predicted = good["predicted"];
+  EXPECT_EQ(predicted["gpu"], "A100 SXM4 80 GB");
+  EXPECT_EQ(predicted["registers"], 32);
+  EXPECT_EQ(predicted["blocksPerMultiprocessor"], 32);
+  EXPECT_GT(predicted["seconds"], 0);
+  EXPECT_GT(predicted["dramReadBytes"], 0);
   ASSERT_EQ(bad["findings"].size(), 1u);
   EXPECT_EQ(bad["findings"][0]["kind"], "uninitialised-value");
   EXPECT_GT(bad["findings"][0]["place"]["line"], 0);
