@@ -29,6 +29,14 @@ if config.clade_sanitize:
     # ours, were built without.
     config.environment.setdefault("ASAN_OPTIONS", "allow_user_poisoning=0")
 
+# The driver that runs CUDA code on the CPU, with little memory and the first GPU unless a test says otherwise.
+virtual_cuda = os.path.join(config.clade_build_dir, "lib", "virtual-cuda", "libcuda.so.1")
+if os.path.exists(virtual_cuda):
+    config.available_features.add("virtual-cuda")
+config.environment.update(
+    {"CLADE_CUDA_DRIVER": virtual_cuda, "CLADE_CUDA_DEVICES": "sm_80", "CLADE_CUDA_MEMORY": "256"}
+)
+
 # What takes longest is left to tools/check: see `ninja check-clade`.
 if lit_config.params.get("quick"):
     config.available_features.add("quick")

@@ -71,7 +71,9 @@ Artifact::open(const std::string &path) {
   // Not make_shared: the constructor is private.
   std::shared_ptr<Artifact> artifact(new Artifact(path, std::move(*manifest)));
   CLADE_RETURN_IF_ERROR(artifact->checkFiles());
-  CLADE_RETURN_IF_ERROR(artifact->loadCode());
+  CLADE_RETURN_IF_ERROR(artifact->manifest().target.isCuda()
+                            ? artifact->readLaunches()
+                            : artifact->loadCode());
   return std::shared_ptr<const Artifact>(std::move(artifact));
 }
 
@@ -83,7 +85,10 @@ Artifact::~Artifact() {
 }
 
 Status Artifact::checkFiles() {
-  for (const char *required : {"code.so", "weights.json"})
+  bool isCuda = content.target.isCuda();
+  for (const char *required :
+       {isCuda ? kernelsFile : "code.so", isCuda ? launchesFile : "code.so",
+        "weights.json"})
     if (!hasFile(required))
       return Status::corruption(quoteName(directory) +
                                 ": the manifest does not list " +
@@ -92,7 +97,20 @@ Status Artifact::checkFiles() {
     CLADE_ASSIGN_OR_RETURN(auto file, openChecked(filePath(name), expected));
     if (name == "weights.json")
       weights = asText(file->bytes());
+    if (name == kernelsFile)
+      kernelText = asText(file->bytes());
   }
+  return {};
+}
+
+Status Artifact::readLaunches() {
+  std::string path = filePath(launchesFile);
+  CLADE_ASSIGN_OR_RETURN(std::string text, readTextFile(path));
+  StatusOr<LaunchPlan> read = LaunchPlan::fromJson(
+      text, content.weightSlots, static_cast<int64_t>(content.states.size()));
+  if (!read.ok())
+    return read.takeStatus().withContext(quoteName(path));
+  plan = std::move(*read);
   return {};
 }
 

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A directory with manifest.json, code.so, weights.json, perhaps the packed
+// A directory with manifest.json, the code, weights.json, perhaps the packed
 // weights, and copies of the tokenizer's files. docs/artifact-format.md
 // describes it byte by byte. The compiler writes artifacts through
 // writeArtifact, the engine opens them. An artifact is code: the hashes detect
@@ -16,6 +16,7 @@
 #ifndef CLADE_RUNTIME_ENGINE_ARTIFACT_H
 #define CLADE_RUNTIME_ENGINE_ARTIFACT_H
 
+#include "runtime/Device/LaunchPlan.h"
 #include "runtime/Engine/Manifest.h"
 
 #include <functional>
@@ -30,7 +31,9 @@ inline constexpr const char *packedIndex = "packed.json";
 
 /// What goes into an artifact beside its manifest.
 struct ArtifactContents {
-  std::string code;    ///< Path of the shared object; its content is copied.
+  /// Path of the shared object; its content is copied. None for a GPU, whose
+  /// code is among the extra files.
+  std::string code;
   std::string weights; ///< Text of the weight table, weights.json.
   /// Name and content of further files, such as `tokenizer.json`.
   std::map<std::string, std::string> extraFiles;
@@ -66,8 +69,11 @@ public:
 
   const std::string &path() const { return directory; }
   const Manifest &manifest() const { return content; }
-  /// The entry `forward`.
+  /// The entry `forward`; null if the code is for a GPU.
   CladeStepFunction forward() const { return forwardFunction; }
+  /// Of code for a GPU: the text of kernels.ptx, and the launches of a step.
+  const std::string &kernels() const { return kernelText; }
+  const LaunchPlan &launches() const { return plan; }
   /// The entry `image`, or null.
   CladeStepFunction image() const { return imageFunction; }
   /// The text of weights.json, as it was checked.
@@ -86,10 +92,12 @@ private:
       : directory(std::move(directory)), content(std::move(content)) {}
   Status checkFiles();
   Status loadCode();
+  Status readLaunches();
 
   std::string directory;
   Manifest content;
-  std::string weights;
+  std::string weights, kernelText;
+  LaunchPlan plan;
   int codeFile = -1; ///< Open as long as the code is loaded.
   void *library = nullptr;
   CladeStepFunction forwardFunction = nullptr;

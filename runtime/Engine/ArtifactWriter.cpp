@@ -103,13 +103,18 @@ Status clade::rt::writeArtifact(const std::string &path, Manifest manifest,
   }
   CLADE_RETURN_IF_ERROR(manifest.validate());
   CLADE_RETURN_IF_ERROR(checkReplaceable(target));
-  CLADE_ASSIGN_OR_RETURN(auto code, MappedFile::open(contents.code));
+  std::shared_ptr<const MappedFile> code;
+  if (!manifest.target.isCuda()) {
+    CLADE_ASSIGN_OR_RETURN(code, MappedFile::open(contents.code));
+  }
   CLADE_ASSIGN_OR_RETURN(auto directory, OutputDirectory::create(target));
-  std::string_view codeText(
-      reinterpret_cast<const char *>(code->bytes().data()),
-      code->bytes().size());
-  CLADE_RETURN_IF_ERROR(
-      addFile(directory->path(), "code.so", codeText, manifest));
+  if (code) {
+    std::string_view codeText(
+        reinterpret_cast<const char *>(code->bytes().data()),
+        code->bytes().size());
+    CLADE_RETURN_IF_ERROR(
+        addFile(directory->path(), "code.so", codeText, manifest));
+  }
   CLADE_RETURN_IF_ERROR(
       addFile(directory->path(), "weights.json", contents.weights, manifest));
   for (const auto &[name, content] : contents.extraFiles)

@@ -30,6 +30,10 @@ StatusOr<std::shared_ptr<const CompiledModel>>
 CompiledModel::create(std::shared_ptr<const Artifact> artifact,
                       std::vector<const void *> weights,
                       std::shared_ptr<const void> owner) {
+  if (artifact->manifest().target.isCuda())
+    return Status::unsupported(
+        quoteName(artifact->path()) +
+        ": code for a GPU takes its weights from a checkpoint or the artifact");
   CLADE_RETURN_IF_ERROR(checkSlots(*artifact, weights.size()));
   std::shared_ptr<CompiledModel> model(new CompiledModel());
   model->code = std::move(artifact);

@@ -13,6 +13,7 @@
 #ifndef CLADE_RUNTIME_ENGINE_COMPILEDMODEL_H
 #define CLADE_RUNTIME_ENGINE_COMPILEDMODEL_H
 
+#include "runtime/Device/DeviceModel.h"
 #include "runtime/Engine/Artifact.h"
 #include "runtime/Formats/Checkpoint.h"
 #include "runtime/Tokenizer/Tokenizer.h"
@@ -38,6 +39,8 @@ struct ModelOptions {
   /// Where weights that are made from a checkpoint are kept for the next load;
   /// nowhere if it has no folder.
   WeightCacheOptions weightCache = {};
+  /// The GPU that code for one runs on, from 0.
+  int device = 0;
 };
 
 /// A model that is ready to run. Thread-safe.
@@ -50,14 +53,19 @@ public:
 
   /// A model with weights that are in memory already: weights[i] is slot i,
   /// valid as long as `owner`. InvalidArgument if their number is not the
-  /// manifest's.
+  /// manifest's, Unsupported for code for a GPU.
   static StatusOr<std::shared_ptr<const CompiledModel>>
   create(std::shared_ptr<const Artifact> artifact,
          std::vector<const void *> weights, std::shared_ptr<const void> owner);
 
   const Artifact &artifact() const { return *code; }
   const Manifest &manifest() const { return code->manifest(); }
+  /// Empty if the code is for a GPU.
   std::span<const void *const> weights() const { return slots; }
+  /// Kernels and weights on the GPU, or null.
+  const std::shared_ptr<const DeviceModel> &onDevice() const {
+    return deviceModel;
+  }
   /// Whether tokenizer() has something to read. Says so without reading it.
   bool hasTokenizer() const;
   /// The tokenizer of the artifact, or of its checkpoint; read when it is first
@@ -74,11 +82,15 @@ private:
   Status loadPacked(const ModelOptions &options);
   Status loadFromCheckpoint(const ModelOptions &options);
   void usePacked(const PackedWeights &packed);
+  /// Brings the weights of code for a GPU there and forgets them here.
+  Status moveToDevice(const ModelOptions &options);
   static Status checkSlots(const Artifact &artifact, size_t found);
 
   std::shared_ptr<const Artifact> code;
   std::vector<const void *> slots;
+  std::vector<ByteSpan> slotBytes; ///< The same with sizes.
   std::shared_ptr<const void> weightOwner;
+  std::shared_ptr<const DeviceModel> deviceModel;
   std::string checkpoint; ///< Path of what the weights were made of.
   mutable std::mutex tokenizerLock;
   mutable std::unique_ptr<const Tokenizer> sharedTokenizer;

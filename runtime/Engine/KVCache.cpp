@@ -15,7 +15,6 @@
 #include "runtime/Support/CheckedMath.h"
 
 #include <algorithm>
-#include <cstring>
 
 using namespace clade::rt;
 
@@ -47,7 +46,8 @@ int64_t KVCache::Group::pagesFor(int64_t length) const {
 }
 
 StatusOr<std::unique_ptr<KVCache>> KVCache::create(const Manifest &manifest,
-                                                   uint64_t budget) {
+                                                   uint64_t budget,
+                                                   const MakePages &makePages) {
   std::unique_ptr<KVCache> cache(new KVCache(budget));
   cache->groups.resize(manifest.groups.size());
   for (size_t i = 0; i < manifest.groups.size(); ++i) {
@@ -62,13 +62,13 @@ StatusOr<std::unique_ptr<KVCache>> KVCache::create(const Manifest &manifest,
       group.maxPages = static_cast<int64_t>(
           std::min<uint64_t>(budget / group.pageBytes, INT32_MAX));
   for (const ManifestState &state : manifest.states)
-    CLADE_RETURN_IF_ERROR(cache->addState(state));
+    CLADE_RETURN_IF_ERROR(cache->addState(state, makePages));
   return cache;
 }
 
-Status KVCache::addState(const ManifestState &state) {
+Status KVCache::addState(const ManifestState &state,
+                         const MakePages &makePages) {
   Group &group = groups[state.group];
-  CladeKVState row = {};
   for (bool isKeys : {true, false}) {
     if (!isKeys && (state.isRecurrent() || state.isLatent()))
       continue;
@@ -76,13 +76,12 @@ Status KVCache::addState(const ManifestState &state) {
                                                   : state.valuePageBytes());
     // Cannot overflow: a part of the page is not larger than the page.
     CLADE_ASSIGN_OR_RETURN(
-        AddressRange memory,
-        AddressRange::reserve(pageBytes *
-                              static_cast<uint64_t>(group.maxPages)));
-    (isKeys ? row.keys : row.values) = memory.data();
-    group.parts.push_back({pageBytes, std::move(memory)});
+        std::unique_ptr<PageMemory> memory,
+        makePages(pageBytes * static_cast<uint64_t>(group.maxPages)));
+    group.parts.push_back(
+        {pageBytes, std::move(memory), stateRows.size(), isKeys});
   }
-  stateRows.push_back(row);
+  stateRows.push_back({});
   groupOfState.push_back(static_cast<size_t>(state.group));
   return {};
 }
@@ -174,11 +173,10 @@ Status KVCache::copyPages(const Sequence &from, Sequence &to) {
       CLADE_ASSIGN_OR_RETURN(int32_t page, takePage(group));
       table.pages.push_back(page);
       for (Part &part : group.parts)
-        std::memcpy(part.memory.data() +
-                        static_cast<uint64_t>(page) * part.pageBytes,
-                    part.memory.data() +
-                        static_cast<uint64_t>(source.pages[j]) * part.pageBytes,
-                    part.pageBytes);
+        CLADE_RETURN_IF_ERROR(part.memory->copy(
+            static_cast<uint64_t>(page) * part.pageBytes,
+            static_cast<uint64_t>(source.pages[j]) * part.pageBytes,
+            part.pageBytes));
     }
   }
   return {};
@@ -333,12 +331,11 @@ StatusOr<int32_t> KVCache::takePage(Group &group) {
   if (unused.empty())
     return takeFreshPage(group);
   int32_t page = unused.back();
-  unused.pop_back();
   // The last owner's values, infinities perhaps, must not reach the next one.
   for (Part &part : group.parts)
-    std::memset(part.memory.data() +
-                    static_cast<uint64_t>(page) * part.pageBytes,
-                0, part.pageBytes);
+    CLADE_RETURN_IF_ERROR(part.memory->zero(
+        static_cast<uint64_t>(page) * part.pageBytes, part.pageBytes));
+  unused.pop_back();
   ++group.used;
   return page;
 }
@@ -349,7 +346,7 @@ StatusOr<int32_t> KVCache::takeFreshPage(Group &group) {
     uint64_t all = static_cast<uint64_t>(group.maxPages) * part.pageBytes;
     uint64_t ahead =
         ceilDiv(static_cast<int64_t>(end), commitBytes) * commitBytes;
-    CLADE_RETURN_IF_ERROR(part.memory.commit(std::min(ahead, all)));
+    CLADE_RETURN_IF_ERROR(part.memory->commit(std::min(ahead, all)));
   }
   // So that giving pages back allocates nothing.
   auto pages = static_cast<size_t>(group.fresh) + 1;
@@ -366,7 +363,8 @@ void KVCache::evictFor(const Group &needy) {
            residentBytes() + needy.pageBytes > budgetBytes) {
       auto page = static_cast<uint64_t>(group.warm.back());
       for (Part &part : group.parts)
-        part.memory.release(page * part.pageBytes, (page + 1) * part.pageBytes);
+        part.memory->release(page * part.pageBytes,
+                             (page + 1) * part.pageBytes);
       group.cold.push_back(group.warm.back());
       group.warm.pop_back();
     }
@@ -376,6 +374,10 @@ void KVCache::evictFor(const Group &needy) {
 std::span<const CladeKVState> KVCache::states(std::span<const Growth> growths) {
   size_t numGroups = groups.size();
   for (size_t i = 0; i < numGroups; ++i) {
+    for (const Part &part : groups[i].parts) {
+      CladeKVState &row = stateRows[part.state];
+      (part.isKeys ? row.keys : row.values) = part.memory->base();
+    }
     size_t stride = 1;
     for (const Growth &growth : growths)
       stride = std::max(stride, find(growth.id)->tables[i].pages.size());

@@ -20,7 +20,7 @@
 #define CLADE_RUNTIME_ENGINE_KVCACHE_H
 
 #include "runtime/Engine/Manifest.h"
-#include "runtime/Engine/Memory.h"
+#include "runtime/Engine/PageMemory.h"
 
 #include <memory>
 #include <span>
@@ -34,10 +34,12 @@ enum class SequenceId : uint64_t { None = 0 };
 /// Not thread-safe.
 class KVCache {
 public:
-  /// A cache of at most `budget` bytes of pages. ResourceExhausted if the
-  /// addresses cannot be reserved. `manifest` must be valid.
-  static StatusOr<std::unique_ptr<KVCache>> create(const Manifest &manifest,
-                                                   uint64_t budget);
+  /// A cache of at most `budget` bytes of pages, which lie where `makePages`
+  /// says. ResourceExhausted if the addresses cannot be reserved. `manifest`
+  /// must be valid.
+  static StatusOr<std::unique_ptr<KVCache>>
+  create(const Manifest &manifest, uint64_t budget,
+         const MakePages &makePages = makeHostPages);
 
   /// An empty sequence, with the length that length-dependent rotary scalings
   /// are fixed for. ResourceExhausted if there are too many.
@@ -87,7 +89,9 @@ private:
   /// Keys or values of one state.
   struct Part {
     uint64_t pageBytes;
-    AddressRange memory;
+    std::unique_ptr<PageMemory> memory;
+    size_t state; ///< Whose it is.
+    bool isKeys;
   };
   struct Group {
     std::optional<int32_t> window;
@@ -118,7 +122,7 @@ private:
   };
 
   explicit KVCache(uint64_t budget) : budgetBytes(budget) {}
-  Status addState(const ManifestState &state);
+  Status addState(const ManifestState &state, const MakePages &makePages);
   const Sequence *find(SequenceId id) const;
   Sequence *find(SequenceId id);
   void freePages(Group &group, PageTable &table, int64_t begin, int64_t end);

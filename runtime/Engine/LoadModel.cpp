@@ -38,7 +38,9 @@ Status CompiledModel::checkCertificate(const Checkpoint *opened) const {
 
 void CompiledModel::usePacked(const PackedWeights &packed) {
   for (int32_t slot = 0; slot < packed.numSlots(); ++slot)
-    slots.push_back(packed.slot(slot).data());
+    slotBytes.push_back(packed.slot(slot));
+  for (ByteSpan slot : slotBytes)
+    slots.push_back(slot.data());
   weightOwner = packed.mapping();
 }
 
@@ -93,7 +95,25 @@ Status CompiledModel::loadFromCheckpoint(const ModelOptions &options) {
   // The weights keep what they need of the checkpoint alive.
   auto owner = std::make_shared<LoadedWeights>(std::move(loaded));
   slots.assign(owner->table(), owner->table() + owner->numSlots());
+  for (int32_t slot = 0; slot < owner->numSlots(); ++slot)
+    slotBytes.push_back(owner->slot(slot));
   weightOwner = std::move(owner);
+  return {};
+}
+
+Status CompiledModel::moveToDevice(const ModelOptions &options) {
+  DeviceModelSources sources;
+  sources.arch = manifest().target.cpu;
+  sources.kernels = code->kernels();
+  sources.plan = code->launches();
+  sources.numStates = static_cast<int64_t>(manifest().states.size());
+  sources.outputWidth = manifest().logitsWidth();
+  sources.weights = std::move(slotBytes);
+  sources.progress = options.progress;
+  CLADE_ASSIGN_OR_RETURN(deviceModel,
+                         DeviceModel::create(sources, options.device));
+  slots.clear();
+  weightOwner = nullptr;
   return {};
 }
 
@@ -108,6 +128,8 @@ CompiledModel::load(const std::string &path, const ModelOptions &options) {
   CLADE_RETURN_IF_ERROR(isOwn && model->code->hasFile(packedIndex)
                             ? model->loadPacked(options)
                             : model->loadFromCheckpoint(options));
+  if (model->manifest().target.isCuda())
+    CLADE_RETURN_IF_ERROR(model->moveToDevice(options));
   model->seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
           .count();

@@ -93,7 +93,8 @@ Status checkModel(const ManifestModel &model) {
 }
 
 Status checkTarget(const ManifestTarget &target) {
-  CLADE_RETURN_IF_ERROR(checkOneOf("target.kind", target.kind, {"cpu"}));
+  CLADE_RETURN_IF_ERROR(
+      checkOneOf("target.kind", target.kind, {"cpu", "cuda"}));
   CLADE_RETURN_IF_ERROR(checkUnicode("target.cpu", target.cpu));
   for (const std::string &feature : target.features) {
     CLADE_RETURN_IF_ERROR(checkUnicode("target.features", feature));

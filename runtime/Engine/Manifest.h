@@ -50,9 +50,11 @@ struct ManifestModel {
 
 /// The machine that the code is for.
 struct ManifestTarget {
-  std::string kind = "cpu";
-  std::string cpu;                   ///< LLVM's name, such as `znver4`.
+  std::string kind = "cpu"; ///< `cpu` or `cuda`.
+  std::string cpu;          ///< LLVM's name, such as `znver4` or `sm_80`.
   std::vector<std::string> features; ///< LLVM's names, `+avx2` or `-avx2`.
+
+  bool isCuda() const { return kind == "cuda"; }
 };
 
 /// A function of code.so that the engine may call (a CladeStepFunction).

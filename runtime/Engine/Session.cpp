@@ -13,6 +13,7 @@
 
 #include "runtime/Engine/Session.h"
 
+#include "runtime/Device/DevicePages.h"
 #include "runtime/Support/CheckedMath.h"
 
 #include <algorithm>
@@ -73,13 +74,37 @@ Session::create(std::shared_ptr<const CompiledModel> model,
         std::to_string(options.maxContext));
   std::unique_ptr<Session> session(new Session(std::move(model), options));
   int threads = options.threads ? options.threads : defaultThreadCount();
+  if (session->model().onDevice()) {
+    if (options.trace)
+      return Status::unsupported("code for a GPU cannot be traced");
+    CLADE_ASSIGN_OR_RETURN(session->deviceStep,
+                           DeviceStep::create(session->model().onDevice()));
+    threads = 1; // They have nothing to do.
+  }
   CLADE_ASSIGN_OR_RETURN(session->pool, ThreadPool::create(threads));
-  uint64_t budget =
-      options.cacheBytes ? options.cacheBytes : availableMemory() / 2;
-  CLADE_ASSIGN_OR_RETURN(session->cache,
-                         KVCache::create(session->model().manifest(), budget));
+  CLADE_RETURN_IF_ERROR(session->makeCache(options.cacheBytes));
   CLADE_RETURN_IF_ERROR(session->makePlaces());
   return session;
+}
+
+Status Session::makeCache(uint64_t budget) {
+  MakePages makePages = makeHostPages;
+  uint64_t available = 0;
+  if (deviceStep) {
+    const std::shared_ptr<CudaStream> &stream = deviceStep->stream();
+    CLADE_ASSIGN_OR_RETURN(available, stream->device()->freeBytes());
+    makePages =
+        [stream](uint64_t bytes) -> StatusOr<std::unique_ptr<PageMemory>> {
+      return std::unique_ptr<PageMemory>(
+          std::make_unique<DevicePages>(stream, bytes));
+    };
+  } else {
+    available = availableMemory();
+  }
+  CLADE_ASSIGN_OR_RETURN(cache, KVCache::create(model().manifest(),
+                                                budget ? budget : available / 2,
+                                                makePages));
+  return {};
 }
 
 StatusOr<SequenceId> Session::createSequence(int64_t scaledLength) {
@@ -263,9 +288,11 @@ Status Session::reserveMemory() {
   auto count = [](const auto &list) {
     return static_cast<int64_t>(list.size());
   };
-  CLADE_RETURN_IF_ERROR(reserveFor(manifest.workspace, manifest.scratch,
-                                   count(tokens), count(selected),
-                                   count(growths), longest));
+  // A GPU has memory of its own for a step.
+  if (!deviceStep)
+    CLADE_RETURN_IF_ERROR(reserveFor(manifest.workspace, manifest.scratch,
+                                     count(tokens), count(selected),
+                                     count(growths), longest));
   if (onePiece)
     return {};
   // Not larger than the logits, whose size was checked.
@@ -327,8 +354,12 @@ Status Session::runPiece() {
     };
     step.route_state = this;
   }
-  CladeStepFunction forward = model().artifact().forward();
-  pool->run([&step, forward](int thread) { forward(&step, thread); });
+  if (deviceStep) {
+    CLADE_RETURN_IF_ERROR(deviceStep->run(step));
+  } else {
+    CladeStepFunction forward = model().artifact().forward();
+    pool->run([&step, forward](int thread) { forward(&step, thread); });
+  }
   cache->advance(growths);
   if (!onePiece)
     scatterRows();

@@ -14,6 +14,7 @@
 #ifndef CLADE_RUNTIME_ENGINE_SESSION_H
 #define CLADE_RUNTIME_ENGINE_SESSION_H
 
+#include "runtime/Device/DeviceModel.h"
 #include "runtime/Engine/CompiledModel.h"
 #include "runtime/Engine/KVCache.h"
 #include "runtime/Engine/Route.h"
@@ -30,7 +31,8 @@ using TraceFunction = std::function<void(const void *values, int64_t bytes)>;
 struct SessionOptions {
   int threads = 0;         ///< 0 for defaultThreadCount().
   uint64_t cacheBytes = 0; ///< Budget of keys and values; 0 for half of the
-                           ///< memory that is available now.
+                           ///< memory that is available now, on the GPU for
+                           ///< code for one.
   /// Tokens of one sequence that one call of the code gets; longer inputs are
   /// cut. 0 for no limit. Bounds the workspace.
   int32_t chunk = 512;
@@ -145,6 +147,7 @@ private:
 
   Session(std::shared_ptr<const CompiledModel> model,
           const SessionOptions &options);
+  Status makeCache(uint64_t budget);
   Status makePlaces();
   Status checkBatch(std::span<const BatchItem> batch) const;
   Status checkItem(const BatchItem &item) const;
@@ -168,6 +171,7 @@ private:
   RouteFunction router;
   int64_t contextLimit;
   std::unique_ptr<ThreadPool> pool;
+  std::unique_ptr<DeviceStep> deviceStep; ///< If the code is for a GPU.
   std::unique_ptr<KVCache> cache;
   std::atomic<bool> cancelled{false};
 

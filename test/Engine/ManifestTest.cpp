@@ -163,7 +163,7 @@ INSTANTIATE_TEST_SUITE_P(
                     "'model.max_positions': expected a number in "
                     "[1, 2147483647], got 0"},
         BadManifest{"/target/kind", "tpu",
-                    "'target.kind': expected 'cpu', got 'tpu'"},
+                    "'target.kind': expected 'cpu' or 'cuda', got 'tpu'"},
         BadManifest{"/target/features", json::array({"avx2"}),
                     "'target.features': expected '+name' or '-name', got "
                     "'avx2'"},

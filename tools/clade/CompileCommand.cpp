@@ -17,7 +17,7 @@ struct CompileOptions {
   SpecOptions specs;
   ModelChoice choice;
   bool hasRank = false, skipsError = false;
-  std::string checkpoint, adapter, artifact, target = "cpu";
+  std::string checkpoint, adapter, artifact;
 };
 } // namespace
 
@@ -78,8 +78,7 @@ void driver::addCompileCommand(CLI::App &app, int &status) {
                        "The largest rank that such an adapter may have "
                        "(default: 16)")
           ->check(CLI::Range(1, 65536));
-  command->add_option("--target", options->target, "What to compile for")
-      ->check(CLI::IsMember({"cpu"}));
+  options->choice.addTargetTo(*command);
   command->add_flag("--trace", options->choice.isTraced,
                     "Make code that shows every kernel's results, slower, for "
                     "'clade verify --artifact'");

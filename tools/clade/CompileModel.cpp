@@ -11,6 +11,7 @@
 #include "tools/clade/Progress.h"
 
 #include "lib/CodeGen/CPU/CompileModel.h"
+#include "lib/CodeGen/CUDA/CompileModel.h"
 #include "lib/Import/Quantisation.h"
 #include "lib/Pipelines/Pipelines.h"
 #include "lib/Transforms/Passes.h"
@@ -68,6 +69,19 @@ void ModelChoice::addTo(CLI::App &command) {
                      "CPU to compile for, such as native, znver4, x86-64-v3");
   command.add_option("--dump-dir", dumpFolder,
                      "Write the module after every stage to this folder");
+}
+
+void ModelChoice::addTargetTo(CLI::App &command) {
+  command
+      .add_option("--target", target,
+                  "What to compile for: cpu, or cuda for NVIDIA's GPUs, which "
+                  "need not be there")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
+  command.add_option(
+      "--arch", arch,
+      "With --target cuda: the GPU to compile for, such as "
+      "sm_80, sm_90a (default: sm_80, which all later ones run)");
 }
 
 void ModelChoice::addLatentTo(CLI::App &command) {
@@ -308,8 +322,9 @@ static std::string absolutePath(const std::string &path) {
 static rt::Manifest describeModel(const import::ImportedModel &model,
                                   const rt::Checkpoint &checkpoint,
                                   const ModelChoice &choice,
-                                  const cpu::Target &target) {
+                                  const rt::ManifestTarget &target) {
   rt::Manifest manifest;
+  manifest.target = target;
   const json &config = model.config->json();
   manifest.model.family = model.family;
   manifest.model.architecture = model.architecture;
@@ -323,13 +338,17 @@ static rt::Manifest describeModel(const import::ImportedModel &model,
   if (auto it = config.find("bos_token_id");
       it != config.end() && it->is_number_integer())
     manifest.model.bos = it->get<int32_t>();
-  manifest.target.cpu = target.cpu;
+  return manifest;
+}
+
+static rt::ManifestTarget describeTarget(const cpu::Target &target) {
+  rt::ManifestTarget result{"cpu", target.cpu, {}};
   llvm::SmallVector<llvm::StringRef> features;
   llvm::StringRef(target.features)
       .split(features, ',', -1, /*KeepEmpty=*/false);
   for (llvm::StringRef feature : features)
-    manifest.target.features.push_back(feature.str());
-  return manifest;
+    result.features.push_back(feature.str());
+  return result;
 }
 
 bool driver::formKernels(mlir::ModuleOp module, int64_t panelRows,
@@ -368,58 +387,77 @@ processorFiles(const rt::Checkpoint &checkpoint) {
   return files;
 }
 
-bool driver::compileToFolder(Environment &environment,
-                             const rt::Checkpoint &checkpoint,
-                             const ModelChoice &choice,
-                             const std::string &folder) {
-  mlir::Location unknown = mlir::UnknownLoc::get(&environment.getContext());
-  auto target = cpu::Target::resolve(unknown, choice.cpu);
+namespace {
+/// The machine that a model is compiled for: one of the two.
+struct CodeTarget {
+  std::optional<cpu::Target> cpu;
+  std::optional<cuda::Target> cuda;
+
+  /// Rows of the panels that weights are packed into; 0 for rows as they are.
+  int64_t panelRows() const { return cpu ? cpu->panelRows : 0; }
+  rt::ManifestTarget describe() const {
+    return cpu ? describeTarget(*cpu)
+               : rt::ManifestTarget{"cuda", cuda->arch, {}};
+  }
+};
+} // namespace
+
+/// Prints what is wrong.
+static std::optional<CodeTarget> resolveTarget(mlir::MLIRContext &context,
+                                               const ModelChoice &choice) {
+  mlir::Location unknown = mlir::UnknownLoc::get(&context);
+  CodeTarget result;
+  if (!choice.isCuda()) {
+    if (!choice.arch.empty())
+      return fail("--arch is that of --target cuda, which is not given"),
+             std::nullopt;
+    auto target = cpu::Target::resolve(unknown, choice.cpu);
+    if (failed(target))
+      return std::nullopt;
+    result.cpu = *target;
+    return result;
+  }
+  for (auto [isAsked, option] :
+       {std::pair(choice.precision == "reference", "--precision reference"),
+        {choice.isTraced, "--trace"},
+        {choice.places.count > 0, "--adapter-slots"},
+        {choice.weights != "dense", "--weights"}})
+    if (isAsked)
+      return fail("--target cuda does not have " + std::string(option) +
+                  " yet"),
+             std::nullopt;
+  auto target = cuda::Target::resolve(
+      unknown, choice.arch.empty() ? cuda::defaultArch.str() : choice.arch);
   if (failed(target))
-    return false;
-  showProgress("compiling: reading the specs and headers");
-  auto model = import::importCheckpoint(environment.getLibrary(), checkpoint,
-                                        choice.dtype, choice.places);
-  if (failed(model))
-    return false;
-  showProgress("compiling: forming kernels");
-  mlir::ModuleOp module = *model->module;
-  if (!formKernels(module, target->panelRows, choice))
-    return false;
-  auto slots = assignSlots(module);
-  if (failed(slots))
-    return false;
-  rt::Manifest manifest = describeModel(*model, checkpoint, choice, *target);
-  describeLayers(module, *slots, manifest);
-  manifest.weightSlots = slots->numWeights;
-  module.walk([&](RotaryTableOp table) {
-    manifest.lengthDependentRotary |=
-        table.getLongFrequencies() || table.getDynamicFactor();
-  });
-  rt::StatusOr<std::string> tokenizer = std::string();
-  if (checkpoint.tokenizerPath())
-    tokenizer = rt::readTextFile(*checkpoint.tokenizerPath());
-  if (!tokenizer.ok())
-    return fail(tokenizer.status()) == Done;
-  auto processor = processorFiles(checkpoint);
-  if (!processor.ok())
-    return fail(processor.status()) == Done;
-  llvm::SmallString<128> object;
-  if (llvm::sys::fs::createTemporaryFile("clade-code", "so", object))
+    return std::nullopt;
+  result.cuda = *target;
+  return result;
+}
+
+/// A file that is removed at the end.
+struct TemporaryFile {
+  llvm::SmallString<128> path;
+  ~TemporaryFile() {
+    if (!path.empty())
+      llvm::sys::fs::remove(path);
+  }
+};
+
+/// Compiles for a CPU, to the file `object`. Prints what is wrong.
+static bool addCpuCode(mlir::ModuleOp module, const SlotTable &slots,
+                       const cpu::Target &target, const ModelChoice &choice,
+                       TemporaryFile &object, rt::Manifest &manifest,
+                       rt::ArtifactContents &contents) {
+  if (llvm::sys::fs::createTemporaryFile("clade-code", "so", object.path))
     return fail("cannot create a temporary file for the code") == Done;
-  showProgress("compiling: generating code");
   auto code = cpu::compileModel(
-      module, *slots, *target,
+      module, slots, target,
       {choice.precision == "reference", choice.isTraced,
        [&](mlir::ModuleOp code) { return dump(code, choice, 4, "code"); }},
-      object);
-  auto weights = failed(code) ? mlir::FailureOr<std::string>(mlir::failure())
-                              : serializeWeights(module, *slots);
-  if (failed(weights)) {
-    llvm::sys::fs::remove(object);
+      object.path);
+  if (failed(code))
     return false;
-  }
-  manifest.model.vocab = numTokenIds(module, code->outputWidth);
-  manifest.model.maxPositions = numPositions(module);
+  contents.code = object.path.str().str();
   manifest.entries["forward"] = {code->symbol, code->outputWidth};
   auto needs = [](const cpu::CompiledEntry &entry,
                   rt::ManifestWorkspace &workspace,
@@ -434,22 +472,88 @@ bool driver::compileToFolder(Environment &environment,
                                  code->images->outputWidth};
     needs(*code->images, manifest.images->workspace, manifest.images->scratch);
   }
+  return true;
+}
+
+/// Compiles for a GPU. Prints what is wrong.
+static bool addCudaCode(mlir::ModuleOp module, const SlotTable &slots,
+                        const cuda::Target &target, const ModelChoice &choice,
+                        rt::Manifest &manifest,
+                        rt::ArtifactContents &contents) {
+  auto code =
+      cuda::compileModel(module, slots, target, [&](mlir::ModuleOp code) {
+        return dump(code, choice, 4, "code");
+      });
+  if (failed(code))
+    return false;
+  // Its launches are the step; the workspace is theirs to know.
+  manifest.entries["forward"] = {"forward", code->outputWidth};
+  contents.extraFiles[rt::kernelsFile] = std::move(code->ptx);
+  contents.extraFiles[rt::launchesFile] = code->plan.toJson();
+  return true;
+}
+
+bool driver::compileToFolder(Environment &environment,
+                             const rt::Checkpoint &checkpoint,
+                             const ModelChoice &choice,
+                             const std::string &folder) {
+  std::optional<CodeTarget> target =
+      resolveTarget(environment.getContext(), choice);
+  if (!target)
+    return false;
+  showProgress("compiling: reading the specs and headers");
+  auto model = import::importCheckpoint(environment.getLibrary(), checkpoint,
+                                        choice.dtype, choice.places);
+  if (failed(model))
+    return false;
+  showProgress("compiling: forming kernels");
+  mlir::ModuleOp module = *model->module;
+  if (!formKernels(module, target->panelRows(), choice))
+    return false;
+  auto slots = assignSlots(module);
+  if (failed(slots))
+    return false;
+  rt::Manifest manifest =
+      describeModel(*model, checkpoint, choice, target->describe());
+  describeLayers(module, *slots, manifest);
+  manifest.weightSlots = slots->numWeights;
+  module.walk([&](RotaryTableOp table) {
+    manifest.lengthDependentRotary |=
+        table.getLongFrequencies() || table.getDynamicFactor();
+  });
+  rt::StatusOr<std::string> tokenizer = std::string();
+  if (checkpoint.tokenizerPath())
+    tokenizer = rt::readTextFile(*checkpoint.tokenizerPath());
+  if (!tokenizer.ok())
+    return fail(tokenizer.status()) == Done;
+  auto processor = processorFiles(checkpoint);
+  if (!processor.ok())
+    return fail(processor.status()) == Done;
+  showProgress("compiling: generating code");
   rt::ArtifactContents contents;
+  if (manifest.images)
+    contents.extraFiles = std::move(*processor);
+  TemporaryFile object;
+  if (target->cpu ? !addCpuCode(module, *slots, *target->cpu, choice, object,
+                                manifest, contents)
+                  : !addCudaCode(module, *slots, *target->cuda, choice,
+                                 manifest, contents))
+    return false;
+  auto weights = serializeWeights(module, *slots);
+  if (failed(weights))
+    return false;
+  manifest.model.vocab = numTokenIds(module, manifest.logitsWidth());
+  manifest.model.maxPositions = numPositions(module);
   if (choice.places.count > 0) {
     auto adapters = serializeAdapters(module, *slots);
-    if (failed(adapters)) {
-      llvm::sys::fs::remove(object);
+    if (failed(adapters))
       return false;
-    }
     manifest.adapters = {static_cast<int32_t>(choice.places.count),
                          static_cast<int32_t>(choice.places.rank),
                          std::move(adapters->weights)};
     contents.extraFiles[rt::adaptersFile] = std::move(adapters->text);
   }
-  contents.code = object.str().str();
   contents.weights = *weights;
-  if (manifest.images)
-    contents.extraFiles = std::move(*processor);
   contents.extraFiles[rt::certificateFile] =
       certifyWeights(module, *slots, checkpoint.tensors(), *weights).toJson();
   if (checkpoint.tokenizerPath())
@@ -470,7 +574,6 @@ bool driver::compileToFolder(Environment &environment,
   }
   showProgress("compiling: writing the artifact");
   rt::Status status = rt::writeArtifact(folder, manifest, contents);
-  llvm::sys::fs::remove(object);
   clearProgress();
   return status.ok() || fail(status) == Done;
 }
@@ -488,17 +591,20 @@ driver::compileToCache(Environment &environment,
                        const ModelChoice &choice) {
   // The key holds whatever the artifact depends on: the checkpoint's place and
   // headers, the specs, the choices and the compiler itself.
-  auto target = cpu::Target::resolve(
-      mlir::UnknownLoc::get(&environment.getContext()), choice.cpu);
-  if (failed(target))
+  std::optional<CodeTarget> resolved =
+      resolveTarget(environment.getContext(), choice);
+  if (!resolved)
     return std::nullopt;
+  rt::ManifestTarget target = resolved->describe();
   std::string key = absolutePath(checkpoint.path()) + "\n" +
                     checkpoint.configText().value_or("") + "\n" +
                     checkpoint.generationConfigText().value_or("") + "\n" +
                     choice.dtype + "\n" + choice.precision + "\n" +
                     choice.latent + "\n" + choice.weights + "\n" +
-                    std::to_string(choice.scanChunk) + "\n" + target->cpu +
-                    target->features + "\n";
+                    std::to_string(choice.scanChunk) + "\n" + target.kind +
+                    target.cpu + "\n";
+  for (const std::string &feature : target.features)
+    key += feature + ",";
   auto processor = processorFiles(checkpoint);
   if (!processor.ok())
     return fail(processor.status()), std::nullopt;

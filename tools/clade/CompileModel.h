@@ -27,14 +27,19 @@ struct ModelChoice {
   /// What the weights of products are held as: "dense", numbers of the type
   /// that is computed in, or a form of clade-quantise-weights.
   std::string weights = "dense";
+  std::string target = "cpu"; ///< "cpu" or "cuda".
   std::string cpu = "native";
+  std::string arch; ///< Of GPUs; empty for the oldest one that is served.
   /// If set, the module after every stage is written there.
   std::string dumpFolder;
   bool isTraced = false;        ///< Code shows every kernel's results.
   bool isPacked = false;        ///< The artifact holds its weights.
   import::AdapterPlaces places; ///< For adapters that are loaded at run time.
 
+  bool isCuda() const { return target == "cuda"; }
   void addTo(CLI::App &command);
+  /// The options --target and --arch.
+  void addTargetTo(CLI::App &command);
   void addLatentTo(CLI::App &command);
 };
 

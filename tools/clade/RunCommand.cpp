@@ -36,7 +36,7 @@ struct RunOptions {
   RequestOptions requests;
   ModelChoice choice;
   std::string model, logitsFile, replayFile, recordFile;
-  int threads = 0;
+  int threads = 0, device = 0;
   int64_t chunk = 0, maxContext = 0;
   double weightCache = 16; ///< GB of made weights that are kept.
   bool interpret = false, asJson = false, verifyWeights = false;
@@ -206,6 +206,7 @@ runCompiled(const std::string &artifact, const RunOptions &options,
   RunOutcome outcome;
   rt::ModelOptions modelOptions;
   modelOptions.threads = options.threads;
+  modelOptions.device = options.device;
   modelOptions.verifyWeights = options.verifyWeights;
   modelOptions.weightCache.folder = cacheFolder("weights");
   modelOptions.weightCache.maxBytes =
@@ -374,11 +375,16 @@ void driver::addRunCommand(CLI::App &app, int &status) {
                    "A checkpoint (compiled first, and cached) or an artifact")
       ->required();
   options->requests.addTo(*command);
+  options->choice.addTargetTo(*command);
   options->choice.addTo(*command);
   options->specs.addTo(*command);
   command
       ->add_option("--threads", options->threads, "Threads; 0 for one a core")
       ->check(CLI::Range(0, 1024));
+  command
+      ->add_option("--device", options->device,
+                   "With code for CUDA: the number of the GPU")
+      ->check(CLI::NonNegativeNumber);
   command
       ->add_option("--chunk", options->chunk,
                    "Feed prompts in pieces of this many tokens")

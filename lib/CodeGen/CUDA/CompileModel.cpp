@@ -1,0 +1,59 @@
+//===- CompileModel.cpp - From kernels to PTX and launches ----------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CUDA/CompileModel.h"
+
+#include "lib/CodeGen/CUDA/Compile.h"
+#include "lib/CodeGen/CUDA/StepPlanner.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "mlir/IR/Verifier.h"
+
+using namespace mlir;
+using namespace clade;
+
+FailureOr<cuda::CompiledCode>
+cuda::compileModel(ModuleOp module, const SlotTable &slots,
+                   const Target &target,
+                   llvm::function_ref<bool(ModuleOp)> onCode) {
+  MLIRContext *context = module.getContext();
+  DialectRegistry registry;
+  registerCompileDialects(registry);
+  context->appendDialectRegistry(registry);
+  context->loadAllAvailableDialects();
+  OwningOpRef<ModuleOp> code = ModuleOp::create(module.getLoc());
+  OpBuilder builder = OpBuilder::atBlockEnd(code->getBody());
+  auto kernelModule =
+      gpu::GPUModuleOp::create(builder, module.getLoc(), "kernels");
+  KernelEmitter kernels(kernelModule, target);
+  StepPlanner planner(kernels, slots);
+  CompiledCode result;
+  bool isThere = false;
+  for (auto function : module.getOps<func::FuncOp>()) {
+    if (!function->hasAttr(entryAttr))
+      continue;
+    if (isThere || function.getSymName() != "forward")
+      return function.emitError() << "the entry '" << function.getSymName()
+                                  << "' has no code for CUDA yet";
+    isThere = true;
+    FailureOr<rt::LaunchPlan> plan = planner.plan(function);
+    if (failed(plan))
+      return failure();
+    result.plan = std::move(*plan);
+    result.outputWidth = planner.getOutputWidth();
+  }
+  if (!isThere)
+    return module.emitError() << "expected an entry in the module";
+  if (failed(verify(*code)) || (onCode && !onCode(*code)))
+    return failure();
+  FailureOr<std::string> ptx = compileToPTX(kernelModule, target);
+  if (failed(ptx))
+    return failure();
+  result.ptx = std::move(*ptx);
+  return result;
+}

@@ -1,0 +1,34 @@
+//===- CompileModel.h - From kernels to PTX and launches ------ -*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_CODEGEN_CUDA_COMPILEMODEL_H
+#define CLADE_CODEGEN_CUDA_COMPILEMODEL_H
+
+#include "lib/CodeGen/CUDA/Target.h"
+#include "lib/Weights/Slots.h"
+#include "runtime/Device/LaunchPlan.h"
+
+namespace clade::cuda {
+
+/// What the runtime runs on a GPU.
+struct CompiledCode {
+  std::string ptx;
+  rt::LaunchPlan plan;
+  int64_t outputWidth = 0;
+};
+
+/// Compiles the entry `forward` of a module of kernels whose weights are not
+/// packed. `onCode` sees the gpu.module before it is lowered; compiling fails
+/// if it does. Reports ops without a CUDA form at the line of their spec.
+mlir::FailureOr<CompiledCode>
+compileModel(mlir::ModuleOp module, const SlotTable &slots,
+             const Target &target,
+             llvm::function_ref<bool(mlir::ModuleOp code)> onCode);
+
+} // namespace clade::cuda
+
+#endif // CLADE_CODEGEN_CUDA_COMPILEMODEL_H

@@ -1,0 +1,503 @@
+//===- KernelEmitter.cpp - GPU kernels of a clade.kernel ------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CUDA/KernelEmitter.h"
+
+#include "lib/CodeGen/CPU/StepABI.h"
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "lib/CodeGen/CUDA/Attention.h"
+#include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/RowEmitter.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace clade;
+using namespace clade::cuda;
+using cpu::emitAdd;
+using cpu::emitAddress;
+using cpu::emitIndex;
+using cpu::emitMul;
+using cpu::StepView;
+
+/// Threads of a block that computes the row of a token.
+static constexpr int64_t rowThreads = 128;
+
+struct KernelEmitter::Part {
+  llvm::SetVector<Operation *> ops;
+  bool readsPacked = false, writesPacked = false, writesResults = false;
+
+  /// What `value` is computed from in its kernel, without what `heart` is.
+  void add(Value value, Operation *heart = nullptr) {
+    Operation *op = value.getDefiningOp();
+    if (op && op != heart)
+      add(op, heart);
+    else if (!op)
+      operands.insert(value);
+  }
+  void add(Operation *op, Operation *heart = nullptr) {
+    if (ops.contains(op))
+      return;
+    for (Value operand : op->getOperands())
+      add(operand, heart);
+    ops.insert(op);
+  }
+  llvm::SetVector<Value> operands;
+};
+
+struct KernelEmitter::Context {
+  OpBuilder builder;
+  KernelOp kernel;
+  bool outputIsF32, onSelected;
+  SmallVector<StringRef> params;
+  SmallVector<KernelCode, 0> codes;
+  // Of the gpu.func that is being emitted.
+  gpu::GPUFuncOp function;
+  Value step, rows, packed;
+  llvm::MapVector<Value, Value> buffers; ///< Of operands (block arguments).
+  SmallVector<Value> results, paramPointers;
+  llvm::MapVector<int64_t, Value> states;
+
+  Block &body() { return kernel.getBody().front(); }
+  Value paramPointer(ParamOp param) {
+    return paramPointers[llvm::find(params, param.getName()) - params.begin()];
+  }
+  Type resultType(unsigned i) {
+    Type type =
+        cast<NamedTensorType>(kernel.getResult(i).getType()).getElementType();
+    return outputIsF32 ? Float32Type::get(type.getContext()) : type;
+  }
+};
+
+static bool isSelected(Type type) {
+  auto tensor = dyn_cast<NamedTensorType>(type);
+  return tensor && tensor.getRank() > 0 && tensor.getNames()[0] == selectedAxis;
+}
+
+/// Whether a kernel works on selected tokens.
+static bool worksOnSelected(KernelOp kernel) {
+  if (llvm::any_of(kernel.getResultTypes(), isSelected))
+    return true;
+  return llvm::any_of(kernel.getBody().front(), [](Operation &op) {
+    return llvm::any_of(op.getResultTypes(), isSelected);
+  });
+}
+
+/// The value that a chain of views looks at.
+static Value viewed(Value value) {
+  while (auto view = value.getDefiningOp<ViewOp>())
+    value = view.getInput();
+  return value;
+}
+
+SmallVector<StringRef> cuda::paramsOf(KernelOp kernel) {
+  SmallVector<StringRef> params;
+  kernel.walk([&](ParamOp param) {
+    if (!llvm::is_contained(params, param.getName()))
+      params.push_back(param.getName());
+  });
+  return params;
+}
+
+std::string KernelEmitter::keyOf(KernelOp kernel, bool outputIsF32) {
+  // Parameters by their number: other layers have other names for them.
+  SmallVector<StringRef> params = paramsOf(kernel);
+  auto clone = cast<KernelOp>(kernel->clone());
+  clone.walk([&](ParamOp param) {
+    auto place = llvm::find(params, param.getName()) - params.begin();
+    param.setName(std::to_string(place));
+  });
+  std::string key;
+  llvm::raw_string_ostream os(key);
+  OpPrintingFlags flags;
+  flags.useLocalScope();
+  clone->print(os, flags);
+  clone->erase();
+  return key + (outputIsF32 ? "f32" : "");
+}
+
+FailureOr<ArrayRef<KernelCode>> KernelEmitter::emit(KernelOp kernel,
+                                                    bool outputIsF32) {
+  std::string key = keyOf(kernel, outputIsF32);
+  if (auto it = kernels.find(key); it != kernels.end())
+    return ArrayRef<KernelCode>(it->second);
+  Context context{OpBuilder::atBlockEnd(code.getBody()), kernel, outputIsF32,
+                  worksOnSelected(kernel), paramsOf(kernel)};
+  LogicalResult result = success();
+  switch (kernel.getKind()) {
+  case KernelKind::Tokenwise:
+    result = emitTokenwise(context);
+    break;
+  case KernelKind::Product:
+    result = emitProductKernel(context);
+    break;
+  case KernelKind::Attention:
+    result = emitAttentionKernel(context);
+    break;
+  case KernelKind::Recurrent:
+  case KernelKind::Experts:
+    for (Operation &op : context.body())
+      if (isa<CausalConvOp, ScanOp, ExpertLinearOp, HeadLinearOp>(op))
+        return reportNoCode(&op);
+    return reportNoCode(kernel);
+  }
+  if (failed(result))
+    return failure();
+  auto &codes = kernels[key];
+  codes = std::move(context.codes);
+  return ArrayRef<KernelCode>(codes);
+}
+
+//===----------------------------------------------------------------------===//
+// Functions
+//===----------------------------------------------------------------------===//
+
+void KernelEmitter::begin(Context &context, const Part &part,
+                          StringRef suffix) {
+  KernelCode &kernel = context.codes.emplace_back();
+  kernel.onSelected = context.onSelected;
+  kernel.symbol = (stringifyKernelKind(context.kernel.getKind()) + suffix +
+                   "_" + Twine(numFunctions++))
+                      .str();
+  auto &arguments = kernel.arguments;
+  Block &body = context.body();
+  SmallVector<BlockArgument> operands;
+  for (BlockArgument argument : body.getArguments())
+    if (part.operands.contains(argument) &&
+        isa<NamedTensorType>(argument.getType())) {
+      operands.push_back(argument);
+      arguments.push_back({KernelArgument::Operand, argument.getArgNumber()});
+    }
+  SmallVector<int64_t> params, states;
+  auto addOnce = [](SmallVector<int64_t> &list, int64_t value) {
+    if (!llvm::is_contained(list, value))
+      list.push_back(value);
+  };
+  for (Operation *op : part.ops) {
+    if (auto param = dyn_cast<ParamOp>(op))
+      addOnce(params, llvm::find(context.params, param.getName()) -
+                          context.params.begin());
+    if (auto write = dyn_cast<CacheWriteOp>(op))
+      addOnce(states, write.getState());
+    if (auto attend = dyn_cast<AttendCachedOp>(op))
+      addOnce(states, attend.getState());
+  }
+  for (int64_t param : params)
+    arguments.push_back({KernelArgument::Param, param});
+  for (int64_t state : states)
+    arguments.push_back({KernelArgument::State, state});
+  bool hasPacked = part.readsPacked || part.writesPacked;
+  if (hasPacked)
+    arguments.push_back({KernelArgument::Packed});
+  if (part.writesResults)
+    for (unsigned i = 0; i < context.kernel.getNumResults(); ++i)
+      arguments.push_back({KernelArgument::Result, i});
+
+  OpBuilder &builder = context.builder;
+  Location loc = context.kernel.getLoc();
+  builder.setInsertionPointToEnd(code.getBody());
+  SmallVector<Type> types(1 + arguments.size(),
+                          LLVM::LLVMPointerType::get(builder.getContext()));
+  context.function = gpu::GPUFuncOp::create(builder, loc, kernel.symbol,
+                                            builder.getFunctionType(types, {}));
+  context.function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(),
+                            builder.getUnitAttr());
+  Block &entry = context.function.getBody().front();
+  builder.setInsertionPointToStart(&entry);
+  unsigned next = 0;
+  context.step = entry.getArgument(next++);
+  context.buffers.clear();
+  context.states.clear();
+  context.results.clear();
+  context.paramPointers.assign(context.params.size(), Value());
+  for (BlockArgument operand : operands)
+    context.buffers[operand] = entry.getArgument(next++);
+  for (int64_t param : params)
+    context.paramPointers[param] = entry.getArgument(next++);
+  for (int64_t state : states)
+    context.states[state] = entry.getArgument(next++);
+  context.packed = hasPacked ? entry.getArgument(next++) : Value();
+  while (next < entry.getNumArguments())
+    context.results.push_back(entry.getArgument(next++));
+  StepView step(builder, loc, context.step);
+  context.rows = cpu::emitToIndex(
+      builder, loc, context.onSelected ? step.numSelected() : step.numTokens());
+}
+
+LogicalResult KernelEmitter::finish(Context &context, Grid grid,
+                                    int64_t sharedBytes) {
+  gpu::ReturnOp::create(context.builder, context.kernel.getLoc());
+  context.function.setKnownBlockSizeAttr(context.builder.getDenseI32ArrayAttr(
+      {static_cast<int32_t>(grid.threads), 1, 1}));
+  KernelCode &kernel = context.codes.back();
+  kernel.grid = grid;
+  kernel.sharedBytes = sharedBytes;
+  if (sharedBytes > target.sharedBytes)
+    return context.kernel.emitError()
+           << "a row of this kernel needs " << sharedBytes
+           << " bytes of shared memory, but a block of " << target.arch
+           << " has " << target.sharedBytes;
+  return success();
+}
+
+/// Binds the operands, parameters and states of a part for one row.
+static LogicalResult bindRow(RowEmitter &emitter, OpBuilder &builder,
+                             const llvm::SetVector<Operation *> &ops,
+                             Value step, Value row,
+                             const llvm::MapVector<Value, Value> &buffers,
+                             const llvm::MapVector<int64_t, Value> &states,
+                             llvm::function_ref<Value(ParamOp)> paramPointer) {
+  auto bind = [&](Value value, Value base, NamedTensorType type, Value at) {
+    Location loc = value.getLoc();
+    RowMemory memory;
+    memory.elementType = type.getElementType();
+    memory.layout = RowLayout::contiguous(type);
+    if (at)
+      base = emitAddress(
+          builder, loc, base, memory.elementType,
+          emitMul(builder, loc, at,
+                  emitIndex(builder, loc, memory.layout.numElements())));
+    memory.base = base;
+    emitter.bind(value, memory);
+  };
+  for (auto [state, address] : states)
+    emitter.bindState(state, address);
+  for (auto [operand, buffer] : buffers) {
+    auto type = cast<NamedTensorType>(operand.getType());
+    bind(operand, buffer, type, type.hasSequence() ? row : Value());
+  }
+  for (Operation *op : ops) {
+    if (auto param = dyn_cast<ParamOp>(op)) {
+      bind(param.getResult(), paramPointer(param), param.getResult().getType(),
+           {});
+    } else if (auto select = dyn_cast<SelectOp>(op)) {
+      // Rows of selected tokens lie apart in the buffer of all tokens.
+      Value buffer = buffers.lookup(select.getInput());
+      if (!buffer)
+        return reportNoCode(op, " of what its own kernel computes");
+      bind(select.getResult(), buffer, select.getResult().getType(),
+           StepView(builder, op->getLoc(), step).selectedAt(row));
+    }
+  }
+  return success();
+}
+
+LogicalResult KernelEmitter::emitTokenwise(Context &context) {
+  OpBuilder &builder = context.builder;
+  Location loc = context.kernel.getLoc();
+  Part part;
+  for (Operation &op : context.body())
+    part.add(&op);
+  part.ops.remove(context.body().getTerminator());
+  part.writesResults = true;
+  begin(context, part, "");
+  Value row = emitBlock(builder, loc, Axis::Y);
+  RowEmitter emitter(builder, loc, rowThreads, context.step, row);
+  if (failed(bindRow(emitter, builder, part.ops, context.step, row,
+                     context.buffers, context.states, [&](ParamOp param) {
+                       return context.paramPointer(param);
+                     })))
+    return failure();
+  for (Operation *op : part.ops)
+    if (failed(emitter.evaluate(op)))
+      return failure();
+  for (auto [i, value] :
+       llvm::enumerate(context.body().getTerminator()->getOperands())) {
+    auto type = cast<NamedTensorType>(value.getType());
+    Type elementType = context.resultType(i);
+    Value first = emitMul(builder, loc, row,
+                          emitIndex(builder, loc, type.getNumFeatures()));
+    emitter.storeRow(
+        value,
+        emitAddress(builder, loc, context.results[i], elementType, first),
+        elementType);
+  }
+  return finish(context, {1, 1, rowThreads}, emitter.getSharedBytes());
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+/// Emits the launch that computes the activations of a product as rows of their
+/// type.
+LogicalResult KernelEmitter::emitActivations(Context &context,
+                                             LinearOp linear) {
+  OpBuilder &builder = context.builder;
+  Location loc = linear.getLoc();
+  auto type = linear.getInput().getType();
+  Part part;
+  part.add(linear.getInput());
+  part.writesPacked = true;
+  begin(context, part, "_input");
+  Value row = emitBlock(builder, loc, Axis::Y);
+  RowEmitter emitter(builder, loc, rowThreads, context.step, row);
+  if (failed(bindRow(emitter, builder, part.ops, context.step, row,
+                     context.buffers, context.states, [&](ParamOp param) {
+                       return context.paramPointer(param);
+                     })))
+    return failure();
+  for (Operation *op : part.ops)
+    if (failed(emitter.evaluate(op)))
+      return failure();
+  int64_t k = linear.getNumInputs();
+  Value first = emitMul(builder, loc, row, emitIndex(builder, loc, k));
+  emitter.storeRow(
+      linear.getInput(),
+      emitAddress(builder, loc, context.packed, type.getElementType(), first),
+      type.getElementType());
+  packedBytesPerRow =
+      std::max(packedBytesPerRow, k * type.getElementTypeBitWidth() / 8);
+  return finish(context, {1, 1, rowThreads}, emitter.getSharedBytes());
+}
+
+/// The value of an epilogue op at a place of the result.
+Value KernelEmitter::emitEpilogue(Context &context, Value value, Value heart,
+                                  Value row, Value column, Value sum) {
+  if (value == heart)
+    return sum;
+  OpBuilder &builder = context.builder;
+  Location loc = value.getLoc();
+  Type elementType = cast<NamedTensorType>(value.getType()).getElementType();
+  if (Value buffer = context.buffers.lookup(value)) {
+    int64_t features = cast<NamedTensorType>(heart.getType()).getNumFeatures();
+    Value first = emitMul(builder, loc, row, emitIndex(builder, loc, features));
+    return emitLoadFloat(builder, loc, elementType, buffer,
+                         emitAdd(builder, loc, first, column));
+  }
+  Operation *op = value.getDefiningOp();
+  auto operand = [&](Value inner) {
+    return emitEpilogue(context, inner, heart, row, column, sum);
+  };
+  if (auto param = dyn_cast<ParamOp>(op))
+    return emitLoadFloat(builder, loc, elementType, context.paramPointer(param),
+                         column);
+  if (auto constant = dyn_cast<ConstantOp>(op))
+    return emitFloat(builder, loc, constant.getValue().convertToDouble());
+  if (auto unary = dyn_cast<UnaryOp>(op))
+    return cpu::RowEmitter::applyUnary(builder, loc, unary.getKind(),
+                                       operand(unary.getInput()));
+  if (auto binary = dyn_cast<BinaryOp>(op)) {
+    Value lhs = operand(binary.getLhs()), rhs = operand(binary.getRhs());
+    return cpu::RowEmitter::applyBinary(builder, loc, binary.getKind(), lhs,
+                                        rhs);
+  }
+  // Casts and views: other ops were refused before.
+  return operand(op->getOperand(0));
+}
+
+LogicalResult KernelEmitter::emitProductKernel(Context &context) {
+  OpBuilder &builder = context.builder;
+  LinearOp linear = *context.body().getOps<LinearOp>().begin();
+  Location loc = linear.getLoc();
+  auto weight = linear.getWeight().getDefiningOp<ParamOp>();
+  auto bias =
+      linear.getBias() ? linear.getBias().getDefiningOp<ParamOp>() : ParamOp();
+  if (!weight || (linear.getBias() && !bias))
+    return reportNoCode(linear, " with a weight that is no parameter");
+  if (linear.getWeight().getType().getLayout())
+    return reportNoCode(linear, " with a weight in groups");
+  Value inputValue = viewed(linear.getInput());
+  bool isStored = isa<BlockArgument>(inputValue);
+  if (!isStored && failed(emitActivations(context, linear)))
+    return failure();
+
+  Part part;
+  auto yielded = context.body().getTerminator()->getOperands();
+  for (Value value : yielded)
+    part.add(value, linear);
+  part.add(weight.getOperation());
+  if (bias)
+    part.add(bias.getOperation());
+  if (isStored)
+    part.operands.insert(inputValue);
+  part.readsPacked = !isStored;
+  part.writesResults = true;
+  for (Operation *op : part.ops) {
+    auto binary = dyn_cast<BinaryOp>(op);
+    if (!isa<ParamOp, ConstantOp, UnaryOp, BinaryOp, CastOp, ViewOp>(op) ||
+        (binary && binary.getKind() == BinaryKind::Pow))
+      return reportNoCode(op, " behind a product");
+  }
+  begin(context, part, "");
+  Product product{linear.getNumOutputs(),
+                  linear.getNumInputs(),
+                  linear.getInput().getType().getElementType(),
+                  linear.getWeight().getType().getElementType(),
+                  isStored ? context.buffers.lookup(inputValue)
+                           : context.packed,
+                  context.paramPointer(weight),
+                  context.rows};
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    emitStreamingProduct(
+        builder, loc, product, [&](Value row, Value column, Value sum) {
+          if (bias)
+            sum = arith::AddFOp::create(
+                builder, loc, sum,
+                emitLoadFloat(builder, loc,
+                              bias.getResult().getType().getElementType(),
+                              context.paramPointer(bias), column));
+          Value first =
+              emitMul(builder, loc, row, emitIndex(builder, loc, product.n));
+          for (auto [i, value] : llvm::enumerate(yielded))
+            emitStoreFloat(builder, loc,
+                           emitEpilogue(context, value, linear.getResult(), row,
+                                        column, sum),
+                           context.resultType(i), context.results[i],
+                           emitAdd(builder, loc, first, column));
+        });
+  }
+  return finish(context, streamingGrid(product.n), /*sharedBytes=*/0);
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
+  AttendCachedOp attend = *context.body().getOps<AttendCachedOp>().begin();
+  Value queryValue = viewed(attend.getQuery());
+  if (!isa<BlockArgument>(queryValue) || context.kernel.getNumResults() != 1 ||
+      viewed(context.body().getTerminator()->getOperand(0)) !=
+          attend.getResult())
+    return reportNoCode(attend, " with ops around it");
+  for (auto [isThere, what] :
+       {std::pair(attend.getBidirectional(), " in both directions"),
+        {attend.getShared(), " over a latent state"},
+        {attend.getSlopes().has_value(), " with slopes"},
+        {attend.getGroups() != nullptr, " in groups"},
+        {attend.getSink() != nullptr, " with sinks"}})
+    if (isThere)
+      return reportNoCode(attend, what);
+  auto queryType = attend.getQuery().getType(),
+       resultType = attend.getResult().getType();
+  cpu::AttentionShape shape{
+      queryType.getShape()[1],
+      static_cast<int64_t>(attend.getKvHeads()),
+      queryType.getShape()[2],
+      resultType.getShape()[2],
+      queryType.getElementType(),
+      attend.getWindow(),
+      static_cast<float>(attend.getScale().convertToDouble()),
+      std::nullopt};
+  if (attend.getSoftcap())
+    shape.softcap = attend.getSoftcap()->convertToDouble();
+  Part part;
+  part.add(attend.getOperation());
+  part.writesResults = true;
+  begin(context, part, "");
+  int64_t bytes =
+      emitRowAttention(context.builder, attend.getLoc(), shape, context.step,
+                       context.states.lookup(attend.getState()),
+                       context.buffers.lookup(queryValue), context.results[0]);
+  return finish(context, rowAttentionGrid(shape), bytes);
+}

@@ -1,0 +1,88 @@
+//===- KernelEmitter.h - GPU kernels of a clade.kernel -------- -*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Turns one clade.kernel into the gpu.funcs that compute it, one behind the
+// other: a token-wise kernel or attention is one; a product whose activations
+// are computed first is two, since a barrier of the whole grid is a launch.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_CODEGEN_CUDA_KERNELEMITTER_H
+#define CLADE_CODEGEN_CUDA_KERNELEMITTER_H
+
+#include "dialect/Clade/CladeDialect.h"
+#include "lib/CodeGen/CUDA/Product.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace clade::cuda {
+
+/// What an argument of a GPU kernel points to, behind the step, which is the
+/// first.
+struct KernelArgument {
+  enum Kind {
+    Operand, ///< the buffer of operand `number` of the clade.kernel
+    Result,  ///< the buffer of result `number`
+    Param,   ///< parameter `number` of the kernel, in the order of its ops
+    State,   ///< state `number` of the layer
+    Packed   ///< activations of a product, between two launches
+  };
+  Kind kind;
+  int64_t number = 0;
+};
+
+/// A gpu.func and how it is launched.
+struct KernelCode {
+  std::string symbol;
+  Grid grid;
+  int64_t sharedBytes = 0;
+  bool onSelected = false; ///< Rows are selected tokens, not all.
+  llvm::SmallVector<KernelArgument> arguments;
+};
+
+/// The parameters of a kernel in the order of its ops, each once.
+llvm::SmallVector<llvm::StringRef> paramsOf(KernelOp kernel);
+
+class KernelEmitter {
+public:
+  KernelEmitter(mlir::gpu::GPUModuleOp code, const Target &target)
+      : code(code), target(target) {}
+
+  /// The GPU kernels of `kernel`, in order. If `outputIsF32`, its one result is
+  /// written as f32 whatever its type. Kernels that differ in the names of
+  /// their parameters only are one. Reports ops without a CUDA form.
+  mlir::FailureOr<llvm::ArrayRef<KernelCode>> emit(KernelOp kernel,
+                                                   bool outputIsF32);
+  /// Bytes of packed activations for each row, the largest of all products.
+  int64_t getPackedBytesPerRow() const { return packedBytesPerRow; }
+
+private:
+  struct Context;
+  /// A group of ops that becomes one gpu.func.
+  struct Part;
+  std::string keyOf(KernelOp kernel, bool outputIsF32);
+  /// Begins a gpu.func with what `part` needs; code goes to context.builder.
+  void begin(Context &context, const Part &part, llvm::StringRef suffix);
+  /// Ends it.
+  mlir::LogicalResult finish(Context &context, Grid grid, int64_t sharedBytes);
+  mlir::LogicalResult emitTokenwise(Context &context);
+  mlir::LogicalResult emitProductKernel(Context &context);
+  mlir::LogicalResult emitAttentionKernel(Context &context);
+  mlir::LogicalResult emitActivations(Context &context, LinearOp linear);
+  mlir::Value emitEpilogue(Context &context, mlir::Value value,
+                           mlir::Value heart, mlir::Value row,
+                           mlir::Value column, mlir::Value sum);
+
+  mlir::gpu::GPUModuleOp code;
+  const Target &target;
+  llvm::StringMap<llvm::SmallVector<KernelCode, 0>> kernels;
+  int64_t numFunctions = 0, packedBytesPerRow = 0;
+};
+
+} // namespace clade::cuda
+
+#endif // CLADE_CODEGEN_CUDA_KERNELEMITTER_H

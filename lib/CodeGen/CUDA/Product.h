@@ -1,0 +1,52 @@
+//===- Product.h - Products with a weight --------------------- -*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The kernels of a product: activations [rows, k] times a weight [n, k], both
+// row-major, accumulated in f32. Each is a generator with a grid of its own;
+// the kernel emitter picks one and gives it the epilogue. There is one today: a
+// warp for each output feature, which streams its row of the weight.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_CODEGEN_CUDA_PRODUCT_H
+#define CLADE_CODEGEN_CUDA_PRODUCT_H
+
+#include "lib/CodeGen/CUDA/Target.h"
+#include "mlir/IR/Builders.h"
+
+namespace clade::cuda {
+
+/// The grid of a kernel: `columns` blocks along x, and along y one for each
+/// `rowsPerBlock` rows of the step, of `threads` threads.
+struct Grid {
+  int64_t columns = 1, rowsPerBlock = 1, threads = 128;
+};
+
+/// A product, and where its operands are.
+struct Product {
+  int64_t n, k;
+  mlir::Type inputType, weightType; ///< f32 or bf16 each.
+  mlir::Value input, weight;        ///< !llvm.ptr to row 0.
+  mlir::Value rows;                 ///< index
+};
+
+/// Emits what becomes of the sum for `row` and `column` (indices). Called once,
+/// where only threads that have a sum get to.
+using Epilogue = llvm::function_ref<void(mlir::Value row, mlir::Value column,
+                                         mlir::Value sum)>;
+
+/// The grid of streaming products with `n` output features.
+Grid streamingGrid(int64_t n);
+
+/// Emits a product for that grid: a warp computes one feature of a few rows,
+/// each lane every 32nd element, and joins the lanes' sums.
+void emitStreamingProduct(mlir::OpBuilder &builder, mlir::Location loc,
+                          const Product &product, Epilogue epilogue);
+
+} // namespace clade::cuda
+
+#endif // CLADE_CODEGEN_CUDA_PRODUCT_H

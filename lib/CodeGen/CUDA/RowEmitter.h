@@ -1,0 +1,94 @@
+//===- RowEmitter.h - Token-wise computation of a block ------- -*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Emits what a kernel computes for one token, by all threads of a block.
+// Elementwise values stay expressions, evaluated where they are used, one
+// feature a thread; what is used more than once, reduced, or read at other
+// places is a row of f32 in shared memory, with a barrier behind it. No row is
+// written twice, so there is no other hazard.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_CODEGEN_CUDA_ROWEMITTER_H
+#define CLADE_CODEGEN_CUDA_ROWEMITTER_H
+
+#include "dialect/Clade/CladeDialect.h"
+#include "lib/CodeGen/CPU/RowEmitter.h"
+#include "mlir/IR/Builders.h"
+
+namespace clade::cuda {
+
+using cpu::RowIndex;
+using cpu::RowLayout;
+using cpu::RowMemory;
+
+class RowEmitter {
+public:
+  /// `row` is the number of the token in its buffers (index); the block has
+  /// `threads` threads, a multiple of a warp.
+  RowEmitter(mlir::OpBuilder &builder, mlir::Location loc, int64_t threads,
+             mlir::Value step, mlir::Value row);
+
+  /// Says where a value is, before code that reads it is emitted.
+  void bind(mlir::Value value, RowMemory memory) {
+    memories[value] = std::move(memory);
+  }
+  /// The address of a state of the layer, given by the kernel.
+  void bindState(int64_t state, mlir::Value address) {
+    states[state] = address;
+  }
+  /// Evaluates one op: keeps it as an expression, or emits its code. Fails with
+  /// a diagnostic at the op for one without a CUDA form.
+  mlir::LogicalResult evaluate(mlir::Operation *op);
+  /// Stores a value as a contiguous row of `elementType` at `pointer`.
+  void storeRow(mlir::Value value, mlir::Value pointer, mlir::Type elementType);
+  /// Bytes of shared memory used so far.
+  int64_t getSharedBytes() const { return sharedBytes; }
+
+private:
+  mlir::Value get(mlir::Value value, const RowIndex &index);
+  mlir::Value load(const RowMemory &memory, const RowIndex &index,
+                   mlir::Location loc);
+  mlir::Value flatIndex(const RowMemory &memory, const RowIndex &index,
+                        mlir::Location loc);
+  RowMemory &inMemory(mlir::Value value);
+  bool mustBeInMemory(mlir::Operation *op) const;
+  RowMemory newRow(NamedTensorType type);
+  mlir::Value newShared(int64_t bytes);
+  void writeRow(mlir::Value value, const RowMemory &memory);
+  /// Calls `body` with each place of a layout, shared out over the threads.
+  void forEachIndex(const RowLayout &layout, mlir::Location loc,
+                    llvm::function_ref<void(const RowIndex &)> body);
+  /// The place number `flat` (an index) in row-major order.
+  RowIndex unflatten(const RowLayout &layout, mlir::Value flat,
+                     mlir::Location loc);
+
+  mlir::LogicalResult evaluateReduce(ReduceOp op);
+  mlir::LogicalResult evaluateJoin(JoinOp op);
+  mlir::LogicalResult evaluateView(ViewOp op);
+  mlir::LogicalResult evaluateSlice(SliceOp op);
+  mlir::LogicalResult evaluateRope(RopeOp op);
+  mlir::LogicalResult evaluateRotaryTable(RotaryTableOp op);
+  mlir::LogicalResult evaluateEmbed(EmbedOp op);
+  mlir::LogicalResult evaluateCacheWrite(CacheWriteOp op);
+
+  mlir::OpBuilder &builder;
+  int64_t threads;
+  mlir::Value step, row, thread, shared;
+  int64_t sharedBytes = 0;
+  llvm::DenseMap<mlir::Value, RowMemory> memories;
+  llvm::DenseMap<int64_t, mlir::Value> states;
+};
+
+/// Reports that `op` has no CUDA form, at the line of the spec that asked for
+/// it.
+mlir::LogicalResult reportNoCode(mlir::Operation *op,
+                                 const llvm::Twine &what = "");
+
+} // namespace clade::cuda
+
+#endif // CLADE_CODEGEN_CUDA_ROWEMITTER_H

@@ -1,0 +1,164 @@
+//===- RowOps.cpp - Positions, tables and caches of a row -----------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CPU/CacheWrite.h"
+#include "lib/CodeGen/CPU/StepABI.h"
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/RowEmitter.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace clade;
+using namespace clade::cuda;
+using cpu::emitAdd;
+using cpu::emitAddress;
+using cpu::emitIndex;
+using cpu::emitLoad;
+using cpu::emitMul;
+using cpu::StepView;
+
+//===----------------------------------------------------------------------===//
+// Rotary embedding
+//===----------------------------------------------------------------------===//
+
+LogicalResult RowEmitter::evaluateRope(RopeOp op) {
+  Location loc = op.getLoc();
+  RowMemory input = inMemory(op.getInput()), cos = inMemory(op.getCos()),
+            sin = inMemory(op.getSin());
+  RowMemory output = newRow(op.getInput().getType());
+  int64_t pairs = op.getCos().getType().getShape()[1],
+          size = op.getInput().getType().getShape().back();
+  bool adjacent = op.getPairs() == RotaryPairs::Adjacent;
+  StringRef axis = output.layout.names.back(), pairAxis = cos.layout.names[0];
+  auto compare = [&](arith::CmpIPredicate predicate, Value a,
+                     int64_t b) -> Value {
+    return arith::CmpIOp::create(builder, loc, predicate, a,
+                                 emitIndex(builder, loc, b));
+  };
+  auto select = [&](Value condition, Value a, Value b) -> Value {
+    return arith::SelectOp::create(builder, loc, condition, a, b);
+  };
+  forEachIndex(output.layout, loc, [&](const RowIndex &index) {
+    Value own = index.find(axis), x = load(input, index, loc);
+    // Features behind the pairs keep their value; their number stays in range.
+    Value isRotated = compare(arith::CmpIPredicate::ult, own, 2 * pairs);
+    Value at = 2 * pairs < size
+                   ? select(isRotated, own, emitIndex(builder, loc, 0))
+                   : own;
+    Value one = emitIndex(builder, loc, 1),
+          half = emitIndex(builder, loc, pairs), isFirst, pair, partner;
+    if (adjacent) {
+      Value two = emitIndex(builder, loc, 2);
+      pair = arith::DivUIOp::create(builder, loc, at, two);
+      isFirst = compare(arith::CmpIPredicate::eq,
+                        arith::RemUIOp::create(builder, loc, at, two), 0);
+      partner = arith::XOrIOp::create(builder, loc, at, one);
+    } else {
+      isFirst = compare(arith::CmpIPredicate::ult, at, pairs);
+      Value before = arith::SubIOp::create(builder, loc, at, half);
+      pair = select(isFirst, at, before);
+      partner = select(isFirst, emitAdd(builder, loc, at, half), before);
+    }
+    RowIndex pairIndex, other = index;
+    pairIndex.axes.emplace_back(pairAxis, pair);
+    for (auto &[name, value] : other.axes)
+      if (name == axis)
+        value = partner;
+    Value c = load(cos, pairIndex, loc), s = load(sin, pairIndex, loc);
+    Value straight = arith::MulFOp::create(builder, loc, x, c),
+          crossed =
+              arith::MulFOp::create(builder, loc, load(input, other, loc), s);
+    Value rotated =
+        select(isFirst, arith::SubFOp::create(builder, loc, straight, crossed),
+               arith::AddFOp::create(builder, loc, straight, crossed));
+    if (2 * pairs < size)
+      rotated = select(isRotated, rotated, x);
+    emitStoreFloat(builder, loc, rotated, output.elementType, output.base,
+                   flatIndex(output, index, loc));
+  });
+  emitSync(builder, loc);
+  bind(op.getResult(), output);
+  return success();
+}
+
+LogicalResult RowEmitter::evaluateRotaryTable(RotaryTableOp op) {
+  Location loc = op.getLoc();
+  if (op.getAxes() || op.getDynamicFactor() || op.getLongFrequencies())
+    return reportNoCode(op, " of several axes or with a scaling by length");
+  RowMemory cos = newRow(op.getCos().getType()),
+            sin = newRow(op.getSin().getType());
+  Type f32 = builder.getF32Type(),
+       type = op.getCos().getType().getElementType();
+  Value frequencies = emitDeviceArray(builder, loc, op.getFrequencies()),
+        position = get(op.getPositions(), RowIndex()),
+        scale = emitFloat(builder, loc, op.getScale().convertToDouble());
+  forEachIndex(cos.layout, loc, [&](const RowIndex &index) {
+    Value at = flatIndex(cos, index, loc);
+    Value angle = arith::MulFOp::create(
+        builder, loc, position, emitLoad(builder, loc, f32, frequencies, at));
+    auto [sine, cosine] = emitSinCos(builder, loc, angle);
+    for (auto [value, memory] : {std::pair(cosine, &cos), {sine, &sin}}) {
+      Value scaled = arith::MulFOp::create(builder, loc, value, scale);
+      if (type.isBF16()) // The published tables are in the model's type.
+        scaled = cpu::emitWiden(builder, loc,
+                                cpu::emitRoundToBF16(builder, loc, scaled));
+      emitStoreFloat(builder, loc, scaled, f32, memory->base, at);
+    }
+  });
+  emitSync(builder, loc);
+  bind(op.getCos(), cos);
+  bind(op.getSin(), sin);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Tables and caches
+//===----------------------------------------------------------------------===//
+
+LogicalResult RowEmitter::evaluateEmbed(EmbedOp op) {
+  Location loc = op.getLoc();
+  if (op.getTable().getType().getLayout())
+    return reportNoCode(op, " of a packed table");
+  RowMemory table = inMemory(op.getTable()), memory = table;
+  // A table of learned positions has a row for each.
+  StepView view(builder, loc, step);
+  bool isOfPositions = op.getIds().getDefiningOp<PositionsOp>() != nullptr;
+  Value token = isOfPositions ? view.positionAt(row) : view.tokenAt(row);
+  memory.layout = RowLayout::contiguous(op.getResult().getType());
+  memory.base = emitAddress(
+      builder, loc, table.base, table.elementType,
+      emitMul(builder, loc, token,
+              emitIndex(builder, loc, memory.layout.numElements())));
+  bind(op.getResult(), memory);
+  return success();
+}
+
+LogicalResult RowEmitter::evaluateCacheWrite(CacheWriteOp op) {
+  Location loc = op.getLoc();
+  if (op.getShared())
+    return reportNoCode(op, " of a latent state");
+  StepView view(builder, loc, step);
+  Value sequence = view.sequenceAt(row), position = view.positionAt(row),
+        state = states.lookup(op.getState());
+  for (bool isKey : {true, false}) {
+    RowMemory memory = inMemory(isKey ? op.getKey() : op.getValue());
+    auto type =
+        cast<NamedTensorType>((isKey ? op.getKey() : op.getValue()).getType());
+    cpu::CacheLayout layout{type.getShape()[1], type.getShape()[2],
+                            type.getElementType()};
+    forEachIndex(memory.layout, loc, [&](const RowIndex &index) {
+      Value pointer = cpu::emitCacheRowPointer(
+          builder, loc, layout, state, sequence, position,
+          index.find(memory.layout.names[0]), isKey);
+      emitStoreFloat(builder, loc, load(memory, index, loc), layout.elementType,
+                     pointer, index.find(memory.layout.names[1]));
+    });
+  }
+  return success();
+}

@@ -1,0 +1,52 @@
+//===- Target.cpp - What CUDA kernels are made for ------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// PTX of an architecture with the suffix `a` runs on that one alone.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CUDA/Target.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+
+namespace clade::cuda {
+
+namespace {
+struct Arch {
+  llvm::StringLiteral name, features;
+  int64_t sharedKiB; ///< CUDA C++ Programming Guide, technical specifications.
+};
+} // namespace
+
+static constexpr Arch archs[] = {
+    {"sm_80", "+ptx80", 163},  {"sm_86", "+ptx80", 99},
+    {"sm_89", "+ptx80", 99},   {"sm_90", "+ptx80", 227},
+    {"sm_90a", "+ptx86", 227}, {"sm_100a", "+ptx88", 227},
+};
+
+SmallVector<StringRef> knownArchs() {
+  SmallVector<StringRef> names;
+  for (const Arch &arch : archs)
+    names.push_back(arch.name);
+  return names;
+}
+
+FailureOr<Target> Target::resolve(Location loc, StringRef name) {
+  for (const Arch &arch : archs)
+    if (arch.name == name)
+      return Target{arch.name.str(), arch.features.str(),
+                    arch.sharedKiB * 1024};
+  return emitError(loc) << "unknown GPU architecture '" << name
+                        << "', expected one of "
+                        << llvm::join(knownArchs(), ", ");
+}
+
+} // namespace clade::cuda

@@ -1,0 +1,104 @@
+//===- DeviceModel.h - A compiled model on a GPU -------------- -*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The kernels of an artifact, loaded, and its weights, uploaded: what all
+// sessions share. A DeviceStep is what one session has: a stream, the memory of
+// its steps, and the launches.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_RUNTIME_DEVICE_DEVICEMODEL_H
+#define CLADE_RUNTIME_DEVICE_DEVICEMODEL_H
+
+#include "clade/abi.h"
+#include "runtime/Device/CudaDevice.h"
+#include "runtime/Device/LaunchPlan.h"
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+namespace clade::rt {
+
+/// What a model for a GPU is made of.
+struct DeviceModelSources {
+  std::string arch;    ///< As in the manifest, such as `sm_80`.
+  std::string kernels; ///< Text of kernels.ptx.
+  LaunchPlan plan;
+  int64_t numStates = 0;
+  int64_t outputWidth = 0;
+  /// The weights in the host's memory, in the order of slots; those that are
+  /// one have one address.
+  std::vector<std::span<const std::byte>> weights;
+  /// Called with bytes uploaded and in all. May be empty.
+  std::function<void(int64_t done, int64_t total)> progress;
+};
+
+/// Thread-safe: it never changes.
+class DeviceModel {
+public:
+  /// Loads the kernels and uploads the weights. The errors of CudaDevice::open;
+  /// Unsupported for code of another architecture, Corruption for kernels that
+  /// do not load or are not there, ResourceExhausted if weights do not fit.
+  static StatusOr<std::shared_ptr<const DeviceModel>>
+  create(const DeviceModelSources &sources, int deviceNumber);
+  ~DeviceModel();
+  DeviceModel(const DeviceModel &) = delete;
+  DeviceModel &operator=(const DeviceModel &) = delete;
+
+  const std::shared_ptr<const CudaDevice> &device() const { return gpu; }
+
+private:
+  friend class DeviceStep;
+  struct Kernel {
+    LaunchKernel shape;
+    CUfunction function = nullptr;
+  };
+  DeviceModel() = default;
+  Status loadKernels(const DeviceModelSources &sources);
+  Status uploadWeights(const DeviceModelSources &sources);
+
+  std::shared_ptr<const CudaDevice> gpu;
+  LaunchPlan plan;
+  int64_t numStates = 0, outputWidth = 0;
+  CUmodule module = nullptr;
+  std::map<std::string, Kernel> kernels;
+  DeviceBuffer arena; ///< All weights.
+  std::vector<CUdeviceptr> weights;
+};
+
+/// Not thread-safe.
+class DeviceStep {
+public:
+  static StatusOr<std::unique_ptr<DeviceStep>>
+  create(std::shared_ptr<const DeviceModel> model);
+
+  /// Runs a step and waits for it. Arrays of `step`, page tables included, are
+  /// the host's; keys and values of its states lie on the device; `output` is
+  /// the host's. Weights, layers, workspace and scratch are not read.
+  Status run(const CladeStep &step);
+
+  const std::shared_ptr<CudaStream> &stream() const { return queue; }
+
+private:
+  /// What kernels read of a step, in one piece.
+  class Arguments;
+  Status reserve(DeviceBuffer &buffer, uint64_t bytes, const char *what);
+  Status uploadArguments(const CladeStep &step);
+  CUdeviceptr addressOf(LaunchArgument argument, const CladeStep &step) const;
+  Status launch(const Launch &launch, const CladeStep &step);
+
+  std::shared_ptr<const DeviceModel> model;
+  std::shared_ptr<CudaStream> queue;
+  DeviceBuffer arguments, workspace, output;
+  PinnedBuffer stagedArguments, stagedOutput;
+  uint64_t statesOffset = 0; ///< Of the states in `arguments`.
+};
+
+} // namespace clade::rt
+
+#endif // CLADE_RUNTIME_DEVICE_DEVICEMODEL_H

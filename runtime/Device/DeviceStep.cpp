@@ -1,0 +1,220 @@
+//===- DeviceStep.cpp - Running a step on a GPU ---------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A step is one copy to the device (the CladeStep with all it points to), the
+// launches of the plan, and one copy back (the rows of output). Addresses of
+// the copied struct change only when a buffer grows.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Device/DeviceModel.h"
+
+#include "runtime/Support/CheckedMath.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+using namespace clade::rt;
+
+namespace {
+
+/// A grid has at most this many blocks along y.
+constexpr int64_t maxGridY = 65535;
+
+uint64_t alignUp(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+int64_t paddedRows(int64_t rows) {
+  return ceilDiv(rows, LaunchPlan::rowBlock) * LaunchPlan::rowBlock;
+}
+
+} // namespace
+
+/// Lays out pieces of memory behind each other; writes them if there is a
+/// place.
+class DeviceStep::Arguments {
+public:
+  Arguments(char *host, CUdeviceptr device) : host(host), device(device) {}
+
+  /// Adds an array; gives its address on the device.
+  template <typename T> T *add(const T *data, int64_t count) {
+    uint64_t size = static_cast<uint64_t>(std::max<int64_t>(count, 0)) *
+                    sizeof(std::remove_cv_t<T>);
+    if (host && size)
+      std::memcpy(host + used, data, size);
+    CUdeviceptr address = device + used;
+    used += alignUp(size);
+    return reinterpret_cast<T *>(address);
+  }
+  uint64_t size() const { return used; }
+
+private:
+  char *host;
+  CUdeviceptr device;
+  uint64_t used = 0;
+};
+
+StatusOr<std::unique_ptr<DeviceStep>>
+DeviceStep::create(std::shared_ptr<const DeviceModel> model) {
+  std::unique_ptr<DeviceStep> result(new DeviceStep());
+  CLADE_ASSIGN_OR_RETURN(result->queue, CudaStream::create(model->device()));
+  result->model = std::move(model);
+  return result;
+}
+
+Status DeviceStep::reserve(DeviceBuffer &buffer, uint64_t bytes,
+                           const char *what) {
+  if (bytes <= buffer.size())
+    return {};
+  buffer = DeviceBuffer(); // Its content is not kept: never two at once.
+  // Half as much again, so that steadily growing needs allocate rarely; what is
+  // needed if that does not fit.
+  uint64_t half = bytes / 2;
+  StatusOr<DeviceBuffer> larger =
+      DeviceBuffer::allocate(queue->device(), bytes + half, what);
+  if (!larger.ok()) {
+    CLADE_ASSIGN_OR_RETURN(
+        buffer, DeviceBuffer::allocate(queue->device(), bytes, what));
+    return {};
+  }
+  buffer = std::move(*larger);
+  return {};
+}
+
+/// Copies the step with all it points to.
+Status DeviceStep::uploadArguments(const CladeStep &step) {
+  auto layOut = [&](Arguments &pieces) {
+    CladeStep copy = step;
+    // The struct comes first; its pointers are known at the end.
+    pieces.add(&step, 1);
+    copy.tokens = pieces.add(step.tokens, step.num_tokens);
+    copy.positions = pieces.add(step.positions, step.num_tokens);
+    copy.sequence_of = pieces.add(step.sequence_of, step.num_tokens);
+    copy.first_token = pieces.add(step.first_token, step.num_sequences + 1);
+    copy.selected = pieces.add(step.selected, step.num_selected);
+    copy.scaled_lengths = pieces.add(step.scaled_lengths, step.num_sequences);
+    // States of a group share a page table.
+    std::vector<CladeKVState> states(step.states,
+                                     step.states + model->numStates);
+    std::map<const int32_t *, const int32_t *> tables;
+    for (CladeKVState &state : states) {
+      auto [table, isNew] = tables.emplace(state.pages, nullptr);
+      if (isNew)
+        table->second = pieces.add(state.pages, int64_t(state.pages_stride) *
+                                                    step.num_sequences);
+      state.pages = table->second;
+    }
+    statesOffset = pieces.size();
+    copy.states = pieces.add(states.data(), model->numStates);
+    // What kernels are given otherwise, or what only CPUs have.
+    copy.layers = nullptr;
+    copy.weights = nullptr;
+    copy.output = nullptr;
+    copy.workspace = copy.scratch = nullptr;
+    copy.barrier = nullptr;
+    copy.trace = nullptr;
+    copy.route = nullptr;
+    return copy;
+  };
+  Arguments measured(nullptr, 0);
+  layOut(measured);
+  CLADE_RETURN_IF_ERROR(
+      reserve(arguments, measured.size(), "the arguments of a step"));
+  if (stagedArguments.size() < arguments.size()) {
+    CLADE_ASSIGN_OR_RETURN(stagedArguments,
+                           PinnedBuffer::allocate(queue->device(),
+                                                  arguments.size(),
+                                                  "the arguments of a step"));
+  }
+  Arguments written(stagedArguments.data(), arguments.address());
+  CladeStep copy = layOut(written);
+  std::memcpy(stagedArguments.data(), &copy, sizeof(copy));
+  return queue->upload(arguments.address(), stagedArguments.data(),
+                       written.size());
+}
+
+CUdeviceptr DeviceStep::addressOf(LaunchArgument argument,
+                                  const CladeStep &step) const {
+  auto number = static_cast<uint64_t>(argument.number),
+       tokens = static_cast<uint64_t>(paddedRows(step.num_tokens)),
+       selected = static_cast<uint64_t>(paddedRows(step.num_selected));
+  switch (argument.space) {
+  case LaunchArgument::Space::Token:
+    return workspace.address() + number * tokens;
+  case LaunchArgument::Space::Selected:
+    return workspace.address() +
+           static_cast<uint64_t>(model->plan.tokenBytes) * tokens +
+           number * selected;
+  case LaunchArgument::Space::Output:
+    return output.address();
+  case LaunchArgument::Space::Weight:
+    return model->weights[number];
+  case LaunchArgument::Space::State:
+    return arguments.address() + statesOffset + number * sizeof(CladeKVState);
+  }
+  return 0;
+}
+
+Status DeviceStep::launch(const Launch &launch, const CladeStep &step) {
+  const DeviceModel::Kernel &kernel = model->kernels.at(launch.kernel);
+  int64_t rows = kernel.shape.onSelected ? step.num_selected : step.num_tokens;
+  int64_t blocks = ceilDiv(rows, kernel.shape.rowsPerBlock);
+  if (blocks == 0)
+    return {};
+  if (blocks > maxGridY)
+    return Status::invalidArgument(
+        "a step of " + std::to_string(rows) +
+        " tokens is too large for a GPU, which takes " +
+        std::to_string(maxGridY * kernel.shape.rowsPerBlock));
+  std::vector<CUdeviceptr> addresses{arguments.address()};
+  for (LaunchArgument argument : launch.arguments)
+    addresses.push_back(addressOf(argument, step));
+  std::vector<void *> pointers;
+  for (CUdeviceptr &address : addresses)
+    pointers.push_back(&address);
+  return queue->launch(kernel.function,
+                       static_cast<unsigned>(kernel.shape.columns),
+                       static_cast<unsigned>(blocks),
+                       static_cast<unsigned>(kernel.shape.threads),
+                       static_cast<unsigned>(kernel.shape.sharedBytes),
+                       pointers.data(), launch.kernel);
+}
+
+Status DeviceStep::run(const CladeStep &step) {
+  std::optional<int64_t> tokens = checkedMul(model->plan.tokenBytes,
+                                             paddedRows(step.num_tokens)),
+                         selected = checkedMul(model->plan.selectedBytes,
+                                               paddedRows(step.num_selected)),
+                         bytes = tokens && selected
+                                     ? checkedAdd(*tokens, *selected)
+                                     : std::nullopt;
+  CLADE_RETURN_IF_ERROR(
+      reserve(workspace,
+              bytes ? static_cast<uint64_t>(*bytes)
+                    : uint64_t(std::numeric_limits<int64_t>::max()),
+              "the workspace"));
+  // Not larger than the logits of the step, whose size was checked.
+  uint64_t outputBytes = static_cast<uint64_t>(step.num_selected) *
+                         static_cast<uint64_t>(model->outputWidth) *
+                         sizeof(float);
+  CLADE_RETURN_IF_ERROR(reserve(output, outputBytes, "the logits"));
+  if (stagedOutput.size() < outputBytes) {
+    CLADE_ASSIGN_OR_RETURN(
+        stagedOutput,
+        PinnedBuffer::allocate(queue->device(), output.size(), "the logits"));
+  }
+  CLADE_RETURN_IF_ERROR(uploadArguments(step));
+  for (const Launch &one : model->plan.launches)
+    CLADE_RETURN_IF_ERROR(launch(one, step));
+  if (outputBytes)
+    CLADE_RETURN_IF_ERROR(
+        queue->download(stagedOutput.data(), output.address(), outputBytes));
+  CLADE_RETURN_IF_ERROR(queue->synchronize());
+  if (outputBytes)
+    std::memcpy(step.output, stagedOutput.data(), outputBytes);
+  return {};
+}

@@ -1,0 +1,190 @@
+//===- LaunchPlan.cpp - The launches of a step on a GPU -------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Device/LaunchPlan.h"
+
+#include "runtime/Support/Json.h"
+#include "runtime/Support/Text.h"
+#include "runtime/Weights/WeightJson.h"
+
+#include <array>
+#include <utility>
+
+using namespace clade::rt;
+using nlohmann::json;
+
+namespace {
+
+constexpr int64_t planVersion = 1;
+constexpr int64_t maxBytes = int64_t(1) << 50;
+
+using Space = LaunchArgument::Space;
+constexpr std::array<std::pair<Space, const char *>, 5> spaceNames = {{
+    {Space::Token, "token"},
+    {Space::Selected, "selected"},
+    {Space::Output, "output"},
+    {Space::Weight, "weight"},
+    {Space::State, "state"},
+}};
+
+const char *nameOf(Space space) {
+  for (auto [value, name] : spaceNames)
+    if (value == space)
+      return name;
+  return "";
+}
+
+/// The member `key` of `object`, an array.
+StatusOr<const json *> readArray(const json &object, const char *key) {
+  auto it = object.find(key);
+  if (it == object.end() || !it->is_array())
+    return Status::corruption("expected an array '" + std::string(key) + "'");
+  return &*it;
+}
+
+StatusOr<LaunchKernel> readKernel(const json &value) {
+  if (!value.is_object())
+    return Status::corruption("expected an object");
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(
+      value, {"rows", "columns", "rows_per_block", "threads", "shared"}));
+  CLADE_ASSIGN_OR_RETURN(std::string rows, readString(value, "rows"));
+  if (rows != "token" && rows != "selected")
+    return Status::corruption("'rows': expected 'token' or 'selected', got " +
+                              quoteName(rows));
+  LaunchKernel kernel;
+  kernel.onSelected = rows == "selected";
+  struct Member {
+    const char *name;
+    int32_t &number;
+    int32_t low, high;
+  };
+  for (const Member &member :
+       {Member{"columns", kernel.columns, 1, INT32_MAX},
+        Member{"rows_per_block", kernel.rowsPerBlock, 1, 1 << 16},
+        Member{"threads", kernel.threads, 1, 1024},
+        Member{"shared", kernel.sharedBytes, 0, 1 << 20}}) {
+    CLADE_ASSIGN_OR_RETURN(int64_t number,
+                           readInteger(value, member.name, member.high));
+    if (number < member.low)
+      return Status::corruption("'" + std::string(member.name) +
+                                "': expected at least 1, got 0");
+    member.number = static_cast<int32_t>(number);
+  }
+  return kernel;
+}
+
+StatusOr<LaunchArgument> readArgument(const json &value, const LaunchPlan &plan,
+                                      int64_t weights, int64_t states) {
+  if (!value.is_array() || value.size() != 2 || !value[0].is_string() ||
+      !value[1].is_number_unsigned())
+    return Status::corruption(
+        "expected an argument as a name and a number, got " + value.dump());
+  auto number = value[1].get<uint64_t>();
+  for (auto [space, name] : spaceNames) {
+    if (value[0] != name)
+      continue;
+    int64_t end = space == Space::Token      ? plan.tokenBytes
+                  : space == Space::Selected ? plan.selectedBytes
+                  : space == Space::Weight   ? weights
+                  : space == Space::State    ? states
+                                             : 1;
+    if (number >= static_cast<uint64_t>(end))
+      return Status::corruption(
+          "'" + std::string(name) + "': expected a number below " +
+          std::to_string(end) + ", got " + std::to_string(number));
+    return LaunchArgument{space, static_cast<int64_t>(number)};
+  }
+  return Status::corruption("unknown argument " + value[0].dump());
+}
+
+StatusOr<Launch> readLaunch(const json &value, const LaunchPlan &plan,
+                            int64_t weights, int64_t states) {
+  if (!value.is_object())
+    return Status::corruption("expected an object");
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"kernel", "arguments"}));
+  Launch launch;
+  CLADE_ASSIGN_OR_RETURN(launch.kernel, readString(value, "kernel"));
+  if (!plan.kernels.count(launch.kernel))
+    return Status::corruption("unknown kernel " + quoteName(launch.kernel));
+  CLADE_ASSIGN_OR_RETURN(const json *list, readArray(value, "arguments"));
+  for (const json &item : *list) {
+    CLADE_ASSIGN_OR_RETURN(LaunchArgument argument,
+                           readArgument(item, plan, weights, states));
+    launch.arguments.push_back(argument);
+  }
+  return launch;
+}
+
+StatusOr<LaunchPlan> readPlan(const json &value, int64_t weights,
+                              int64_t states) {
+  if (!value.is_object())
+    return Status::corruption("expected an object");
+  CLADE_RETURN_IF_ERROR(
+      rejectUnknownKeys(value, {"version", "token_bytes", "selected_bytes",
+                                "kernels", "launches"}));
+  CLADE_ASSIGN_OR_RETURN(int64_t version,
+                         readInteger(value, "version", INT32_MAX));
+  if (version != planVersion)
+    return Status::unsupported("expected version " +
+                               std::to_string(planVersion) + ", got " +
+                               std::to_string(version));
+  LaunchPlan plan;
+  CLADE_ASSIGN_OR_RETURN(plan.tokenBytes,
+                         readInteger(value, "token_bytes", maxBytes));
+  CLADE_ASSIGN_OR_RETURN(plan.selectedBytes,
+                         readInteger(value, "selected_bytes", maxBytes));
+  auto kernels = value.find("kernels");
+  if (kernels == value.end() || !kernels->is_object())
+    return Status::corruption("expected an object 'kernels'");
+  for (const auto &item : kernels->items()) {
+    StatusOr<LaunchKernel> kernel = readKernel(item.value());
+    if (!kernel.ok())
+      return kernel.takeStatus().withContext(quoteName(item.key()));
+    plan.kernels[item.key()] = *kernel;
+  }
+  CLADE_ASSIGN_OR_RETURN(const json *launches, readArray(value, "launches"));
+  for (const json &item : *launches) {
+    StatusOr<Launch> launch = readLaunch(item, plan, weights, states);
+    if (!launch.ok())
+      return launch.takeStatus().withContext(
+          "launch " + std::to_string(plan.launches.size()));
+    plan.launches.push_back(std::move(*launch));
+  }
+  return plan;
+}
+
+} // namespace
+
+std::string LaunchPlan::toJson() const {
+  json kernelList = json::object(), launchList = json::array();
+  for (const auto &[name, kernel] : kernels)
+    kernelList[name] = {{"rows", kernel.onSelected ? "selected" : "token"},
+                        {"columns", kernel.columns},
+                        {"rows_per_block", kernel.rowsPerBlock},
+                        {"threads", kernel.threads},
+                        {"shared", kernel.sharedBytes}};
+  for (const Launch &launch : launches) {
+    json arguments = json::array();
+    for (const LaunchArgument &argument : launch.arguments)
+      arguments.push_back(
+          json::array({nameOf(argument.space), argument.number}));
+    launchList.push_back({{"kernel", launch.kernel}, {"arguments", arguments}});
+  }
+  return json{{"version", planVersion},
+              {"token_bytes", tokenBytes},
+              {"selected_bytes", selectedBytes},
+              {"kernels", kernelList},
+              {"launches", launchList}}
+             .dump(1, ' ', false, json::error_handler_t::replace) +
+         "\n";
+}
+
+StatusOr<LaunchPlan> LaunchPlan::fromJson(std::string_view text,
+                                          int64_t weights, int64_t states) {
+  CLADE_ASSIGN_OR_RETURN(json value, parseJson(text));
+  return readPlan(value, weights, states);
+}

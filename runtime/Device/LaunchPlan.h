@@ -1,0 +1,88 @@
+//===- LaunchPlan.h - The launches of a step on a GPU --------- -*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What the compiler writes down for a GPU in place of a function: the kernels
+// of the step's code, and the launches of a step in order, each with what its
+// arguments point to. docs/artifact-format.md describes the file.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_RUNTIME_DEVICE_LAUNCHPLAN_H
+#define CLADE_RUNTIME_DEVICE_LAUNCHPLAN_H
+
+#include "runtime/Support/Status.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace clade::rt {
+
+/// The files of an artifact for a GPU.
+inline constexpr const char *kernelsFile = "kernels.ptx";
+inline constexpr const char *launchesFile = "launches.json";
+
+/// What an argument of a launch points to.
+struct LaunchArgument {
+  enum class Space {
+    Token,    ///< workspace: `number` bytes for each row of tokens
+    Selected, ///< workspace, behind these: for each row of selected tokens
+    Output,   ///< CladeStep::output
+    Weight,   ///< weight `number`
+    State     ///< the CladeKVState `number`
+  };
+  Space space = Space::Output;
+  int64_t number = 0;
+
+  friend bool operator==(const LaunchArgument &,
+                         const LaunchArgument &) = default;
+};
+
+/// A kernel of the code. Its grid has `columns` blocks along x and, along y,
+/// one for each `rowsPerBlock` rows; its first argument is the CladeStep.
+struct LaunchKernel {
+  bool onSelected = false;  ///< Rows are selected tokens, not all.
+  int32_t columns = 1;      ///< 1 … 2^31 - 1
+  int32_t rowsPerBlock = 1; ///< 1 … 65536
+  int32_t threads = 1;      ///< of a block, 1 … 1024
+  int32_t sharedBytes = 0;  ///< dynamic shared memory of a block
+
+  friend bool operator==(const LaunchKernel &, const LaunchKernel &) = default;
+};
+
+struct Launch {
+  std::string kernel;
+  std::vector<LaunchArgument> arguments; ///< behind the CladeStep
+
+  friend bool operator==(const Launch &, const Launch &) = default;
+};
+
+struct LaunchPlan {
+  /// Bytes of the workspace for each row of tokens and of selected tokens,
+  /// whose numbers are rounded up to `rowBlock`.
+  int64_t tokenBytes = 0, selectedBytes = 0;
+  std::map<std::string, LaunchKernel> kernels;
+  std::vector<Launch> launches;
+
+  /// Rows of a buffer are counted in blocks of so many: every buffer begins at
+  /// a multiple of 64 bytes.
+  static constexpr int64_t rowBlock = 64;
+
+  std::string toJson() const;
+  /// Reads what toJson() gives; `weights` and `states` are how many there are.
+  /// Corruption or InvalidArgument for anything else.
+  static StatusOr<LaunchPlan> fromJson(std::string_view text, int64_t weights,
+                                       int64_t states);
+
+  friend bool operator==(const LaunchPlan &, const LaunchPlan &) = default;
+};
+
+} // namespace clade::rt
+
+#endif // CLADE_RUNTIME_DEVICE_LAUNCHPLAN_H

@@ -1,0 +1,83 @@
+# ===- check.py - What ran on the GPU, and how far it is from the CPU ----=== #
+#
+# Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+# ===----------------------------------------------------------------------=== #
+"""Compares logits of two runs, and reads what the virtual driver executed.
+
+usage: check.py logits CPU GPU [TRUTH]
+         Every tensor of the safetensors files CPU and GPU. In f32: the largest difference is at most 1e-5 of the
+         largest logit, and the cosine above 0.99999999, the bounds of two correct implementations. With TRUTH, a run in
+         f32 of a model in bf16: the rms error against it is at most 1.10 of the CPU's, the difference at most 4e-2 of the
+         largest logit.
+       check.py launches ARTIFACT REPORT STEPS
+         Every launch that the plan of ARTIFACT has was executed STEPS times from PTX (those of selected tokens at most
+         as often), completed, without findings, and each executed instructions in all its threads.
+"""
+
+import array
+import collections
+import json
+import math
+import pathlib
+import struct
+import sys
+
+
+def tensors(path):
+    data = pathlib.Path(path).read_bytes()
+    (size,) = struct.unpack("<Q", data[:8])
+    result = {}
+    for name, entry in json.loads(data[8 : 8 + size]).items():
+        if name != "__metadata__":
+            begin, end = (8 + size + offset for offset in entry["data_offsets"])
+            result[name] = array.array("f", data[begin:end])
+    return result
+
+
+def rms(a, b):
+    return math.sqrt(sum((x - y) ** 2 for x, y in zip(a, b)) / len(a))
+
+
+def compare_logits(cpu, gpu, truth=None):
+    cpu, gpu, truth = tensors(cpu), tensors(gpu), truth and tensors(truth)
+    assert cpu.keys() == gpu.keys() and cpu, (cpu.keys(), gpu.keys())
+    for name, expected in cpu.items():
+        got = gpu[name]
+        assert len(got) == len(expected)
+        largest = max(map(abs, expected))
+        difference = max(abs(x - y) for x, y in zip(expected, got)) / largest
+        dot = sum(x * y for x, y in zip(expected, got))
+        cosine = dot / math.sqrt(sum(x * x for x in expected) * sum(y * y for y in got))
+        if truth:
+            own, other = rms(got, truth[name]), rms(expected, truth[name])
+            assert own <= 1.10 * other and difference <= 4e-2 and cosine > 0.9995, (name, own, other, difference, cosine)
+        else:
+            assert difference < 1e-5 and cosine > 0.99999999, (name, difference, cosine)
+    print(f"{len(cpu)} of {len(cpu)} agree")
+
+
+def count_launches(artifact, report, steps):
+    plan = json.loads((pathlib.Path(artifact) / "launches.json").read_text())
+    planned = collections.Counter(launch["kernel"] for launch in plan["launches"])
+    executed = collections.Counter()
+    for line in pathlib.Path(report).read_text().splitlines():
+        launch = json.loads(line)
+        kernel = plan["kernels"][launch["kernel"]]
+        executed[launch["kernel"]] += 1
+        assert launch["completed"] and not launch["findings"], launch
+        assert launch["block"] == [kernel["threads"], 1, 1] and launch["grid"][0] == kernel["columns"], launch
+        # No thread leaves before its first instruction.
+        assert launch["total"]["lanes"] >= launch["threads"] > 0, launch
+    for name, kernel in plan["kernels"].items():
+        expected = planned[name] * steps
+        isWhole = executed[name] == expected
+        assert isWhole or (kernel["rows"] == "selected" and 0 < executed[name] < expected), (name, executed[name], expected)
+    print(f"{sum(planned.values())} launches a step, all executed")
+
+
+if sys.argv[1] == "logits":
+    compare_logits(*sys.argv[2:])
+else:
+    count_launches(sys.argv[2], sys.argv[3], int(sys.argv[4]))

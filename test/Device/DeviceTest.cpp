@@ -1,0 +1,190 @@
+//===- DeviceTest.cpp - Memory, streams and models of a GPU ---------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Against the driver that CLADE_CUDA_DRIVER names: the virtual one.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Device/DeviceModel.h"
+#include "runtime/Device/DevicePages.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+using namespace clade::rt;
+
+namespace {
+
+/// Adds a weight to the positions of a step's tokens: out[i] = position + w[0].
+/// The offset of CladeStep::positions is put in.
+std::string kernelText() {
+  return ".version 8.0\n.target sm_80\n.address_size 64\n"
+         ".visible .entry add(.param .u64 step, .param .u64 weight, "
+         ".param .u64 out) {\n"
+         "  .reg .b64 %rd<6>; .reg .b32 %r<3>; .reg .f32 %f<4>;\n"
+         "  ld.param.u64 %rd0, [step];\n"
+         "  ld.global.u64 %rd1, [%rd0+" +
+         std::to_string(offsetof(CladeStep, positions)) +
+         "];\n"
+         "  mov.u32 %r0, %ctaid.y;\n"
+         "  mul.wide.u32 %rd2, %r0, 4;\n"
+         "  add.u64 %rd1, %rd1, %rd2;\n"
+         "  ld.global.u32 %r1, [%rd1];\n"
+         "  cvt.rn.f32.s32 %f0, %r1;\n"
+         "  ld.param.u64 %rd3, [weight];\n"
+         "  ld.global.f32 %f1, [%rd3];\n"
+         "  add.f32 %f2, %f0, %f1;\n"
+         "  ld.param.u64 %rd4, [out];\n"
+         "  add.u64 %rd4, %rd4, %rd2;\n"
+         "  st.global.f32 [%rd4], %f2;\n"
+         "  ret;\n}\n";
+}
+
+DeviceModelSources sources(std::span<const float> weight) {
+  using Space = LaunchArgument::Space;
+  DeviceModelSources result;
+  result.arch = "sm_80";
+  result.kernels = kernelText();
+  result.plan.tokenBytes = 4;
+  result.plan.kernels["add"] = {/*onSelected=*/true, 1, 1, 1, 0};
+  result.plan.launches = {{"add", {{Space::Weight, 0}, {Space::Output, 0}}}};
+  result.outputWidth = 1;
+  result.weights = {std::as_bytes(weight), std::as_bytes(weight)};
+  return result;
+}
+
+/// A step of `count` tokens at positions from 10 on, all selected.
+struct Step {
+  explicit Step(int32_t count)
+      : numbers(static_cast<size_t>(count)), output(numbers.size()) {
+    std::iota(numbers.begin(), numbers.end(), 10);
+    step.num_tokens = step.num_selected = count;
+    step.num_sequences = 1;
+    step.tokens = step.positions = step.sequence_of = step.selected =
+        numbers.data();
+    step.first_token = step.scaled_lengths = ends;
+    step.output = output.data();
+  }
+  std::vector<int32_t> numbers;
+  std::vector<float> output;
+  int32_t ends[2] = {0, 0};
+  CladeStep step = {};
+};
+
+TEST(DeviceModelTest, RunsStepsOfGrowingSizes) {
+  std::vector<float> weight{0.5f};
+  auto model = DeviceModel::create(sources(weight), 0);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  auto runner = DeviceStep::create(*model);
+  ASSERT_TRUE(runner.ok()) << runner.status().message();
+  for (int32_t count : {1, 3, 200, 2}) {
+    Step step(count);
+    Status status = (*runner)->run(step.step);
+    ASSERT_TRUE(status.ok()) << status.message();
+    for (int32_t i = 0; i < count; ++i)
+      EXPECT_EQ(step.output[static_cast<size_t>(i)], 10.5f + float(i));
+  }
+}
+
+TEST(DeviceModelTest, LaunchesNothingForNoRows) {
+  std::vector<float> weight{0.5f};
+  auto model = DeviceModel::create(sources(weight), 0);
+  ASSERT_TRUE(model.ok());
+  auto runner = DeviceStep::create(*model);
+  ASSERT_TRUE(runner.ok());
+  Step step(4);
+  step.step.num_selected = 0;
+  EXPECT_TRUE((*runner)->run(step.step).ok());
+}
+
+TEST(DeviceModelTest, TooManyRowsAreRefused) {
+  std::vector<float> weight{0.5f};
+  auto model = DeviceModel::create(sources(weight), 0);
+  ASSERT_TRUE(model.ok());
+  auto runner = DeviceStep::create(*model);
+  ASSERT_TRUE(runner.ok());
+  Step step(70000);
+  Status status = (*runner)->run(step.step);
+  EXPECT_EQ(status.code(), StatusCode::InvalidArgument);
+  EXPECT_EQ(status.message(), "a step of 70000 tokens is too large for a GPU, "
+                              "which takes 65535");
+}
+
+TEST(DeviceModelTest, SaysWhatIsWrongWithTheCode) {
+  std::vector<float> weight{0.5f};
+  DeviceModelSources broken = sources(weight);
+  broken.kernels = ".version 8.0\n.target sm_80\n.address_size 64\nnothing";
+  StatusOr<std::shared_ptr<const DeviceModel>> model =
+      DeviceModel::create(broken, 0);
+  ASSERT_FALSE(model.ok());
+  EXPECT_NE(model.status().message().find("cannot load the kernels on GPU 0"),
+            std::string::npos)
+      << model.status().message();
+  DeviceModelSources other = sources(weight);
+  other.plan.kernels["absent"] = {};
+  model = DeviceModel::create(other, 0);
+  EXPECT_EQ(model.status().message(), "the code has no kernel 'absent'");
+}
+
+TEST(DeviceModelTest, FindingsOfChecksAreErrors) {
+  std::vector<float> weight{0.5f};
+  DeviceModelSources wrong = sources(weight);
+  // Reads behind the weight.
+  size_t at = wrong.kernels.find("[%rd3]");
+  wrong.kernels.replace(at, 6, "[%rd3+4096]");
+  auto model = DeviceModel::create(wrong, 0);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  auto runner = DeviceStep::create(*model);
+  ASSERT_TRUE(runner.ok());
+  Step step(1);
+  Status status = (*runner)->run(step.step);
+  EXPECT_EQ(status.code(), StatusCode::IOError);
+  EXPECT_NE(status.message().find("cannot run the kernel 'add' on GPU 0"),
+            std::string::npos)
+      << status.message();
+}
+
+TEST(DevicePagesTest, KeepsItsContentAsItGrows) {
+  auto device = CudaDevice::open(0);
+  ASSERT_TRUE(device.ok()) << device.status().message();
+  auto stream = CudaStream::create(*device);
+  ASSERT_TRUE(stream.ok());
+  DevicePages pages(*stream, /*limit=*/1000);
+  ASSERT_TRUE(pages.commit(64).ok());
+  auto address = [&](uint64_t offset) {
+    return reinterpret_cast<CUdeviceptr>(pages.base()) + offset;
+  };
+  std::vector<char> text(64, 'x'), back(1000, '?');
+  ASSERT_TRUE((*stream)->upload(address(0), text.data(), 64).ok());
+  ASSERT_TRUE(pages.commit(1000).ok());
+  ASSERT_TRUE(pages.copy(/*to=*/128, /*from=*/0, 32).ok());
+  ASSERT_TRUE(pages.zero(0, 16).ok());
+  ASSERT_TRUE((*stream)->download(back.data(), address(0), 1000).ok());
+  ASSERT_TRUE((*stream)->synchronize().ok());
+  std::vector<char> expected(1000, 0);
+  std::fill(expected.begin() + 16, expected.begin() + 64, 'x');
+  std::fill(expected.begin() + 128, expected.begin() + 160, 'x');
+  EXPECT_EQ(back, expected);
+}
+
+TEST(DevicePagesTest, SaysHowMuchIsMissing) {
+  auto device = CudaDevice::open(0);
+  ASSERT_TRUE(device.ok());
+  auto stream = CudaStream::create(*device);
+  ASSERT_TRUE(stream.ok());
+  DevicePages pages(*stream, uint64_t(1) << 50);
+  Status status = pages.commit(uint64_t(1) << 40);
+  EXPECT_EQ(status.code(), StatusCode::ResourceExhausted);
+  EXPECT_NE(status.message().find(
+                "cannot allocate 1099511627776 bytes for keys and values: GPU"),
+            std::string::npos)
+      << status.message();
+}
+
+} // namespace

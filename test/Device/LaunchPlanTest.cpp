@@ -1,0 +1,96 @@
+//===- LaunchPlanTest.cpp - The launches of a step, read and written ------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Device/LaunchPlan.h"
+
+#include <gtest/gtest.h>
+
+using namespace clade::rt;
+
+namespace {
+
+using Space = LaunchArgument::Space;
+
+constexpr int64_t numWeights = 3, numStates = 2;
+
+LaunchPlan example() {
+  LaunchPlan plan;
+  plan.tokenBytes = 512;
+  plan.selectedBytes = 64;
+  plan.kernels["first"] = {false, 1, 1, 128, 64};
+  plan.kernels["last"] = {true, 7, 8, 96, 0};
+  plan.launches.push_back(
+      {"first", {{Space::Weight, 2}, {Space::State, 1}, {Space::Token, 256}}});
+  plan.launches.push_back({"last", {{Space::Selected, 8}, {Space::Output, 0}}});
+  return plan;
+}
+
+StatusOr<LaunchPlan> read(std::string_view text) {
+  return LaunchPlan::fromJson(text, numWeights, numStates);
+}
+
+/// The example's text with one piece of it replaced.
+std::string changed(const std::string &from, const std::string &to) {
+  std::string text = example().toJson();
+  size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from << " is not in " << text;
+  return at == std::string::npos ? text : text.replace(at, from.size(), to);
+}
+
+TEST(LaunchPlanTest, ReadsWhatItWrites) {
+  StatusOr<LaunchPlan> plan = read(example().toJson());
+  ASSERT_TRUE(plan.ok()) << plan.status().message();
+  EXPECT_EQ(*plan, example());
+}
+
+struct BadPlan {
+  std::string text, message;
+};
+
+class BadPlanTest : public testing::TestWithParam<BadPlan> {};
+
+TEST_P(BadPlanTest, IsRefused) {
+  StatusOr<LaunchPlan> plan = read(GetParam().text);
+  ASSERT_FALSE(plan.ok());
+  EXPECT_NE(plan.status().message().find(GetParam().message), std::string::npos)
+      << plan.status().message();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, BadPlanTest,
+    testing::Values(
+        BadPlan{"{", "parse error"}, BadPlan{"[]", "expected an object"},
+        BadPlan{changed("\"version\": 1", "\"version\": 2"),
+                "expected version 1, got 2"},
+        BadPlan{changed("\"launches\"", "\"lunches\""),
+                "unknown key 'lunches'"},
+        BadPlan{changed("\"token_bytes\": 512", "\"token_bytes\": -1"),
+                "'token_bytes'"},
+        BadPlan{changed("\"rows\": \"token\"", "\"rows\": \"all\""),
+                "'first': 'rows': expected 'token' or 'selected', got 'all'"},
+        BadPlan{changed("\"threads\": 128", "\"threads\": 0"),
+                "'first': 'threads': expected at least 1, got 0"},
+        BadPlan{changed("\"threads\": 128", "\"threads\": 2048"), "'first': "},
+        BadPlan{changed("\"kernel\": \"last\"", "\"kernel\": \"other\""),
+                "launch 1: unknown kernel 'other'"},
+        // Numbers behind the end of what they are numbers of.
+        BadPlan{changed("\"weight\",\n     2", "\"weight\",\n     3"),
+                "launch 0: 'weight': expected a number below 3, got 3"},
+        BadPlan{changed("\"state\",\n     1", "\"state\",\n     2"),
+                "launch 0: 'state': expected a number below 2, got 2"},
+        BadPlan{changed("\"token\",\n     256", "\"token\",\n     512"),
+                "launch 0: 'token': expected a number below 512, got 512"},
+        BadPlan{changed("\"selected\",\n     8", "\"selected\",\n     64"),
+                "launch 1: 'selected': expected a number below 64, got 64"},
+        BadPlan{changed("\"weight\",\n     2", "\"texture\",\n     2"),
+                "launch 0: unknown argument \"texture\""},
+        BadPlan{changed("\"weight\",\n     2", "\"weight\",\n     -2"),
+                "expected an argument as a name and a number"},
+        BadPlan{changed("\"weight\",\n     2", "\"weight\""),
+                "expected an argument as a name and a number"}));
+
+} // namespace
