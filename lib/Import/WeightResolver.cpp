@@ -25,6 +25,17 @@ bool WeightTree::isStacked() const {
              inputs, [](const WeightTree &input) { return input.isStacked(); });
 }
 
+std::vector<std::string>
+WeightTree::tensorNames(std::optional<int64_t> layer) const {
+  std::string inLayer = withLayer(name, layer);
+  if (stack == 0)
+    return {inLayer};
+  std::vector<std::string> names;
+  for (int64_t i = 0; i < stack; ++i)
+    names.push_back(withExpert(inLayer, i));
+  return names;
+}
+
 std::string WeightTree::key() const {
   std::string text;
   llvm::raw_string_ostream os(text);
@@ -83,18 +94,6 @@ std::optional<WeightTree> WeightResolver::source(const std::string &name,
   return tree;
 }
 
-/// The names of the tensors of a source, in the layer.
-static std::vector<std::string> tensorNames(const WeightTree &source,
-                                            std::optional<int64_t> layer) {
-  std::string name = withLayer(source.name, layer);
-  if (source.stack == 0)
-    return {name};
-  std::vector<std::string> names;
-  for (int64_t i = 0; i < source.stack; ++i)
-    names.push_back(withExpert(name, i));
-  return names;
-}
-
 /// A shape, or a description in JSON.
 static constexpr size_t maxContents = 1 << 16;
 
@@ -107,7 +106,7 @@ LogicalResult WeightResolver::readContents(WeightTree &tree,
   bool isSource = tree.kind == WeightTree::Kind::Source;
   std::vector<std::string> names;
   if (isSource)
-    names = tensorNames(tree, layer);
+    names = tree.tensorNames(layer);
   for (const std::string &name : names) {
     const rt::StoredTensor *stored = rt::findTensor(published, name);
     isSource &= stored && stored->bytes.size() <= maxContents;
@@ -377,21 +376,6 @@ WeightResolver::applyEquation(const spec::WeightEquation *equation,
   return result;
 }
 
-WeightTree *WeightResolver::inventedSource(WeightTree &tree) {
-  // Columns in another order, no padding, and what the equations of containers
-  // do to a tensor of the same shape.
-  if (tree.kind == WeightTree::Kind::Call && tree.inputs.size() == 1 &&
-      tree.name == "transpose")
-    return inventedSource(tree.inputs[0]);
-  if (tree.kind == WeightTree::Kind::Call &&
-      (tree.name == "unfolded" || tree.name == "shift" ||
-       tree.name == "rope_unpermute" || tree.name == "unpadded"))
-    return inventedSource(tree.inputs[0]);
-  bool isSlice = tree.kind == WeightTree::Kind::Slice &&
-                 tree.inputs[0].kind == WeightTree::Kind::Source;
-  return isSlice || tree.kind == WeightTree::Kind::Source ? &tree : nullptr;
-}
-
 FailureOr<std::optional<WeightTree>>
 WeightResolver::lookupItems(ArrayRef<const spec::WeightItem *> items,
                             const std::string &logical, const Scope &scope,
@@ -530,62 +514,6 @@ std::string WeightResolver::missingHint(const std::string &name) const {
   return text + SpecLibrary::hint(name, names);
 }
 
-/// The shape that a tensor has at least if this is what is taken of it.
-static std::vector<int64_t> shapeBehind(ArrayRef<WeightTree::Range> ranges,
-                                        int64_t experts,
-                                        ArrayRef<int64_t> taken) {
-  std::vector<int64_t> shape;
-  for (WeightTree::Range range : ranges) {
-    bool isRange = !range.isExpert() && !range.isElement();
-    shape.push_back(range.isExpert()    ? experts
-                    : range.isElement() ? range.begin + 1
-                                        : range.end);
-    if (isRange && !taken.empty())
-      taken = taken.drop_front();
-  }
-  llvm::append_range(shape, taken);
-  return shape;
-}
-
-LogicalResult WeightResolver::invent(const std::string &logical,
-                                     WeightTree &tree,
-                                     std::optional<int64_t> layer,
-                                     int64_t experts,
-                                     ArrayRef<int64_t> expected, Location loc) {
-  if (tree.kind == WeightTree::Kind::Call && tree.name == "transpose" &&
-      tree.inputs.size() == 1 && expected.size() == 2)
-    return invent(logical, tree.inputs[0], layer, experts,
-                  {expected[1], expected[0]}, loc);
-  bool isCall = tree.kind == WeightTree::Kind::Call;
-  if (isCall && tree.name != "transpose" && inventedSource(tree))
-    return invent(logical, tree.inputs[0], layer, experts, expected, loc);
-  if (isCall || !inventedSource(tree))
-    return emitError(loc) << "weight '" << logical
-                          << "' is computed from tensors whose shapes only a "
-                             "checkpoint tells";
-  bool isSlice = tree.kind == WeightTree::Kind::Slice;
-  WeightTree &source = isSlice ? tree.inputs[0] : tree;
-  std::vector<int64_t> shape =
-      isSlice ? shapeBehind(tree.ranges, experts, expected)
-              : std::vector<int64_t>(expected.begin(), expected.end());
-  // Other slices may reach further into the same tensor.
-  std::vector<int64_t> &known = shapeOfTemplate[source.name];
-  if (isSlice && known.size() == shape.size())
-    for (auto [size, other] : llvm::zip_equal(shape, known))
-      size = std::max(size, other);
-  source.shape = known = shape;
-  for (const std::string &name : tensorNames(source, layer)) {
-    auto [it, isNew] = invented.try_emplace(name, shape);
-    bool grows = isSlice && it->second.size() == shape.size();
-    if (!isNew && !grows && it->second != shape)
-      return emitError(loc)
-             << "tensor '" << name << "' is used as "
-             << rt::shapeText(it->second) << " and as " << rt::shapeText(shape);
-    it->second = shape;
-  }
-  return success();
-}
-
 FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical,
                                               std::optional<int64_t> layer,
                                               int64_t experts,
@@ -625,18 +553,6 @@ FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical,
   return **tree;
 }
 
-WeightTree WeightResolver::inventedSource(const std::string &logical,
-                                          int64_t experts,
-                                          ArrayRef<int64_t> shape) {
-  WeightTree tree;
-  tree.name = logical;
-  tree.shape.assign(shape.begin(), shape.end());
-  if (experts > 0)
-    tree.stack = experts;
-  tree.contents = ""; // No file has it.
-  return tree;
-}
-
 void WeightResolver::markUsed(const std::string &logical,
                               const WeightTree &tree,
                               std::optional<int64_t> layer, Location loc) {
@@ -649,7 +565,7 @@ void WeightResolver::markTensorsUsed(const WeightTree &tree,
                                      std::optional<int64_t> layer, Location loc,
                                      const WeightTree *slice) {
   if (tree.kind == WeightTree::Kind::Source)
-    for (const std::string &name : tensorNames(tree, layer)) {
+    for (const std::string &name : tree.tensorNames(layer)) {
       used.try_emplace(name, loc);
       if (inventedType)
         invented.try_emplace(name, tree.shape);
@@ -662,146 +578,4 @@ void WeightResolver::markTensorsUsed(const WeightTree &tree,
       tree.kind == WeightTree::Kind::Slice ? &tree : nullptr;
   for (const WeightTree &input : tree.inputs)
     markTensorsUsed(input, layer, loc, own);
-}
-
-//===----------------------------------------------------------------------===//
-// Totality
-//===----------------------------------------------------------------------===//
-
-FailureOr<bool> WeightResolver::isDropped(const std::string &name) {
-  auto drops = [&](const spec::WeightsDecl *weights, Evaluator *owner,
-                   FamilyInstance *part = nullptr) -> FailureOr<bool> {
-    std::string own = part && !part->prefix.empty()
-                          ? name.substr(part->prefix.size() + 1)
-                          : name;
-    for (const spec::WeightItem *item : weights->items) {
-      auto *drop = dyn_cast<spec::WeightDrop>(item);
-      if (!drop)
-        continue;
-      Scope scope{owner, std::nullopt, 0, {}, part};
-      if (drop->condition) {
-        FailureOr<bool> ok = holds(drop->condition, scope, {});
-        if (failed(ok))
-          return failure();
-        if (!*ok)
-          continue;
-      }
-      for (const spec::Path *path : drop->paths) {
-        FailureOr<std::optional<Match>> found =
-            match(path->segments, own, scope, {});
-        if (failed(found))
-          return failure();
-        if (*found)
-          return true;
-      }
-    }
-    return false;
-  };
-  for (FamilyInstance *instance : instancesOf(name))
-    for (const spec::FamilyDecl *decl : instance->family.getChain())
-      if (decl->weights)
-        if (FailureOr<bool> result = drops(decl->weights, evaluator, instance);
-            failed(result) || *result)
-          return result;
-  for (auto [container, owner] :
-       llvm::zip_equal(containers, containerEvaluators))
-    for (const spec::FamilyDecl *decl : container->getChain())
-      if (decl->weights)
-        if (FailureOr<bool> result = drops(decl->weights, owner);
-            failed(result) || *result)
-          return result;
-  return false;
-}
-
-/// The places along `axis` of `size` that parts of a tensor cover from the
-/// first on without a gap.
-static int64_t coveredAlong(ArrayRef<std::vector<WeightTree::Range>> parts,
-                            size_t axis, int64_t size) {
-  SmallVector<std::pair<int64_t, int64_t>> ranges;
-  for (const std::vector<WeightTree::Range> &part : parts) {
-    // Without an index, or with one for each expert, the whole axis.
-    bool isWhole = axis >= part.size() || part[axis].isExpert();
-    ranges.push_back(isWhole ? std::pair(int64_t(0), size)
-                     : part[axis].isElement()
-                         ? std::pair(part[axis].begin, part[axis].begin + 1)
-                         : std::pair(part[axis].begin, part[axis].end));
-  }
-  llvm::sort(ranges);
-  int64_t end = 0;
-  for (auto [begin, stop] : ranges)
-    if (begin <= end)
-      end = std::max(end, stop);
-  return end;
-}
-
-LogicalResult WeightResolver::checkPartsUsed() {
-  bool ok = true;
-  for (const rt::StoredTensor &tensor : published) {
-    auto it = parts.find(tensor.name);
-    if (it == parts.end() || wholes.count(tensor.name))
-      continue;
-    for (auto [axis, size] : llvm::enumerate(tensor.shape)) {
-      int64_t covered = coveredAlong(it->second, axis, size);
-      if (covered >= size)
-        continue;
-      ok = false;
-      emitError(used.find(tensor.name)->second)
-          << "tensor '" << tensor.name << "' " << rt::shapeText(tensor.shape)
-          << " of the checkpoint is used in part: " << covered << " of " << size
-          << " along axis " << axis;
-      break;
-    }
-  }
-  return success(ok);
-}
-
-FailureOr<std::vector<const rt::StoredTensor *>>
-WeightResolver::unusedTensors() {
-  std::vector<const rt::StoredTensor *> tensors;
-  for (const rt::StoredTensor &tensor : published) {
-    if (used.count(tensor.name))
-      continue;
-    FailureOr<bool> dropped = isDropped(tensor.name);
-    if (failed(dropped))
-      return failure();
-    if (!*dropped)
-      tensors.push_back(&tensor);
-  }
-  return tensors;
-}
-
-LogicalResult WeightResolver::checkAllUsed() {
-  if (failed(checkPartsUsed()))
-    return failure();
-  auto all = unusedTensors();
-  if (failed(all))
-    return failure();
-  constexpr size_t most = 8;
-  Location place = family.getChain().front()->getLoc();
-  std::vector<std::string> usedNames;
-  for (const rt::StoredTensor *unused : ArrayRef(*all).take_front(most)) {
-    const rt::StoredTensor &tensor = *unused;
-    if (usedNames.empty()) {
-      for (StringRef name : used.keys())
-        usedNames.push_back(name.str());
-      llvm::sort(usedNames);
-    }
-    InFlightDiagnostic diagnostic =
-        emitError(place) << "tensor '" << tensor.name << "' "
-                         << rt::shapeText(tensor.shape)
-                         << " of the checkpoint is not used by family '"
-                         << family.getName() << "'"
-                         << SpecLibrary::hint(tensor.name, usedNames);
-    if (std::optional<std::string> near =
-            SpecLibrary::nearest(tensor.name, usedNames))
-      diagnostic.attachNote(used.find(*near)->second)
-          << "'" << *near << "' is used here";
-    diagnostic.attachNote(place)
-        << "if it means nothing to the computation, say 'drop " << tensor.name
-        << "' in the family's weights";
-  }
-  if (all->size() > most)
-    emitError(place) << "… and " << all->size() - most
-                     << " other tensors of the checkpoint are not used";
-  return success(all->empty());
 }

@@ -81,6 +81,8 @@ struct WeightTree {
   }
   /// Whether there is a value for each expert, along a first axis.
   bool isStacked() const;
+  /// Source: its tensors in the layer, one for each expert of a stack.
+  std::vector<std::string> tensorNames(std::optional<int64_t> layer) const;
   /// Equal texts are equal trees.
   std::string key() const;
 };
