@@ -82,7 +82,9 @@ struct Counters {
   /// warp (mma, wmma).
   std::array<uint64_t, numFormats> tensorOperations = {};
   std::array<uint64_t, numFormats> warpTensorOperations = {};
-  uint64_t dataPasses = 0; ///< The sum of OpCounter::dataPasses.
+  /// The sum of OpCounter::dataPasses; of asynchronous copies the passes over
+  /// the banks alone.
+  uint64_t dataPasses = 0;
   /// By line of the PTX text, from 1; lines without instructions are zero.
   std::vector<OpCounter> byLine;
 

@@ -197,7 +197,9 @@ Counters Launch::sumCounters() const {
         continue;
       sums.total += count;
       sums.byClass[unsigned(op.kind)] += count;
-      sums.dataPasses += count.dataPasses();
+      // Asynchronous copies go to shared memory without registers between.
+      sums.dataPasses +=
+          op.kind == Class::Async ? count.sharedWaves : count.dataPasses();
       addOperations(sums, *code, op, count);
       unsigned line = lineOf(*code, op);
       if (sums.byLine.size() <= line)

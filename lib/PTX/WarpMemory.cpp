@@ -236,10 +236,10 @@ LaneMask Warp::accessGlobal(const Op &op, LaneMask exec,
           valid &= ~(LaneMask(1) << lane);
       }
   }
-  uint8_t *shadow = block.launch.memory.shadow(0);
+  // Whole numbers: addresses of lanes that are not valid may be anything.
   for (unsigned i = 0; i < warpSize; ++i) {
     out.lane[i] = reinterpret_cast<std::byte *>(addresses[i]);
-    out.shadow[i] = shadow + addresses[i];
+    out.shadow[i] = block.launch.memory.shadow(addresses[i]);
   }
   out.isContiguous = extent.isContiguous && valid == allLanes;
   out.isUniform = extent.low == extent.high && valid == exec;
@@ -269,11 +269,11 @@ LaneMask Warp::accessShared(const Op &op, LaneMask exec,
       if (!checkShared(op, lane, addresses[lane], shape.bytes, shape))
         valid &= ~(LaneMask(1) << lane);
     }
-  std::byte *base = block.shared.data();
-  uint8_t *shadow = block.sharedShadow.data();
+  auto base = reinterpret_cast<uint64_t>(block.shared.data());
+  auto shadow = reinterpret_cast<uint64_t>(block.sharedShadow.data());
   for (unsigned i = 0; i < warpSize; ++i) {
-    out.lane[i] = base + addresses[i];
-    out.shadow[i] = shadow + addresses[i];
+    out.lane[i] = reinterpret_cast<std::byte *>(base + addresses[i]);
+    out.shadow[i] = reinterpret_cast<uint8_t *>(shadow + addresses[i]);
   }
   out.isContiguous = extent.isContiguous && valid == allLanes;
   out.isUniform = extent.low == extent.high && valid == exec;

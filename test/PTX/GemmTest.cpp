@@ -110,10 +110,8 @@ TEST(Gemm, IsPredicted) {
                              *product.report.trace);
   EXPECT_EQ(found.occupancy.blocks, 2u);
   EXPECT_EQ(found.imbalance, 27);
-  ASSERT_FALSE(found.terms.empty());
-  EXPECT_EQ(found.terms[0].name, "tensor cores");
-  EXPECT_DOUBLE_EQ(found.terms[0].seconds,
-                   2.0 * size * size * size / 312e12 * 27);
+  EXPECT_EQ(found.bound.name, "tensor cores");
+  EXPECT_DOUBLE_EQ(found.bound.seconds, 2.0 * size * size * size / 312e12 * 27);
   EXPECT_EQ(found.traffic.dramReads * 32, 2 * size * size * 2);
   EXPECT_EQ(found.traffic.dramWrites * 32, size * size * 2);
   // Two blocks want each part of A and B.

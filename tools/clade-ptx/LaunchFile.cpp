@@ -9,6 +9,8 @@
 
 #include "Buffer.h"
 
+#include "lib/PTX/TensorMap.h"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -45,6 +47,10 @@ private:
   BufferSpec readBuffer(const std::string &name, const json &spec) const;
   std::vector<uint8_t> readContents(const BufferSpec &buffer,
                                     const json &fill) const;
+  template <typename T>
+  std::vector<T> readCounts(const json &value, const std::string &what) const;
+  ParameterSpec readTensorMap(const json &value,
+                              const std::string &where) const;
   ParameterSpec readParameter(const json &value, size_t index) const;
 
   std::filesystem::path path;
@@ -229,7 +235,56 @@ BufferSpec Reader::readBuffer(const std::string &name, const json &spec) const {
   return buffer;
 }
 
-/// {"buffer": name, "offset": bytes}, {"TYPE": value} or {"bytes": "hex"}.
+template <typename T>
+std::vector<T> Reader::readCounts(const json &value,
+                                  const std::string &what) const {
+  if (!value.is_array())
+    fail("expected " + what + " to be a list, found " + value.dump());
+  std::vector<T> counts;
+  for (const json &count : value)
+    counts.push_back(T(readCount(count, what)));
+  return counts;
+}
+
+/// {"buffer": name, "sizes": [...], "box": [...], "strides", "swizzle", "fill"}
+ParameterSpec Reader::readTensorMap(const json &value,
+                                    const std::string &where) const {
+  expectKeys(
+      value, where,
+      {"buffer", "offset", "sizes", "strides", "box", "swizzle", "fill"});
+  ParameterSpec parameter;
+  if (!value.contains("buffer") || !value["buffer"].is_string() ||
+      !value.contains("sizes") || !value.contains("box"))
+    fail(where + ": expected a buffer, sizes and a box");
+  parameter.buffer = value["buffer"];
+  if (value.contains("offset"))
+    parameter.offset = readCount(value["offset"], where + ": offset");
+  TensorMapSpec map;
+  map.sizes = readCounts<uint64_t>(value["sizes"], where + ": sizes");
+  map.box = readCounts<uint32_t>(value["box"], where + ": box");
+  if (value.contains("strides"))
+    map.strides = readCounts<uint64_t>(value["strides"], where + ": strides");
+  size_t rank = map.sizes.size();
+  if (rank == 0 || rank > maxTensorRank || map.box.size() != rank ||
+      (!map.strides.empty() && map.strides.size() != rank - 1))
+    fail(where + ": expected 1 to 5 sizes, a box of as many, and strides (in "
+                 "bytes) of all but the first");
+  if (value.contains("swizzle"))
+    map.swizzle = unsigned(readCount(value["swizzle"], where + ": swizzle"));
+  if (map.swizzle & ~224u || (map.swizzle & (map.swizzle - 1)))
+    fail(where + ": expected a swizzle of 0, 32, 64 or 128 bytes, found " +
+         std::to_string(map.swizzle));
+  if (value.contains("fill")) {
+    if (value["fill"] != "zeros" && value["fill"] != "nan")
+      fail(where + ": expected fill to be \"zeros\" or \"nan\"");
+    map.fillsNaN = value["fill"] == "nan";
+  }
+  parameter.map = std::move(map);
+  return parameter;
+}
+
+/// {"buffer": name, "offset": bytes}, {"tensor_map": {...}}, {"TYPE": value} or
+/// {"bytes": "hex"}.
 ParameterSpec Reader::readParameter(const json &value, size_t index) const {
   std::string where = "parameter " + std::to_string(index);
   ParameterSpec parameter;
@@ -247,6 +302,8 @@ ParameterSpec Reader::readParameter(const json &value, size_t index) const {
       parameter.offset = readCount(value["offset"], where + ": offset");
     return parameter;
   }
+  if (value.contains("tensor_map"))
+    return readTensorMap(value["tensor_map"], where + ": tensor_map");
   if (value.size() != 1)
     fail(where + ": expected one key, found " + value.dump());
   const std::string key = value.begin().key();
@@ -264,8 +321,8 @@ ParameterSpec Reader::readParameter(const json &value, size_t index) const {
   }
   auto type = elementType(key);
   if (!type)
-    fail(where + ": unknown type '" + key + "'; known are buffer, bytes, " +
-         elementTypeNames());
+    fail(where + ": unknown type '" + key +
+         "'; known are buffer, tensor_map, bytes, " + elementTypeNames());
   if (content.is_number_integer())
     appendInteger(parameter.bytes, *type, content.get<int64_t>());
   else
@@ -327,6 +384,60 @@ LaunchFile Reader::read() {
 }
 
 } // namespace
+
+static std::optional<TensorType> tensorType(Type type) {
+  static constexpr std::pair<Type, TensorType> types[] = {
+      {Type::U8, TensorType::U8},   {Type::U16, TensorType::U16},
+      {Type::U32, TensorType::U32}, {Type::S32, TensorType::S32},
+      {Type::U64, TensorType::U64}, {Type::S64, TensorType::S64},
+      {Type::F16, TensorType::F16}, {Type::BF16, TensorType::BF16},
+      {Type::F32, TensorType::F32}, {Type::F64, TensorType::F64}};
+  for (auto [element, tensor] : types)
+    if (element == type)
+      return tensor;
+  return std::nullopt;
+}
+
+Result<std::vector<uint8_t>>
+clade::ptx::bufferParameter(const ParameterSpec &parameter,
+                            const BufferSpec &buffer) {
+  std::vector<uint8_t> bytes;
+  uint64_t address = buffer.address + parameter.offset;
+  if (!parameter.map) {
+    appendInteger(bytes, Type::U64, int64_t(address));
+    return bytes;
+  }
+  std::string where = "tensor map of buffer '" + buffer.name + "': ";
+  auto type = tensorType(buffer.type);
+  if (!type)
+    return Error{where + "there are none of " +
+                 std::string(nameOf(buffer.type))};
+  const TensorMapSpec &spec = *parameter.map;
+  std::vector<uint64_t> strides = spec.strides;
+  uint64_t dense = sizeOf(buffer.type);
+  for (size_t i = 0; strides.size() + 1 < spec.sizes.size(); ++i)
+    strides.push_back(dense *= spec.sizes[i]);
+  std::vector<uint32_t> steps(spec.sizes.size(), 1);
+  TensorMapRequest request;
+  request.type = unsigned(*type);
+  request.rank = unsigned(spec.sizes.size());
+  request.address = address;
+  request.sizes = spec.sizes.data();
+  request.strides = strides.data();
+  request.box = spec.box.data();
+  request.steps = steps.data();
+  request.swizzle = spec.swizzle == 0    ? 0
+                    : spec.swizzle == 32 ? 1
+                    : spec.swizzle == 64 ? 2
+                                         : 3;
+  request.fill = spec.fillsNaN;
+  auto map = encodeTensorMap(request);
+  if (!map)
+    return Error{where + map.error().message};
+  const auto *raw = reinterpret_cast<const uint8_t *>(&*map);
+  bytes.assign(raw, raw + sizeof(TensorMap));
+  return bytes;
+}
 
 Result<LaunchFile>
 clade::ptx::readLaunchFile(const std::filesystem::path &path) {

@@ -30,12 +30,29 @@ struct BufferSpec {
   uint64_t address = 0; ///< When it is placed.
 };
 
-/// One parameter: the bytes of a value, or the address of a buffer.
+/// A tensor in a buffer, for bulk tensor copies; dimension 0 is the one whose
+/// elements lie side by side.
+struct TensorMapSpec {
+  std::vector<uint64_t> sizes;   ///< Elements.
+  std::vector<uint64_t> strides; ///< Bytes, from dimension 1 on.
+  std::vector<uint32_t> box;     ///< Elements that a copy moves.
+  unsigned swizzle = 0;          ///< Bytes: 0, 32, 64 or 128.
+  bool fillsNaN = false;         ///< Outside of the tensor.
+};
+
+/// One parameter: the bytes of a value, the address of a buffer, or a tensor
+/// map of it.
 struct ParameterSpec {
   std::vector<uint8_t> bytes;
   std::string buffer; ///< With `offset` bytes added.
   uint64_t offset = 0;
+  std::optional<TensorMapSpec> map;
 };
+
+/// What the kernel gets for a parameter once its buffer is placed: its address,
+/// or the 128 bytes of the tensor map.
+Result<std::vector<uint8_t>> bufferParameter(const ParameterSpec &parameter,
+                                             const BufferSpec &buffer);
 
 struct LaunchFile {
   std::string kernel;

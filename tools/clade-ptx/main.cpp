@@ -88,9 +88,12 @@ Status packParameters(const Function &kernel, LaunchFile &launch) {
     const Parameter &formal = kernel.parameters[i];
     ParameterSpec &actual = launch.parameters[i];
     for (const BufferSpec &buffer : launch.buffers)
-      if (buffer.name == actual.buffer)
-        appendInteger(actual.bytes, Type::U64,
-                      int64_t(buffer.address + actual.offset));
+      if (buffer.name == actual.buffer) {
+        auto bytes = bufferParameter(actual, buffer);
+        if (!bytes)
+          return bytes.error();
+        actual.bytes = std::move(*bytes);
+      }
     if (actual.bytes.size() != formal.size)
       return Error{"parameter " + std::to_string(i) + " of kernel '" + name +
                    "' ('" + std::string(formal.name) + "') has " +
