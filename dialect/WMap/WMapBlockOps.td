@@ -21,12 +21,15 @@ def WMap_BlockType : TypeDef<WMap_Dialect, "Block"> {
   let mnemonic = "block";
   let summary = "element of a tensor that is stored in blocks";
   let description = [{
-    The format of GGUF files of that name. Both have groups of 32 numbers along the last
-    axis and a scale in f16 for each: `q8_0` codes -128 … 127, `q4_0` codes -8 … 7. A
-    number is its code times the scale of its group.
+    The format of GGUF files of that name. `q8_0`, `q5_0` and `q4_0` have groups of 32
+    numbers along the last axis and a scale in f16 for each: codes of 8, 5 and 4 bits with
+    a sign. A number is its code times the scale of its group. `q4_k`, `q5_k` and `q6_k`
+    have blocks of 256 numbers, which share a scale in f16: the first two multiply it by 6
+    bits for each 32 of them, and subtract a minimum of 6 bits times another f16, the last
+    multiplies it by 8 bits for each 16.
 
     **Constraints:**
-    * (C1) the format is `q8_0` or `q4_0`
+    * (C1) the format is `q8_0`, `q4_0`, `q5_0`, `q4_k`, `q5_k` or `q6_k`
 
     ```mlir
     wmap.func @w -> tensor<8x64xf32> {
@@ -51,17 +54,19 @@ def WMap_BlockType : TypeDef<WMap_Dialect, "Block"> {
 def WMap_QuantiseOp : WMap_Transform<"quantise"> {
   let summary = "numbers in blocks";
   let description = [{
-    Each group of the last axis gets a scale and its numbers the nearest codes, as ggml's
-    `quantize_row_*_ref` choose them; the last group is filled up with zeros. A group with a
+    Each block of the last axis gets its scales and its numbers the nearest codes, as ggml's
+    `quantize_row_*_ref` choose them; the last block is filled up with zeros. A block with a
     number that is not finite becomes NaN. With m the largest magnitude of a group, a number
     of `q8_0` is off by at most m (1/254 + 2⁻¹¹), one of `q4_0` by m (1/8 + 2⁻¹¹), and 2⁻¹⁸
-    more for scales below the normal numbers of f16.
+    more for scales below the normal numbers of f16. `q4_k` and `q6_k` are searched for and
+    have no bound.
 
     Lossy; where rounding is accepted the inverse is what the blocks stand for.
 
     **Constraints:**
     * (C1) the operand's elements are floats, the result's `!wmap.block`
     * (C2) the result has the operand's sizes, the last rounded up to whole blocks
+    * (C3) the format is `q8_0`, `q4_0`, `q4_k` or `q6_k`
 
     ```mlir
     wmap.func @w -> tensor<8x64x!wmap.block<"q8_0">> {
@@ -101,8 +106,9 @@ def WMap_DequantiseOp : WMap_Transform<"dequantise"> {
 def WMap_PackBlocksOp : WMap_Transform<"pack_blocks"> {
   let summary = "blocks of a matrix in panels";
   let description = [{
-    [N, K] becomes bytes [ceil(N/rows)][K/32][rows · bytes of a block]: in a panel of `rows`
-    rows, for each group of columns, the scales and codes of 16 rows at a time alternate
+    [N, K] becomes bytes [ceil(N/rows)][K / numbers of a block][rows · bytes of a block]: in a
+    panel of `rows` rows, for each block of columns, the scales and codes of 16 rows at a time
+    alternate
     (docs/rationale/packed-weights.md). Of three axes the first counts matrices. Inverse:
     `wmap.unpack_blocks`, bit for bit.
 

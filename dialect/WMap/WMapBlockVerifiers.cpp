@@ -14,7 +14,26 @@ using namespace clade::wmap;
 
 /// Rows whose scales and codes alternate (runtime/Weights/PackedBlocks.h).
 static constexpr int64_t unitRows = 16;
-static constexpr int64_t blockLength = 32;
+
+namespace {
+struct BlockFormat {
+  StringLiteral name;
+  int64_t length, numBytes;
+  bool isMade; ///< Numbers can be quantised to it.
+};
+} // namespace
+
+/// In the order of the messages below.
+static constexpr BlockFormat formats[] = {
+    {"q8_0", 32, 34, true},    {"q4_0", 32, 18, true},
+    {"q5_0", 32, 22, false},   {"q4_k", 256, 144, true},
+    {"q5_k", 256, 176, false}, {"q6_k", 256, 210, true}};
+
+static const BlockFormat *formatOf(StringRef name) {
+  const auto *format = llvm::find_if(
+      formats, [&](const BlockFormat &each) { return each.name == name; });
+  return format == std::end(formats) ? nullptr : format;
+}
 
 static RankedTensorType tensorOf(Value value) {
   return cast<RankedTensorType>(value.getType());
@@ -24,22 +43,21 @@ static BlockType blockOf(RankedTensorType type) {
   return dyn_cast<BlockType>(type.getElementType());
 }
 
-bool BlockType::isFormat(StringRef name) {
-  return name == "q8_0" || name == "q4_0";
-}
+bool BlockType::isFormat(StringRef name) { return formatOf(name) != nullptr; }
 
-int64_t BlockType::getLength() const { return blockLength; }
+int64_t BlockType::getLength() const { return formatOf(getFormat())->length; }
 
 int64_t BlockType::getNumBytes() const {
-  return 2 + (getFormat() == "q8_0" ? blockLength : blockLength / 2);
+  return formatOf(getFormat())->numBytes;
 }
 
 LogicalResult BlockType::verify(function_ref<InFlightDiagnostic()> emitError,
                                 StringRef format) {
   // block_c1
   if (!isFormat(format))
-    return emitError() << "expected the format q8_0 or q4_0, got '" << format
-                       << "'";
+    return emitError() << "expected the format q8_0, q4_0, q5_0, q4_k, q5_k or "
+                          "q6_k, got '"
+                       << format << "'";
   return success();
 }
 
@@ -55,6 +73,12 @@ LogicalResult QuantiseOp::verify() {
   if (!isa<FloatType>(input.getElementType()) || !blockOf(result))
     return emitOpError() << "expected floats and blocks, got " << input
                          << " and " << result;
+  // quantise_c3
+  StringRef format = blockOf(result).getFormat();
+  if (!formatOf(format)->isMade)
+    return emitOpError()
+           << "expected the format q8_0, q4_0, q4_k or q6_k, got '" << format
+           << "'";
   // quantise_c2
   SmallVector<int64_t> shape(input.getShape());
   if (!shape.empty())

@@ -30,6 +30,10 @@ using namespace mlir;
 static constexpr int64_t leastRows = 16, leastColumns = 32;
 /// The form that takes blocks as they are stored, and makes none.
 static constexpr StringLiteral keep = "keep";
+/// What `wmap.quantise` makes, and `keep`.
+static constexpr StringLiteral forms[] = {keep, "q8_0", "q4_0", "q4_k", "q6_k"};
+/// Columns of the blocks of q4_k and q6_k.
+static constexpr int64_t superBlock = 256;
 
 static RankedTensorType matrixType(Value value) {
   return cast<RankedTensorType>(value.getType());
@@ -72,9 +76,10 @@ struct QuantiseWeightsPass
     std::string format = form == "int8"   ? "q8_0"
                          : form == "int4" ? "q4_0"
                                           : form.getValue();
-    if (format != keep && !wmap::BlockType::isFormat(format)) {
+    if (!llvm::is_contained(forms, format)) {
       getOperation().emitError()
-          << "expected the form keep, int8, int4, q8_0 or q4_0, got '"
+          << "expected the form keep, int8, int4, q8_0, q4_0, q4_k or q6_k, "
+             "got '"
           << form.getValue() << "'";
       return signalPassFailure();
     }
@@ -124,10 +129,19 @@ private:
   }
 
   /// Of int4 the head has 8 bits: each of its errors is one of a logit, and of
-  /// what a tied embedding gives every layer.
+  /// what a tied embedding gives every layer. Blocks of 256 of which more than
+  /// a quarter would be filling give way to blocks of 32.
   StringRef formatFor(Operation *op, StringRef format) {
     bool isInEntry = op->getParentOfType<func::FuncOp>()->hasAttr(entryAttr);
-    return form == "int4" && isInEntry ? StringRef("q8_0") : format;
+    if (form == "int4" && isInEntry)
+      return "q8_0";
+    if (format != "q4_k" && format != "q6_k")
+      return format;
+    int64_t columns = sizes(op).second;
+    bool isMostlyFull =
+        4 * columns >=
+        3 * static_cast<int64_t>(llvm::alignTo(columns, superBlock));
+    return isMostlyFull ? format : format == "q4_k" ? "q4_0" : "q8_0";
   }
 
   static std::pair<int64_t, int64_t> sizes(Operation *op) {

@@ -176,9 +176,13 @@ std::optional<std::string> clade::lossOf(Operation *op, bool mayRound) {
       .Case([](wmap::QuantiseOp op) -> std::optional<std::string> {
         auto block = dyn_cast<wmap::BlockType>(
             getElementTypeOrSelf(op.getResult().getType()));
+        std::string text =
+            "quantised to " + (block ? block.getFormat().str() : "blocks");
+        if (block && block.getLength() > 32)
+          return text + ": the best of the grids that ggml's reference "
+                        "quantiser tries, without a bound";
         bool isWide = block && block.getFormat() == "q8_0";
-        return "quantised to " + (block ? block.getFormat().str() : "blocks") +
-               ": off by at most 1/" + (isWide ? "254" : "8") +
+        return text + ": off by at most 1/" + (isWide ? "254" : "8") +
                " of the largest magnitude of its 32 columns, and the rounding "
                "of that to f16";
       })

@@ -44,7 +44,7 @@ struct ManifestModel {
   /// Absolute path of the adapter that is merged into the weights, if one is.
   std::optional<std::string> adapter = std::nullopt;
   /// What weights of products are held as: `dense`, `keep`, `int8`, `int4`,
-  /// `q8_0` or `q4_0`.
+  /// `q8_0`, `q4_0`, `q4_k` or `q6_k`.
   std::string weights = "dense";
 };
 

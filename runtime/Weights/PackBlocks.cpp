@@ -14,12 +14,13 @@
 #include "runtime/Formats/Dequantize.h"
 #include "runtime/Formats/Quantize.h"
 #include "runtime/Support/CheckedMath.h"
+#include "runtime/Weights/BlockOrder.h"
 #include "runtime/Weights/Evaluator.h"
-#include "runtime/Weights/PackedBlocks.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 
 using namespace clade::rt;
 
@@ -29,9 +30,11 @@ using Input = std::unique_ptr<Evaluator>;
 
 /// Columns that are made at a time: whole blocks of every type.
 constexpr int64_t pieceOfBlocks = 2048;
-/// Bytes of the scale in front of a block, and of a run of codes.
-constexpr int64_t scaleBytes = 2, wordBytes = 4;
+constexpr int64_t wordBytes = 4;
 constexpr uint16_t nanScale = 0x7e00;
+
+/// Where a block has the scale that all of its numbers are multiplied by.
+int64_t scalePlace(DType type) { return type == DType::Q6_K ? 208 : 0; }
 
 class QuantiseEvaluator : public Evaluator {
 public:
@@ -78,7 +81,7 @@ private:
         continue;
       }
       std::memset(to, 0, static_cast<size_t>(bytes(block)));
-      std::memcpy(to, &nanScale, sizeof(nanScale));
+      std::memcpy(to + scalePlace(dtype()), &nanScale, sizeof(nanScale));
     }
   }
 
@@ -86,53 +89,89 @@ private:
   int64_t columns, padded; ///< Of a row, before and after.
 };
 
-/// Where the parts of a block lie in a panel.
+/// Where the fields of a block lie in a panel.
 class PanelLayout {
 public:
   PanelLayout(DType dtype, int64_t rows)
-      : blockBytes(bytesPerBlock(dtype)), panelRows(rows),
-        isSigned(dtype == DType::Q8_0) {}
+      : layout(*packedLayout(dtype)), blockBytes(layout.blockBytes()),
+        panelRows(rows), flip(layout.bits == 8 ? 0x80808080u : 0) {}
 
-  /// Copies the block of row `row` of a panel to the group at `group`.
-  void put(const std::byte *block, int64_t row, std::byte *group) const {
-    std::byte *unit = unitOf(group, row);
-    int64_t lane = row % packedBlockRows;
-    std::memcpy(unit + scaleBytes * lane, block, scaleBytes);
-    move(block + scaleBytes, wordBytes, codesOf(unit, lane), runBytes);
+  /// Copies the block of row `row` of a panel to the blocks at `panel`.
+  void put(const std::byte *block, int64_t row, std::byte *panel) const {
+    std::byte ordered[maxPackedBlockBytes];
+    if (!isInPackedOrder(layout)) {
+      orderBlock(layout, block, ordered);
+      block = ordered;
+    }
+    std::byte *unit = panel + unitAt(row);
+    forEachField([&](int64_t at, auto size) {
+      move(size, block + at, unit + place(at, size, row));
+    });
   }
   /// The way back.
-  void take(const std::byte *group, int64_t row, std::byte *block) const {
-    const std::byte *unit = unitOf(const_cast<std::byte *>(group), row);
-    int64_t lane = row % packedBlockRows;
-    std::memcpy(block, unit + scaleBytes * lane, scaleBytes);
-    move(codesOf(const_cast<std::byte *>(unit), lane), runBytes,
-         block + scaleBytes, wordBytes);
+  void take(const std::byte *panel, int64_t row, std::byte *block) const {
+    std::byte ordered[maxPackedBlockBytes];
+    bool isOrdered = isInPackedOrder(layout);
+    std::byte *to = isOrdered ? block : ordered;
+    const std::byte *unit = panel + unitAt(row);
+    forEachField([&](int64_t at, auto size) {
+      move(size, unit + place(at, size, row), to + at);
+    });
+    if (!isOrdered)
+      restoreBlock(layout, ordered, block);
   }
-  int64_t groupBytes() const { return blockBytes * panelRows; }
+  /// Bytes of a block of columns.
+  int64_t bytes() const { return blockBytes * panelRows; }
 
 private:
-  static constexpr int64_t runBytes = wordBytes * packedBlockRows;
+  template <int64_t N> using Size = std::integral_constant<int64_t, N>;
 
-  std::byte *unitOf(std::byte *group, int64_t row) const {
-    return group + row / packedBlockRows * packedBlockRows * blockBytes;
+  int64_t unitAt(int64_t row) const {
+    return row / packedBlockRows * packedBlockRows * blockBytes;
   }
-  static std::byte *codesOf(std::byte *unit, int64_t lane) {
-    return unit + scaleBytes * packedBlockRows + wordBytes * lane;
+  /// Of a field `size` bytes long, `at` bytes into a block.
+  static int64_t place(int64_t at, int64_t size, int64_t row) {
+    return at * packedBlockRows + size * (row % packedBlockRows);
   }
-  /// Copies all words of a block, changing signed codes to unsigned or back.
-  void move(const std::byte *from, int64_t fromStride, std::byte *to,
-            int64_t toStride) const {
-    uint32_t flip = isSigned ? 0x80808080u : 0;
-    for (int64_t i = 0; i < (blockBytes - scaleBytes) / wordBytes; ++i) {
+  /// A word has codes, which are signed or are not: it changes, or changes
+  /// back. No other type than Q8_0 has words that are not codes.
+  template <int64_t N>
+  void move(Size<N>, const std::byte *from, std::byte *to) const {
+    if constexpr (N == wordBytes) {
       uint32_t word;
-      std::memcpy(&word, from + i * fromStride, wordBytes);
+      std::memcpy(&word, from, wordBytes);
       word ^= flip;
-      std::memcpy(to + i * toStride, &word, wordBytes);
+      std::memcpy(to, &word, wordBytes);
+    } else {
+      std::memcpy(to, from, N);
+    }
+  }
+  template <typename Visit> void forEachField(Visit visit) const {
+    int64_t at = 0;
+    auto next = [&](auto size) {
+      visit(at, size);
+      at += size;
+    };
+    if (layout.headBytes > 0)
+      next(Size<2>());
+    if (layout.hasMinimum) {
+      next(Size<2>());
+      next(Size<wordBytes>());
+    }
+    for (int64_t group = 0; group < layout.groups; ++group) {
+      if (layout.headBytes == 0)
+        next(Size<2>());
+      else
+        for (int64_t i = 0; i < layout.scaleBytes; ++i)
+          next(Size<1>());
+      for (int64_t end = at + packedGroupColumns * layout.bits / 8; at < end;)
+        next(Size<wordBytes>());
     }
   }
 
+  const PackedLayout &layout;
   int64_t blockBytes, panelRows;
-  bool isSigned;
+  uint32_t flip;
 };
 
 class PackBlocksEvaluator : public Evaluator {
@@ -143,7 +182,7 @@ public:
         rows(*std::prev(node.inputs.front().shape.end(), 2)),
         columns(node.inputs.front().shape.back()), panelRows(node.rows),
         panels(ceilDiv(rows, panelRows)),
-        panel(columns / blockLength(input->dtype()) * layout.groupBytes()) {}
+        panel(columns / blockLength(input->dtype()) * layout.bytes()) {}
 
   void read(int64_t begin, int64_t end, std::byte *out,
             Scratch &scratch) const override {
@@ -184,7 +223,7 @@ private:
         const std::byte *blocks = input->fetch(at, at + length, scratch);
         for (int64_t i = 0; i < length; i += block)
           layout.put(blocks + input->bytes(i), row,
-                     out + (column + i) / block * layout.groupBytes());
+                     out + (column + i) / block * layout.bytes());
       }
   }
 
@@ -212,11 +251,10 @@ public:
       Scratch::Frame frame(scratch);
       int64_t row = begin / columns, matrix = row / rows;
       int64_t panel = matrix * panels + row % rows / panelRows;
-      int64_t at =
-          (panel * groups + begin % columns / block) * layout.groupBytes();
-      const std::byte *group =
-          input->fetch(at, at + layout.groupBytes(), scratch);
-      layout.take(group, row % rows % panelRows, out);
+      int64_t at = (panel * groups + begin % columns / block) * layout.bytes();
+      const std::byte *panelBlock =
+          input->fetch(at, at + layout.bytes(), scratch);
+      layout.take(panelBlock, row % rows % panelRows, out);
     }
   }
 

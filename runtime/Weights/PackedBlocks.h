@@ -6,16 +6,25 @@
 //===----------------------------------------------------------------------===//
 //
 // Which block types compiled products read as they are, and how a panel of them
-// lies in memory. A panel of R rows is, for each group of 32 columns and each
-// 16 of its rows,
+// lies in memory. A panel of R rows is, for each block of columns and each 16
+// of its rows, a unit: the fields of the blocks, row after row of each field.
+// In this order,
 //
-//   16 f16 scales, one a row
-//   the codes of 4 columns of each row, row after row: 64 bytes; for the next
-//   four columns another 64 …
+//   what the groups of 32 columns share, in blocks of 256: f16 d; with a
+//     minimum f16 dmin and u32 tops, four bits a group: those above the four of
+//     its scale, then of its minimum
+//   for each group of 32 columns
+//     its scale: f16; in blocks of 256 a byte with four bits of the scale and,
+//       above, of the minimum; of Q6_K two i8, of 16 columns each
+//     the codes in words of four columns, so that a run of 64 bytes is that of
+//       16 rows: of 8 bits eight words; else four with the low four bits of
+//       columns c (low half of a byte) and c + 16, and behind them
+//       the fifth bit       one word: that of column 4 s + b is bit s of byte b
+//       fifth and sixth     two words: those of column 4 r + b, r < 4, are bits
+//                           2 (r % 2) … of byte b of word r / 2, those of
+//                           column 16 + 4 r + b four bits higher
 //
-// Codes of Q8_0 are stored as unsigned bytes, 128 more than they are. Of Q4_0 a
-// byte holds the code of column c, c < 16, in its low half and that of column
-// c + 16 in its high half, so that there are four runs of 64 bytes.
+// Codes of Q8_0 are stored as unsigned bytes, 128 more than they are.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,10 +37,49 @@ namespace clade::rt {
 
 /// Rows whose scales and codes alternate.
 inline constexpr int64_t packedBlockRows = 16;
+/// Columns that a group has, whatever the type.
+inline constexpr int64_t packedGroupColumns = 32;
 
-/// Q8_0 and Q4_0.
+/// The fields of a block, and what its codes stand for: a number is
+/// (code - zero) * scale - minimum.
+struct PackedLayout {
+  DType type;
+  int64_t groups;     ///< Of a block.
+  int64_t headBytes;  ///< What the groups of a row share.
+  int64_t scaleBytes; ///< Of a group, in front of its codes.
+  int64_t parts;      ///< Scales of a group, which it is cut into.
+  int64_t bits;       ///< Of a code.
+  int64_t zero;
+  bool hasMinimum;
+
+  /// Bytes of one row, or of a column of 16 rows a sixteenth.
+  constexpr int64_t groupBytes() const {
+    return scaleBytes + packedGroupColumns * bits / 8;
+  }
+  constexpr int64_t blockBytes() const {
+    return headBytes + groups * groupBytes();
+  }
+};
+
+inline constexpr PackedLayout packedLayouts[] = {
+    {DType::Q8_0, 1, 0, 2, 1, 8, 128, false},
+    {DType::Q4_0, 1, 0, 2, 1, 4, 8, false},
+    {DType::Q5_0, 1, 0, 2, 1, 5, 16, false},
+    {DType::Q4_K, 8, 8, 1, 1, 4, 0, true},
+    {DType::Q5_K, 8, 8, 1, 1, 5, 0, true},
+    {DType::Q6_K, 8, 2, 2, 2, 6, 32, false},
+};
+
+/// The layout of a type, or null where products do not read it.
+inline const PackedLayout *packedLayout(DType type) {
+  for (const PackedLayout &layout : packedLayouts)
+    if (layout.type == type)
+      return &layout;
+  return nullptr;
+}
+
 inline bool isPackableBlock(DType type) {
-  return type == DType::Q8_0 || type == DType::Q4_0;
+  return packedLayout(type) != nullptr;
 }
 
 } // namespace clade::rt

@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/Formats/Quantize.h"
 #include "runtime/Support/CheckedMath.h"
 #include "runtime/Support/Text.h"
 #include "runtime/Weights/PackedBlocks.h"
@@ -495,9 +496,9 @@ Status readQuantise(const json &value, int depth, WeightNode &node) {
   CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "dtype", "input"}));
   CLADE_RETURN_IF_ERROR(readFloatInput(value, depth, node));
   CLADE_ASSIGN_OR_RETURN(node.dtype, readDType(value));
-  if (!isPackableBlock(node.dtype))
+  if (!canQuantize(node.dtype))
     return invalid("cannot quantise to " + std::string(dtypeName(node.dtype)) +
-                   ", expected q8_0 or q4_0");
+                   ", expected q8_0, q4_0, q4_k or q6_k");
   if (node.shape.empty())
     return invalid("the input is " + typeText(node.inputs.front()) +
                    ", expected an axis");
@@ -505,6 +506,9 @@ Status readQuantise(const json &value, int depth, WeightNode &node) {
   node.shape.back() = ceilDiv(node.shape.back(), block) * block;
   return {};
 }
+
+/// What products read as it is stored.
+std::string packableTypes() { return "q8_0, q4_0, q5_0, q4_k, q5_k or q6_k"; }
 
 /// PackBlocks: blocks [N, K] to bytes [panels, groups, bytes of a group].
 Status readPackBlocks(const json &value, int depth, WeightNode &node) {
@@ -519,7 +523,7 @@ Status readPackBlocks(const json &value, int depth, WeightNode &node) {
   size_t rank = input.shape.size();
   if ((rank != 2 && rank != 3) || !isPackableBlock(input.dtype))
     return invalid("the input is " + typeText(input) +
-                   ", expected two or three axes and dtype q8_0 or q4_0");
+                   ", expected two or three axes and dtype " + packableTypes());
   node.dtype = DType::U8;
   node.shape = input.shape;
   node.shape[rank - 2] = ceilDiv(input.shape[rank - 2], node.rows);
@@ -538,7 +542,7 @@ Status readUnpackBlocks(const json &value, int depth, WeightNode &node) {
   CLADE_ASSIGN_OR_RETURN(node.rows, readInteger(value, "rows", maxDim));
   if (!isPackableBlock(node.dtype))
     return invalid("cannot unpack " + std::string(dtypeName(node.dtype)) +
-                   ", expected q8_0 or q4_0");
+                   ", expected " + packableTypes());
   size_t rank = input.shape.size();
   int64_t unit = packedBlockRows * bytesPerBlock(node.dtype);
   if ((rank != 3 && rank != 4) || input.dtype != DType::U8 ||

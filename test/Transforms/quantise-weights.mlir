@@ -1,6 +1,7 @@
 // RUN: clade-opt %s --clade-quantise-weights="form=int8" --split-input-file | FileCheck %s
 // RUN: clade-opt %s --clade-quantise-weights="form=keep" --split-input-file | FileCheck %s --check-prefix=KEEP
 // RUN: clade-opt %s --clade-quantise-weights="form=int4" --split-input-file | FileCheck %s --check-prefix=FOUR
+// RUN: clade-opt %s --clade-quantise-weights="form=q4_k" --split-input-file | FileCheck %s --check-prefix=LONG
 
 // The numbers of a weight are those of its blocks. They are made of what was
 // published, not of what the model computes in; a last block is filled up.
@@ -145,4 +146,32 @@ func.func @forward(%ids: !clade.tensor<[token], i32>) -> !clade.tensor<[token, v
   %x = clade.embed %ids, %t : !clade.tensor<[token], i32>, !clade.tensor<[vocab = 32, d = 32], bf16> -> !clade.tensor<[token, d = 32], bf16>
   %y = clade.linear %x, %w : !clade.tensor<[token, d = 32], bf16>, !clade.tensor<[vocab = 32, d = 32], bf16> -> !clade.tensor<[token, vocab = 32], bf16>
   return %y : !clade.tensor<[token, vocab = 32], bf16>
+}
+
+// -----
+
+// Blocks of 256 columns where no more than a quarter of a row's would be filling;
+// stored ones of forms that are not made.
+
+// LONG: wmap.func @narrow.q4_k
+// LONG: wmap.quantise %{{.*}} : tensor<16x64xf32> -> tensor<16x64x!wmap.block<"q4_0">>
+// LONG: wmap.func @wide.q4_k
+// LONG: wmap.quantise %{{.*}} : tensor<16x640xf32> -> tensor<16x768x!wmap.block<"q4_k">>
+// KEEP: wmap.func @narrow -> tensor<16x64xf32>
+// KEEP: wmap.func @wide.keep -> tensor<16x640xf32> {
+// KEEP-NEXT: wmap.source "wide" : tensor<16x640x!wmap.block<"q5_0">>
+wmap.func @narrow -> tensor<16x64xf32> {
+  %0 = wmap.source "narrow" : tensor<16x64xf32>
+  wmap.return %0 : tensor<16x64xf32>
+}
+wmap.func @wide -> tensor<16x640xf32> {
+  %0 = wmap.source "wide" {encoding = "Q5_0"} : tensor<16x640xf32>
+  wmap.return %0 : tensor<16x640xf32>
+}
+func.func @long(%x: !clade.tensor<[token, i = 64], f32>, %y: !clade.tensor<[token, i = 640], f32>) -> (!clade.tensor<[token, o = 16], f32>, !clade.tensor<[token, o = 16], f32>) {
+  %v = clade.param @narrow : !clade.tensor<[o = 16, i = 64], f32>
+  %w = clade.param @wide : !clade.tensor<[o = 16, i = 640], f32>
+  %0 = clade.linear %x, %v : !clade.tensor<[token, i = 64], f32>, !clade.tensor<[o = 16, i = 64], f32> -> !clade.tensor<[token, o = 16], f32>
+  %1 = clade.linear %y, %w : !clade.tensor<[token, i = 640], f32>, !clade.tensor<[o = 16, i = 640], f32> -> !clade.tensor<[token, o = 16], f32>
+  return %0, %1 : !clade.tensor<[token, o = 16], f32>, !clade.tensor<[token, o = 16], f32>
 }

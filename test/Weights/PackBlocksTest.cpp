@@ -74,15 +74,24 @@ struct Format {
 };
 constexpr Format formats[] = {{DType::Q8_0, "q8_0", 254},
                               {DType::Q4_0, "q4_0", 8}};
+/// Types of numbers that are searched for.
+constexpr Format searched[] = {{DType::Q4_K, "q4_k", 0},
+                               {DType::Q6_K, "q6_k", 0}};
+constexpr Format everyFormat[] = {
+    {DType::Q8_0, "q8_0", 0}, {DType::Q4_0, "q4_0", 0},
+    {DType::Q5_0, "q5_0", 0}, {DType::Q4_K, "q4_k", 0},
+    {DType::Q5_K, "q5_k", 0}, {DType::Q6_K, "q6_k", 0}};
 
 TEST_F(PackBlocksTest, QuantisesRowsUpToWholeBlocks) {
-  for (const Format &format : formats)
+  for (const Format &format :
+       {formats[0], formats[1], searched[0], searched[1]})
     for (const char *dtype : {"f32", "bf16", "f16"})
       for (int64_t columns : {1, 31, 32, 33, 100, 2049, 4096}) {
         sources = Sources();
         std::string source = sources.add(*parseDType(dtype), {3, columns});
         std::vector<std::byte> blocks = bytesOf(quantise(format.name, source));
-        int64_t padded = ceilDiv(columns, 32) * 32;
+        int64_t length = blockLength(format.dtype);
+        int64_t padded = ceilDiv(columns, length) * length;
         std::vector<float> row(static_cast<size_t>(padded));
         std::vector<std::byte> expected(
             static_cast<size_t>(*tensorBytes(format.dtype, {{padded}})));
@@ -138,6 +147,19 @@ TEST_F(PackBlocksTest, WhatIsNoNumberMakesItsBlockNone) {
   }
 }
 
+TEST_F(PackBlocksTest, WhatIsNoNumberMakesItsLongBlockNone) {
+  std::string source = sources.add(DType::F32, {1, 768});
+  auto *values = reinterpret_cast<float *>(sources.stored["t0"].data());
+  values[300] = std::numeric_limits<float>::infinity();
+  for (const Format &format : searched) {
+    std::vector<std::byte> blocks = bytesOf(quantise(format.name, source));
+    std::vector<float> back(768);
+    decodeToF32(format.dtype, blocks.data(), 768, back.data());
+    for (size_t i = 0; i < 768; ++i)
+      EXPECT_EQ(std::isnan(back[i]), i / 256 == 1) << i;
+  }
+}
+
 /// Where docs/rationale/packed-weights.md says that scales and codes are.
 TEST_F(PackBlocksTest, PanelsHoldScalesAndCodes) {
   for (const Format &format : formats)
@@ -182,12 +204,150 @@ TEST_F(PackBlocksTest, PanelsHoldScalesAndCodes) {
       }
 }
 
+/// The numbers of a row of a panel of one block of columns, read as
+/// runtime/Weights/PackedBlocks.h describes it.
+class PanelReader {
+public:
+  PanelReader(DType dtype, const std::byte *unit, int64_t lane)
+      : dtype(dtype), unit(unit), lane(lane) {}
+
+  std::vector<float> numbers() {
+    bool isLong = blockLength(dtype) == 256;
+    bool hasMinimum = dtype == DType::Q4_K || dtype == DType::Q5_K;
+    float d = 0, dmin = 0;
+    uint32_t tops = 0;
+    if (isLong)
+      d = f16ToF32(field<uint16_t>());
+    if (hasMinimum) {
+      dmin = f16ToF32(field<uint16_t>());
+      tops = field<uint32_t>();
+    }
+    std::vector<float> result;
+    for (int64_t group = 0; group < blockLength(dtype) / 32; ++group) {
+      float scales[2], minimum = 0;
+      if (!isLong) {
+        scales[0] = scales[1] = f16ToF32(field<uint16_t>());
+      } else if (hasMinimum) {
+        uint32_t low = field<uint8_t>(), high = tops >> (4 * group);
+        scales[0] = scales[1] =
+            d * static_cast<float>((low & 15) | (high & 3) << 4);
+        minimum = dmin * static_cast<float>(low >> 4 | (high >> 2 & 3) << 4);
+      } else {
+        scales[0] = d * field<int8_t>();
+        scales[1] = d * field<int8_t>();
+      }
+      std::vector<int> codes = group32();
+      for (size_t i = 0; i < 32; ++i)
+        result.push_back(static_cast<float>(codes[i]) * scales[i / 16] -
+                         minimum);
+    }
+    return result;
+  }
+
+private:
+  template <typename T> T field() {
+    T value;
+    std::memcpy(&value, unit + at + static_cast<int64_t>(sizeof(T)) * lane,
+                sizeof(T));
+    at += 16 * static_cast<int64_t>(sizeof(T));
+    return value;
+  }
+  std::vector<int> group32() {
+    std::vector<int> codes(32);
+    auto byteOf = [](uint32_t word, size_t byte) {
+      return static_cast<int>(word >> (8 * byte) & 255);
+    };
+    bool isEight = dtype == DType::Q8_0;
+    for (size_t run = 0; run < (isEight ? 8 : 4); ++run) {
+      auto word = field<uint32_t>();
+      for (size_t b = 0; b < 4; ++b) {
+        if (isEight) {
+          codes[4 * run + b] = byteOf(word, b) - 128;
+          continue;
+        }
+        codes[4 * run + b] = byteOf(word, b) & 15;
+        codes[16 + 4 * run + b] = byteOf(word, b) >> 4;
+      }
+    }
+    if (dtype == DType::Q5_0 || dtype == DType::Q5_K) {
+      auto word = field<uint32_t>();
+      for (size_t i = 0; i < 32; ++i)
+        codes[i] |= (byteOf(word, i % 4) >> (i / 4) & 1) << 4;
+    }
+    if (dtype == DType::Q6_K)
+      for (size_t half = 0; half < 2; ++half) {
+        auto word = field<uint32_t>();
+        for (size_t run = 2 * half; run < 2 * half + 2; ++run)
+          for (size_t b = 0; b < 4; ++b) {
+            int bits = byteOf(word, b) >> (run % 2 * 2);
+            codes[4 * run + b] |= (bits & 3) << 4;
+            codes[16 + 4 * run + b] |= (bits >> 4 & 3) << 4;
+          }
+      }
+    int zero = dtype == DType::Q4_0   ? 8
+               : dtype == DType::Q5_0 ? 16
+               : dtype == DType::Q6_K ? 32
+                                      : 0;
+    for (int &code : codes)
+      code -= zero;
+    return codes;
+  }
+
+  DType dtype;
+  const std::byte *unit;
+  int64_t lane, at = 0;
+};
+
+/// Blocks of random bits whose halves are numbers.
+void makeFinite(DType dtype, std::vector<std::byte> &blocks) {
+  auto size = static_cast<size_t>(bytesPerBlock(dtype));
+  for (size_t at = dtype == DType::Q6_K ? 208 : 0; at < blocks.size();
+       at += size) {
+    blocks[at + 1] &= std::byte(0xbf);
+    if (dtype == DType::Q4_K || dtype == DType::Q5_K)
+      blocks[at + 3] &= std::byte(0xbf);
+  }
+}
+
+TEST_F(PackBlocksTest, PanelsStandForWhatTheirBlocksDo) {
+  constexpr int64_t rows = 40, columns = 512;
+  for (const Format &format : everyFormat)
+    for (int64_t panelRows : {16, 32}) {
+      sources = Sources();
+      std::string source = sources.add(format.dtype, {rows, columns});
+      std::vector<std::byte> &stored = sources.stored["t0"];
+      for (std::byte &byte : stored)
+        byte = std::byte(sources.random());
+      makeFinite(format.dtype, stored);
+      std::vector<std::byte> packed = bytesOf(packBlocks(panelRows, source));
+      std::vector<float> expected(rows * columns);
+      decodeToF32(format.dtype, stored.data(), rows * columns, expected.data());
+      int64_t length = blockLength(format.dtype),
+              bytes = bytesPerBlock(format.dtype);
+      for (int64_t row = 0; row < rows; ++row)
+        for (int64_t block = 0; block < columns / length; ++block) {
+          int64_t unit = (row / panelRows * (columns / length) + block) *
+                             panelRows * bytes +
+                         row % panelRows / 16 * 16 * bytes;
+          const float *from = expected.data() + row * columns + block * length;
+          EXPECT_EQ(PanelReader(format.dtype, packed.data() + unit, row % 16)
+                        .numbers(),
+                    std::vector<float>(from, from + length))
+              << format.name << " row " << row << " block " << block;
+        }
+    }
+}
+
 TEST_F(PackBlocksTest, BlocksComeBack) {
-  for (const Format &format : formats)
+  for (const Format &format : everyFormat)
     for (int64_t panelRows : {16, 48}) {
       sources = Sources();
-      std::string matrix = sources.add(format.dtype, {50, 64}),
-                  stack = sources.add(format.dtype, {3, 17, 32});
+      std::string matrix = sources.add(format.dtype, {50, 512}),
+                  stack = sources.add(format.dtype, {3, 17, 256});
+      // Every bit of them.
+      for (auto &[name, bytes] : sources.stored)
+        for (std::byte &byte : bytes)
+          byte = std::byte(sources.random());
       for (const auto &[source, name, rows] :
            {std::tuple(matrix, "t0", 50), std::tuple(stack, "t1", 17)})
         EXPECT_TRUE(bytesOf(unpackBlocks(format.name, rows,
@@ -222,8 +382,8 @@ TEST_F(PackBlocksTest, RejectsOtherTypesAndShapes) {
   std::string f32 = Sources::json("w", DType::F32, {16, 32}),
               q8 = Sources::json("w", DType::Q8_0, {16, 32}),
               u8 = Sources::json("w", DType::U8, {2, 3, 544});
-  expectRejected(quantise("q6_k", f32), "'quantise': cannot quantise to Q6_K, "
-                                        "expected q8_0 or q4_0");
+  expectRejected(quantise("q5_k", f32), "'quantise': cannot quantise to Q5_K, "
+                                        "expected q8_0, q4_0, q4_k or q6_k");
   expectRejected(quantise("q8_0", q8),
                  "'quantise': the input is Q8_0 [16, 32], expected dtype f32, "
                  "bf16 or f16; cast it first");
@@ -235,12 +395,13 @@ TEST_F(PackBlocksTest, RejectsOtherTypesAndShapes) {
                                     "positive multiple of 16");
   expectRejected(packBlocks(16, f32),
                  "'pack_blocks': the input is F32 [16, 32], expected two or "
-                 "three axes and dtype q8_0 or q4_0");
+                 "three axes and dtype q8_0, q4_0, q5_0, q4_k, q5_k or q6_k");
   expectRejected(packBlocks(16, Sources::json("w", DType::Q8_0, {32})),
                  "'pack_blocks': the input is Q8_0 [32], expected two or "
-                 "three axes and dtype q8_0 or q4_0");
-  expectRejected(unpackBlocks("q4_k", 20, u8),
-                 "'unpack_blocks': cannot unpack Q4_K, expected q8_0 or q4_0");
+                 "three axes and dtype q8_0, q4_0, q5_0, q4_k, q5_k or q6_k");
+  expectRejected(unpackBlocks("q3_k", 20, u8),
+                 "'unpack_blocks': cannot unpack Q3_K, expected q8_0, q4_0, "
+                 "q5_0, q4_k, q5_k or q6_k");
   expectRejected(unpackBlocks("q4_0", 20, u8),
                  "'unpack_blocks': the input is U8 [2, 3, 544], expected U8 "
                  "of three or four axes, the last a multiple of 288");

@@ -25,24 +25,21 @@ using namespace mlir;
 
 namespace clade::cpu {
 
-/// Rows whose scales and codes alternate in a panel, bytes of their scales, and
-/// bytes of their codes of four columns.
-static constexpr int64_t unitRows = 16, unitScaleBytes = 32, runBytes = 64;
+static constexpr int64_t unitRows = rt::packedBlockRows;
+/// Bytes of the codes of four columns of 16 rows.
+static constexpr int64_t runBytes = 4 * unitRows;
 /// Runs of four columns in a group.
 static constexpr int64_t steps = groupColumns / 4;
 
-/// Bytes of the codes and scales of 16 rows.
-static int64_t unitBytes(WeightForm form) {
-  return unitScaleBytes +
-         (form == WeightForm::Int8 ? steps : steps / 2) * runBytes;
-}
-
-int64_t groupPanelBytes(const Target &target, WeightForm form) {
-  return target.panelRows / unitRows * unitBytes(form);
+int64_t panelBlockBytes(const Target &target, WeightForm form) {
+  return target.panelRows * packedLayoutOf(form).blockBytes();
 }
 
 int64_t groupTileBytes(const ProductShape &shape) {
-  return shape.rowTile * (shape.isExact ? groupColumns * 4 : groupColumns + 8);
+  int64_t perRow =
+      shape.isExact ? groupColumns * 4
+                    : groupColumns + 4 + 4 * packedLayoutOf(shape.form).parts;
+  return shape.rowTile * perRow;
 }
 
 int64_t groupRegisterRows(const Target &target, const ProductShape &shape) {
@@ -63,9 +60,10 @@ int64_t groupColumnTile(const Target &target, const ProductShape &shape) {
 }
 
 int64_t groupOffset(const Target &target, WeightForm form) {
-  if (form == WeightForm::Int4)
-    return 8;
-  return target.hasVNNI ? 128 : 0;
+  // Without the unsigned dot product codes of 8 bits have their signs.
+  return form == WeightForm::Int8 && !target.hasVNNI
+             ? 0
+             : packedLayoutOf(form).zero;
 }
 
 namespace {
@@ -73,18 +71,35 @@ class GroupEmitter {
 public:
   GroupEmitter(Location loc, const Target &target, const ProductShape &shape,
                int64_t firstColumn, int64_t rows, int64_t columns)
-      : loc(loc), target(target), shape(shape), firstColumn(firstColumn),
+      : loc(loc), target(target), shape(shape),
+        layout(packedLayoutOf(shape.form)), firstColumn(firstColumn),
         rows(rows), vectors(columns / target.width) {}
 
   SmallVector<Value> emit(OpBuilder &builder, Value a, Value w);
 
 private:
-  void quantised(OpBuilder &builder, Value a, Value w,
+  /// A group of a panel: its block, where the group is from a block's begin on
+  /// (of the first 16 rows), and its number in the block.
+  struct Group {
+    Value block, address, index;
+  };
+  /// One load of codes: of eight bits four columns, else eight.
+  struct Run {
+    Value codes, tops;
+  };
+
+  void emitGroups(OpBuilder &builder, Value a, Value block, Value count,
+                  SmallVectorImpl<Value> &sums);
+  void quantised(OpBuilder &builder, Value a, const Group &group,
                  MutableArrayRef<Value> sums);
-  void exact(OpBuilder &builder, Value a, Value w,
+  SmallVector<Value> sumsOfPart(OpBuilder &builder, Value a, const Group &group,
+                                int64_t part);
+  void exact(OpBuilder &builder, Value a, const Group &group,
              SmallVectorImpl<Value> &sums);
-  void exactRun(OpBuilder &builder, Value a, Value w, Value run,
-                ArrayRef<Value> scales, MutableArrayRef<Value> sums);
+  void exactRun(OpBuilder &builder, Value a, const Group &group, Value run,
+                ArrayRef<GroupScales> scales, MutableArrayRef<Value> sums);
+  Run loadRun(OpBuilder &builder, Value group, int64_t v, Value run);
+  Value codesOf(OpBuilder &builder, const Run &run, int64_t half);
   Value dot(OpBuilder &builder, Value sum, Value weights, Value activations);
   Value call(OpBuilder &builder, StringRef name, Type type, ValueRange args);
   Value pairSums(OpBuilder &builder, Value a, Value b);
@@ -99,31 +114,46 @@ private:
     return arith::ConstantOp::create(
         builder, loc, DenseElementsAttr::get(i32s(builder), value));
   }
+  Value addressAt(OpBuilder &builder, Value base, Value offset) {
+    return emitAddress(builder, loc, base, builder.getI8Type(), offset);
+  }
   /// A value of `type` at a constant number of bytes from `base`.
   Value loadAt(OpBuilder &builder, Type type, Value base, int64_t offset) {
-    Value address = emitAddress(builder, loc, base, builder.getI8Type(),
-                                emitIndex(builder, loc, offset));
+    Value address = addressAt(builder, base, emitIndex(builder, loc, offset));
     return LLVM::LoadOp::create(builder, loc, type, address, /*alignment=*/1);
   }
-  /// Where a column's 16 rows are in a group, and where in their runs.
+  /// What an activation's row has for all lanes.
+  Value loadSplat(OpBuilder &builder, Type type, Value base, int64_t offset) {
+    return emitSplat(builder, loc, loadAt(builder, type, base, offset),
+                     target.width);
+  }
+  /// Where the 16 rows of a vector are in a block, and where in their runs.
   int64_t unitOf(int64_t v) const {
-    return (firstColumn + v * target.width) / unitRows * unitBytes(shape.form);
+    return (firstColumn + v * target.width) / unitRows * unitRows *
+           layout.blockBytes();
   }
   int64_t laneOf(int64_t v) const {
     return (firstColumn + v * target.width) % unitRows;
   }
-  Value scale(OpBuilder &builder, Value w, int64_t v) {
-    auto type = VectorType::get(target.width, builder.getI16Type());
-    return emitHalfToFloat(builder, loc, target,
-                           loadAt(builder, type, w, unitOf(v) + 2 * laneOf(v)));
+  SmallVector<GroupScales> scalesOf(OpBuilder &builder, const Group &group) {
+    SmallVector<GroupScales> scales;
+    for (int64_t v = 0; v < vectors; ++v) {
+      Value unit = emitIndex(builder, loc, unitOf(v));
+      scales.push_back(
+          emitGroupScales(builder, loc, target, shape.form,
+                          addressAt(builder, group.block, unit),
+                          addressAt(builder, group.address, unit), group.index,
+                          emitIndex(builder, loc, laneOf(v)), target.width));
+    }
+    return scales;
   }
-  int64_t runOffset(int64_t v, int64_t run) const {
-    return unitOf(v) + unitScaleBytes + run * runBytes + 4 * laneOf(v);
-  }
+  int64_t runs() const { return layout.bits == 8 ? steps : steps / 2; }
+  int64_t halves() const { return steps / runs(); }
 
   Location loc;
   const Target &target;
   const ProductShape &shape;
+  const rt::PackedLayout &layout;
   int64_t firstColumn, rows, vectors;
 };
 } // namespace
@@ -158,8 +188,8 @@ Value GroupEmitter::dot(OpBuilder &builder, Value sum, Value weights,
                 i32s(builder),
                 {sum, cast(bytes, weights), cast(bytes, activations)});
   auto words = VectorType::get(2 * target.width, builder.getI16Type());
-  if (shape.form == WeightForm::Int4) {
-    // 15 · 127 · 2 fits in 16 bits.
+  if (layout.bits < 8) {
+    // 63 · 127 · 2 fits in 16 bits.
     StringRef name = target.width == 16  ? "llvm.x86.avx512.pmaddubs.w.512"
                      : target.width == 8 ? "llvm.x86.avx2.pmadd.ub.sw"
                                          : "llvm.x86.ssse3.pmadd.ub.sw.128";
@@ -186,118 +216,173 @@ Value GroupEmitter::dot(OpBuilder &builder, Value sum, Value weights,
   return arith::AddIOp::create(builder, loc, sum, both);
 }
 
-void GroupEmitter::quantised(OpBuilder &builder, Value a, Value w,
-                             MutableArrayRef<Value> sums) {
-  int64_t tile = shape.rowTile, scaleAt = tile * groupColumns,
-          startAt = scaleAt + 4 * tile;
-  bool hasOffset = groupOffset(target, shape.form) != 0;
+/// Run `run` (index) of vector `v`, with the bits above the fourth of its codes
+/// where `codesOf` looks for them.
+GroupEmitter::Run GroupEmitter::loadRun(OpBuilder &builder, Value group,
+                                        int64_t v, Value run) {
+  int64_t first = unitOf(v) + unitRows * layout.scaleBytes + 4 * laneOf(v);
+  auto at = [&](Value index) {
+    return addressAt(
+        builder, group,
+        emitMul(builder, loc, index, emitIndex(builder, loc, runBytes)));
+  };
+  Run result{loadAt(builder, i32s(builder), at(run), first), {}};
+  if (layout.bits <= 4 || layout.bits == 8)
+    return result;
+  // One word has the fifth bits of all runs, or two more bits of two runs.
+  Value two = emitIndex(builder, loc, 2), word = emitIndex(builder, loc, 0),
+        shift = run;
+  if (layout.bits == 6) {
+    word = arith::DivUIOp::create(builder, loc, run, two);
+    shift = emitMul(builder, loc, two,
+                    arith::RemUIOp::create(builder, loc, run, two));
+  }
+  Value tops =
+      loadAt(builder, i32s(builder), at(word), first + steps / 2 * runBytes);
+  Value bits =
+      arith::IndexCastOp::create(builder, loc, builder.getI32Type(), shift);
+  result.tops = arith::ShRUIOp::create(
+      builder, loc, tops, emitSplat(builder, loc, bits, target.width));
+  return result;
+}
+
+/// Four codes a lane: those of the run's first columns, or of the columns 16
+/// further.
+Value GroupEmitter::codesOf(OpBuilder &builder, const Run &run, int64_t half) {
+  if (layout.bits == 8)
+    return run.codes;
+  Value four = splatInt(builder, 4), codes = run.codes;
+  if (half == 1)
+    codes = arith::ShRUIOp::create(builder, loc, codes, four);
+  codes =
+      arith::AndIOp::create(builder, loc, codes, splatInt(builder, 0x0f0f0f0f));
+  if (!run.tops)
+    return codes;
+  // Those of the second half are four bits up already.
+  int32_t mask = layout.bits == 5 ? 0x01010101 : 0x03030303;
+  Value tops = arith::AndIOp::create(
+      builder, loc, run.tops, splatInt(builder, half ? mask << 4 : mask));
+  if (half == 0)
+    tops = arith::ShLIOp::create(builder, loc, tops, four);
+  return arith::OrIOp::create(builder, loc, codes, tops);
+}
+
+/// The sums of integers of one part of a group, row by row.
+SmallVector<Value> GroupEmitter::sumsOfPart(OpBuilder &builder, Value a,
+                                            const Group &group, int64_t part) {
+  int64_t tile = shape.rowTile, startAt = tile * (groupColumns + 4 + 4 * part);
   SmallVector<Value> integers;
   for (int64_t row = 0; row < rows; ++row) {
     Value start = splatInt(builder, 0);
-    if (hasOffset)
-      start =
-          emitSplat(builder, loc,
-                    loadAt(builder, builder.getI32Type(), a, startAt + 4 * row),
-                    target.width);
+    if (groupOffset(target, shape.form) != 0)
+      start = loadSplat(builder, builder.getI32Type(), a, startAt + 4 * row);
     integers.append(vectors, start);
   }
   auto multiply = [&](int64_t step, ArrayRef<Value> codes) {
     for (int64_t row = 0; row < rows; ++row) {
-      Value x = emitSplat(
-          builder, loc,
-          loadAt(builder, builder.getI32Type(), a, 4 * (step * tile + row)),
-          target.width);
+      Value x =
+          loadSplat(builder, builder.getI32Type(), a, 4 * (step * tile + row));
       for (int64_t v = 0; v < vectors; ++v) {
         Value &sum = integers[row * vectors + v];
         sum = dot(builder, sum, codes[v], x);
       }
     }
   };
-  auto load = [&](int64_t v, int64_t run) {
-    return loadAt(builder, i32s(builder), w, runOffset(v, run));
-  };
-  if (shape.form == WeightForm::Int8) {
-    // Without the unsigned dot product codes have their signs.
-    Value flip;
-    if (!target.hasVNNI)
-      flip = splatInt(builder, static_cast<int32_t>(0x80808080));
-    for (int64_t step = 0; step < steps; ++step) {
+  Value flip;
+  if (layout.bits == 8 && !target.hasVNNI)
+    flip = splatInt(builder, static_cast<int32_t>(0x80808080));
+  for (int64_t run = 0; run < runs(); ++run) {
+    SmallVector<Run> loaded;
+    for (int64_t v = 0; v < vectors; ++v)
+      loaded.push_back(
+          loadRun(builder, group.address, v, emitIndex(builder, loc, run)));
+    for (int64_t half = 0; half < halves(); ++half) {
+      if (layout.parts > 1 && half != part)
+        continue;
       SmallVector<Value> codes;
-      for (int64_t v = 0; v < vectors; ++v) {
-        codes.push_back(load(v, step));
+      for (const Run &each : loaded) {
+        codes.push_back(codesOf(builder, each, half));
         if (flip)
           codes.back() =
               arith::XOrIOp::create(builder, loc, codes.back(), flip);
       }
-      multiply(step, codes);
-    }
-  } else {
-    Value low = splatInt(builder, 0x0f0f0f0f), four = splatInt(builder, 4);
-    for (int64_t run = 0; run < steps / 2; ++run) {
-      SmallVector<Value> first, second;
-      for (int64_t v = 0; v < vectors; ++v) {
-        Value pair = load(v, run);
-        first.push_back(arith::AndIOp::create(builder, loc, pair, low));
-        Value shifted = arith::ShRUIOp::create(builder, loc, pair, four);
-        second.push_back(arith::AndIOp::create(builder, loc, shifted, low));
-      }
-      multiply(run, first);
-      multiply(run + steps / 2, second);
+      multiply(run + half * runs(), codes);
     }
   }
-  SmallVector<Value> scales;
-  for (int64_t v = 0; v < vectors; ++v)
-    scales.push_back(scale(builder, w, v));
-  for (int64_t row = 0; row < rows; ++row) {
-    Value own =
-        emitSplat(builder, loc,
-                  loadAt(builder, builder.getF32Type(), a, scaleAt + 4 * row),
-                  target.width);
-    for (int64_t v = 0; v < vectors; ++v) {
-      int64_t i = row * vectors + v;
-      Value both = arith::MulFOp::create(builder, loc, scales[v], own);
-      Value number =
-          arith::SIToFPOp::create(builder, loc, f32s(builder), integers[i]);
-      sums[i] = emitMultiplyAdd(builder, loc, target, number, both, sums[i]);
+  return integers;
+}
+
+void GroupEmitter::quantised(OpBuilder &builder, Value a, const Group &group,
+                             MutableArrayRef<Value> sums) {
+  int64_t scaleAt = shape.rowTile * groupColumns,
+          sumAt = scaleAt + 4 * shape.rowTile;
+  Type f32 = builder.getF32Type();
+  SmallVector<GroupScales> scales;
+  for (int64_t part = 0; part < layout.parts; ++part) {
+    SmallVector<Value> integers = sumsOfPart(builder, a, group, part);
+    if (part == 0)
+      scales = scalesOf(builder, group);
+    for (int64_t row = 0; row < rows; ++row) {
+      Value own = loadSplat(builder, f32, a, scaleAt + 4 * row);
+      for (int64_t v = 0; v < vectors; ++v) {
+        int64_t i = row * vectors + v;
+        Value both =
+            arith::MulFOp::create(builder, loc, scales[v].scales[part], own);
+        Value number =
+            arith::SIToFPOp::create(builder, loc, f32s(builder), integers[i]);
+        sums[i] = emitMultiplyAdd(builder, loc, target, number, both, sums[i]);
+      }
+    }
+  }
+  if (!layout.hasMinimum)
+    return;
+  for (int64_t v = 0; v < vectors; ++v) {
+    Value minimum = arith::NegFOp::create(builder, loc, scales[v].minimum);
+    for (int64_t row = 0; row < rows; ++row) {
+      Value own = loadSplat(builder, f32, a, sumAt + 4 * row);
+      Value &sum = sums[row * vectors + v];
+      sum = emitMultiplyAdd(builder, loc, target, minimum, own, sum);
     }
   }
 }
 
-/// One run of 64 bytes: four columns, or eight of four bits.
-void GroupEmitter::exactRun(OpBuilder &builder, Value a, Value w, Value run,
-                            ArrayRef<Value> scales,
+/// One run of 64 bytes: four columns, or eight of less than eight bits.
+void GroupEmitter::exactRun(OpBuilder &builder, Value a, const Group &group,
+                            Value run, ArrayRef<GroupScales> scales,
                             MutableArrayRef<Value> sums) {
-  Value at = emitMul(builder, loc, run, emitIndex(builder, loc, runBytes));
-  Value codesAt = emitAddress(builder, loc, w, builder.getI8Type(), at);
   Value columnAt = emitAddress(
       builder, loc, a, builder.getF32Type(),
       emitMul(builder, loc, run, emitIndex(builder, loc, 4 * shape.rowTile)));
-  bool isInt8 = shape.form == WeightForm::Int8;
-  SmallVector<Value> codes;
+  SmallVector<Run> loaded;
   for (int64_t v = 0; v < vectors; ++v)
-    codes.push_back(loadAt(builder, i32s(builder), codesAt, runOffset(v, 0)));
-  for (int64_t part = 0; part < (isInt8 ? 4 : 8); ++part) {
-    // Column 4 run + part, or with the upper half of a byte 16 more.
-    int64_t bits = isInt8 ? 8 * part : 8 * (part % 4) + 4 * (part / 4),
-            column = part % 4 + part / 4 * (groupColumns / 2);
+    loaded.push_back(loadRun(builder, group.address, v, run));
+  for (int64_t place = 0; place < 4 * halves(); ++place) {
+    // Column 4 run + byte, or of the second half 16 more.
+    int64_t half = place / 4, byte = place % 4,
+            column = byte + half * (groupColumns / 2),
+            part = layout.parts > 1 ? half : 0;
     SmallVector<Value> numbers;
     for (int64_t v = 0; v < vectors; ++v) {
-      Value code = codes[v];
-      if (bits > 0)
+      Value code = codesOf(builder, loaded[v], half);
+      if (byte > 0)
         code = arith::ShRUIOp::create(
-            builder, loc, code, splatInt(builder, static_cast<int32_t>(bits)));
-      code = arith::AndIOp::create(builder, loc, code,
-                                   splatInt(builder, isInt8 ? 255 : 15));
-      code = arith::SubIOp::create(builder, loc, code,
-                                   splatInt(builder, isInt8 ? 128 : 8));
+            builder, loc, code,
+            splatInt(builder, static_cast<int32_t>(8 * byte)));
+      code = arith::AndIOp::create(builder, loc, code, splatInt(builder, 255));
+      if (layout.zero != 0)
+        code = arith::SubIOp::create(
+            builder, loc, code,
+            splatInt(builder, static_cast<int32_t>(layout.zero)));
       Value number = arith::SIToFPOp::create(builder, loc, f32s(builder), code);
-      numbers.push_back(arith::MulFOp::create(builder, loc, number, scales[v]));
+      number =
+          arith::MulFOp::create(builder, loc, number, scales[v].scales[part]);
+      if (layout.hasMinimum)
+        number = arith::SubFOp::create(builder, loc, number, scales[v].minimum);
+      numbers.push_back(number);
     }
     for (int64_t row = 0; row < rows; ++row) {
-      Value x = emitSplat(builder, loc,
-                          loadAt(builder, builder.getF32Type(), columnAt,
-                                 4 * (column * shape.rowTile + row)),
-                          target.width);
+      Value x = loadSplat(builder, builder.getF32Type(), columnAt,
+                          4 * (column * shape.rowTile + row));
       for (int64_t v = 0; v < vectors; ++v) {
         Value &sum = sums[row * vectors + v];
         sum = emitMultiplyAdd(builder, loc, target, x, numbers[v], sum);
@@ -306,19 +391,46 @@ void GroupEmitter::exactRun(OpBuilder &builder, Value a, Value w, Value run,
   }
 }
 
-void GroupEmitter::exact(OpBuilder &builder, Value a, Value w,
+void GroupEmitter::exact(OpBuilder &builder, Value a, const Group &group,
                          SmallVectorImpl<Value> &sums) {
-  SmallVector<Value> scales;
-  for (int64_t v = 0; v < vectors; ++v)
-    scales.push_back(scale(builder, w, v));
-  int64_t runs = shape.form == WeightForm::Int8 ? steps : steps / 2;
+  SmallVector<GroupScales> scales = scalesOf(builder, group);
   auto loop = scf::ForOp::create(
-      builder, loc, emitIndex(builder, loc, 0), emitIndex(builder, loc, runs),
+      builder, loc, emitIndex(builder, loc, 0), emitIndex(builder, loc, runs()),
       emitIndex(builder, loc, 1), sums,
       [&](OpBuilder &body, Location, Value run, ValueRange carried) {
         SmallVector<Value> inner(carried);
-        exactRun(body, a, w, run, scales, inner);
+        exactRun(body, a, group, run, scales, inner);
         scf::YieldOp::create(body, loc, inner);
+      });
+  sums.assign(loop.getResults().begin(), loop.getResults().end());
+}
+
+/// The first `count` groups of a block, with the activations from `a` on.
+void GroupEmitter::emitGroups(OpBuilder &builder, Value a, Value block,
+                              Value count, SmallVectorImpl<Value> &sums) {
+  Value head = addressAt(builder, block,
+                         emitIndex(builder, loc, unitRows * layout.headBytes));
+  auto body = [&](OpBuilder &body, Value index, SmallVectorImpl<Value> &inner) {
+    auto step = [&](Value base, int64_t bytes) {
+      return addressAt(body, base,
+                       emitMul(body, loc, index, emitIndex(body, loc, bytes)));
+    };
+    Value aGroup = step(a, groupTileBytes(shape));
+    Group group{block, step(head, unitRows * layout.groupBytes()), index};
+    if (shape.isExact)
+      exact(body, aGroup, group, inner);
+    else
+      quantised(body, aGroup, group, inner);
+  };
+  Value zero = emitIndex(builder, loc, 0);
+  if (layout.groups == 1)
+    return body(builder, zero, sums);
+  auto loop = scf::ForOp::create(
+      builder, loc, zero, count, emitIndex(builder, loc, 1), sums,
+      [&](OpBuilder &inner, Location, Value index, ValueRange carried) {
+        SmallVector<Value> values(carried);
+        body(inner, index, values);
+        scf::YieldOp::create(inner, loc, values);
       });
   sums.assign(loop.getResults().begin(), loop.getResults().end());
 }
@@ -327,23 +439,28 @@ SmallVector<Value> GroupEmitter::emit(OpBuilder &builder, Value a, Value w) {
   Value zero = arith::ConstantOp::create(builder, loc,
                                          builder.getZeroAttr(f32s(builder)));
   SmallVector<Value> init(rows * vectors, zero);
-  Value aStep = emitIndex(builder, loc, groupTileBytes(shape)),
-        wStep = emitIndex(builder, loc, groupPanelBytes(target, shape.form));
+  int64_t groups = llvm::divideCeil(shape.k, groupColumns),
+          perBlock = layout.groups;
   auto loop = scf::ForOp::create(
       builder, loc, emitIndex(builder, loc, 0),
-      emitIndex(builder, loc, llvm::divideCeil(shape.k, groupColumns)),
+      emitIndex(builder, loc, llvm::divideCeil(groups, perBlock)),
       emitIndex(builder, loc, 1), init,
-      [&](OpBuilder &body, Location, Value group, ValueRange carried) {
-        Type byte = body.getI8Type();
-        Value aGroup =
-            emitAddress(body, loc, a, byte, emitMul(body, loc, group, aStep));
-        Value wGroup =
-            emitAddress(body, loc, w, byte, emitMul(body, loc, group, wStep));
+      [&](OpBuilder &body, Location, Value block, ValueRange carried) {
+        auto step = [&](Value base, int64_t bytes) {
+          return addressAt(
+              body, base,
+              emitMul(body, loc, block, emitIndex(body, loc, bytes)));
+        };
+        // Of the last block there may be fewer activations.
+        Value count = emitIndex(body, loc, perBlock);
+        if (groups % perBlock != 0)
+          count = arith::MinUIOp::create(
+              body, loc, count,
+              arith::SubIOp::create(body, loc, emitIndex(body, loc, groups),
+                                    emitMul(body, loc, block, count)));
         SmallVector<Value> sums(carried);
-        if (shape.isExact)
-          exact(body, aGroup, wGroup, sums);
-        else
-          quantised(body, aGroup, wGroup, sums);
+        emitGroups(body, step(a, perBlock * groupTileBytes(shape)),
+                   step(w, panelBlockBytes(target, shape.form)), count, sums);
         scf::YieldOp::create(body, loc, sums);
       });
   return SmallVector<Value>(loop.getResults());

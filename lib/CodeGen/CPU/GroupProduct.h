@@ -11,9 +11,11 @@
 //
 //   quantised  codes of 8 bits with a scale for each group of 32, multiplied by
 //              the CPU's integer dot products. For each tile and group: the
-//              codes [8][MR][4], scales f32 [MR], and i32 [MR] what a sum
-//              begins with, so that codes of weights may be unsigned. A value
-//              is off by at most 1/254 of the largest of its group
+//              codes [8][MR][4], scales f32 [MR], and i32 [parts][MR] what a
+//              sum of a part begins with, so that codes of weights may be
+//              unsigned; of forms with a minimum f32 [MR], the sum of the group
+//              as its codes stand for it. A value is off by at most 1/254 of
+//              the largest of its group
 //   exact      f32 [columns][MR], multiplied by what the codes stand for
 //
 // Both are padded with zeros to whole groups. A group of numbers that are all
@@ -25,17 +27,23 @@
 #define CLADE_CODEGEN_CPU_GROUPPRODUCT_H
 
 #include "lib/CodeGen/CPU/Product.h"
+#include "runtime/Weights/PackedBlocks.h"
 
 namespace clade::cpu {
 
-/// Columns that share a scale.
-inline constexpr int64_t groupColumns = 32;
+/// Columns that activations share a scale for.
+inline constexpr int64_t groupColumns = rt::packedGroupColumns;
+
+/// The form of blocks of `format`, a name of `!wmap.block`.
+WeightForm weightFormOf(llvm::StringRef format);
+/// How blocks of a form that is not Plain lie in panels.
+const rt::PackedLayout &packedLayoutOf(WeightForm form);
 
 /// What codes of a form are greater than the numbers that they stand for while
 /// they are multiplied.
 int64_t groupOffset(const Target &target, WeightForm form);
-/// Bytes of a panel's group.
-int64_t groupPanelBytes(const Target &target, WeightForm form);
+/// Bytes of a panel's blocks of one block's columns.
+int64_t panelBlockBytes(const Target &target, WeightForm form);
 /// Bytes of the group of a tile of `shape.rowTile` rows of activations.
 int64_t groupTileBytes(const ProductShape &shape);
 /// Rows and columns of the register tile.
@@ -50,6 +58,20 @@ emitGroupSums(mlir::OpBuilder &builder, mlir::Location loc,
               const Target &target, const ProductShape &shape, mlir::Value a,
               mlir::Value w, int64_t firstColumn, int64_t rows,
               int64_t columns);
+
+/// Of a group of some rows, one a lane, what codes are multiplied by: one scale
+/// for each part, f32; and where there is one the minimum that is subtracted.
+struct GroupScales {
+  llvm::SmallVector<mlir::Value, 2> scales;
+  mlir::Value minimum;
+};
+/// Emits the scales of `width` rows, as vectors or, of one, as scalars. `unit`
+/// is where the blocks of 16 rows begin, `group` where their group number
+/// `index` of the block does, `lane` (index) the first of the rows.
+GroupScales emitGroupScales(mlir::OpBuilder &builder, mlir::Location loc,
+                            const Target &target, WeightForm form,
+                            mlir::Value unit, mlir::Value group,
+                            mlir::Value index, mlir::Value lane, int64_t width);
 
 /// Bytes of the row that emitPackGroups takes.
 int64_t groupRowBytes(int64_t k);

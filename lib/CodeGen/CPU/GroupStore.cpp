@@ -58,6 +58,7 @@ struct RowPacker {
   Value values, base;
 
   void quantise(OpBuilder &builder, Value group);
+  Value correction(OpBuilder &builder, Value sum, Value scale);
   void storeCodes(OpBuilder &builder, Value codes, int64_t first, Value at);
 };
 } // namespace
@@ -116,11 +117,13 @@ void RowPacker::quantise(OpBuilder &builder, Value group) {
       emitAddress(builder, loc, base, builder.getI8Type(),
                   emitMul(builder, loc, group,
                           emitIndex(builder, loc, groupTileBytes(shape))));
-  Value total;
+  const rt::PackedLayout &layout = packedLayoutOf(shape.form);
+  SmallVector<Value, 2> totals(layout.parts);
   for (auto [i, part] : llvm::enumerate(parts)) {
     Value scaled = arith::MulFOp::create(builder, loc, part, factor);
     Value whole = math::RoundEvenOp::create(builder, loc, scaled);
     Value integers = arith::FPToSIOp::create(builder, loc, i32s, whole);
+    Value &total = totals[i * layout.parts / parts.size()];
     total =
         total ? arith::AddIOp::create(builder, loc, total, integers).getResult()
               : integers;
@@ -128,17 +131,30 @@ void RowPacker::quantise(OpBuilder &builder, Value group) {
         builder, loc, VectorType::get(width, builder.getI8Type()), integers);
     storeCodes(builder, codes, static_cast<int64_t>(i) * width, at);
   }
-  Value scalesAt = emitIndex(builder, loc, groupColumns / 4 * shape.rowTile);
-  emitStore(builder, loc, scale, at, scalesAt);
-  Value sum = vector::ReductionOp::create(builder, loc,
-                                          vector::CombiningKind::ADD, total);
+  int64_t scalesAt = groupColumns / 4 * shape.rowTile;
+  emitStore(builder, loc, scale, at, emitIndex(builder, loc, scalesAt));
+  for (auto [part, total] : llvm::enumerate(totals)) {
+    Value sum = vector::ReductionOp::create(builder, loc,
+                                            vector::CombiningKind::ADD, total);
+    int64_t place = scalesAt + (1 + static_cast<int64_t>(part)) * shape.rowTile;
+    emitStore(builder, loc, correction(builder, sum, scale), at,
+              emitIndex(builder, loc, place));
+  }
+}
+
+/// What a product adds for the sum of the codes of a part: to the integers, or
+/// with a minimum times that.
+Value RowPacker::correction(OpBuilder &builder, Value sum, Value scale) {
+  if (packedLayoutOf(shape.form).hasMinimum) {
+    Value number =
+        arith::SIToFPOp::create(builder, loc, builder.getF32Type(), sum);
+    return arith::MulFOp::create(builder, loc, number, scale);
+  }
   Value offset =
       arith::ConstantOp::create(builder, loc,
                                 builder.getI32IntegerAttr(static_cast<int32_t>(
                                     -groupOffset(target, shape.form))));
-  emitStore(
-      builder, loc, arith::MulIOp::create(builder, loc, sum, offset), at,
-      emitAdd(builder, loc, scalesAt, emitIndex(builder, loc, shape.rowTile)));
+  return arith::MulIOp::create(builder, loc, sum, offset);
 }
 
 void emitPackGroups(OpBuilder &builder, Location loc, const Target &target,
@@ -168,63 +184,118 @@ void emitPackGroups(OpBuilder &builder, Location loc, const Target &target,
           [&](OpBuilder &body, Value group) { packer.quantise(body, group); });
 }
 
+namespace {
+/// The codes of one row of a group.
+struct RowCodes {
+  Location loc;
+  const rt::PackedLayout &layout;
+  Value base; ///< Of the row's first word.
+
+  Value step(OpBuilder &builder, int64_t step);
+
+private:
+  Value constant(OpBuilder &builder, int64_t value) {
+    return arith::ConstantOp::create(
+        builder, loc,
+        DenseElementsAttr::get(VectorType::get(4, builder.getI32Type()),
+                               static_cast<int32_t>(value)));
+  }
+  /// The bytes of a word as i32, shifted down and masked.
+  Value bits(OpBuilder &builder, int64_t word, int64_t shift, int64_t mask) {
+    Value bytes =
+        emitLoad(builder, loc, VectorType::get(4, builder.getI8Type()), base,
+                 emitIndex(builder, loc, word * 4 * rt::packedBlockRows));
+    Value wide = arith::ExtUIOp::create(
+        builder, loc, VectorType::get(4, builder.getI32Type()), bytes);
+    if (shift > 0)
+      wide =
+          arith::ShRUIOp::create(builder, loc, wide, constant(builder, shift));
+    return mask == 255 ? wide
+                       : arith::AndIOp::create(builder, loc, wide,
+                                               constant(builder, mask))
+                             .getResult();
+  }
+};
+} // namespace
+
+/// Less what stands for zero, the codes of columns 4 step … 4 step + 3.
+Value RowCodes::step(OpBuilder &builder, int64_t step) {
+  int64_t run = step % 4, half = step / 4;
+  Value code = layout.bits == 8 ? bits(builder, step, 0, 255)
+                                : bits(builder, run, 4 * half, 15);
+  Value tops;
+  if (layout.bits == 5)
+    tops = bits(builder, 4, step, 1);
+  else if (layout.bits == 6)
+    tops = bits(builder, 4 + run / 2, run % 2 * 2 + 4 * half, 3);
+  if (tops)
+    code = arith::OrIOp::create(
+        builder, loc, code,
+        arith::ShLIOp::create(builder, loc, tops, constant(builder, 4)));
+  return layout.zero == 0
+             ? code
+             : arith::SubIOp::create(builder, loc, code,
+                                     constant(builder, layout.zero))
+                   .getResult();
+}
+
 void emitUnpackGroups(OpBuilder &builder, Location loc, const Target &target,
                       WeightForm form, int64_t k, Value weights, Value row,
                       function_ref<void(OpBuilder &, Value, Value)> store) {
-  constexpr int64_t unitRows = 16, runBytes = 64;
-  bool isInt8 = form == WeightForm::Int8;
+  constexpr int64_t unitRows = rt::packedBlockRows, width = 4;
+  const rt::PackedLayout &layout = packedLayoutOf(form);
   int64_t groups = paddedColumns(k) / groupColumns,
-          groupBytes = groupPanelBytes(target, form),
-          unitBytes = groupBytes * unitRows / target.panelRows;
+          blockBytes = panelBlockBytes(target, form),
+          panelBytes = llvm::divideCeil(groups, layout.groups) * blockBytes;
   auto index = [&](OpBuilder &b, int64_t value) {
     return emitIndex(b, loc, value);
   };
-  auto part = [&](Value value, int64_t divisor, bool isRest) -> Value {
-    Value by = index(builder, divisor);
+  auto part = [&](OpBuilder &b, Value value, int64_t divisor,
+                  bool isRest) -> Value {
+    Value by = index(b, divisor);
     if (isRest)
-      return arith::RemUIOp::create(builder, loc, value, by);
-    return arith::DivUIOp::create(builder, loc, value, by);
+      return arith::RemUIOp::create(b, loc, value, by);
+    return arith::DivUIOp::create(b, loc, value, by);
   };
-  Value inPanel = part(row, target.panelRows, /*isRest=*/true),
-        lane = part(inPanel, unitRows, /*isRest=*/true);
-  Value start = emitMul(builder, loc, part(row, target.panelRows, false),
-                        index(builder, groups * groupBytes));
-  start = emitAdd(builder, loc, start,
-                  emitMul(builder, loc, part(inPanel, unitRows, false),
-                          index(builder, unitBytes)));
-  Value unit = emitAddress(builder, loc, weights, builder.getI8Type(), start);
+  auto step = [&](OpBuilder &b, Value base, Value count, int64_t bytes) {
+    return emitAddress(b, loc, base, b.getI8Type(),
+                       emitMul(b, loc, count, index(b, bytes)));
+  };
+  Value inPanel = part(builder, row, target.panelRows, /*isRest=*/true),
+        lane = part(builder, inPanel, unitRows, /*isRest=*/true);
+  Value panel =
+      step(builder, weights,
+           part(builder, row, target.panelRows, /*isRest=*/false), panelBytes);
+  Value units =
+      step(builder, panel, part(builder, inPanel, unitRows, /*isRest=*/false),
+           unitRows * layout.blockBytes());
   forEach(builder, loc, groups, 1, [&](OpBuilder &body, Value group) {
-    Value at = emitAddress(body, loc, unit, body.getI8Type(),
-                           emitMul(body, loc, group, index(body, groupBytes)));
-    Value bits = emitLoad(body, loc, body.getI16Type(), at, lane);
-    Value scale =
-        emitSplat(body, loc, emitHalfToFloat(body, loc, target, bits), 4);
-    Value codesAt =
-        emitAddress(body, loc, at, body.getI8Type(),
-                    emitAdd(body, loc, index(body, 2 * unitRows),
-                            emitMul(body, loc, lane, index(body, 4))));
-    auto bytes = VectorType::get(4, body.getI8Type());
-    auto i32s = VectorType::get(4, body.getI32Type());
-    auto splat = [&](int32_t value) -> Value {
-      return arith::ConstantOp::create(body, loc,
-                                       DenseElementsAttr::get(i32s, value));
-    };
-    for (int64_t step = 0; step < groupColumns / 4; ++step) {
-      int64_t run = isInt8 ? step : step % 4;
-      Value code = arith::ExtUIOp::create(
-          body, loc, i32s,
-          emitLoad(body, loc, bytes, codesAt, index(body, run * runBytes)));
-      if (!isInt8 && step >= 4)
-        code = arith::ShRUIOp::create(body, loc, code, splat(4));
-      if (!isInt8)
-        code = arith::AndIOp::create(body, loc, code, splat(15));
-      code = arith::SubIOp::create(body, loc, code, splat(isInt8 ? 128 : 8));
+    Value inBlock = part(body, group, layout.groups, /*isRest=*/true);
+    Value unit =
+        step(body, units, part(body, group, layout.groups, /*isRest=*/false),
+             blockBytes);
+    Value at = step(
+        body, step(body, unit, index(body, 1), unitRows * layout.headBytes),
+        inBlock, unitRows * layout.groupBytes());
+    GroupScales scales = emitGroupScales(body, loc, target, form, unit, at,
+                                         inBlock, lane, /*width=*/1);
+    Value codesAt = step(body, step(body, at, lane, 4), index(body, 1),
+                         unitRows * layout.scaleBytes);
+    RowCodes codes{loc, layout, codesAt};
+    for (int64_t i = 0; i < groupColumns / width; ++i) {
       Value number = arith::SIToFPOp::create(
-          body, loc, VectorType::get(4, body.getF32Type()), code);
+          body, loc, VectorType::get(width, body.getF32Type()),
+          codes.step(body, i));
+      Value scale = scales.scales[i * layout.parts * width / groupColumns];
+      number = arith::MulFOp::create(body, loc, number,
+                                     emitSplat(body, loc, scale, width));
+      if (scales.minimum)
+        number = arith::SubFOp::create(
+            body, loc, number, emitSplat(body, loc, scales.minimum, width));
       Value column = emitAdd(
           body, loc, emitMul(body, loc, group, index(body, groupColumns)),
-          index(body, 4 * step));
-      store(body, column, arith::MulFOp::create(body, loc, number, scale));
+          index(body, width * i));
+      store(body, column, number);
     }
   });
 }

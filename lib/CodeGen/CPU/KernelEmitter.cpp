@@ -268,8 +268,7 @@ ProductShape KernelEmitter::productOf(NamedTensorType weight, int64_t n,
                                       int64_t k, int64_t rowTile) const {
   ProductShape shape{n, k, weight.getElementType(), rowTile};
   if (auto blocks = dyn_cast_or_null<BlocksAttr>(weight.getLayout())) {
-    shape.form =
-        blocks.getFormat() == "q8_0" ? WeightForm::Int8 : WeightForm::Int4;
+    shape.form = weightFormOf(blocks.getFormat());
     shape.isExact = referenceRounding;
   }
   return shape;

@@ -400,8 +400,9 @@ void ProductEmitter::callEpilogue(OpBuilder &builder, Value row, Value panel,
 int64_t packedWeightBytes(const Target &target, const ProductShape &shape) {
   if (shape.form != WeightForm::Plain)
     return llvm::divideCeil(shape.n, target.panelRows) *
-           llvm::divideCeil(shape.k, groupColumns) *
-           groupPanelBytes(target, shape.form);
+           llvm::divideCeil(shape.k,
+                            packedLayoutOf(shape.form).groups * groupColumns) *
+           panelBlockBytes(target, shape.form);
   return target.packedWeightElements(shape.elementType, shape.n, shape.k) *
          shape.elementType.getIntOrFloatBitWidth() / 8;
 }

@@ -30,8 +30,13 @@ namespace clade::cpu {
 /// What a weight's elements are stored as.
 enum class WeightForm {
   Plain, ///< Numbers of the product's element type.
-  Int8,  ///< Blocks of GGUF's Q8_0: 32 codes of 8 bits and a scale in f16.
-  Int4,  ///< Blocks of Q4_0: 32 codes of 4 bits and a scale in f16.
+  // Blocks of GGUF files, named after the bits of a code.
+  Int8,  ///< Q8_0: 32 codes and a scale in f16.
+  Int4,  ///< Q4_0, the same.
+  Int5,  ///< Q5_0, the same.
+  Int4K, ///< Q4_K: 256 codes, for each 32 a scale and a minimum of 6 bits.
+  Int5K, ///< Q5_K, the same.
+  Int6K, ///< Q6_K: 256 codes, for each 16 a scale of 8 bits.
 };
 
 /// The static part of a product.

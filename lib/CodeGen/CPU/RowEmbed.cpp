@@ -84,14 +84,12 @@ RowMemory RowEmitter::unpackRow(EmbedOp op, const RowMemory &table, Value token,
   int64_t columns = memory.layout.numElements();
   // The last group is unpacked whole.
   memory.base = reserve(groupRowBytes(columns));
-  WeightForm form =
-      blocks.getFormat() == "q8_0" ? WeightForm::Int8 : WeightForm::Int4;
-  emitUnpackGroups(builder, loc, target, form, columns, table.base, token,
-                   [&](OpBuilder &inner, Value column, Value vector) {
-                     if (referenceRounding && type.getElementType().isBF16())
-                       vector = emitWiden(inner, loc,
-                                          emitRoundToBF16(inner, loc, vector));
-                     emitStore(inner, loc, vector, memory.base, column);
-                   });
+  emitUnpackGroups(
+      builder, loc, target, weightFormOf(blocks.getFormat()), columns,
+      table.base, token, [&](OpBuilder &inner, Value column, Value vector) {
+        if (referenceRounding && type.getElementType().isBF16())
+          vector = emitWiden(inner, loc, emitRoundToBF16(inner, loc, vector));
+        emitStore(inner, loc, vector, memory.base, column);
+      });
   return memory;
 }

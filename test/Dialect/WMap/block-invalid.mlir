@@ -1,6 +1,6 @@
 // RUN: clade-opt --split-input-file --verify-diagnostics %s
 
-// expected-error@+1 {{expected the format q8_0 or q4_0, got 'q3_k'}}
+// expected-error@+1 {{expected the format q8_0, q4_0, q5_0, q4_k, q5_k or q6_k, got 'q3_k'}}
 wmap.func @block_c1 -> tensor<2x32x!wmap.block<"q3_k">> {
 }
 
@@ -20,6 +20,15 @@ wmap.func @quantise_c1_result -> tensor<2x32xf32> {
   // expected-error@+1 {{expected floats and blocks}}
   %1 = wmap.quantise %0 : tensor<2x32xf32> -> tensor<2x32xf32>
   wmap.return %1 : tensor<2x32xf32>
+}
+
+// -----
+
+wmap.func @quantise_c3 -> tensor<2x32x!wmap.block<"q5_0">> {
+  %0 = wmap.source "w" : tensor<2x32xf32>
+  // expected-error@+1 {{expected the format q8_0, q4_0, q4_k or q6_k, got 'q5_0'}}
+  %1 = wmap.quantise %0 : tensor<2x32xf32> -> tensor<2x32x!wmap.block<"q5_0">>
+  wmap.return %1 : tensor<2x32x!wmap.block<"q5_0">>
 }
 
 // -----

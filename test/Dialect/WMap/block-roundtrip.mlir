@@ -26,3 +26,25 @@ wmap.func @unpacked -> tensor<20x64x!wmap.block<"q8_0">> {
   %1 = wmap.unpack_blocks %0 : tensor<2x2x544xui8> -> tensor<20x64x!wmap.block<"q8_0">>
   wmap.return %1 : tensor<20x64x!wmap.block<"q8_0">>
 }
+
+// Blocks of 256 columns.
+// CHECK-LABEL: wmap.func @long_blocks -> tensor<2x1x6720xui8> {
+wmap.func @long_blocks -> tensor<2x1x6720xui8> {
+  %0 = wmap.source "w" : tensor<40x200xf32>
+  // CHECK: wmap.quantise %{{.*}} : tensor<40x200xf32> -> tensor<40x256x!wmap.block<"q6_k">>
+  %1 = wmap.quantise %0 : tensor<40x200xf32> -> tensor<40x256x!wmap.block<"q6_k">>
+  // CHECK: wmap.pack_blocks %{{.*}} rows 32 : tensor<40x256x!wmap.block<"q6_k">> -> tensor<2x1x6720xui8>
+  %2 = wmap.pack_blocks %1 rows 32 : tensor<40x256x!wmap.block<"q6_k">> -> tensor<2x1x6720xui8>
+  wmap.return %2 : tensor<2x1x6720xui8>
+}
+
+// CHECK-LABEL: wmap.func @sizes -> tensor<16x256xf32> {
+wmap.func @sizes -> tensor<16x256xf32> {
+  %0 = wmap.source "w" : tensor<16x256x!wmap.block<"q4_k">>
+  // CHECK: rows 16 : tensor<16x256x!wmap.block<"q4_k">> -> tensor<1x1x2304xui8>
+  %1 = wmap.pack_blocks %0 rows 16 : tensor<16x256x!wmap.block<"q4_k">> -> tensor<1x1x2304xui8>
+  // CHECK: wmap.unpack_blocks %{{.*}} : tensor<1x1x2304xui8> -> tensor<16x256x!wmap.block<"q4_k">>
+  %2 = wmap.unpack_blocks %1 : tensor<1x1x2304xui8> -> tensor<16x256x!wmap.block<"q4_k">>
+  %3 = wmap.dequantise %2 : tensor<16x256x!wmap.block<"q4_k">> -> tensor<16x256xf32>
+  wmap.return %3 : tensor<16x256xf32>
+}
