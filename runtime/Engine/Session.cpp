@@ -355,6 +355,9 @@ Status Session::runPiece() {
     step.route_state = this;
   }
   if (deviceStep) {
+    if (router)
+      return Status::unsupported(
+          "code for a GPU neither shows nor replaces its choices of experts");
     CLADE_RETURN_IF_ERROR(deviceStep->run(step));
   } else {
     CladeStepFunction forward = model().artifact().forward();

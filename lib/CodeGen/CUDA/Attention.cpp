@@ -44,7 +44,7 @@ public:
       : b(b), loc(loc), shape(shape), step(step), state(state),
         thread(emitThread(b, loc)), shared(emitShared(b, loc)) {}
 
-  int64_t emit(Value queries, Value output);
+  int64_t emit(Value queries, Value output, Value sinks);
 
 private:
   Value index(int64_t value) { return emitIndex(b, loc, value); }
@@ -70,11 +70,13 @@ private:
   Location loc;
   const cpu::AttentionShape &shape;
   Value step, state, thread, shared;
-  Value sequence, kvHead, query, weights;
+  Value sequence, kvHead, query, weights, queryPosition, slope;
 };
 } // namespace
 
 Value RowAttention::rowOf(Value position, bool isKey) {
+  // Values may be the first elements of the keys' rows.
+  isKey |= shape.hasSharedRows;
   cpu::CacheLayout layout{shape.kvHeads,
                           isKey ? shape.keySize : shape.valueSize,
                           shape.elementType};
@@ -102,14 +104,25 @@ Value RowAttention::score(Value position) {
     result = mul(cap, math::TanhOp::create(
                           b, loc, arith::DivFOp::create(b, loc, result, cap)));
   }
+  if (!shape.slopes.empty()) {
+    Value distance = arith::IndexCastOp::create(
+        b, loc, b.getI32Type(),
+        arith::SubIOp::create(b, loc, position, queryPosition));
+    result = add(result, mul(slope, arith::SIToFPOp::create(
+                                        b, loc, b.getF32Type(), distance)));
+  }
   return result;
 }
 
-int64_t RowAttention::emit(Value queries, Value output) {
+int64_t RowAttention::emit(Value queries, Value output, Value sinks) {
   Value head = emitBlock(b, loc, Axis::X), token = emitBlock(b, loc, Axis::Y);
   cpu::StepView view(b, loc, step);
   sequence = view.sequenceAt(token);
   Value position = view.positionAt(token);
+  queryPosition = position;
+  if (!shape.slopes.empty())
+    slope = emitLoad(b, loc, b.getF32Type(),
+                     emitDeviceArray(b, loc, shape.slopes), head);
   kvHead =
       arith::DivUIOp::create(b, loc, head, index(shape.qHeads / shape.kvHeads));
   Value row =
@@ -139,6 +152,10 @@ int64_t RowAttention::emit(Value queries, Value output) {
   Value lowest = emitFloat(b, loc, -std::numeric_limits<float>::infinity());
   SmallVector<Value> carried(2 + numOwn(), emitFloat(b, loc, 0));
   carried[0] = lowest;
+  if (sinks) { // One more score, which has no value.
+    carried[0] = emitLoadFloat(b, loc, shape.sinkType, sinks, head);
+    carried[1] = emitFloat(b, loc, 1);
+  }
   auto loop = scf::ForOp::create(b, loc, begin, end, index(tile), carried);
   {
     OpBuilder::InsertionGuard guard(b);
@@ -211,8 +228,10 @@ int64_t RowAttention::emit(Value queries, Value output) {
 
 int64_t emitRowAttention(OpBuilder &builder, Location loc,
                          const cpu::AttentionShape &shape, Value step,
-                         Value state, Value queries, Value output) {
-  return RowAttention(builder, loc, shape, step, state).emit(queries, output);
+                         Value state, Value queries, Value output,
+                         Value sinks) {
+  return RowAttention(builder, loc, shape, step, state)
+      .emit(queries, output, sinks);
 }
 
 } // namespace clade::cuda

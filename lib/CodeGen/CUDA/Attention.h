@@ -24,12 +24,13 @@ Grid rowAttentionGrid(const cpu::AttentionShape &shape);
 
 /// Emits attention over the CladeKVState at `state` (!llvm.ptr) for that grid:
 /// `queries` points to [token][qHeads][keySize], `output` to
-/// [token][qHeads][valueSize]. Of the shape, what is causal: scale, window and
-/// soft cap. Returns the bytes of shared memory of a block.
+/// [token][qHeads][valueSize], `sinks` to [qHeads] if the shape has a type of
+/// sinks. Of the shape, all that is causal. Returns the bytes of shared memory
+/// of a block.
 int64_t emitRowAttention(mlir::OpBuilder &builder, mlir::Location loc,
                          const cpu::AttentionShape &shape, mlir::Value step,
                          mlir::Value state, mlir::Value queries,
-                         mlir::Value output);
+                         mlir::Value output, mlir::Value sinks = {});
 
 } // namespace clade::cuda
 

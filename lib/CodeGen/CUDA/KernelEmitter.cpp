@@ -11,6 +11,7 @@
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/Attention.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/Experts.h"
 #include "lib/CodeGen/CUDA/RowEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -142,10 +143,12 @@ FailureOr<ArrayRef<KernelCode>> KernelEmitter::emit(KernelOp kernel,
   case KernelKind::Attention:
     result = emitAttentionKernel(context);
     break;
-  case KernelKind::Recurrent:
   case KernelKind::Experts:
+    result = emitExpertsKernel(context);
+    break;
+  case KernelKind::Recurrent:
     for (Operation &op : context.body())
-      if (isa<CausalConvOp, ScanOp, ExpertLinearOp, HeadLinearOp>(op))
+      if (isa<CausalConvOp, ScanOp>(op))
         return reportNoCode(&op);
     return reportNoCode(kernel);
   }
@@ -460,6 +463,78 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
 }
 
 //===----------------------------------------------------------------------===//
+// Experts
+//===----------------------------------------------------------------------===//
+
+/// A product by the experts that each token chose, or by all heads.
+LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
+  OpBuilder &builder = context.builder;
+  Block &body = context.body();
+  Operation *op = nullptr;
+  Value inputValue, chosenValue;
+  ParamOp weight, bias;
+  ExpertsProduct product;
+  if (auto experts = body.getOps<ExpertLinearOp>(); !experts.empty()) {
+    ExpertLinearOp linear = *experts.begin();
+    op = linear;
+    inputValue = viewed(linear.getInput());
+    chosenValue = viewed(linear.getChosen());
+    weight = linear.getWeight().getDefiningOp<ParamOp>();
+    if (linear.getBias() && !(bias = linear.getBias().getDefiningOp<ParamOp>()))
+      return reportNoCode(linear, " with a bias that is no parameter");
+    product = {linear.getNumExperts(), linear.getNumActive(),
+               linear.getNumOutputs(), linear.getNumInputs(),
+               linear.hasActiveInput()};
+  } else {
+    HeadLinearOp linear = *body.getOps<HeadLinearOp>().begin();
+    op = linear;
+    inputValue = viewed(linear.getInput());
+    weight = linear.getWeight().getDefiningOp<ParamOp>();
+    product = {linear.getNumHeads(), linear.getNumHeads(),
+               linear.getNumOutputs(), linear.getNumInputs(),
+               /*hasActiveInput=*/true};
+  }
+  if (!weight || !isa<BlockArgument>(inputValue) ||
+      (chosenValue && !isa<BlockArgument>(chosenValue)) ||
+      context.kernel.getNumResults() != 1 ||
+      viewed(body.getTerminator()->getOperand(0)) != op->getResult(0))
+    return reportNoCode(op, " with ops around it");
+  if (weight.getResult().getType().getLayout())
+    return reportNoCode(op, " with a weight in groups");
+  Location loc = op->getLoc();
+  Part part;
+  part.add(op);
+  part.writesResults = true;
+  begin(context, part, "");
+  product.inputType =
+      cast<NamedTensorType>(inputValue.getType()).getElementType();
+  product.weightType = weight.getResult().getType().getElementType();
+  product.input = context.buffers.lookup(inputValue);
+  product.weight = context.paramPointer(weight);
+  product.chosen = chosenValue ? context.buffers.lookup(chosenValue) : Value();
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    emitStreamingExperts(
+        builder, loc, product,
+        [&](Value place, Value expert, Value column, Value sum) {
+          Value n = emitIndex(builder, loc, product.n);
+          if (bias)
+            sum = arith::AddFOp::create(
+                builder, loc, sum,
+                emitLoadFloat(
+                    builder, loc, bias.getResult().getType().getElementType(),
+                    context.paramPointer(bias),
+                    emitAdd(builder, loc, emitMul(builder, loc, expert, n),
+                            column)));
+          emitStoreFloat(
+              builder, loc, sum, context.resultType(0), context.results[0],
+              emitAdd(builder, loc, emitMul(builder, loc, place, n), column));
+        });
+  }
+  return finish(context, streamingExpertsGrid(product), /*sharedBytes=*/0);
+}
+
+//===----------------------------------------------------------------------===//
 // Attention
 //===----------------------------------------------------------------------===//
 
@@ -472,12 +547,13 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
     return reportNoCode(attend, " with ops around it");
   for (auto [isThere, what] :
        {std::pair(attend.getBidirectional(), " in both directions"),
-        {attend.getShared(), " over a latent state"},
-        {attend.getSlopes().has_value(), " with slopes"},
-        {attend.getGroups() != nullptr, " in groups"},
-        {attend.getSink() != nullptr, " with sinks"}})
+        {attend.getGroups() != nullptr, " in groups"}})
     if (isThere)
       return reportNoCode(attend, what);
+  auto sink =
+      attend.getSink() ? attend.getSink().getDefiningOp<ParamOp>() : ParamOp();
+  if (attend.getSink() && !sink)
+    return reportNoCode(attend, " with a sink that is no parameter");
   auto queryType = attend.getQuery().getType(),
        resultType = attend.getResult().getType();
   cpu::AttentionShape shape{
@@ -491,6 +567,11 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
       std::nullopt};
   if (attend.getSoftcap())
     shape.softcap = attend.getSoftcap()->convertToDouble();
+  shape.hasSharedRows = attend.getShared();
+  if (attend.getSlopes())
+    shape.slopes = *attend.getSlopes();
+  if (sink)
+    shape.sinkType = sink.getResult().getType().getElementType();
   Part part;
   part.add(attend.getOperation());
   part.writesResults = true;
@@ -498,6 +579,7 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
   int64_t bytes =
       emitRowAttention(context.builder, attend.getLoc(), shape, context.step,
                        context.states.lookup(attend.getState()),
-                       context.buffers.lookup(queryValue), context.results[0]);
+                       context.buffers.lookup(queryValue), context.results[0],
+                       sink ? context.paramPointer(sink) : Value());
   return finish(context, rowAttentionGrid(shape), bytes);
 }

@@ -72,6 +72,7 @@ private:
   mlir::LogicalResult emitTokenwise(Context &context);
   mlir::LogicalResult emitProductKernel(Context &context);
   mlir::LogicalResult emitAttentionKernel(Context &context);
+  mlir::LogicalResult emitExpertsKernel(Context &context);
   mlir::LogicalResult emitActivations(Context &context, LinearOp linear);
   mlir::Value emitEpilogue(Context &context, mlir::Value value,
                            mlir::Value heart, mlir::Value row,

@@ -202,6 +202,16 @@ LogicalResult RowEmitter::evaluate(Operation *op) {
   }
   if (auto reduce = dyn_cast<ReduceOp>(op))
     return evaluateReduce(reduce);
+  if (auto softmax = dyn_cast<SoftmaxOp>(op))
+    return evaluateSoftmax(softmax);
+  if (auto topK = dyn_cast<TopKOp>(op))
+    return evaluateTopK(topK);
+  if (auto gather = dyn_cast<GatherOp>(op))
+    return evaluateGather(gather);
+  if (auto member = dyn_cast<MemberOp>(op))
+    return evaluateMember(member);
+  if (auto mix = dyn_cast<MixOp>(op))
+    return evaluateMix(mix);
   if (auto join = dyn_cast<JoinOp>(op))
     return evaluateJoin(join);
   if (auto view = dyn_cast<ViewOp>(op))
@@ -279,6 +289,16 @@ LogicalResult RowEmitter::evaluateJoin(JoinOp op) {
 // Reductions
 //===----------------------------------------------------------------------===//
 
+void RowEmitter::forEachWarp(int64_t count, Location loc,
+                             llvm::function_ref<void(Value, Value)> body) {
+  Value lanes = emitIndex(builder, loc, warpSize);
+  Value lane = arith::RemUIOp::create(builder, loc, thread, lanes),
+        warp = arith::DivUIOp::create(builder, loc, thread, lanes);
+  emitStridedLoop(builder, loc, warp, threads / warpSize,
+                  emitIndex(builder, loc, count),
+                  [&](Value at) { body(at, lane); });
+}
+
 LogicalResult RowEmitter::evaluateReduce(ReduceOp op) {
   Location loc = op.getLoc();
   Value input = op.getInput();
@@ -337,15 +357,10 @@ LogicalResult RowEmitter::evaluateReduce(ReduceOp op) {
     storeFrom(thread, joined, emitIndex(builder, loc, 0));
   } else {
     // A warp for each sum.
-    Value lanes = emitIndex(builder, loc, warpSize);
-    Value lane = arith::RemUIOp::create(builder, loc, thread, lanes),
-          warp = arith::DivUIOp::create(builder, loc, thread, lanes);
-    emitStridedLoop(
-        builder, loc, warp, threads / warpSize,
-        emitIndex(builder, loc, kept.numElements()), [&](Value at) {
-          Value own = joinOwn(unflatten(kept, at, loc), lane, warpSize);
-          storeFrom(lane, emitWarpReduce(builder, loc, own, combine), at);
-        });
+    forEachWarp(kept.numElements(), loc, [&](Value at, Value lane) {
+      Value own = joinOwn(unflatten(kept, at, loc), lane, warpSize);
+      storeFrom(lane, emitWarpReduce(builder, loc, own, combine), at);
+    });
   }
   emitSync(builder, loc);
   memories[op.getResult()] = memory;

@@ -67,7 +67,21 @@ private:
   RowIndex unflatten(const RowLayout &layout, mlir::Value flat,
                      mlir::Location loc);
 
+  /// Calls `body` with the number of each of `count` places and the lane: a
+  /// warp for each place.
+  void
+  forEachWarp(int64_t count, mlir::Location loc,
+              llvm::function_ref<void(mlir::Value at, mlir::Value lane)> body);
+
   mlir::LogicalResult evaluateReduce(ReduceOp op);
+  // RowSelection.cpp
+  mlir::LogicalResult evaluateSoftmax(SoftmaxOp op);
+  mlir::LogicalResult evaluateTopK(TopKOp op);
+  mlir::LogicalResult evaluateGather(GatherOp op);
+  mlir::LogicalResult evaluateMember(MemberOp op);
+  mlir::LogicalResult evaluateMix(MixOp op);
+  mlir::Value loadPlace(const RowMemory &memory, const RowIndex &index,
+                        mlir::Location loc);
   mlir::LogicalResult evaluateJoin(JoinOp op);
   mlir::LogicalResult evaluateView(ViewOp op);
   mlir::LogicalResult evaluateSlice(SliceOp op);

@@ -141,12 +141,12 @@ LogicalResult RowEmitter::evaluateEmbed(EmbedOp op) {
 
 LogicalResult RowEmitter::evaluateCacheWrite(CacheWriteOp op) {
   Location loc = op.getLoc();
-  if (op.getShared())
-    return reportNoCode(op, " of a latent state");
   StepView view(builder, loc, step);
   Value sequence = view.sequenceAt(row), position = view.positionAt(row),
         state = states.lookup(op.getState());
   for (bool isKey : {true, false}) {
+    if (!isKey && op.getShared())
+      break;
     RowMemory memory = inMemory(isKey ? op.getKey() : op.getValue());
     auto type =
         cast<NamedTensorType>((isKey ? op.getKey() : op.getValue()).getType());

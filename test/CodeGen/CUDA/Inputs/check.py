@@ -14,14 +14,18 @@ usage: check.py logits CPU GPU [TRUTH]
        check.py launches ARTIFACT REPORT STEPS
          Every launch that the plan of ARTIFACT has was executed STEPS times from PTX (those of selected tokens at most
          as often), completed, without findings, and each executed instructions in all its threads.
+       check.py families CLADE FOLDER FAMILY…
+         A small model of each family runs on both, and both rules above hold.
 """
 
 import array
 import collections
 import json
 import math
+import os
 import pathlib
 import struct
+import subprocess
 import sys
 
 
@@ -77,7 +81,30 @@ def count_launches(artifact, report, steps):
     print(f"{sum(planned.values())} launches a step, all executed")
 
 
-if sys.argv[1] == "logits":
+def compare_families(clade, folder, *families):
+    folder = pathlib.Path(folder)
+    tokens = ",".join(str(i * 37 % 251 + 3) for i in range(40))
+
+    def run(*arguments, **environment):
+        subprocess.run([clade, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL, env=os.environ | environment)
+
+    for family in families:
+        model, cpu, gpu, report = (folder / (family + end) for end in ("", ".cpu", ".gpu", ".report"))
+        run("tiny", family, "-o", model)
+        run("compile", model, "--dtype", "f32", "-o", cpu)
+        run("compile", model, "--dtype", "f32", "--target", "cuda", "-o", gpu)
+        common = ("--tokens", tokens, "--force", "5,6,7", "--chunk", "16", "--logits")
+        run("run", cpu, *common, folder / "cpu")
+        run("run", gpu, *common, folder / "gpu", CLADE_CUDA_REPORT=str(report))
+        print(family)
+        compare_logits(folder / "cpu", folder / "gpu")
+        count_launches(gpu, report, 6)
+    print(f"{len(families)} families agree")
+
+
+if sys.argv[1] == "families":
+    compare_families(*sys.argv[2:])
+elif sys.argv[1] == "logits":
     compare_logits(*sys.argv[2:])
 else:
     count_launches(sys.argv[2], sys.argv[3], int(sys.argv[4]))

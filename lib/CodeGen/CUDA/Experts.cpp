@@ -1,0 +1,103 @@
+//===- Experts.cpp - Products by experts ----------------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CUDA/Experts.h"
+
+#include "lib/CodeGen/CPU/StepABI.h"
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "lib/CodeGen/CUDA/BlockHelpers.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace clade::cuda {
+
+using cpu::emitAdd;
+using cpu::emitIndex;
+using cpu::emitMul;
+
+static constexpr int64_t expertWarps = 4;
+
+/// Blocks along x that one choice takes.
+static int64_t blocksOfChoice(const ExpertsProduct &product) {
+  return static_cast<int64_t>(llvm::divideCeil(product.n, expertWarps));
+}
+
+Grid streamingExpertsGrid(const ExpertsProduct &product) {
+  return {product.active * blocksOfChoice(product), 1, expertWarps * warpSize};
+}
+
+void emitStreamingExperts(
+    OpBuilder &builder, Location loc, const ExpertsProduct &product,
+    llvm::function_ref<void(Value, Value, Value, Value)> epilogue) {
+  auto index = [&](int64_t value) { return emitIndex(builder, loc, value); };
+  Value thread = emitThread(builder, loc), lanes = index(warpSize),
+        blocks = index(blocksOfChoice(product)),
+        block = emitBlock(builder, loc, Axis::X),
+        token = emitBlock(builder, loc, Axis::Y);
+  Value lane = arith::RemUIOp::create(builder, loc, thread, lanes),
+        warp = arith::DivUIOp::create(builder, loc, thread, lanes),
+        choice = arith::DivUIOp::create(builder, loc, block, blocks);
+  Value column = emitAdd(
+      builder, loc,
+      emitMul(builder, loc, arith::RemUIOp::create(builder, loc, block, blocks),
+              index(expertWarps)),
+      warp);
+  Value place =
+      emitAdd(builder, loc, emitMul(builder, loc, token, index(product.active)),
+              choice);
+  // A warp behind the last feature has nothing to do; all its lanes agree.
+  Value isThere = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
+                                        column, index(product.n));
+  auto whole = scf::IfOp::create(builder, loc, isThere);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(whole.thenBlock());
+  Value expert = choice;
+  if (product.chosen) {
+    expert = cpu::emitToIndex(builder, loc,
+                              cpu::emitLoad(builder, loc, builder.getI32Type(),
+                                            product.chosen, place));
+    expert = arith::MaxSIOp::create(builder, loc, expert, index(0));
+    expert = arith::MinSIOp::create(builder, loc, expert,
+                                    index(product.experts - 1));
+  }
+  Value row = emitAdd(builder, loc,
+                      emitMul(builder, loc, expert, index(product.n)), column);
+  Value weightStart = emitMul(builder, loc, row, index(product.k)),
+        inputStart =
+            emitMul(builder, loc, product.hasActiveInput ? place : token,
+                    index(product.k));
+  auto loop = scf::ForOp::create(builder, loc, lane, index(product.k), lanes,
+                                 ValueRange{emitFloat(builder, loc, 0)});
+  {
+    OpBuilder::InsertionGuard inner(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    Value at = loop.getInductionVar();
+    Value sum = math::FmaOp::create(
+        builder, loc,
+        emitLoadFloat(builder, loc, product.inputType, product.input,
+                      emitAdd(builder, loc, inputStart, at)),
+        emitLoadFloat(builder, loc, product.weightType, product.weight,
+                      emitAdd(builder, loc, weightStart, at)),
+        loop.getRegionIterArg(0));
+    scf::YieldOp::create(builder, loc, sum);
+  }
+  Value sum = emitWarpReduce(builder, loc, loop.getResult(0),
+                             [&](Value a, Value b) -> Value {
+                               return arith::AddFOp::create(builder, loc, a, b);
+                             });
+  Value isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                        lane, index(0));
+  auto store = scf::IfOp::create(builder, loc, isFirst);
+  builder.setInsertionPointToStart(store.thenBlock());
+  epilogue(place, expert, column, sum);
+}
+
+} // namespace clade::cuda
