@@ -41,15 +41,12 @@ std::string_view clade::ptx::nameOf(OccupancyLimit limit) {
   return names[unsigned(limit)];
 }
 
-/// Blocks by registers: each part holds whole warps, and a block is only
-/// launched if its warps, filled up to all parts, could have their registers.
+/// Blocks by registers: each part holds whole warps.
 static uint32_t blocksByRegisters(const MultiprocessorLimits &limits,
                                   uint32_t warps, uint32_t registers) {
   if (registers > limits.registersPerThread)
     return 0;
   uint32_t ofWarp = roundUp(uint64_t(registers) * warpThreads, registerUnit);
-  if (uint64_t(ofWarp) * roundUp(warps, parts) > limits.registers)
-    return 0;
   return limits.registers / parts / ofWarp * parts / warps;
 }
 

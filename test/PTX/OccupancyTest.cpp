@@ -120,8 +120,9 @@ TEST(Occupancy, EqualsNvidiasCalculator) {
                                  72u, 80u, 96u, 128u, 168u, 200u, 232u, 255u})
         for (uint64_t shared :
              {uint64_t(0), uint64_t(1), uint64_t(1024), uint64_t(7000),
-              uint64_t(16384), uint64_t(49152), uint64_t(70000),
-              uint64_t(98 << 10), uint64_t(limits.sharedPerBlock)}) {
+              uint64_t(7296), uint64_t(10624), uint64_t(16384), uint64_t(49152),
+              uint64_t(70000), uint64_t(98 << 10),
+              uint64_t(limits.sharedPerBlock)}) {
           BlockDemand block = demand(threads, registers, shared);
           ASSERT_EQ(int(occupancyOf(limits, block).blocks),
                     reference(major, minor, block))
