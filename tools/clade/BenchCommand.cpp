@@ -462,7 +462,7 @@ void driver::addBenchCommand(CLI::App &app, int &status) {
       ->capture_default_str();
   command
       ->add_option("--peers", options->peers,
-                   "Engines to measure beside: transformers, llama.cpp; "
+                   "Engines to measure beside: transformers, llama.cpp, openvino; "
                    "NAME:MODEL where it is not the same checkpoint")
       ->delimiter(',');
   command->add_flag("--kernels", options->withKernels,
