@@ -21,19 +21,24 @@ TREE = pathlib.Path(__file__).parents[2]
 CACHE = pathlib.Path(os.environ.get("CLADE_CACHE", pathlib.Path.home() / ".cache" / "clade"))
 
 
-def add(name):
-    """Makes the packages of tools/dev/requirements-NAME.txt importable, installing them once."""
+def folder(name):
+    """The folder with the packages of tools/dev/requirements-NAME.txt, which are installed once."""
     requirements = TREE / f"tools/dev/requirements-{name}.txt"
-    folder = CACHE / f"{name}-{hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:10]}"
-    if not folder.exists():
+    place = CACHE / f"{name}-{hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:10]}"
+    if not place.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=CACHE) as work:
+        with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=CACHE) as work:
             made = pathlib.Path(work) / "packages"
             subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
                             "--no-deps", "--find-links", CACHE / "wheels", "--target", made, "-r", requirements], check=True)
             try:
-                made.rename(folder)
+                made.rename(place)
             except OSError:  # Another process was faster.
-                if not folder.exists():
+                if not place.exists():
                     raise
-    sys.path.append(str(folder))
+    return place
+
+
+def add(name):
+    """Makes these packages importable."""
+    sys.path.append(str(folder(name)))

@@ -8,11 +8,13 @@
 #
 # Usage: bench-peer.py ENGINE MODEL DTYPE THREADS
 #
-# Loads a model in `transformers` (a folder) or `llama.cpp` (a GGUF file), says
+# Loads a model in `transformers` (a folder), `llama.cpp` (a GGUF file) or
+# `openvino` (a folder of OpenVINO GenAI), says
 # {"version": …} in a line, and then answers each line {"tokens": […], "steps": N}
 # with the seconds of the prompt in one call, the last token's logits computed,
 # and of N further tokens one by one: {"prefill_s": …, "decode_s": …}. What
-# goes wrong is {"error": …}.
+# goes wrong is {"error": …}. $CLADE_PEER_PACKAGES names folders with packages
+# that the environment does not have.
 #
 #===------------------------------------------------------------------------===#
 import json
@@ -21,6 +23,8 @@ import random
 import sys
 import time
 import warnings
+
+sys.path += filter(None, os.environ.get("CLADE_PEER_PACKAGES", "").split(os.pathsep))
 
 # Nothing but answers goes to the pipe.
 answers = os.fdopen(os.dup(1), "w")
@@ -54,6 +58,9 @@ class Transformers:
     def begin(self):
         self.cache = self.transformers.DynamicCache(config=self.model.config)
 
+    def run(self, tokens, steps):
+        return feed_each(self, tokens, steps)
+
     def feed(self, tokens):
         logits = self.model(self.torch.tensor([tokens]), past_key_values=self.cache, use_cache=True, logits_to_keep=1).logits
         return float(logits[0, -1, 0])
@@ -74,11 +81,51 @@ class LlamaCpp:
     def begin(self):
         self.model.reset()
 
+    def run(self, tokens, steps):
+        return feed_each(self, tokens, steps)
+
     def feed(self, tokens):
         self.model.eval(tokens)
 
 
-ENGINES = {"transformers": Transformers, "llama.cpp": LlamaCpp}
+class OpenVINO:
+    """Decodes by itself: the first token ends the prompt, each further one is a step."""
+
+    def __init__(self, path, dtype, threads):
+        import numpy
+        import openvino
+        import openvino_genai
+        if not os.path.exists(os.path.join(path, "openvino_model.xml")):
+            raise ValueError("OpenVINO GenAI reads a folder with openvino_model.xml: --peer openvino:FOLDER")
+        self.numpy, self.openvino, self.genai = numpy, openvino, openvino_genai
+        # The plain pipeline, which keeps nothing of an earlier prompt.
+        self.model = openvino_genai.LLMPipeline(path, "CPU", ATTENTION_BACKEND="SDPA", INFERENCE_NUM_THREADS=threads,
+                                                INFERENCE_PRECISION_HINT="f32" if dtype == "f32" else "bf16")
+        self.version = f"openvino-genai {openvino_genai.__version__.split('-')[0]}"
+
+    def run(self, tokens, steps):
+        ids = self.openvino.Tensor(self.numpy.array([tokens], dtype=self.numpy.int64))
+        mask = self.openvino.Tensor(self.numpy.ones((1, len(tokens)), dtype=self.numpy.int64))
+        config = self.genai.GenerationConfig(max_new_tokens=steps + 1, ignore_eos=True, do_sample=False)
+        start = time.perf_counter()
+        metrics = self.model.generate(self.genai.TokenizedInputs(ids, mask), config).perf_metrics
+        whole = time.perf_counter() - start
+        prefill = metrics.get_ttft().mean / 1000
+        return prefill, whole - prefill
+
+
+ENGINES = {"transformers": Transformers, "llama.cpp": LlamaCpp, "openvino": OpenVINO}
+
+
+def feed_each(engine, tokens, steps):
+    """Seconds of a prompt and of tokens behind it."""
+    engine.begin()
+    start = time.perf_counter()
+    engine.feed(tokens)
+    middle = time.perf_counter()
+    for _ in range(steps):
+        engine.feed([random.randrange(engine.vocab)])
+    return middle - start, time.perf_counter() - middle
 
 
 def main():
@@ -86,21 +133,15 @@ def main():
     try:
         engine = ENGINES[name](path, dtype, int(threads))
         # The first call allocates.
-        engine.begin()
-        engine.feed([1, 2, 3])
+        engine.run([1, 2, 3], 1)
     except Exception as failure:  # Whatever it is, clade bench goes on without this engine.
         return answer(error=f"{name}: {type(failure).__name__}: {failure}")
     answer(version=engine.version)
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            engine.begin()
-            start = time.perf_counter()
-            engine.feed(request["tokens"])
-            middle = time.perf_counter()
-            for _ in range(request["steps"]):
-                engine.feed([random.randrange(engine.vocab)])
-            answer(prefill_s=middle - start, decode_s=time.perf_counter() - middle)
+            prefill, decode = engine.run(request["tokens"], request["steps"])
+            answer(prefill_s=prefill, decode_s=decode)
         except Exception as failure:
             answer(error=f"{name}: {type(failure).__name__}: {failure}")
 
