@@ -209,4 +209,45 @@ TEST(Counters, TraceKeepsTheFirstBlocks) {
   EXPECT_FALSE(harness.launch("copy", options, in, out, 1u).trace);
 }
 
+/// Which requests may be served by L1, and what kind they are.
+TEST(Counters, RequestsSayWhichCachesTheyUse) {
+  struct Case {
+    const char *instruction;
+    RequestKind kind;
+    bool usesL1;
+  } const cases[] = {
+      {"ld.global.u32 %r1, [%rd1];", RequestKind::Read, true},
+      {"ld.global.nc.u32 %r1, [%rd1];", RequestKind::Read, true},
+      {"ld.global.cg.u32 %r1, [%rd1];", RequestKind::Read, false},
+      {"ld.volatile.global.u32 %r1, [%rd1];", RequestKind::Read, false},
+      {"ld.relaxed.gpu.global.u32 %r1, [%rd1];", RequestKind::Read, false},
+      {"ld.acquire.gpu.global.u32 %r1, [%rd1];", RequestKind::Read, false},
+      {"cp.async.ca.shared.global [tile], [%rd1], 4;", RequestKind::Read, true},
+      {"cp.async.cg.shared.global [tile], [%rd1], 16;", RequestKind::Read,
+       false},
+      {"atom.global.add.u32 %r1, [%rd1], 1;", RequestKind::Atomic, false},
+      {"red.global.add.u32 [%rd1], 1;", RequestKind::Atomic, false},
+      {"st.global.u32 [%rd1], 1;", RequestKind::Write, false},
+  };
+  for (const Case &each : cases) {
+    Harness harness(ptxHeader() +
+                    ".visible .entry k(.param .u64 in) {\n.reg .b32 %r<2>;\n"
+                    ".reg .b64 %rd<2>;\n.shared .align 16 .b8 tile[16];\n"
+                    "ld.param.u64 %rd1, [in];\n" +
+                    each.instruction + "\ncp.async.wait_all;\nret;\n}\n");
+    LaunchOptions options;
+    options.block = {1, 1, 1};
+    options.traceCapacity = 100;
+    LaunchReport report =
+        harness.launch("k", options, harness.buffer(std::vector<uint32_t>(8)));
+    ASSERT_EQ(report.trace->blocks.size(), 1u);
+    ASSERT_EQ(report.trace->blocks[0].size(), 1u) << each.instruction;
+    const Request &request = report.trace->blocks[0][0];
+    EXPECT_EQ(request.kind(), each.kind) << each.instruction;
+    EXPECT_EQ(request.sectors(), 1) << each.instruction;
+    EXPECT_EQ(report.trace->origins[request.op()].usesL1, each.usesL1)
+        << each.instruction;
+  }
+}
+
 } // namespace
