@@ -461,9 +461,10 @@ void driver::addBenchCommand(CLI::App &app, int &status) {
       ->check(CLI::Range(int64_t(1), int64_t(4096)))
       ->capture_default_str();
   command
-      ->add_option("--peers", options->peers,
-                   "Engines to measure beside: transformers, llama.cpp, openvino; "
-                   "NAME:MODEL where it is not the same checkpoint")
+      ->add_option(
+          "--peers", options->peers,
+          "Engines to measure beside: transformers, llama.cpp, openvino; "
+          "NAME:MODEL where it is not the same checkpoint")
       ->delimiter(',');
   command->add_flag("--kernels", options->withKernels,
                     "Also the time of every kernel, beside what it must read "
