@@ -80,9 +80,10 @@ EntryType FamilyChecker::checkEntry(const spec::BlockDecl *entry) {
   std::string text;
   for (const spec::Param &param : entry->params) {
     StringRef name = param.name.name;
-    // The entry of a language model takes the tokens of a step.
-    bool isTokens =
-        name == "tokens" || (isForward && entry->params.size() == 1);
+    // The entry of a language model takes the tokens of a step, and their
+    // types.
+    bool isTokens = name == "tokens" || name == "types" ||
+                    (isForward && entry->params.size() == 1);
     Type type = isTokens ? Type::tensor(Axes{{"token", {}}}) : Type::unknown();
     text += (text.empty() ? "" : ", ") +
             (isTokens ? toString(*type.axes) : name.str());

@@ -347,9 +347,6 @@ FailureOr<SpecValue> Evaluator::buildAttend(const CallArgs &args,
            << "expected a mask such as 'causal and near(window)', got "
            << mask->describe();
   bool isBidirectional = !mask->mask.causal;
-  if (isBidirectional && !imageFunction)
-    return error(loc) << "attention without 'causal' has a compiled form only "
-                         "in the entry 'image'";
   if (isBidirectional &&
       (mask->mask.window ||
        (reader.get("bias") && !reader.get("bias")->is(SpecValue::Kind::None))))

@@ -146,12 +146,15 @@ LogicalResult Evaluator::buildForward() {
            << "family '" << getFamily().getName() << "' has no entry 'forward'";
   Location loc = entry.decl->getLoc();
   size_t count = entry.decl->params.size();
-  if (mediaValue ? count != 2 && count != 3 : count != 1)
+  bool takesTypes =
+      !mediaValue && count == 2 && entry.decl->params[1].name.name == "types";
+  if (mediaValue ? count != 2 && count != 3 : count != 1 && !takesTypes)
     return error(loc)
            << (mediaValue ? "expected an entry of two parameters, the tokens "
                             "and what the entry 'image' gives, or of three, "
                             "the last for the grids of the images"
-                          : "expected an entry of one parameter, the tokens");
+                          : "expected an entry of one parameter, the tokens, "
+                            "or of two, the tokens and their 'types'");
   FailureOr<EntryFunction> begun = beginEntry("forward");
   if (failed(begun))
     return failure();
@@ -162,6 +165,9 @@ LogicalResult Evaluator::buildForward() {
   position = tensor(positionsValue, tokenAxes);
   CallArgs args;
   args.positional.push_back(SpecValue::of(tensor(tokens, tokenAxes)));
+  if (takesTypes)
+    args.positional.push_back(SpecValue::of(
+        tensor(entryBlock->insertArgument(1u, ids, loc), tokenAxes)));
   if (mediaValue)
     args.positional.push_back(*mediaValue);
   if (count == 3)

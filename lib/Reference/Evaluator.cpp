@@ -466,8 +466,16 @@ FailureOr<Tensor> reference::evaluateEntry(func::FuncOp entry,
     llvm::copy(context.batch.ids, ids->data().begin());
   else
     llvm::copy(context.batch.pixels, ids->data().begin());
+  SmallVector<Tensor> arguments{*ids};
+  if (entry.getNumArguments() == 3) {
+    FailureOr<Tensor> types = makeTensor(entry, type, context.batch);
+    if (failed(types))
+      return failure();
+    llvm::copy(context.batch.types, types->data().begin());
+    arguments.push_back(*types);
+  }
   FailureOr<SmallVector<Tensor>> results =
-      Evaluator(context).run(entry.getBody().front(), *ids);
+      Evaluator(context).run(entry.getBody().front(), arguments);
   if (failed(results))
     return failure();
   if (results->size() != 1)

@@ -60,9 +60,11 @@ static LogicalResult checkEntry(func::FuncOp entry) {
     return tensor && tensor.hasSequence() &&
            tensor.getNames().front() == selectedAxis;
   };
-  if (entry.isExternal() || type.getNumInputs() != 2 ||
-      !isTokens(type.getInput(0)) || !isa<BatchType>(type.getInput(1)) ||
-      type.getNumResults() != 1 || !isRows(type.getResult(0)))
+  bool fits = (type.getNumInputs() == 2 || type.getNumInputs() == 3) &&
+              llvm::all_of(type.getInputs().drop_back(), isTokens) &&
+              isa<BatchType>(type.getInputs().back());
+  if (entry.isExternal() || !fits || type.getNumResults() != 1 ||
+      !isRows(type.getResult(0)))
     return entry.emitError() << "expected an entry from i32 tokens and a batch "
                                 "to one tensor over "
                                 "'selected', got "
@@ -168,6 +170,12 @@ LogicalResult Interpreter::Impl::checkChunks(ArrayRef<SequenceChunk> chunks) {
       return entry.emitError()
              << "expected " << chunk.tokens.size()
              << " marks of wanted tokens, got " << chunk.wanted.size();
+    if (!chunk.types.empty() && chunk.types.size() != chunk.tokens.size())
+      return entry.emitError()
+             << "expected " << chunk.tokens.size() << " types of tokens, got "
+             << chunk.types.size();
+    if (!chunk.types.empty() && entry.getNumArguments() != 3)
+      return entry.emitError() << "expected no types of tokens";
     int64_t end = sequences[chunk.sequence].length + chunk.tokens.size();
     if (end > maxInteger)
       return entry.emitError() << "expected at most " << maxInteger
@@ -193,6 +201,7 @@ Batch Interpreter::Impl::makeBatch(ArrayRef<SequenceChunk> chunks) const {
       batch.ids.push_back(token);
       batch.sequenceOf.push_back(row);
       batch.positions.push_back(sequence.length + i);
+      batch.types.push_back(chunk.types.empty() ? 0 : chunk.types[i]);
       for (int64_t axis = 0; axis < 3; ++axis)
         batch.mediaPositions.push_back(
             chunk.mediaPositions.empty() ? sequence.length + i

@@ -37,6 +37,8 @@ struct SequenceChunk {
   std::vector<int32_t> mediaRows;
   /// For each token time, row and column; empty for those of a text.
   std::vector<int32_t> mediaPositions;
+  /// For each token its type; empty where all are 0.
+  std::vector<int32_t> types = {};
 };
 
 /// One result of one op, just computed.
@@ -53,9 +55,10 @@ struct Event {
 class Interpreter {
 public:
   /// Loads the weights of `module` from `checkpoint`. `entry` names a function
-  /// with the attribute `clade.entry`, from (tokens [token] i32, batch) to one
-  /// tensor [selected, …]; empty for the only one, or 'forward'. The module
-  /// outlives the interpreter and does not change.
+  /// with the attribute `clade.entry`, from (tokens [token] i32, batch), or
+  /// (tokens, types of tokens, batch), to one tensor [selected, …]; empty for
+  /// the only one, or 'forward'. The module outlives the interpreter and does
+  /// not change.
   static mlir::FailureOr<std::unique_ptr<Interpreter>>
   create(mlir::ModuleOp module, const rt::Checkpoint &checkpoint,
          const rt::LoadOptions &options = {}, llvm::StringRef entry = {});

@@ -43,6 +43,8 @@ struct Batch {
   /// Of each token: index of its sequence in this step, and place there.
   std::vector<int64_t> sequenceOf;
   std::vector<int64_t> positions;
+  /// Of each token its type.
+  std::vector<int64_t> types;
   /// Tokens whose output is wanted, ascending.
   std::vector<int64_t> selected;
   /// Of each sequence: the length that its rotary scalings are fixed for.

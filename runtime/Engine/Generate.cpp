@@ -30,6 +30,7 @@ struct Active {
   std::vector<uint8_t> wanted;         ///< Empty: the last token's logits.
   std::vector<int32_t> mediaRows;      ///< Of `feed`; empty: no images.
   std::vector<int32_t> mediaPositions; ///< Of `feed`; empty: those of a text.
+  std::span<const int32_t> types = {}; ///< Of `feed`; empty: 0.
   int32_t nextPosition = 0;            ///< Of mediaPositions, behind `feed`.
   int64_t position = 0;                ///< Of feed[0].
   bool isPrompt = true;
@@ -98,6 +99,11 @@ Status Generator::check(const GenerateRequest &request) const {
   if (request.maxTokens < 0)
     return Status::invalidArgument("expected at least 0 tokens to make, got " +
                                    std::to_string(request.maxTokens));
+  if (session.model().manifest().wholeSequences && tokensToMake(request) > 0)
+    return Status::invalidArgument(
+        "the model reads a text as a whole and continues none: expected 0 "
+        "tokens to make, got " +
+        std::to_string(tokensToMake(request)));
   if (static_cast<int64_t>(request.prompt.size()) > session.maxContext())
     return Status::invalidArgument(
         "the prompt has " + std::to_string(request.prompt.size()) +
@@ -109,6 +115,8 @@ Status Generator::check(const GenerateRequest &request) const {
         return Status::invalidArgument("expected a token in [0, " +
                                        std::to_string(vocab - 1) + "], got " +
                                        std::to_string(token));
+  CLADE_RETURN_IF_ERROR(
+      session.checkTypes(request.types, request.prompt.size()));
   CLADE_RETURN_IF_ERROR(session.checkAdapter(request.adapter));
   return request.sampling.validate();
 }
@@ -138,6 +146,7 @@ Status Generator::admit() {
                       request.prompt,
                       std::move(wanted),
                       {}});
+    active.back().types = request.types;
     CLADE_RETURN_IF_ERROR(addImages(active.back()));
     active.back().isLast = made == 0;
   }
@@ -197,7 +206,7 @@ Status Generator::step() {
   batch.clear();
   for (const Active &work : active)
     batch.push_back({work.sequence, work.feed, work.wanted, work.mediaRows,
-                     work.mediaPositions});
+                     work.mediaPositions, work.types});
   auto start = std::chrono::steady_clock::now();
   CLADE_ASSIGN_OR_RETURN(Logits logits, session.step(batch));
   count(std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
@@ -243,6 +252,7 @@ Status Generator::receive(Active &work, const Logits &logits,
   work.isPrompt = false;
   work.feed.clear();
   work.mediaRows.clear();
+  work.types = {};
   // What follows images counts on from the largest position.
   if (!work.mediaPositions.empty()) {
     work.mediaPositions.assign(3, work.nextPosition);

@@ -49,6 +49,9 @@ struct GenerateRequest {
   /// null.
   std::shared_ptr<const ImagePatches> images = nullptr;
   int32_t adapter = 0; ///< See Session::setAdapter.
+  /// The type of each token of the prompt; empty means 0. Tokens that are made
+  /// have type 0.
+  std::vector<int32_t> types = {};
 };
 
 /// A token that was just chosen.

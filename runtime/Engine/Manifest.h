@@ -158,6 +158,10 @@ struct Manifest {
   std::optional<ManifestAdapters> adapters;
   /// True if rotary angles depend on the length that a sequence is scaled for.
   bool lengthDependentRotary = false;
+  /// True if tokens see those behind them: a step takes a sequence as a whole.
+  bool wholeSequences = false;
+  /// Types of tokens that the code has rows for; 0 if it takes no types.
+  int32_t tokenTypes = 0;
   std::map<std::string, ManifestFile> files; ///< writeArtifact fills it in.
 
   /// f32 values in a row of logits. The struct must be valid.

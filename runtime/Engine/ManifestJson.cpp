@@ -133,6 +133,8 @@ json manifestToJson(const Manifest &manifest) {
                 {"images", manifest.images ? imagesToJson(*manifest.images)
                                            : json(nullptr)},
                 {"length_dependent_rotary", manifest.lengthDependentRotary},
+                {"whole_sequences", manifest.wholeSequences},
+                {"token_types", manifest.tokenTypes},
                 {"files", files}};
   if (manifest.adapters)
     value["adapters"] = {{"count", manifest.adapters->count},
@@ -451,6 +453,8 @@ StatusOr<Manifest> readManifest(const json &value, bool needsHash) {
     readTables(members, manifest, problem);
     readSizes(members, manifest, problem);
     members.flag("length_dependent_rotary", manifest.lengthDependentRotary);
+    members.flag("whole_sequences", manifest.wholeSequences);
+    members.number("token_types", manifest.tokenTypes);
     if (value.contains("adapters"))
       if (const json *adapters = members.take("adapters"))
         readAdapters(*adapters, manifest.adapters.emplace(), problem);

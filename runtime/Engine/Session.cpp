@@ -54,7 +54,9 @@ int64_t countWanted(const BatchItem &item) {
 Session::Session(std::shared_ptr<const CompiledModel> model,
                  const SessionOptions &options)
     : sharedModel(std::move(model)),
-      chunk(options.chunk == 0 ? INT32_MAX : options.chunk),
+      chunk(options.chunk == 0 || sharedModel->manifest().wholeSequences
+                ? INT32_MAX
+                : options.chunk),
       trace(options.trace) {
   contextLimit = sharedModel->manifest().model.maxPositions.value_or(INT32_MAX);
   if (options.maxContext > 0)
@@ -155,12 +157,36 @@ Status Session::checkItem(const BatchItem &item) const {
       return Status::invalidArgument("expected a token in [0, " +
                                      std::to_string(vocab - 1) + "], got " +
                                      std::to_string(token));
+  CLADE_RETURN_IF_ERROR(checkTypes(item.types, item.tokens.size()));
+  if (model().manifest().wholeSequences && *length > 0)
+    return Status::invalidArgument(
+        "the model reads a sequence as a whole: one of " +
+        std::to_string(*length) + " tokens cannot get more");
   auto added = static_cast<int64_t>(item.tokens.size());
   if (added > contextLimit - *length)
     return Status::invalidArgument(
         "a sequence of " + std::to_string(*length) + " tokens cannot get " +
         std::to_string(added) + " more: the limit is " +
         std::to_string(contextLimit));
+  return {};
+}
+
+Status Session::checkTypes(std::span<const int32_t> types,
+                           size_t numTokens) const {
+  int32_t known = model().manifest().tokenTypes;
+  if (types.empty())
+    return {};
+  if (known == 0)
+    return Status::invalidArgument("the model takes no types of tokens");
+  if (types.size() != numTokens)
+    return Status::invalidArgument("expected a type for each of " +
+                                   std::to_string(numTokens) + " tokens, got " +
+                                   std::to_string(types.size()));
+  for (int32_t type : types)
+    if (type < 0 || type >= known)
+      return Status::invalidArgument("expected a type in [0, " +
+                                     std::to_string(known - 1) + "], got " +
+                                     std::to_string(type));
   return {};
 }
 
@@ -218,8 +244,9 @@ Status Session::beginStep(std::span<const BatchItem> batch) {
 
 /// Describes the next piece, or returns false if nothing is left.
 bool Session::fillPiece() {
-  for (auto *list : {&tokens, &positions, &sequenceOf, &firstToken, &selected,
-                     &scaledLengths, &mediaRows, &mediaPositions, &adapters})
+  for (auto *list :
+       {&tokens, &positions, &sequenceOf, &firstToken, &selected,
+        &scaledLengths, &mediaRows, &mediaPositions, &adapters, &types})
     list->clear();
   rowOfSelected.clear();
   growths.clear();
@@ -247,6 +274,8 @@ bool Session::fillPiece() {
           item.mediaRows.empty() ? -1 : item.mediaRows[static_cast<size_t>(i)]);
       positions.push_back(static_cast<int32_t>(work.position++));
       sequenceOf.push_back(row);
+      types.push_back(item.types.empty() ? 0
+                                         : item.types[static_cast<size_t>(i)]);
       adapters.push_back(cache->adapter(item.sequence));
     }
     scaledLengths.push_back(cache->scaledLength(item.sequence));
@@ -337,6 +366,7 @@ Status Session::runPiece() {
   step.media_rows = mediaRows.data();
   step.media_positions = mediaPositions.data();
   step.adapters = adapters.data();
+  step.token_types = types.data();
   step.states = cache->states(growths).data();
   step.output =
       reinterpret_cast<float *>((onePiece ? logits : pieceOutput).data());

@@ -34,7 +34,8 @@ struct SessionOptions {
                            ///< memory that is available now, on the GPU for
                            ///< code for one.
   /// Tokens of one sequence that one call of the code gets; longer inputs are
-  /// cut. 0 for no limit. Bounds the workspace.
+  /// cut, but for models that read whole sequences. 0 for no limit. Bounds the
+  /// workspace.
   int32_t chunk = 512;
   /// Tokens that a sequence may have; 0 for the model's own limit.
   int64_t maxContext = 0;
@@ -56,6 +57,8 @@ struct BatchItem {
   /// Of a model whose positions have them, for each token its time, row and
   /// column. Empty means those of a text without images.
   std::span<const int32_t> mediaPositions = {};
+  /// Of a model whose tokens have types, the type of each. Empty means 0.
+  std::span<const int32_t> types = {};
 };
 
 /// Rows of logits, f32 [rows][width], in the order of the batch's wanted
@@ -102,11 +105,16 @@ public:
   /// InvalidArgument for a number that no adapter has.
   Status checkAdapter(int32_t adapter) const;
 
+  /// InvalidArgument unless these are the types of as many tokens, or none.
+  Status checkTypes(std::span<const int32_t> types, size_t numTokens) const;
+
   /// Appends the tokens of each item to its sequence and computes the wanted
-  /// logits, valid until the next step. Nothing has changed after
-  /// InvalidArgument (empty batch, unknown or repeated sequence, token outside
-  /// the vocabulary, context limit). After ResourceExhausted or Cancelled,
-  /// sequences keep the pieces that were done: see length().
+  /// logits, valid until the next step. Of a model that reads whole sequences,
+  /// such as an encoder, each is new, and rows are what the model gives
+  /// instead. Nothing has changed after InvalidArgument (empty batch, unknown
+  /// or repeated sequence, token outside the vocabulary, context limit, a type
+  /// that the model has not). After ResourceExhausted or Cancelled, sequences
+  /// keep the pieces that were done: see length().
   StatusOr<Logits> step(std::span<const BatchItem> batch);
 
   /// Computes the rows of images (the entry `image`), for mediaRows of later
@@ -179,7 +187,7 @@ private:
   std::vector<Pending> pending;
   std::vector<KVCache::Growth> growths;
   std::vector<int32_t> tokens, positions, sequenceOf, firstToken, selected,
-      scaledLengths, mediaRows, mediaPositions, adapters;
+      scaledLengths, mediaRows, mediaPositions, adapters, types;
   std::vector<float> media;           ///< Rows of images.
   std::vector<int64_t> rowOfSelected; ///< Row of the result for selected[i].
   int64_t numRows = 0;

@@ -155,7 +155,7 @@ TEST_F(ArtifactTest, CodeOfAnotherVersion) {
   bad.code = TOY_OLD_CODE;
   ASSERT_OK(writeArtifact(path, toyManifest(), bad));
   expectError(open(), StatusCode::Unsupported,
-              "'" + path + "/code.so': expected ABI version 8, got 0");
+              "'" + path + "/code.so': expected ABI version 9, got 0");
   bad.code = TOY_NO_CODE;
   ASSERT_OK(writeArtifact(path, toyManifest(), bad));
   expectError(open(), StatusCode::Corruption,

@@ -228,6 +228,7 @@ TEST_F(GenerateTest, BadRequests) {
   refuse({.prompt = {50}}, "expected a token in [0, 49], got 50");
   refuse({.prompt = {1}, .forced = {-1}},
          "expected a token in [0, 49], got -1");
+  refuse({.prompt = {1}, .types = {0}}, "the model takes no types of tokens");
   refuse({.prompt = {1}, .maxTokens = -1},
          "expected at least 0 tokens to make, got -1");
   refuse({.prompt = {1}, .sampling = {.topP = 2}},

@@ -24,6 +24,8 @@ TEST(ManifestTest, RoundTrip) {
   manifest.files["code.so"] = {12, "00112233445566778899aabbccddeeff"};
   manifest.lengthDependentRotary = true;
   manifest.model.maxPositions = 4096;
+  manifest.wholeSequences = true;
+  manifest.tokenTypes = 2;
   std::string text = manifest.toJson();
   auto read = Manifest::fromJson(text);
   ASSERT_OK(read);
@@ -32,6 +34,8 @@ TEST(ManifestTest, RoundTrip) {
   EXPECT_EQ(read->groups[1].window, 40);
   EXPECT_EQ(read->layers[2].first_weight, manifest.layers[2].first_weight);
   EXPECT_TRUE(read->lengthDependentRotary);
+  EXPECT_TRUE(read->wholeSequences);
+  EXPECT_EQ(read->tokenTypes, 2);
   EXPECT_EQ(text.back(), '\n');
 }
 
@@ -114,8 +118,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{"/version", 1,
                     "expected 'version' 5, got 1; compile the model again",
                     unsupported},
-        BadManifest{"/abi_version", 9,
-                    "expected 'abi_version' 8, got 9; compile the model again",
+        BadManifest{"/abi_version", 10,
+                    "expected 'abi_version' 9, got 10; compile the model again",
                     unsupported},
         BadManifest{"/extra", 1, "manifest: unknown member 'extra'"},
         BadManifest{"/model", nullptr, "manifest: member 'model' is missing"},

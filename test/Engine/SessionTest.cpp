@@ -208,6 +208,42 @@ TEST_F(SessionTest, BadBatches) {
          "a sequence of 0 tokens cannot get 101 more: the limit is 100");
 }
 
+TEST_F(SessionTest, WholeSequences) {
+  Manifest manifest = toyManifest();
+  manifest.wholeSequences = true;
+  manifest.tokenTypes = 2;
+  model = makeToyModel(folder, manifest);
+  auto session = makeSession({.threads = 1, .chunk = 4});
+  std::vector<int32_t> tokens = toyTokens(20, 2), types(20, 1), few = {0, 1};
+  SequenceId id = *session->createSequence();
+  auto refuse = [&](BatchItem item, const char *message) {
+    expectError(session->step({&item, 1}).takeStatus(),
+                StatusCode::InvalidArgument, message);
+  };
+  BatchItem item{id, tokens};
+  item.types = few;
+  refuse(item, "expected a type for each of 20 tokens, got 2");
+  types[3] = 2;
+  item.types = types;
+  refuse(item, "expected a type in [0, 1], got 2");
+  types[3] = 0;
+  ASSERT_OK(session->step({&item, 1}));
+  item.types = {};
+  refuse(item, "the model reads a sequence as a whole: one of 20 tokens cannot "
+               "get more");
+}
+
+TEST_F(SessionTest, ModelsWithoutTypes) {
+  model = makeToyModel(folder);
+  auto session = makeSession({.threads = 1});
+  std::vector<int32_t> tokens = toyTokens(3, 2), types(3, 0);
+  BatchItem item{*session->createSequence(), tokens};
+  item.types = types;
+  expectError(session->step({&item, 1}).takeStatus(),
+              StatusCode::InvalidArgument,
+              "the model takes no types of tokens");
+}
+
 TEST_F(SessionTest, BadOptions) {
   model = makeToyModel(folder);
   auto refuse = [&](SessionOptions options, const char *message) {

@@ -84,9 +84,10 @@ class Clade:
         self.call("compile", checkpoint, "-o", artifact, *self.compile_options, *self.form,
                   *(["--dtype", dtype] if dtype else []))
 
-    def logits(self, model, batch, chunk=None, interpret=False, dtype=None, replay=None, record=None, adapters=()):
+    def logits(self, model, batch, chunk=None, interpret=False, dtype=None, replay=None, record=None, adapters=(),
+               what="logits"):
         """Logits [token, vocab] of each sequence of a batch, a list of {tokens, force, max_tokens}. `replay` is a file
-        of experts to choose, `record` one to write those to that the model would choose."""
+        of experts to choose, `record` one to write those to that the model would choose. `what`: or embeddings, of an encoder."""
         options = [*self.run_options, *(["--interpret", *self.form] if interpret else [])]
         options += ["--chunk", chunk] if chunk else []
         options += ["--dtype", dtype] if dtype else []
@@ -95,14 +96,14 @@ class Clade:
         options += ["--replay-experts", replay] if replay else []
         options += ["--record-experts", record] if record else []
         with tempfile.TemporaryDirectory(prefix="clade-parity-") as work:
-            request, answer = pathlib.Path(work, "batch.json"), pathlib.Path(work, "logits.safetensors")
+            request, answer = pathlib.Path(work, "batch.json"), pathlib.Path(work, "rows.safetensors")
             request.write_text(json.dumps(batch))
-            self.call("run", model, "--batch", request, "--logits", answer, *options)
+            self.call("run", model, "--batch", request, f"--{what}", answer, *options)
             try:
                 tensors = load_file(answer)
-                return [tensors[f"logits.{i}"] for i in range(len(tensors))]
+                return [tensors[f"{what}.{i}"] for i in range(len(tensors))]
             except (OSError, KeyError, ValueError) as error:
-                raise CladeError(f"the logits cannot be read: {error}") from None
+                raise CladeError(f"the {what} cannot be read: {error}") from None
 
     def generate(self, model, tokens, max_tokens):
         """What --json prints after greedy decoding that no stop token ends."""

@@ -135,19 +135,21 @@ def compare_tokens(got, reference, wide):
     return verdict
 
 
-def compare_f32(got, reference):
+def compare_f32(got, reference, are_logits=True):
+    """Without the rule of forced tokens where the rows are not logits."""
     verdict = Verdict()
     problem = check_shapes(got, reference)
     if problem:
         verdict.failures.append(problem)
         return verdict
     distance(got, reference, verdict, F32_DIFFERENCE, F32_COSINE)
-    forced_argmax(got, reference, verdict, lambda top: F32_GAP)
+    if are_logits:
+        forced_argmax(got, reference, verdict, lambda top: F32_GAP)
     return verdict
 
 
-def compare_bf16(got, reference, wide, by_truth=False):
-    """`reference` is the bf16 run, `wide` the f32 run on the same weights and tokens.
+def compare_bf16(got, reference, wide, by_truth=False, are_logits=True):
+    """`reference` is the bf16 run, `wide` the f32 run on the same weights and tokens; `are_logits` as in compare_f32.
 
     `by_truth`: where the reference itself is farther than BF16_REFERENCE_ERROR from `wide`, so that even an exact
     result could be beyond BF16_DIFFERENCE of it, the largest error must be at most the reference's own instead.
@@ -170,5 +172,6 @@ def compare_bf16(got, reference, wide, by_truth=False):
     if not verdict.rms_ratio <= BF16_RMS_RATIO:
         verdict.failures.append(f"rms error {ours:.3e}, {verdict.rms_ratio:.3f} × the reference's, "
                                 f"bound {BF16_RMS_RATIO:.2f}; {worst(got, wide)}")
-    forced_argmax(got, reference, verdict, lambda top: BF16_GAP_ULPS * bf16_ulp(top), wide)
+    if are_logits:
+        forced_argmax(got, reference, verdict, lambda top: BF16_GAP_ULPS * bf16_ulp(top), wide)
     return verdict

@@ -29,6 +29,7 @@ import tempfile
 import cases
 import checkpoint
 import clade
+import encoder
 import gpt2
 import moe_cases
 
@@ -45,6 +46,7 @@ FAMILIES = [
     ("minimax_m2", "minimax-m2-plain", 28),
     ("mamba2", "mamba2-plain", 55),
     ("gpt2", "gpt2-plain", 45),
+    ("bert", "bert-plain", 45),
 ]
 
 
@@ -125,9 +127,9 @@ def main():
     parser.add_argument("--show", action="store_true", help="print the drafts")
     clade.add_options(parser)
     options = parser.parse_args()
-    checkpoint.LIBRARIES["GPT2"] = "gpt2"
-    checkpoint.centre = gpt2.centre
-    known = {case.name: case for case in [*cases.CASES, *moe_cases.CASES, *gpt2.CASES]}
+    checkpoint.LIBRARIES.update(GPT2="gpt2", Bert="encoder")
+    checkpoint.centre = lambda name, model: encoder.centre(name, model, gpt2.centre)
+    known = {case.name: case for case in [*cases.CASES, *moe_cases.CASES, *gpt2.CASES, *encoder.CASES]}
     rows, failed = [], 0
     with tempfile.TemporaryDirectory(prefix="clade-onboard-") as folder:
         onboarding = Onboarding(options, pathlib.Path(folder))

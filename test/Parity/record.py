@@ -58,6 +58,6 @@ def of(options, tool, chosen):
     if not options.record:
         return None
     families = {a: f["name"] for f in json.loads(tool.call("list", "--json")) for a in f["architectures"]}
-    names = {case.name: next(n for n in (f"{case.model}ForCausalLM", f"{case.model}LMHeadModel") if n in families)
+    names = {case.name: next(n for n in (f"{case.model}{kind}" for kind in ("ForCausalLM", "LMHeadModel", "Model")) if n in families)
              for case in chosen}
     return Record(options.record, {case: families[name] for case, name in names.items()})

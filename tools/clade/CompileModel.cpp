@@ -7,6 +7,7 @@
 
 #include "tools/clade/CompileModel.h"
 
+#include "tools/clade/EncoderEntry.h"
 #include "tools/clade/ImageEntry.h"
 #include "tools/clade/Progress.h"
 
@@ -248,8 +249,28 @@ static std::vector<LayerSlots> layersOf(func::FuncOp entry,
   return layers;
 }
 
-/// The entries' layers and states. Those of images keep nothing from layer to
-/// layer: all layers have the states of the one that needs most.
+/// Gives all layers the states of the one that needs most, where nothing is
+/// kept from layer to layer and from step to step.
+static void shareStates(const SlotTable &slots, std::vector<CladeLayer> &layers,
+                        std::vector<rt::ManifestState> &states) {
+  std::vector<rt::ManifestState> common;
+  for (CladeLayer &layer : layers) {
+    llvm::ArrayRef<rt::ManifestState> own(states);
+    own = own.drop_front(layer.first_state)
+              .take_front(slots.kinds[layer.kind].numStates);
+    if (own.size() > common.size())
+      common.assign(own.begin(), own.end());
+    for (auto [mine, shared] : llvm::zip(own, common)) {
+      shared.heads = std::max(shared.heads, mine.heads);
+      shared.keySize = std::max(shared.keySize, mine.keySize);
+      shared.valueSize = std::max(shared.valueSize, mine.valueSize);
+    }
+    layer.first_state = 0;
+  }
+  states = std::move(common);
+}
+
+/// The entries' layers and states.
 static void describeLayers(mlir::ModuleOp module, const SlotTable &slots,
                            rt::Manifest &manifest) {
   for (auto entry : module.getOps<func::FuncOp>()) {
@@ -258,46 +279,20 @@ static void describeLayers(mlir::ModuleOp module, const SlotTable &slots,
     std::vector<LayerSlots> layers = layersOf(entry, slots);
     if (entry.getSymName() != "image") {
       describeStates(slots, layers, manifest);
+      manifest.wholeSequences = readsWholeSequences(module);
+      bool isOneGroup =
+          manifest.groups.size() == 1 && !manifest.groups.front().perSequence;
+      if (manifest.wholeSequences && isOneGroup)
+        shareStates(slots, manifest.layers, manifest.states);
       continue;
     }
     rt::Manifest images;
     describeStates(slots, layers, images);
     manifest.images = imageEntryOf(module);
-    for (CladeLayer &layer : images.layers) {
-      llvm::ArrayRef<rt::ManifestState> own(images.states);
-      own = own.drop_front(layer.first_state)
-                .take_front(slots.kinds[layer.kind].numStates);
-      if (own.size() > manifest.images->states.size())
-        manifest.images->states.assign(own.begin(), own.end());
-      for (auto [mine, shared] : llvm::zip(own, manifest.images->states)) {
-        shared.heads = std::max(shared.heads, mine.heads);
-        shared.keySize = std::max(shared.keySize, mine.keySize);
-        shared.valueSize = std::max(shared.valueSize, mine.valueSize);
-      }
-      layer.first_state = 0;
-    }
+    shareStates(slots, images.layers, images.states);
+    manifest.images->states = images.states;
     manifest.images->layers = images.layers;
   }
-}
-
-/// How many token ids every table that they are looked up in has rows for;
-/// `otherwise` if there is none.
-static int64_t numTokenIds(mlir::ModuleOp module, int64_t otherwise) {
-  std::optional<int64_t> rows;
-  auto forward = module.lookupSymbol<func::FuncOp>("forward");
-  forward.walk([&](EmbedOp embed) {
-    // Other ids than those that the entry is given are computed to fit.
-    mlir::Value ids = embed.getIds();
-    if (auto kernel = embed->getParentOfType<KernelOp>())
-      if (auto argument = llvm::dyn_cast<mlir::BlockArgument>(ids))
-        ids = kernel.getInputs()[argument.getArgNumber()];
-    auto argument = llvm::dyn_cast<mlir::BlockArgument>(ids);
-    if (!argument || argument.getOwner() != &forward.getBody().front())
-      return;
-    int64_t own = embed.getTable().getType().getShape()[0];
-    rows = std::min(rows.value_or(own), own);
-  });
-  return rows.value_or(otherwise);
 }
 
 /// The positions that every table of learned ones has rows for; nothing without
@@ -517,6 +512,9 @@ bool driver::compileToFolder(Environment &environment,
   rt::Manifest manifest =
       describeModel(*model, checkpoint, choice, target->describe());
   describeLayers(module, *slots, manifest);
+  manifest.tokenTypes = numTokenTypes(module);
+  if (manifest.tokenTypes > 0 && target->cuda)
+    return fail("--target cuda does not have types of tokens yet") == Done;
   manifest.weightSlots = slots->numWeights;
   module.walk([&](RotaryTableOp table) {
     manifest.lengthDependentRotary |=
@@ -543,7 +541,7 @@ bool driver::compileToFolder(Environment &environment,
   auto weights = serializeWeights(module, *slots);
   if (failed(weights))
     return false;
-  manifest.model.vocab = numTokenIds(module, manifest.logitsWidth());
+  manifest.model.vocab = numTokenIds(module).value_or(manifest.logitsWidth());
   manifest.model.maxPositions = numPositions(module);
   if (choice.places.count > 0) {
     auto adapters = serializeAdapters(module, *slots);

@@ -38,6 +38,7 @@ struct Use {
   std::set<std::string> calls;
   std::vector<std::string> requirements;
   bool hasImages = false;
+  bool isCausal = false; ///< Some attention looks back only.
 };
 
 static void addUse(const import::SpecLibrary &library,
@@ -51,6 +52,7 @@ static void addUse(const import::SpecLibrary &library,
                                "causal_conv", "put_at", "add_at"})
     if (reach.calls(name))
       use.calls.insert(name.str());
+  use.isCausal |= reach.mentionsName("causal");
   for (const spec::FamilyDecl *owner : family.getChain()) {
     if (owner->config)
       for (const spec::RequireDecl *one : owner->config->requirements)
@@ -65,13 +67,15 @@ static void addUse(const import::SpecLibrary &library,
   use.hasImages |= image && image.decl->isEntry;
 }
 
-/// 'dense', or what there is beside or instead of attention and a dense
-/// network: 'hybrid' or 'recurrent', 'experts', 'images'.
+/// 'dense', or what there is beside or instead of attention that looks back and
+/// a dense network: 'encoder', 'hybrid' or 'recurrent', 'experts', 'images'.
 static std::string kindOf(const Use &use) {
   std::string kind;
   auto add = [&](llvm::StringRef word) {
     kind += (kind.empty() ? "" : ", ") + word.str();
   };
+  if (use.calls.count("attend") && !use.isCausal)
+    add("encoder");
   if (use.calls.count("scan"))
     add(use.calls.count("attend") ? "hybrid" : "recurrent");
   if (use.calls.count("mix"))

@@ -47,11 +47,10 @@ static rt::StatusOr<PublishedRun> readRun(const std::string &path) {
   return run;
 }
 
-rt::StatusOr<PublishedRun>
-driver::runPublished(const std::string &checkpoint, const std::string &adapter,
-                     const std::vector<int32_t> &prompt,
-                     const std::vector<int32_t> &forced,
-                     const std::string &dtype) {
+rt::StatusOr<PublishedRun> driver::runPublished(const std::string &checkpoint,
+                                                const std::string &adapter,
+                                                const VerifyText &text,
+                                                const std::string &dtype) {
   CLADE_ASSIGN_OR_RETURN(std::string python, findPython());
   llvm::SmallString<128> result;
   if (llvm::sys::fs::createTemporaryFile("clade-published", "safetensors",
@@ -59,11 +58,14 @@ driver::runPublished(const std::string &checkpoint, const std::string &adapter,
     return rt::Status::ioError("cannot create a temporary file");
   std::string script =
                   dataPath("run-published.py", "tools/dev/run-published.py"),
-              prompts = joined(prompt), forces = joined(forced);
+              prompts = joined(text.prompt), forces = joined(text.forced),
+              types = joined(text.types);
   std::string message;
   llvm::SmallVector<llvm::StringRef> arguments{
       python,  script,    checkpoint, "--dtype",  dtype, "--tokens",
       prompts, "--force", forces,     "--output", result};
+  if (!types.empty())
+    arguments.append({"--types", types});
   if (!adapter.empty())
     arguments.append({"--adapter", adapter});
   int code = llvm::sys::ExecuteAndWait(python, arguments, std::nullopt, {}, 0,

@@ -8,6 +8,8 @@
 #ifndef CLADE_TOOLS_CLADE_PUBLISHEDRUN_H
 #define CLADE_TOOLS_CLADE_PUBLISHEDRUN_H
 
+#include "tools/clade/VerifyRuns.h"
+
 #include "runtime/Support/Status.h"
 
 #include <cstdint>
@@ -31,14 +33,13 @@ struct PublishedRun {
 };
 
 /// Runs transformers in Python on a checkpoint: the prompt in one piece, then
-/// the forced tokens one by one, in `dtype` "f32" or "bf16", with eager
+/// the forced tokens one by one, if any, in `dtype` "f32" or "bf16", with eager
 /// attention. An adapter is merged by PEFT; none if its path is empty.
 /// Unsupported if there is no Python with torch, transformers and, for an
 /// adapter, peft.
 rt::StatusOr<PublishedRun> runPublished(const std::string &checkpoint,
                                         const std::string &adapter,
-                                        const std::vector<int32_t> &prompt,
-                                        const std::vector<int32_t> &forced,
+                                        const VerifyText &text,
                                         const std::string &dtype);
 
 } // namespace clade::driver

@@ -26,7 +26,7 @@ void RequestOptions::addTo(CLI::App &command) {
       ->add_option(
           "--batch", batchFile,
           "JSON list of {\"prompt\" or \"tokens\", \"max_tokens\", \"force\", "
-          "\"images\" or \"inputs\"}")
+          "\"types\", \"images\" or \"inputs\"}")
       ->check(CLI::ExistingFile);
   inputs->require_option(1);
   command
@@ -49,6 +49,11 @@ void RequestOptions::addTo(CLI::App &command) {
                   "\"adapter\": 1, 2 … or 0 for none)")
       ->check(CLI::ExistingDirectory)
       ->allow_extra_args(false);
+  command
+      .add_option("--types", types,
+                  "Of each token its type, where the model has types: 0 for "
+                  "the first text of a pair, 1 for the second")
+      ->delimiter(',');
   command
       .add_option("--force", forced,
                   "Decode these tokens one by one instead of sampling")
@@ -146,10 +151,11 @@ batchRequest(const json &item, size_t index, const RequestOptions &options,
   for (const auto &[key, value] : item.items())
     if (key != "prompt" && key != "tokens" && key != "max_tokens" &&
         key != "force" && key != "images" && key != "inputs" &&
-        key != "adapter")
-      return Status::invalidArgument("unknown key '" + key + "' in " + what +
-                                     ", expected prompt, tokens, max_tokens, "
-                                     "force, images, inputs or adapter");
+        key != "adapter" && key != "types")
+      return Status::invalidArgument(
+          "unknown key '" + key + "' in " + what +
+          ", expected prompt, tokens, types, max_tokens, force, images, inputs "
+          "or adapter");
   rt::GenerateRequest request;
   request.adapter = firstAdapter(options);
   if (item.contains("adapter")) {
@@ -177,6 +183,10 @@ batchRequest(const json &item, size_t index, const RequestOptions &options,
                                      " to be a text");
     CLADE_RETURN_IF_ERROR(
         addPrompt(item["prompt"], tokenizer, pictures, request));
+  }
+  if (item.contains("types")) {
+    CLADE_ASSIGN_OR_RETURN(request.types,
+                           tokenList(item["types"], "'types' of " + what));
   }
   if (item.contains("force")) {
     CLADE_ASSIGN_OR_RETURN(request.forced,
@@ -224,6 +234,7 @@ StatusOr<Requests> driver::makeRequests(const RequestOptions &options,
                             : static_cast<int64_t>(options.forced.size());
     request.forced = options.forced;
     request.prompt = options.tokens;
+    request.types = options.types;
     CLADE_ASSIGN_OR_RETURN(Pictures pictures, readPictures(options.imageFiles));
     if (options.tokens.empty())
       CLADE_RETURN_IF_ERROR(

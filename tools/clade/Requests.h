@@ -25,7 +25,7 @@ struct RequestOptions {
   /// request without one has the first.
   std::vector<std::string> adapters;
   bool areAdaptersBeside = false;
-  std::vector<int32_t> tokens, forced;
+  std::vector<int32_t> tokens, types, forced;
   int64_t maxTokens = 64;
   bool ignoreEos = false;
   rt::SamplingOptions sampling;

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "tools/clade/CompileModel.h"
+#include "tools/clade/EncoderEntry.h"
 #include "tools/clade/Environment.h"
 #include "tools/clade/ExpertChoices.h"
 #include "tools/clade/ImageEntry.h"
@@ -35,33 +36,35 @@ struct RunOptions {
   SpecOptions specs;
   RequestOptions requests;
   ModelChoice choice;
-  std::string model, logitsFile, replayFile, recordFile;
+  RowFiles rows;
+  std::string model, replayFile, recordFile;
   int threads = 0, device = 0;
   int64_t chunk = 0, maxContext = 0;
   double weightCache = 16; ///< GB of made weights that are kept.
   bool interpret = false, asJson = false, verifyWeights = false;
 };
 
-/// Logits of every token of every request, as they come.
-class LogitsRecorder {
+/// Logits of every token of every request, as they come, or embeddings.
+class RowRecorder {
 public:
-  LogitsRecorder(size_t requests, bool isBatch)
+  RowRecorder(size_t requests, bool isBatch)
       : rows(requests), isBatch(isBatch) {}
 
   rt::LogitsCallback callback() {
     return [this](size_t request, int64_t, std::span<const float> logits) {
       rows[request].insert(rows[request].end(), logits.begin(), logits.end());
-      vocab = logits.size();
+      width = logits.size();
     };
   }
-  /// Tensor 'logits', f32 [token, vocab]; 'logits.0', 'logits.1' … for a batch.
-  rt::Status write(const std::string &path) const {
+  /// A tensor of this name, f32 [token, width]; 'NAME.0', 'NAME.1' … for a
+  /// batch.
+  rt::Status write(const std::string &path, const std::string &what) const {
     std::vector<rt::StoredTensor> tensors;
     for (size_t i = 0; i < rows.size(); ++i) {
-      std::string name = isBatch ? "logits." + std::to_string(i) : "logits";
+      std::string name = isBatch ? what + "." + std::to_string(i) : what;
       rt::StoredTensor tensor;
       tensor.name = std::move(name);
-      tensor.shape = {static_cast<int64_t>(rows[i].size()) / vocab, vocab};
+      tensor.shape = {static_cast<int64_t>(rows[i].size()) / width, width};
       tensor.bytes = std::as_bytes(std::span(rows[i]));
       tensors.push_back(std::move(tensor));
     }
@@ -71,7 +74,7 @@ public:
 private:
   std::vector<std::vector<float>> rows;
   bool isBatch;
-  int64_t vocab = 1;
+  int64_t width = 1;
 };
 
 /// Prints text as tokens come, if there is a tokenizer, and numbers otherwise.
@@ -179,6 +182,10 @@ runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
       !chooseWeightForm(*model->module, options.choice))
     return std::nullopt;
   outcome.compileSeconds = since(start);
+  const bool isWhole = readsWholeSequences(*model->module);
+  if (rt::Status status = fitRequests(isWhole, options.rows, requests.requests);
+      !status.ok())
+    return fail(status), std::nullopt;
   std::optional<rt::ManifestImages> images = imageEntryOf(*model->module);
   if (rt::Status status = addImages(requests, images, source); !status.ok())
     return fail(status), std::nullopt;
@@ -191,8 +198,8 @@ runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
   showProgress("reading the prompt");
   auto generation = generateInterpreted(
       **interpreter, (*interpreter)->outputWidth(), requests.requests,
-      stopTokens(checkpoint, *model->config), options.chunk, generateOptions,
-      images ? &*images : nullptr);
+      stopTokens(checkpoint, *model->config), isWhole ? 0 : options.chunk,
+      generateOptions, images ? &*images : nullptr);
   if (failed(generation))
     return std::nullopt;
   outcome.generation = std::move(*generation);
@@ -225,6 +232,10 @@ runCompiled(const std::string &artifact, const RunOptions &options,
     source.hasFile = [&](const std::string &name) {
       return (*model)->artifact().hasFile(name);
     };
+  if (rt::Status status = fitRequests((*model)->manifest().wholeSequences,
+                                      options.rows, requests.requests);
+      !status.ok())
+    return fail(status), std::nullopt;
   if (rt::Status status =
           addImages(requests, (*model)->manifest().images, source);
       !status.ok())
@@ -292,8 +303,7 @@ static int run(RunOptions options) {
     return fail(made.status());
   const std::vector<rt::GenerateRequest> *requests = &made->requests;
 
-  LogitsRecorder recorder(requests->size(),
-                          !options.requests.batchFile.empty());
+  RowRecorder recorder(requests->size(), !options.requests.batchFile.empty());
   Printer printer(tokenizer.get(), options.asJson || requests->size() > 1);
   rt::GenerateOptions generateOptions;
   generateOptions.onToken = [&](const rt::GeneratedToken &token) {
@@ -301,7 +311,7 @@ static int run(RunOptions options) {
     printer.print(token.token);
     return true;
   };
-  if (!options.logitsFile.empty())
+  if (!options.rows.logits.empty() || !options.rows.embeddings.empty())
     generateOptions.onLogits = recorder.callback();
   ExpertChoices choices(!options.requests.batchFile.empty(),
                         !options.recordFile.empty());
@@ -352,8 +362,13 @@ static int run(RunOptions options) {
   if (!options.recordFile.empty())
     if (rt::Status status = choices.write(options.recordFile); !status.ok())
       return fail(status);
-  if (!options.logitsFile.empty())
-    if (rt::Status status = recorder.write(options.logitsFile); !status.ok())
+  const bool isLogits = options.rows.embeddings.empty();
+  const std::string &rowFile =
+      isLogits ? options.rows.logits : options.rows.embeddings;
+  if (!rowFile.empty())
+    if (rt::Status status =
+            recorder.write(rowFile, isLogits ? "logits" : "embeddings");
+        !status.ok())
       return fail(status);
   if (options.asJson)
     return printJson(*outcome, choices, tokenizer.get());
@@ -394,8 +409,11 @@ void driver::addRunCommand(CLI::App &app, int &status) {
                    "Most tokens of a sequence")
       ->check(CLI::NonNegativeNumber);
   command->add_option(
-      "--logits", options->logitsFile,
+      "--logits", options->rows.logits,
       "Write the logits of every token to this safetensors file");
+  command->add_option("--embeddings", options->rows.embeddings,
+                      "Write the embedding of every token to this safetensors "
+                      "file: of models that read texts as a whole (encoders)");
   command
       ->add_option("--replay-experts", options->replayFile,
                    "Choose the experts that this safetensors file tells: I32 "

@@ -74,6 +74,11 @@ driver::generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
         rt::Sampler::create(request.sampling, vocab);
     if (!sampler.ok())
       return fail(sampler.status()), failure();
+    if (!request.types.empty() && request.types.size() != request.prompt.size())
+      return fail("expected a type for each of " +
+                  std::to_string(request.prompt.size()) + " tokens, got " +
+                  std::to_string(request.types.size())),
+             failure();
     int64_t expected = request.prompt.size() + request.maxTokens;
     active.push_back({&request,
                       std::move(*sampler),
@@ -131,6 +136,13 @@ driver::generateInterpreted(reference::Interpreter &interpreter, int64_t vocab,
         for (int64_t i = 3 * one.fed; i < 3 * (one.fed + count); ++i)
           chunks.back().mediaPositions.push_back(
               i < 3 * known ? grid.positions[i] : grid.next + i / 3 - known);
+      // Tokens that are made have type 0.
+      if (!one.request->types.empty())
+        for (int64_t i = one.fed; i < one.fed + count; ++i)
+          chunks.back().types.push_back(
+              i < static_cast<int64_t>(one.request->types.size())
+                  ? one.request->types[i]
+                  : 0);
       if (!one.mediaRows.empty())
         for (int64_t i = one.fed; i < one.fed + count; ++i)
           chunks.back().mediaRows.push_back(

@@ -14,11 +14,15 @@
 //===----------------------------------------------------------------------===//
 
 #include "tools/clade/Compare.h"
+#include "tools/clade/EncoderEntry.h"
 #include "tools/clade/ExplainDifference.h"
 #include "tools/clade/LocateDifference.h"
 #include "tools/clade/LocatePublished.h"
 #include "tools/clade/Progress.h"
+#include "tools/clade/RandomCheckpoint.h"
 #include "tools/clade/VerifyWeights.h"
+
+#include "runtime/Support/File.h"
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
@@ -37,8 +41,9 @@ struct VerifyOptions {
   ModelChoice choice;
   std::string checkpoint, adapter, artifact, against = "interpreter";
   std::vector<int> levels = {3};
+  std::vector<std::string> settings;
   int tokens = 48;
-  bool asJson = false;
+  bool asJson = false, isRandom = false;
 };
 
 /// One comparison of the table.
@@ -130,7 +135,9 @@ static int compareArtifact(Environment &environment,
   if (failed(model) || !chooseWeightForm(*model->module, choice))
     return Failed;
   int64_t vocab = manifest.logitsWidth();
-  VerifyText text = VerifyText::make(manifest.model.vocab, options.tokens);
+  VerifyText text =
+      VerifyText::make(manifest.model.vocab, options.tokens,
+                       manifest.wholeSequences, manifest.tokenTypes);
   auto expected = interpret(*model->module, checkpoint, vocab, text);
   if (failed(expected))
     return Failed;
@@ -146,7 +153,10 @@ static int compareArtifact(Environment &environment,
     wide = std::move(*logits);
   }
   std::vector<Row> rows;
-  for (int32_t chunk : {static_cast<int32_t>(text.prompt.size()), 7}) {
+  std::vector<int32_t> chunks{static_cast<int32_t>(text.prompt.size())};
+  if (!manifest.wholeSequences)
+    chunks.push_back(7);
+  for (int32_t chunk : chunks) {
     auto logits = runArtifact(artifact, text, chunk);
     if (failed(logits))
       return Failed;
@@ -198,11 +208,12 @@ static int verifyAgainstPublished(Environment &environment,
   if (failed(model))
     return Failed;
   int64_t vocab = exact->config->json().value("vocab_size", int64_t(1));
-  VerifyText text =
-      VerifyText::make(std::max<int64_t>(vocab, 1), options.tokens);
+  VerifyText text = VerifyText::make(
+      std::max<int64_t>(vocab, 1), options.tokens,
+      readsWholeSequences(*exact->module), numTokenTypes(*exact->module));
   showProgress("running the published implementation in f32");
-  rt::StatusOr<PublishedRun> wide = runPublished(
-      options.checkpoint, options.adapter, text.prompt, text.forced, "f32");
+  rt::StatusOr<PublishedRun> wide =
+      runPublished(options.checkpoint, options.adapter, text, "f32");
   if (!wide.ok())
     return fail(wide.status());
   std::vector<Row> rows;
@@ -215,8 +226,8 @@ static int verifyAgainstPublished(Environment &environment,
     rows.push_back(compare("interpreter", *ours, reference, nullptr));
   } else {
     showProgress("running the published implementation in " + dtype);
-    rt::StatusOr<PublishedRun> narrow = runPublished(
-        options.checkpoint, options.adapter, text.prompt, text.forced, dtype);
+    rt::StatusOr<PublishedRun> narrow =
+        runPublished(options.checkpoint, options.adapter, text, dtype);
     if (!narrow.ok())
       return fail(narrow.status());
     reference = narrow->logits;
@@ -300,10 +311,25 @@ static int runLevel(Environment &environment, const rt::Checkpoint &checkpoint,
              : verifyAgainstInterpreter(environment, checkpoint, options);
 }
 
-static int run(const VerifyOptions &options) {
-  Environment environment(options.specs);
-  if (!environment.ok())
-    return Failed;
+/// A checkpoint of random weights for a configuration that has none.
+static int makeWeights(Environment &environment, const VerifyOptions &options,
+                       const std::string &config, const std::string &folder) {
+  rt::StatusOr<std::string> text = rt::readTextFile(config);
+  if (!text.ok())
+    return fail(text.status());
+  RandomCheckpoint wanted;
+  wanted.config = json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  if (!wanted.config.is_object())
+    return fail("expected '" + config + "' to be a JSON object");
+  for (const std::string &setting : options.settings)
+    if (int status = applySetting(wanted.config, setting); status != Done)
+      return status;
+  wanted.dtype = options.choice.dtype.empty() ? "f32" : options.choice.dtype;
+  showProgress("making random weights");
+  return writeRandomCheckpoint(environment, wanted, folder, /*isTold=*/false);
+}
+
+static int verify(Environment &environment, const VerifyOptions &options) {
   std::optional<rt::Checkpoint> checkpoint =
       environment.openCheckpoint(options.checkpoint, options.adapter);
   if (!checkpoint)
@@ -315,6 +341,31 @@ static int run(const VerifyOptions &options) {
   return status;
 }
 
+static int run(VerifyOptions options) {
+  Environment environment(options.specs);
+  if (!environment.ok())
+    return Failed;
+  const std::string config = llvm::sys::fs::is_directory(options.checkpoint)
+                                 ? options.checkpoint + "/config.json"
+                                 : options.checkpoint;
+  if (!options.isRandom) {
+    if (!options.settings.empty())
+      return fail(
+          "--set is for --random: a checkpoint's weights have the sizes "
+          "that its configuration says");
+    return verify(environment, options);
+  }
+  llvm::SmallString<128> folder;
+  if (llvm::sys::fs::createUniqueDirectory("clade-verify", folder))
+    return fail("cannot create a temporary folder");
+  options.checkpoint = folder.str().str();
+  int status = makeWeights(environment, options, config, options.checkpoint);
+  if (status == Done)
+    status = verify(environment, options);
+  llvm::sys::fs::remove_directories(folder);
+  return status;
+}
+
 void driver::addVerifyCommand(CLI::App &app, int &status) {
   auto *command = app.add_subcommand(
       "verify", "Check a checkpoint's weights and logits, level by level");
@@ -323,7 +374,8 @@ void driver::addVerifyCommand(CLI::App &app, int &status) {
       "come back bit for bit, but for steps that\n"
       "are named (a cast that rounds, blocks that are "
       "dequantised).\n"
-      "Level 3: the model's logits beside a reference's, prefill "
+      "Level 3: the model's logits, or embeddings, beside a reference's, "
+      "prefill "
       "and decode. In f32 the largest difference is below 1e-5 of the largest "
       "logit and 1 - cosine below 1e-8. In bf16 the\n"
       "error against an f32 run is at most 1.10 times that of the "
@@ -340,8 +392,17 @@ void driver::addVerifyCommand(CLI::App &app, int &status) {
   auto options = std::make_shared<VerifyOptions>();
   command
       ->add_option("checkpoint", options->checkpoint,
-                   "A folder with config.json, or a .gguf file")
+                   "A folder with config.json, or a .gguf file; with --random "
+                   "also a config.json alone")
       ->required();
+  command->add_flag("--random", options->isRandom,
+                    "Make random weights for the configuration, in the "
+                    "published form, and verify those; no tensor is read");
+  command
+      ->add_option("--set", options->settings,
+                   "With --random: key=value for the configuration, such as "
+                   "num_hidden_layers=2")
+      ->allow_extra_args(false);
   command->add_option("--against", options->against, "The reference")
       ->check(CLI::IsMember({"interpreter", "transformers"}));
   command

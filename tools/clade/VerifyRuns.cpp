@@ -16,22 +16,27 @@ using mlir::failed;
 using mlir::failure;
 using mlir::FailureOr;
 
-VerifyText VerifyText::make(int64_t vocab, int tokens) {
+VerifyText VerifyText::make(int64_t vocab, int tokens, bool isWhole,
+                            int32_t numTypes) {
   VerifyText text;
   uint64_t state = 1;
-  int decoded = std::max(1, tokens / 4);
+  int decoded = isWhole ? 0 : std::max(1, tokens / 4);
   for (int i = 0; i < tokens; ++i) {
     state = state * 6364136223846793005u + 1442695040888963407u;
     auto token =
         static_cast<int32_t>((state >> 33) % static_cast<uint64_t>(vocab));
     (i < tokens - decoded ? text.prompt : text.forced).push_back(token);
   }
+  for (size_t i = 0; numTypes > 0 && i < text.prompt.size(); ++i)
+    text.types.push_back(
+        static_cast<int32_t>(i * numTypes / text.prompt.size()));
   return text;
 }
 
 static std::vector<rt::GenerateRequest> requestsFor(const VerifyText &text) {
   rt::GenerateRequest request;
   request.prompt = text.prompt;
+  request.types = text.types;
   request.forced = text.forced;
   request.maxTokens = text.forced.size();
   return {request};

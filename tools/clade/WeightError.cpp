@@ -63,7 +63,7 @@ static std::vector<int32_t> sampleOf(const rt::Checkpoint &checkpoint,
     return token >= 0 && token < vocab;
   });
   if (!isText)
-    tokens = VerifyText::make(vocab, sampleTokens + sampleTokens / 2).prompt;
+    tokens = VerifyText::make(vocab, sampleTokens, /*isWhole=*/true, 0).prompt;
   tokens.resize(std::min(tokens.size(), sampleTokens));
   return tokens;
 }

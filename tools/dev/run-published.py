@@ -8,7 +8,7 @@
 #
 # What `clade verify --against transformers` runs. Writes f32 tensors: `logits`
 # [token, vocab] of the prompt (in one piece) and of the forced tokens (one by
-# one), and for the prompt, under the module's name, the result of every norm,
+# one), or the embeddings of an encoder, and for the prompt, under the module's name, the result of every norm,
 # linear map and set of routed experts; under the name and '.input' what a linear
 # map is given; under that of experts and '.chosen', '.share' their numbers for
 # each token, ascending, and the shares of those.
@@ -28,6 +28,7 @@ parser.add_argument("checkpoint")
 parser.add_argument("--dtype", choices=["f32", "bf16"], required=True)
 parser.add_argument("--tokens", type=lambda text: [int(token) for token in text.split(",")], required=True)
 parser.add_argument("--force", type=lambda text: [int(token) for token in text.split(",") if token], default=[])
+parser.add_argument("--types", type=lambda text: [int(number) for number in text.split(",")], help="of the tokens' types")
 parser.add_argument("--adapter", help="a LoRA adapter in PEFT's form, to merge into the weights")
 parser.add_argument("--output", required=True)
 options = parser.parse_args()
@@ -95,8 +96,15 @@ hooks += [module.register_forward_hook(experts_hook_of(name))
           for name, module in model.named_modules() if is_experts(module)]
 
 with torch.no_grad():
-    cache = transformers.DynamicCache(config=model.config)
-    logits = [model(torch.tensor([options.tokens]), past_key_values=cache, use_cache=True).logits[0]]
+    inputs = {"input_ids": torch.tensor([options.tokens])}
+    if options.types:
+        inputs["token_type_ids"] = torch.tensor([options.types])
+    # Only what generates has a cache.
+    if model.can_generate():
+        cache = transformers.DynamicCache(config=model.config)
+        inputs.update(past_key_values=cache, use_cache=True)
+    output = model(**inputs)
+    logits = [(output.logits if "logits" in output else output.last_hidden_state)[0]]
     for hook in hooks:
         hook.remove()
     for token in options.force:

@@ -21,10 +21,19 @@ using namespace clade::cpu;
 LogicalResult RowEmitter::evaluateEmbed(EmbedOp op) {
   Location loc = op.getLoc();
   RowMemory table = inMemory(op.getTable());
-  // A table of learned positions has a row for each.
+  // A table of learned positions has a row for each. What a kernel is given,
+  // tokens or their types, is in memory.
   StepView view(builder, loc, step);
-  bool isOfPositions = op.getIds().getDefiningOp<PositionsOp>() != nullptr;
-  Value token = isOfPositions ? view.positionAt(row) : view.tokenAt(row);
+  Value token;
+  if (op.getIds().getDefiningOp<PositionsOp>())
+    token = view.positionAt(row);
+  else if (isa<BlockArgument>(op.getIds()))
+    token = emitToIndex(builder, loc,
+                        emitLoad(builder, loc, builder.getI32Type(),
+                                 inMemory(op.getIds()).base,
+                                 emitIndex(builder, loc, 0)));
+  else
+    token = view.tokenAt(row);
   Attribute layout = op.getTable().getType().getLayout();
   if (auto panels = dyn_cast_or_null<PanelsAttr>(layout)) {
     memories[op.getResult()] = unpackRow(op, table, token, panels);

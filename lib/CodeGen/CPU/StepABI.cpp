@@ -86,6 +86,7 @@ CLADE_ABI_MEMBER(StepView, media, CladeStep, media)
 CLADE_ABI_MEMBER(StepView, mediaRows, CladeStep, media_rows)
 CLADE_ABI_MEMBER(StepView, mediaPositions, CladeStep, media_positions)
 CLADE_ABI_MEMBER(StepView, adapters, CladeStep, adapters)
+CLADE_ABI_MEMBER(StepView, tokenTypes, CladeStep, token_types)
 
 CLADE_ABI_MEMBER(LayerView, kind, CladeLayer, kind)
 CLADE_ABI_MEMBER(LayerView, layer, CladeLayer, layer)

@@ -82,6 +82,7 @@ public:
   mlir::Value mediaRows() const;
   mlir::Value mediaPositions() const;
   mlir::Value adapters() const;
+  mlir::Value tokenTypes() const;
 
   /// `tokens[token]`, and so on for the other arrays of numbers.
   mlir::Value tokenAt(mlir::Value token) const;

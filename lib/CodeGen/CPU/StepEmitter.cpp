@@ -86,7 +86,6 @@ LogicalResult StepEmitter::emitCall(Scope &scope, KernelOp kernel,
   for (Value operand : kernel.getInputs())
     if (isa<NamedTensorType>(operand.getType())) {
       Value buffer = scope.buffers.lookup(operand);
-      // Token ids are read from the step.
       arguments.push_back(buffer ? buffer : scope.workspace);
     }
   for (Value result : kernel.getResults()) {
@@ -362,11 +361,15 @@ LogicalResult StepEmitter::emit(func::FuncOp source, StringRef symbol) {
       emitMul(b, loc, emitIndex(b, loc, selectedBytes), scope.selectedRows));
   scope.packed =
       emitAddress(b, loc, scope.workspace, b.getI8Type(), packedOffset);
-  // Pixels of an entry for images; token ids are read where they are used.
+  // Pixels of an entry for images; tokens and their types of one for texts.
   for (BlockArgument argument : body.getArguments())
-    if (auto type = dyn_cast<NamedTensorType>(argument.getType());
-        type && type.getElementType().isF32())
-      scope.buffers[argument] = StepView(b, loc, scope.step).pixels();
+    if (auto type = dyn_cast<NamedTensorType>(argument.getType())) {
+      StepView view(b, loc, scope.step);
+      scope.buffers[argument] = type.getElementType().isF32() ? view.pixels()
+                                : argument.getArgNumber() == 0
+                                    ? view.tokens()
+                                    : view.tokenTypes();
+    }
   for (Operation &op : body.without_terminator()) {
     if (auto layers = dyn_cast<LayersOp>(op)) {
       if (failed(emitLayers(scope, layers)))

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define CLADE_ABI_VERSION 8
+#define CLADE_ABI_VERSION 9
 
 /** Tokens in one page of a paged key/value state. */
 #define CLADE_PAGE_TOKENS 32
@@ -125,6 +125,9 @@ typedef struct CladeStep {
   /** Only of code with places for adapters: [num_tokens] the place of the
    *  adapter of its sequence, in [0, places]; 0 is none. */
   const int32_t *adapters;
+  /** [num_tokens] the type of each token, in [0, types) of the manifest; only
+   *  where there are types. */
+  const int32_t *token_types;
 } CladeStep;
 
 /** A compiled entry: every one of num_threads threads calls it with its own
