@@ -23,7 +23,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDERS = ("lib/Spec", "lib/Check", "lib/Import", "runtime")
+FOLDERS = ("lib/Spec", "lib/Check", "lib/Import", "runtime", "tools/clade")
 INDEX = ROOT / "docs/troubleshooting.md"
 LIST = ROOT / "test/Docs/Inputs/self-explaining.txt"
 
