@@ -553,6 +553,15 @@ FailureOr<WeightTree> WeightResolver::resolve(const std::string &logical,
   return **tree;
 }
 
+std::vector<WeightResolver::Duplicate> WeightResolver::getDuplicates() const {
+  std::vector<Duplicate> unread;
+  llvm::copy_if(duplicates, std::back_inserter(unread),
+                [&](const Duplicate &one) {
+                  return !wholes.contains(one.held) && !parts.count(one.held);
+                });
+  return unread;
+}
+
 void WeightResolver::markUsed(const std::string &logical,
                               const WeightTree &tree,
                               std::optional<int64_t> layer, Location loc) {

@@ -215,13 +215,14 @@ public:
   /// call that uses one of a similar name; and every tensor that is used in
   /// part.
   mlir::LogicalResult checkAllUsed();
-  /// A tensor that a plain equation replaced although the file holds it.
+  /// A tensor that a plain equation replaced although the file holds it, and
+  /// that no other weight takes.
   struct Duplicate {
     std::string held;
     std::string source; ///< Must have the same bits.
     mlir::Location loc; ///< Of the call that uses it.
   };
-  const std::vector<Duplicate> &getDuplicates() const { return duplicates; }
+  std::vector<Duplicate> getDuplicates() const;
 
 private:
   struct Match {

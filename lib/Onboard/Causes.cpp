@@ -8,6 +8,7 @@
 #include "lib/Onboard/Causes.h"
 
 #include "lib/Import/Reach.h"
+#include "lib/Spec/Walk.h"
 
 using namespace clade;
 using namespace clade::onboard;
@@ -34,6 +35,7 @@ public:
     blocks();
     choices();
     transposed();
+    slips();
     return std::move(causes);
   }
 
@@ -71,6 +73,8 @@ private:
     std::string other = value;
     if (isAdjacent) {
       replaceAll(other, "adjacent", "halves");
+    } else if (value.find("halves") != std::string::npos) {
+      replaceAll(other, "halves", "adjacent");
     } else {
       replaceAll(other, "rope_table()", "rope_table(pairs: adjacent)");
       replaceAll(other, "rope_table(theta",
@@ -163,16 +167,22 @@ private:
   }
 
   void swaps() {
-    auto swap = [&](StringRef says, StringRef a, StringRef b) {
-      add(says, "  weights { {p..}.{\"" + a + "\", \"" + b + "\"} = {p..}.{\"" +
-                    b + "\", \"" + a + "\"} }");
-    };
-    swap("gate and up are swapped", "gate_proj", "up_proj");
-    swap("keys and values are swapped", "k_proj", "v_proj");
-    swap("queries and keys are swapped", "q_proj", "k_proj");
-    swap("the norms of queries and keys are swapped", "q_norm", "k_norm");
-    swap("the two norms of a layer are swapped", "input_layernorm",
-         "post_attention_layernorm");
+    // Weights of one shape that lie side by side.
+    for (auto [i, a] : llvm::enumerate(tensors))
+      for (const TensorGroup &b : tensors.drop_front(i + 1)) {
+        auto [parent, left] = moduleOf(a.name).rsplit('.');
+        auto [other, right] = moduleOf(b.name).rsplit('.');
+        StringRef name = a.name;
+        if (parent != other || left == right || a.shape != b.shape ||
+            !name.contains("{layer}") || name.contains("{e}") ||
+            !name.ends_with(".weight") || right.empty())
+          continue;
+        add("'" + left + "' and '" + right + "' of '" + parent +
+                "' are swapped",
+            "  weights { " + parent + ".{\"" + left + "\", \"" + right +
+                "\"}.{leaf} = " + parent + ".{\"" + right + "\", \"" + left +
+                "\"}.{leaf} }");
+      }
     // The order of query, key and value in one tensor.
     for (StringRef name : {"heads", "attention"}) {
       import::FoundBlock block = family.findBlock(name);
@@ -243,6 +253,69 @@ private:
       add("'" + moduleOf(name) + "' is stored transposed",
           "  weights { " + name + " = transpose(" + name + ") }");
     }
+  }
+
+  /// A block with other words in the place of some of its text.
+  void addSplice(const llvm::Twine &says, const spec::BlockDecl &block,
+                 const spec::Node &old, const llvm::Twine &words) {
+    StringRef whole = textOf(block), part = textOf(old);
+    size_t at = part.data() - whole.data();
+    add(says, "  " + whole.take_front(at) + words +
+                  whole.drop_front(at + part.size()));
+  }
+
+  /// What was left out of a block: the sum with its input, a rotation.
+  void slips() {
+    for (const spec::BlockDecl *block : reach.getBlocks()) {
+      if (block->isEntry || family.findBlock(block->name.name).decl != block)
+        continue;
+      if (block->params.size() == 1)
+        for (const spec::Stmt *stmt : block->body->stmts)
+          residual(*block, block->params[0].name.name, *stmt);
+      if (field("rot"))
+        for (const spec::Stmt *stmt : block->body->stmts)
+          if (const spec::Expr *value = valueOf(*stmt))
+            spec::walk(
+                *value,
+                [&](const spec::Expr &expr) {
+                  if (auto *call = llvm::dyn_cast<spec::CallExpr>(&expr))
+                    rotated(*block, *call);
+                },
+                [](const spec::Stmt &) {});
+    }
+  }
+  static const spec::Expr *valueOf(const spec::Stmt &stmt) {
+    if (auto *assign = llvm::dyn_cast<spec::AssignStmt>(&stmt))
+      return assign->value;
+    if (auto *result = llvm::dyn_cast<spec::ReturnStmt>(&stmt))
+      return result->value;
+    auto *plain = llvm::dyn_cast<spec::ExprStmt>(&stmt);
+    return plain ? plain->value : nullptr;
+  }
+  void residual(const spec::BlockDecl &block, StringRef input,
+                const spec::Stmt &stmt) {
+    const spec::Expr *value = valueOf(stmt);
+    if (!value || llvm::isa<spec::TupleExpr>(value))
+      return;
+    auto *assign = llvm::dyn_cast<spec::AssignStmt>(&stmt);
+    if (assign && (assign->isAdd || assign->targets.size() != 1 ||
+                   assign->targets[0].name.name != input))
+      return;
+    // At the end of the block, or where its input is assigned anew.
+    if (!assign && &stmt != block.body->stmts.back())
+      return;
+    addSplice("block '" + block.name.name + "' adds '" + input + "' to " +
+                  (assign ? "what it assigns to it" : "its result"),
+              block, *value, input + " + " + textOf(*value));
+  }
+  void rotated(const spec::BlockDecl &block, const spec::CallExpr &call) {
+    auto *callee = llvm::dyn_cast<spec::NameExpr>(call.callee);
+    if (!callee || callee->name != "attend" || call.args.size() < 2)
+      return;
+    for (const spec::Arg &arg : call.args.take_front(2))
+      if (!arg.name && llvm::isa<spec::NameExpr>(arg.value))
+        addSplice("'" + textOf(*arg.value) + "' is rotated, too", block,
+                  *arg.value, "rope(" + textOf(*arg.value) + ", rot)");
   }
 
   static void replaceAll(std::string &text, StringRef from, StringRef to) {

@@ -8,7 +8,8 @@
 # Usage: locate.py [--clade FILE]
 # Puts one mistake at a time into a copy of the specs and runs
 # `clade verify --against transformers`: it must fail, and name the first value
-# that the mistake changes, for most of them with the cause. The specs as they are must pass.
+# that the mistake changes, for most of them with the cause. The specs as they are
+# must pass. The last lines count the mistakes whose value, and whose cause, were named.
 #
 #===------------------------------------------------------------------------===#
 import argparse
@@ -38,20 +39,24 @@ MISTAKES = [
     ("llama", "llama.spec", "rms_norm(x, over: over)", OFFSET, INPUT_NORM, "gains of norms are stored as they are"),
     ("llama", "llama.spec", "scale = head ^ -0.5", "scale = head ^ -0.4", SCORES, "scores are scaled by head ^ -0.5"),
     ("llama", "llama.spec", "scale = head ^ -0.5", "scale = 1", SCORES, "scores are scaled by head ^ -0.5"),
-    ("llama", "llama.spec", "rope(k, rot)", "k", SCORES, None),
+    ("llama", "llama.spec", "rope(k, rot)", "k", SCORES, "'k' is rotated, too"),
     ("llama", "llama.spec", "rope_table(theta: 10000)", "rope_table(theta: 10000, pairs: adjacent)", SCORES,
      "rotary pairs are the halves of a head"),
-    ("helium", "helium.spec", "pairs: adjacent", "pairs: halves", SCORES, None),
-    ("llama", "llama.spec", f"k = {K}\n    v = {V}", f"k = {V}\n    v = {K}", SCORES, None),
+    ("helium", "helium.spec", "pairs: adjacent", "pairs: halves", SCORES, "rotary pairs are side by side"),
+    ("llama", "llama.spec", f"k = {K}\n    v = {V}", f"k = {V}\n    v = {K}", SCORES,
+     "'k_proj' and 'v_proj' of 'model.layers.{layer}.self_attn' are swapped"),
     ("llama", "std/blocks.spec", "at gate_proj) * linear(x, [ffn], bias) at up_proj",
-     "at up_proj) * linear(x, [ffn], bias) at gate_proj", HIDDEN, None),
+     "at up_proj) * linear(x, [ffn], bias) at gate_proj", HIDDEN,
+     "'gate_proj' and 'up_proj' of 'model.layers.{layer}.mlp' are swapped"),
     ("llama", "llama.spec", "weights { ", "weights { {p..}.o_proj.weight = transpose({p..}.o_proj.weight)    ",
      "layer 0, 'model.layers.0.self_attn.o_proj'", "'model.layers.{layer}.self_attn.o_proj' is stored transposed"),
-    ("llama", "llama.spec", "x += attention(", "x = attention(", "layer 0, 'model.layers.0.post_attention_layernorm'", None),
+    ("llama", "llama.spec", "x += attention(", "x = attention(", "layer 0, 'model.layers.0.post_attention_layernorm'",
+     "block 'decoder' adds 'x' to what it assigns to it"),
     ("llama", "llama.spec", 'act = hidden_act ?? "silu"', 'act = "gelu"    ignore hidden_act', HIDDEN,
      "the activation is silu"),
     ("arcee", "arcee.spec", "relu2", "relu", HIDDEN, "the activation is relu2"),
-    ("llama", "llama.spec", "return x + mlp(", "return mlp(", "layer 1, 'model.layers.1.input_layernorm'", None),
+    ("llama", "llama.spec", "return x + mlp(", "return mlp(", "layer 1, 'model.layers.1.input_layernorm'",
+     "block 'decoder' adds 'x' to its result"),
     # The first norm hides the scale of what it is given.
     ("gemma3_text", "gemma2.spec", "d ^ 0.5", "d ^ 0.25", "layer 0, 'model.layers.0.pre_feedforward_layernorm'",
      "embeddings are scaled by d ^ 0.5"),
@@ -60,7 +65,7 @@ MISTAKES = [
      "windows reach one token further"),
     ("gemma3_text", "qwen3.spec", "norm(q) at", "norm(q + 1) at", "layer 0, 'model.layers.0.self_attn.q_norm'", None),
     ("qwen3", "qwen3.spec", "norm(q) at q_norm, norm(k) at k_norm", "norm(q) at k_norm, norm(k) at q_norm",
-     SCORES, None),
+     SCORES, "'k_norm' and 'q_norm' of 'model.layers.{layer}.self_attn' are swapped"),
     ("hunyuan_v1_dense", "hunyuan_v1_dense.spec", "norm(rope(q, rot)) at query_layernorm, norm(rope(k, rot)) at key_layernorm",
      "rope(norm(q) at query_layernorm, rot), rope(norm(k) at key_layernorm, rot)",
      "layer 0, 'model.layers.0.self_attn.query_layernorm'", None),
@@ -69,8 +74,8 @@ MISTAKES = [
 ]
 
 
-def check(options, folder, number, mistake):
-    """What is wrong, or None."""
+def check(options, folder, number, mistake, named):
+    """What is wrong, or None. Adds to `named` what verify said of a mistake: 'op' and 'cause'."""
     family, name, right, wrong, expected, cause = mistake
     checkpoint = folder / family
     if not checkpoint.exists():
@@ -93,9 +98,11 @@ def check(options, folder, number, mistake):
     said = next((line for line in done.stderr.splitlines() if "first difference" in line), done.stderr.strip())
     if f"first difference: {expected} " not in said + " ":
         return f"expected {expected}\n    {said}"
+    named["op"] += 1
     causes = [line for line in done.stderr.splitlines() if "likely cause" in line]
     if cause and not any(f"parity holds if {cause}" in line for line in causes):
         return f"expected the cause: {cause}\n    {causes}"
+    named["cause"] += bool(causes)
     return None
 
 
@@ -103,15 +110,17 @@ def main():
     parser = argparse.ArgumentParser(description="seeded mistakes in specs, found by clade verify")
     clade.add_options(parser)
     options = parser.parse_args()
-    failed = 0
+    failed, named = 0, {"op": 0, "cause": 0}
     with tempfile.TemporaryDirectory() as folder:
         for number, mistake in enumerate(MISTAKES):
-            problem = check(options, pathlib.Path(folder), number, mistake)
+            problem = check(options, pathlib.Path(folder), number, mistake, named)
             failed += problem is not None
             what = f"{mistake[2]} -> {mistake[3]}" if mistake[1] else "no mistake"
             print(f"{mistake[0]:<12} {what:<72} {'ok' if problem is None else 'FAIL'}", flush=True)
             if problem:
                 print(f"    {problem}")
+    seeded = sum(mistake[1] is not None for mistake in MISTAKES)
+    print(f"of {seeded} mistakes the value that differs first is named in {named['op']}, a cause that explains it in {named['cause']}")
     print(f"{len(MISTAKES) - failed} passed, {failed} failed")
     return failed != 0
 
