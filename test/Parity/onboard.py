@@ -46,7 +46,7 @@ FAMILIES = [
     ("minimax_m2", "minimax-m2-plain", 28),
     ("mamba2", "mamba2-plain", 55),
     ("gpt2", "gpt2-plain", 45),
-    ("bert", "bert-plain", 45),
+    ("bert", "bert-plain", 61),
 ]
 
 
