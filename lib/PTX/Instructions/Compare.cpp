@@ -71,7 +71,6 @@ template <Test test, typename T> bool holds(T a, T b) {
 // Op::flags: how the result is combined with a predicate, and .ftz.
 constexpr uint8_t flagCombine = 3; ///< 1 and, 2 or, 3 xor.
 constexpr uint8_t flagFtz = 4;
-constexpr uint8_t flagFloatResult = 8;
 
 LaneMask combine(const Op &op, LaneMask truth, LaneMask with) {
   switch (op.flags & flagCombine) {

@@ -39,7 +39,7 @@ struct WarpgroupShape {
   unsigned elementBytes() const { return matrixElementBits(a) / 8; }
 };
 
-constexpr unsigned maxN = 256, maxK = 256, warpRows = 16;
+constexpr unsigned maxN = 256, warpRows = 16;
 
 } // namespace
 
