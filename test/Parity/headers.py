@@ -403,7 +403,7 @@ def spellings(name):
     # told by the names of Qwen3.
     for form in {name, weight, weight + "_scale_inv", stacked, re.sub("^backbone\\.", "model.", name),
                  re.sub("^transformer\\.", "", name), name.replace("model.language_model.", "model.", 1)}:
-        of_layer = re.sub(r"(^|\.)(layers|blocks|h)\.\d+\.", r"\1\2.{layer}.", form)
+        of_layer = re.sub(r"(^|\.)(layers?|blocks|h)\.\d+\.", r"\1\2.{layer}.", form)
         for text in (form, of_layer):
             yield from (text, re.sub(r"\.experts\.\d+\.", ".experts.{expert}.", text))
     if weight.endswith("_proj"):
