@@ -13,6 +13,7 @@
 #include "lib/Import/Quantisation.h"
 #include "lib/Import/Reach.h"
 #include "mlir/IR/Verifier.h"
+#include "runtime/Support/RandomReads.h"
 #include "llvm/ADT/MapVector.h"
 
 #include <algorithm>
@@ -122,8 +123,12 @@ static LogicalResult checkDuplicates(const WeightResolver &weights,
   for (const auto &[held, source, loc] : weights.getDuplicates()) {
     const rt::StoredTensor *a = rt::findTensor(tensors, held),
                            *b = rt::findTensor(tensors, source);
-    bool same = a && b && a->dtype == b->dtype && a->shape == b->shape &&
-                std::ranges::equal(a->bytes, b->bytes);
+    bool same = a && b && a->dtype == b->dtype && a->shape == b->shape;
+    if (same) {
+      rt::willNeed(a->bytes);
+      rt::willNeed(b->bytes);
+      same = std::ranges::equal(a->bytes, b->bytes);
+    }
     if (!same)
       return emitError(loc) << "tensor '" << held << "' is tied to '" << source
                             << "' by the configuration, but the checkpoint "
@@ -260,6 +265,8 @@ FailureOr<ImportedModel>
 import::importCheckpoint(SpecLibrary &library, const rt::Checkpoint &checkpoint,
                          StringRef dtype, AdapterPlaces places) {
   loadDialects(library);
+  // Headers are all that is read of most tensors, and contents of the smallest.
+  rt::RandomReads reads(checkpoint.mappings());
   ImportedModel model;
   FailureOr<std::unique_ptr<Config>> config = loadConfig(library, checkpoint);
   if (failed(config))
