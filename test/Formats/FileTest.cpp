@@ -6,8 +6,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Support/File.h"
+#include "runtime/Support/RandomReads.h"
 #include "test/Formats/TestFiles.h"
 
+#include <cstdio>
+#include <fstream>
 #include <sys/stat.h>
 
 using namespace clade::rt;
@@ -24,6 +27,38 @@ TEST(MappedFile, Content) {
   auto empty = MappedFile::open(dir.write("e", ""));
   ASSERT_OK(empty);
   EXPECT_TRUE((*empty)->bytes().empty());
+}
+
+/// Whether the system was told that reads of the mapping that holds `at` are
+/// random: "rr" among its flags.
+bool isRandom(const std::byte *at) {
+  std::ifstream maps("/proc/self/smaps");
+  bool isHere = false;
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long begin = 0, end = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx", &begin, &end) == 2)
+      isHere = reinterpret_cast<unsigned long>(at) >= begin &&
+               reinterpret_cast<unsigned long>(at) < end;
+    else if (isHere && line.starts_with("VmFlags:"))
+      return line.find(" rr") != std::string::npos;
+  }
+  return false;
+}
+
+TEST(MappedFile, RandomReads) {
+  TempDir dir;
+  auto file = MappedFile::open(dir.write("f", "abc"));
+  auto empty = MappedFile::open(dir.write("e", ""));
+  ASSERT_OK(file);
+  ASSERT_OK(empty);
+  const std::byte *at = (*file)->bytes().data();
+  EXPECT_FALSE(isRandom(at));
+  {
+    RandomReads reads({*file, *empty});
+    EXPECT_TRUE(isRandom(at));
+    EXPECT_EQ(std::memcmp(at, "abc", 3), 0);
+  }
+  EXPECT_FALSE(isRandom(at));
 }
 
 TEST(MappedFile, Errors) {
