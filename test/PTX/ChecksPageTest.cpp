@@ -13,6 +13,7 @@
 #include "DefectCase.h"
 
 #include <fstream>
+#include <regex>
 #include <sstream>
 
 using namespace clade::ptx;
@@ -68,6 +69,13 @@ std::string shown(const std::string &text) {
   return result;
 }
 
+/// Where memory begins is the system's choice if another has the usual place,
+/// as under a sanitizer: of an address the last five digits.
+std::string withoutBase(const std::string &text) {
+  return std::regex_replace(text, std::regex("0x[0-9a-f]{7}([0-9a-f]{5})"),
+                            "0x...$1");
+}
+
 TEST(ChecksPage, ExamplesAreTested) {
   std::vector<Example> examples = readExamples();
   std::set<std::string> kinds;
@@ -83,7 +91,7 @@ TEST(ChecksPage, ExamplesAreTested) {
     // Tags of the tests are not shown.
     for (size_t at; (at = found.find(" \t//")) != std::string::npos;)
       found.erase(at, found.find('\n', at) - at);
-    EXPECT_EQ(example.finding, found) << example.file;
+    EXPECT_EQ(withoutBase(example.finding), withoutBase(found)) << example.file;
     kinds.insert(bad.kind);
   }
   EXPECT_EQ(kinds.size(), 16u);
