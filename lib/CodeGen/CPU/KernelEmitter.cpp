@@ -14,6 +14,7 @@
 #include "lib/CodeGen/CPU/RowEmitter.h"
 #include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "lib/CodeGen/KernelQueries.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -52,47 +53,14 @@ struct KernelEmitter::Context {
         .stateAt(emitAdd(b, loc, first, emitIndex(b, loc, state)));
   }
   Type resultType(unsigned i) {
-    Type type =
-        cast<NamedTensorType>(kernel.getResult(i).getType()).getElementType();
-    return outputIsF32 ? Float32Type::get(type.getContext()) : type;
+    return clade::resultType(kernel, i, outputIsF32);
   }
 };
-
-static bool isSelected(Type type) {
-  auto tensor = dyn_cast<NamedTensorType>(type);
-  return tensor && tensor.getRank() > 0 && tensor.getNames()[0] == selectedAxis;
-}
-
-/// Whether a kernel works on selected tokens.
-static bool worksOnSelected(KernelOp kernel) {
-  if (llvm::any_of(kernel.getResultTypes(), isSelected))
-    return true;
-  return llvm::any_of(kernel.getBody().front(), [](Operation &op) {
-    return llvm::any_of(op.getResultTypes(), isSelected);
-  });
-}
-
-std::string KernelEmitter::keyOf(KernelOp kernel, ArrayRef<StringRef> params,
-                                 bool outputIsF32) {
-  // Parameters by their number: other layers have other names for them.
-  auto clone = cast<KernelOp>(kernel->clone());
-  clone.walk([&](ParamOp param) {
-    auto place = llvm::find(params, param.getName()) - params.begin();
-    param.setName(std::to_string(place));
-  });
-  std::string key;
-  llvm::raw_string_ostream os(key);
-  OpPrintingFlags flags;
-  flags.useLocalScope();
-  clone->print(os, flags);
-  clone->erase();
-  return key + (outputIsF32 ? "f32" : "");
-}
 
 FailureOr<func::FuncOp> KernelEmitter::emit(KernelOp kernel,
                                             ArrayRef<StringRef> params,
                                             bool outputIsF32) {
-  std::string key = keyOf(kernel, params, outputIsF32);
+  std::string key = keyOf(kernel, params) + (outputIsF32 ? "f32" : "");
   if (auto it = functions.find(key); it != functions.end())
     return it->second;
   OpBuilder builder = OpBuilder::atBlockEnd(code.getBody());
@@ -601,13 +569,6 @@ LogicalResult KernelEmitter::emitRecurrentKernel(Context &context) {
 //===----------------------------------------------------------------------===//
 // Experts
 //===----------------------------------------------------------------------===//
-
-/// The value that a chain of views looks at.
-static Value viewed(Value value) {
-  while (auto view = value.getDefiningOp<ViewOp>())
-    value = view.getInput();
-  return value;
-}
 
 LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
   OpBuilder &builder = context.builder;

@@ -68,8 +68,6 @@ private:
                            mlir::Value heart, mlir::Value row,
                            mlir::Value column, mlir::Value accumulator,
                            mlir::Value mask);
-  std::string keyOf(KernelOp kernel, llvm::ArrayRef<llvm::StringRef> params,
-                    bool outputIsF32);
 
   mlir::ModuleOp code;
   const Target &target;

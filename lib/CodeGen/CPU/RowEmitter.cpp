@@ -20,61 +20,6 @@ using namespace clade;
 using namespace clade::cpu;
 
 //===----------------------------------------------------------------------===//
-// Layouts
-//===----------------------------------------------------------------------===//
-
-RowLayout RowLayout::contiguous(NamedTensorType type) {
-  RowLayout layout;
-  int64_t first = type.getNumSequenceAxes(), stride = 1;
-  for (int64_t axis = type.getRank() - 1; axis >= first; --axis) {
-    layout.names.insert(layout.names.begin(), type.getNames()[axis].getValue());
-    layout.sizes.insert(layout.sizes.begin(), type.getShape()[axis]);
-    layout.strides.insert(layout.strides.begin(), stride);
-    stride *= type.getShape()[axis];
-  }
-  return layout;
-}
-
-int64_t RowLayout::find(StringRef name) const {
-  auto *it = llvm::find(names, name);
-  return it == names.end() ? -1 : it - names.begin();
-}
-
-bool RowLayout::isContiguous() const {
-  int64_t stride = 1;
-  for (int64_t axis = rank() - 1; axis >= 0; --axis) {
-    if (sizes[axis] != 1 && strides[axis] != stride)
-      return false;
-    stride *= sizes[axis];
-  }
-  return true;
-}
-
-int64_t RowLayout::numElements() const {
-  int64_t product = 1;
-  for (int64_t size : sizes)
-    product *= size;
-  return product;
-}
-
-RowIndex RowIndex::scalarAt(Value at) const {
-  RowIndex scalar = *this;
-  for (auto &[axis, value] : scalar.axes)
-    if (axis == vectorAxis)
-      value = at;
-  scalar.vectorAxis = {};
-  scalar.mask = {};
-  return scalar;
-}
-
-Value RowIndex::find(StringRef name) const {
-  for (const auto &[axis, value] : axes)
-    if (axis == name)
-      return value;
-  return {};
-}
-
-//===----------------------------------------------------------------------===//
 // Elementwise functions
 //===----------------------------------------------------------------------===//
 
@@ -602,28 +547,10 @@ Value RowEmitter::get(Value value, const RowIndex &index) {
   return roundTo(result, elementType, loc);
 }
 
-/// Whether computing the value anew at every use would cost more than keeping
-/// it.
-bool RowEmitter::mustBeInMemory(Operation *op) {
-  if (isa<ConstantOp, SpreadOp>(op))
-    return false;
-  if (auto cast = dyn_cast<CastOp>(op); cast && memories.count(cast.getInput()))
-    return false;
-  if (!op->getResult(0).hasOneUse())
-    return true;
-  // A user with more axes would compute it for each of their indices.
-  Operation *user = *op->getResult(0).getUsers().begin();
-  if (!isa<UnaryOp, BinaryOp, CastOp, SpreadOp, RepeatOp, WhereOp>(user))
-    return false;
-  auto own = cast<NamedTensorType>(op->getResult(0).getType()),
-       wide = cast<NamedTensorType>(user->getResult(0).getType());
-  return own.getNumFeatures() < wide.getNumFeatures();
-}
-
 LogicalResult RowEmitter::evaluate(Operation *op) {
   if (isa<UnaryOp, BinaryOp, CastOp, SpreadOp, RepeatOp, ConstantOp, WhereOp>(
           op)) {
-    if (mustBeInMemory(op))
+    if (isKept(op))
       inMemory(op->getResult(0));
     return success();
   }

@@ -19,42 +19,10 @@
 
 #include "dialect/Clade/CladeDialect.h"
 #include "lib/CodeGen/CPU/Target.h"
+#include "lib/CodeGen/RowMemory.h"
 #include "mlir/IR/Builders.h"
 
 namespace clade::cpu {
-
-/// Feature axes of a value in memory: sizes, and strides in elements.
-struct RowLayout {
-  llvm::SmallVector<llvm::StringRef> names;
-  llvm::SmallVector<int64_t> sizes, strides;
-
-  static RowLayout contiguous(NamedTensorType type);
-  int64_t rank() const { return sizes.size(); }
-  int64_t find(llvm::StringRef name) const;
-  bool isContiguous() const;
-  int64_t numElements() const;
-};
-
-/// A row in memory: element i, j, … is at offset + i·strides[0] + j·strides[1]
-/// + ….
-struct RowMemory {
-  mlir::Value base; ///< !llvm.ptr
-  mlir::Type elementType;
-  RowLayout layout;
-  int64_t offset = 0;
-};
-
-/// A place among the features of a value: one index for each axis. The last one
-/// is the first of a vector of `width` lanes.
-struct RowIndex {
-  llvm::SmallVector<std::pair<llvm::StringRef, mlir::Value>> axes;
-  llvm::StringRef vectorAxis; ///< Empty for a scalar in all lanes.
-  mlir::Value mask;           ///< Null if all lanes are there.
-
-  mlir::Value find(llvm::StringRef name) const;
-  /// The same place, with one index of the vector's axis.
-  RowIndex scalarAt(mlir::Value at) const;
-};
 
 class RowEmitter {
 public:
@@ -95,7 +63,10 @@ public:
   /// Scratch memory that no value is put into.
   mlir::Value reserve(int64_t bytes);
   /// Whether evaluate() computes an op that could be an expression.
-  bool isKept(mlir::Operation *op) { return mustBeInMemory(op); }
+  bool isKept(mlir::Operation *op) {
+    return mustBeInMemory(
+        op, [&](mlir::Value value) { return memories.count(value) > 0; });
+  }
   /// Evaluates one op: keeps it as an expression, or emits its code. Fails with
   /// a diagnostic for an op without a CPU form.
   mlir::LogicalResult evaluate(mlir::Operation *op);
@@ -151,7 +122,6 @@ private:
                     llvm::function_ref<void(const RowIndex &)> body);
   mlir::Value flatIndex(const RowLayout &layout, const RowIndex &index,
                         int64_t offset, mlir::Location loc);
-  bool mustBeInMemory(mlir::Operation *op);
 
   /// The same over the first `rank` axes, one place at a time.
   void forEachPlace(const RowLayout &layout, int64_t rank, mlir::Location loc,

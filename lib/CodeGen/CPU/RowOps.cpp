@@ -26,32 +26,19 @@ using namespace clade::cpu;
 
 LogicalResult RowEmitter::evaluateView(ViewOp op) {
   RowMemory memory = inMemory(op.getInput());
-  auto layout = RowLayout::contiguous(op.getResult().getType());
-  if (!memory.layout.isContiguous()) {
-    // The same sizes under other names keep their strides; anything else is
-    // copied first.
-    if (memory.layout.sizes == layout.sizes) {
-      layout.strides = memory.layout.strides;
-    } else {
-      RowMemory copy = newRow(op.getInput().getType());
-      storeRow(op.getInput(), copy.base, copy.elementType);
-      memory = copy;
-    }
+  std::optional<RowMemory> seen = memory.viewed(op);
+  if (!seen) {
+    RowMemory copy = newRow(op.getInput().getType());
+    storeRow(op.getInput(), copy.base, copy.elementType);
+    seen = copy.viewed(op);
   }
-  memory.layout = layout;
-  memories[op.getResult()] = memory;
+  memories[op.getResult()] = *seen;
   return success();
 }
 
 LogicalResult RowEmitter::evaluateSlice(SliceOp op) {
   RowMemory memory = inMemory(op.getInput());
-  auto type = op.getResult().getType();
-  int64_t axis = memory.layout.find(op.getAxis());
-  memory.offset += op.getBegin() * memory.layout.strides[axis];
-  memory.layout.names[axis] =
-      type.getNames()[axis + type.getNumSequenceAxes()].getValue();
-  memory.layout.sizes[axis] = type.getShape()[axis + type.getNumSequenceAxes()];
-  memories[op.getResult()] = memory;
+  memories[op.getResult()] = memory.sliced(op);
   return success();
 }
 

@@ -13,6 +13,7 @@
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
 #include "lib/CodeGen/CUDA/Experts.h"
 #include "lib/CodeGen/CUDA/RowEmitter.h"
+#include "lib/CodeGen/KernelQueries.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -72,66 +73,18 @@ struct KernelEmitter::Context {
     return paramPointers[llvm::find(params, param.getName()) - params.begin()];
   }
   Type resultType(unsigned i) {
-    Type type =
-        cast<NamedTensorType>(kernel.getResult(i).getType()).getElementType();
-    return outputIsF32 ? Float32Type::get(type.getContext()) : type;
+    return clade::resultType(kernel, i, outputIsF32);
   }
 };
 
-static bool isSelected(Type type) {
-  auto tensor = dyn_cast<NamedTensorType>(type);
-  return tensor && tensor.getRank() > 0 && tensor.getNames()[0] == selectedAxis;
-}
-
-/// Whether a kernel works on selected tokens.
-static bool worksOnSelected(KernelOp kernel) {
-  if (llvm::any_of(kernel.getResultTypes(), isSelected))
-    return true;
-  return llvm::any_of(kernel.getBody().front(), [](Operation &op) {
-    return llvm::any_of(op.getResultTypes(), isSelected);
-  });
-}
-
-/// The value that a chain of views looks at.
-static Value viewed(Value value) {
-  while (auto view = value.getDefiningOp<ViewOp>())
-    value = view.getInput();
-  return value;
-}
-
-SmallVector<StringRef> cuda::paramsOf(KernelOp kernel) {
-  SmallVector<StringRef> params;
-  kernel.walk([&](ParamOp param) {
-    if (!llvm::is_contained(params, param.getName()))
-      params.push_back(param.getName());
-  });
-  return params;
-}
-
-std::string KernelEmitter::keyOf(KernelOp kernel, bool outputIsF32) {
-  // Parameters by their number: other layers have other names for them.
-  SmallVector<StringRef> params = paramsOf(kernel);
-  auto clone = cast<KernelOp>(kernel->clone());
-  clone.walk([&](ParamOp param) {
-    auto place = llvm::find(params, param.getName()) - params.begin();
-    param.setName(std::to_string(place));
-  });
-  std::string key;
-  llvm::raw_string_ostream os(key);
-  OpPrintingFlags flags;
-  flags.useLocalScope();
-  clone->print(os, flags);
-  clone->erase();
-  return key + (outputIsF32 ? "f32" : "");
-}
-
 FailureOr<ArrayRef<KernelCode>> KernelEmitter::emit(KernelOp kernel,
                                                     bool outputIsF32) {
-  std::string key = keyOf(kernel, outputIsF32);
+  SmallVector<StringRef> params = paramsOf(kernel);
+  std::string key = keyOf(kernel, params) + (outputIsF32 ? "f32" : "");
   if (auto it = kernels.find(key); it != kernels.end())
     return ArrayRef<KernelCode>(it->second);
   Context context{OpBuilder::atBlockEnd(code.getBody()), kernel, outputIsF32,
-                  worksOnSelected(kernel), paramsOf(kernel)};
+                  worksOnSelected(kernel), std::move(params)};
   LogicalResult result = success();
   switch (kernel.getKind()) {
   case KernelKind::Tokenwise:
@@ -251,13 +204,9 @@ LogicalResult KernelEmitter::finish(Context &context, Grid grid,
   return success();
 }
 
-/// Binds the operands, parameters and states of a part for one row.
-static LogicalResult bindRow(RowEmitter &emitter, OpBuilder &builder,
-                             const llvm::SetVector<Operation *> &ops,
-                             Value step, Value row,
-                             const llvm::MapVector<Value, Value> &buffers,
-                             const llvm::MapVector<int64_t, Value> &states,
-                             llvm::function_ref<Value(ParamOp)> paramPointer) {
+LogicalResult KernelEmitter::evaluateRow(RowEmitter &emitter, Context &context,
+                                         const Part &part, Value row) {
+  OpBuilder &builder = context.builder;
   auto bind = [&](Value value, Value base, NamedTensorType type, Value at) {
     Location loc = value.getLoc();
     RowMemory memory;
@@ -271,25 +220,28 @@ static LogicalResult bindRow(RowEmitter &emitter, OpBuilder &builder,
     memory.base = base;
     emitter.bind(value, memory);
   };
-  for (auto [state, address] : states)
+  for (auto [state, address] : context.states)
     emitter.bindState(state, address);
-  for (auto [operand, buffer] : buffers) {
+  for (auto [operand, buffer] : context.buffers) {
     auto type = cast<NamedTensorType>(operand.getType());
     bind(operand, buffer, type, type.hasSequence() ? row : Value());
   }
-  for (Operation *op : ops) {
+  for (Operation *op : part.ops) {
     if (auto param = dyn_cast<ParamOp>(op)) {
-      bind(param.getResult(), paramPointer(param), param.getResult().getType(),
-           {});
+      bind(param.getResult(), context.paramPointer(param),
+           param.getResult().getType(), {});
     } else if (auto select = dyn_cast<SelectOp>(op)) {
       // Rows of selected tokens lie apart in the buffer of all tokens.
-      Value buffer = buffers.lookup(select.getInput());
+      Value buffer = context.buffers.lookup(select.getInput());
       if (!buffer)
         return reportNoCode(op, " of what its own kernel computes");
       bind(select.getResult(), buffer, select.getResult().getType(),
-           StepView(builder, op->getLoc(), step).selectedAt(row));
+           StepView(builder, op->getLoc(), context.step).selectedAt(row));
     }
   }
+  for (Operation *op : part.ops)
+    if (failed(emitter.evaluate(op)))
+      return failure();
   return success();
 }
 
@@ -304,14 +256,8 @@ LogicalResult KernelEmitter::emitTokenwise(Context &context) {
   begin(context, part, "");
   Value row = emitBlock(builder, loc, Axis::Y);
   RowEmitter emitter(builder, loc, rowThreads, context.step, row);
-  if (failed(bindRow(emitter, builder, part.ops, context.step, row,
-                     context.buffers, context.states, [&](ParamOp param) {
-                       return context.paramPointer(param);
-                     })))
+  if (failed(evaluateRow(emitter, context, part, row)))
     return failure();
-  for (Operation *op : part.ops)
-    if (failed(emitter.evaluate(op)))
-      return failure();
   for (auto [i, value] :
        llvm::enumerate(context.body().getTerminator()->getOperands())) {
     auto type = cast<NamedTensorType>(value.getType());
@@ -343,14 +289,8 @@ LogicalResult KernelEmitter::emitActivations(Context &context,
   begin(context, part, "_input");
   Value row = emitBlock(builder, loc, Axis::Y);
   RowEmitter emitter(builder, loc, rowThreads, context.step, row);
-  if (failed(bindRow(emitter, builder, part.ops, context.step, row,
-                     context.buffers, context.states, [&](ParamOp param) {
-                       return context.paramPointer(param);
-                     })))
+  if (failed(evaluateRow(emitter, context, part, row)))
     return failure();
-  for (Operation *op : part.ops)
-    if (failed(emitter.evaluate(op)))
-      return failure();
   int64_t k = linear.getNumInputs();
   Value first = emitMul(builder, loc, row, emitIndex(builder, loc, k));
   emitter.storeRow(

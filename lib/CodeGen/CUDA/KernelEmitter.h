@@ -44,8 +44,7 @@ struct KernelCode {
   llvm::SmallVector<KernelArgument> arguments;
 };
 
-/// The parameters of a kernel in the order of its ops, each once.
-llvm::SmallVector<llvm::StringRef> paramsOf(KernelOp kernel);
+class RowEmitter;
 
 class KernelEmitter {
 public:
@@ -64,11 +63,14 @@ private:
   struct Context;
   /// A group of ops that becomes one gpu.func.
   struct Part;
-  std::string keyOf(KernelOp kernel, bool outputIsF32);
   /// Begins a gpu.func with what `part` needs; code goes to context.builder.
   void begin(Context &context, const Part &part, llvm::StringRef suffix);
   /// Ends it.
   mlir::LogicalResult finish(Context &context, Grid grid, int64_t sharedBytes);
+  /// Emits the ops of a part for one row, with its operands, parameters and
+  /// states bound.
+  mlir::LogicalResult evaluateRow(RowEmitter &emitter, Context &context,
+                                  const Part &part, mlir::Value row);
   mlir::LogicalResult emitTokenwise(Context &context);
   mlir::LogicalResult emitProductKernel(Context &context);
   mlir::LogicalResult emitAttentionKernel(Context &context);

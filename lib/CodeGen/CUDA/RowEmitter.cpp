@@ -172,31 +172,14 @@ Value RowEmitter::get(Value value, const RowIndex &index) {
   return get(op->getOperand(0), index);
 }
 
-/// Whether computing the value anew at every use would cost more than keeping
-/// it.
-bool RowEmitter::mustBeInMemory(Operation *op) const {
-  if (isa<ConstantOp, SpreadOp>(op))
-    return false;
-  if (auto cast = dyn_cast<CastOp>(op); cast && memories.count(cast.getInput()))
-    return false;
-  if (!op->getResult(0).hasOneUse())
-    return true;
-  // A user with more axes would compute it for each of their indices.
-  Operation *user = *op->getResult(0).getUsers().begin();
-  if (!isa<UnaryOp, BinaryOp, CastOp, SpreadOp, RepeatOp, WhereOp>(user))
-    return false;
-  auto own = cast<NamedTensorType>(op->getResult(0).getType()),
-       wide = cast<NamedTensorType>(user->getResult(0).getType());
-  return own.getNumFeatures() < wide.getNumFeatures();
-}
-
 LogicalResult RowEmitter::evaluate(Operation *op) {
   if (auto binary = dyn_cast<BinaryOp>(op);
       binary && binary.getKind() == BinaryKind::Pow)
     return reportNoCode(op, " of kind pow");
   if (isa<UnaryOp, BinaryOp, CastOp, SpreadOp, RepeatOp, ConstantOp, WhereOp>(
           op)) {
-    if (mustBeInMemory(op))
+    if (mustBeInMemory(op,
+                       [&](Value value) { return memories.count(value) > 0; }))
       inMemory(op->getResult(0));
     return success();
   }
@@ -242,32 +225,19 @@ LogicalResult RowEmitter::evaluate(Operation *op) {
 
 LogicalResult RowEmitter::evaluateView(ViewOp op) {
   RowMemory memory = inMemory(op.getInput());
-  auto layout = RowLayout::contiguous(op.getResult().getType());
-  if (!memory.layout.isContiguous()) {
-    // The same sizes under other names keep their strides; anything else is
-    // copied first.
-    if (memory.layout.sizes == layout.sizes) {
-      layout.strides = memory.layout.strides;
-    } else {
-      RowMemory copy = newRow(op.getInput().getType());
-      writeRow(op.getInput(), copy);
-      memory = copy;
-    }
+  std::optional<RowMemory> seen = memory.viewed(op);
+  if (!seen) {
+    RowMemory copy = newRow(op.getInput().getType());
+    writeRow(op.getInput(), copy);
+    seen = copy.viewed(op);
   }
-  memory.layout = layout;
-  memories[op.getResult()] = memory;
+  memories[op.getResult()] = *seen;
   return success();
 }
 
 LogicalResult RowEmitter::evaluateSlice(SliceOp op) {
   RowMemory memory = inMemory(op.getInput());
-  auto type = op.getResult().getType();
-  int64_t axis = memory.layout.find(op.getAxis());
-  memory.offset += op.getBegin() * memory.layout.strides[axis];
-  memory.layout.names[axis] =
-      type.getNames()[axis + type.getNumSequenceAxes()].getValue();
-  memory.layout.sizes[axis] = type.getShape()[axis + type.getNumSequenceAxes()];
-  memories[op.getResult()] = memory;
+  memories[op.getResult()] = memory.sliced(op);
   return success();
 }
 

@@ -22,10 +22,6 @@
 
 namespace clade::cuda {
 
-using cpu::RowIndex;
-using cpu::RowLayout;
-using cpu::RowMemory;
-
 class RowEmitter {
 public:
   /// `row` is the number of the token in its buffers (index); the block has
@@ -56,7 +52,6 @@ private:
   mlir::Value flatIndex(const RowMemory &memory, const RowIndex &index,
                         mlir::Location loc);
   RowMemory &inMemory(mlir::Value value);
-  bool mustBeInMemory(mlir::Operation *op) const;
   RowMemory newRow(NamedTensorType type);
   mlir::Value newShared(int64_t bytes);
   void writeRow(mlir::Value value, const RowMemory &memory);

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/CodeGen/CUDA/StepPlanner.h"
+#include "lib/CodeGen/KernelQueries.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
