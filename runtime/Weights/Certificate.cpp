@@ -86,7 +86,8 @@ std::string Certificate::toJson() const {
     }
     text += "}";
   }
-  return text + "\n ]\n}\n";
+  text += "\n ]\n}\n";
+  return text;
 }
 
 StatusOr<Certificate> Certificate::fromJson(std::string_view text) {

@@ -248,8 +248,9 @@ def write(folder, config, tensors, shard=SHARD):
         write_file(folder / path, part, contents)
         index.update(dict.fromkeys(part, path))
     total = sum(size_of(*t) for t in tensors.values())
-    (folder / "model.safetensors.index.json").write_text(
-        json.dumps({"metadata": {"total_size": total}, "weight_map": index}))
+    index = {"metadata": {"total_size": total}, "weight_map": index}
+    # As save_pretrained writes it.
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
 
 
 #===------------------------------------------------------------------------===#
