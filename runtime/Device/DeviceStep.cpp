@@ -162,9 +162,9 @@ CUdeviceptr DeviceStep::addressOf(LaunchArgument argument,
 Status DeviceStep::launch(const Launch &launch, const CladeStep &step) {
   const DeviceModel::Kernel &kernel = model->kernels.at(launch.kernel);
   int64_t rows = kernel.shape.onSelected ? step.num_selected : step.num_tokens;
-  int64_t blocks = ceilDiv(rows, kernel.shape.rowsPerBlock);
-  if (blocks == 0)
+  if (rows < launch.minRows || rows > launch.maxRows)
     return {};
+  int64_t blocks = ceilDiv(rows, kernel.shape.rowsPerBlock);
   if (blocks > maxGridY)
     return Status::invalidArgument(
         "a step of " + std::to_string(rows) +

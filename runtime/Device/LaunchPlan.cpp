@@ -19,7 +19,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int64_t planVersion = 1;
+constexpr int64_t planVersion = 2;
 constexpr int64_t maxBytes = int64_t(1) << 50;
 
 using Space = LaunchArgument::Space;
@@ -105,7 +105,8 @@ StatusOr<Launch> readLaunch(const json &value, const LaunchPlan &plan,
                             int64_t weights, int64_t states) {
   if (!value.is_object())
     return Status::corruption("expected an object");
-  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"kernel", "arguments"}));
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(
+      value, {"kernel", "arguments", "min_rows", "max_rows"}));
   Launch launch;
   CLADE_ASSIGN_OR_RETURN(launch.kernel, readString(value, "kernel"));
   if (!plan.kernels.count(launch.kernel))
@@ -116,6 +117,17 @@ StatusOr<Launch> readLaunch(const json &value, const LaunchPlan &plan,
                            readArgument(item, plan, weights, states));
     launch.arguments.push_back(argument);
   }
+  for (auto [name, number] : {std::pair("min_rows", &launch.minRows),
+                              {"max_rows", &launch.maxRows}}) {
+    if (!value.contains(name))
+      continue;
+    CLADE_ASSIGN_OR_RETURN(int64_t rows, readInteger(value, name, INT32_MAX));
+    *number = static_cast<int32_t>(rows);
+  }
+  if (launch.minRows < 1 || launch.maxRows < launch.minRows)
+    return Status::corruption("expected rows from at least 1 on, got " +
+                              std::to_string(launch.minRows) + " to " +
+                              std::to_string(launch.maxRows));
   return launch;
 }
 
@@ -172,7 +184,12 @@ std::string LaunchPlan::toJson() const {
     for (const LaunchArgument &argument : launch.arguments)
       arguments.push_back(
           json::array({nameOf(argument.space), argument.number}));
-    launchList.push_back({{"kernel", launch.kernel}, {"arguments", arguments}});
+    json item{{"kernel", launch.kernel}, {"arguments", arguments}};
+    if (launch.minRows > 1)
+      item["min_rows"] = launch.minRows;
+    if (launch.maxRows < INT32_MAX)
+      item["max_rows"] = launch.maxRows;
+    launchList.push_back(std::move(item));
   }
   return json{{"version", planVersion},
               {"token_bytes", tokenBytes},

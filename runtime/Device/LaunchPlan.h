@@ -59,6 +59,8 @@ struct LaunchKernel {
 struct Launch {
   std::string kernel;
   std::vector<LaunchArgument> arguments; ///< behind the CladeStep
+  /// It is for steps in which its kernel has so many rows, 1 … 2^31 - 1 each.
+  int32_t minRows = 1, maxRows = INT32_MAX;
 
   friend bool operator==(const Launch &, const Launch &) = default;
 };

@@ -103,6 +103,26 @@ TEST(DeviceModelTest, LaunchesNothingForNoRows) {
   EXPECT_TRUE((*runner)->run(step.step).ok());
 }
 
+TEST(DeviceModelTest, LaunchesWhatIsForThatManyRows) {
+  std::vector<float> weight{0.5f, 0.25f};
+  DeviceModelSources twoForms = sources(std::span(weight).first(1));
+  twoForms.weights[1] = std::as_bytes(std::span(weight).last(1));
+  Launch few = twoForms.plan.launches[0], many = few;
+  few.maxRows = 8;
+  many.minRows = 9;
+  many.arguments[0].number = 1;
+  twoForms.plan.launches = {few, many};
+  auto model = DeviceModel::create(twoForms, 0);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  auto runner = DeviceStep::create(*model);
+  ASSERT_TRUE(runner.ok());
+  for (int32_t count : {1, 8, 9, 20}) {
+    Step step(count);
+    ASSERT_TRUE((*runner)->run(step.step).ok());
+    EXPECT_EQ(step.output[0], count <= 8 ? 10.5f : 10.25f) << count;
+  }
+}
+
 TEST(DeviceModelTest, TooManyRowsAreRefused) {
   std::vector<float> weight{0.5f};
   auto model = DeviceModel::create(sources(weight), 0);

@@ -26,6 +26,8 @@ LaunchPlan example() {
   plan.launches.push_back(
       {"first", {{Space::Weight, 2}, {Space::State, 1}, {Space::Token, 256}}});
   plan.launches.push_back({"last", {{Space::Selected, 8}, {Space::Output, 0}}});
+  plan.launches.push_back({"first", {}, 1, 8});
+  plan.launches.push_back({"last", {}, 9});
   return plan;
 }
 
@@ -64,8 +66,8 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadPlanTest,
     testing::Values(
         BadPlan{"{", "parse error"}, BadPlan{"[]", "expected an object"},
-        BadPlan{changed("\"version\": 1", "\"version\": 2"),
-                "expected version 1, got 2"},
+        BadPlan{changed("\"version\": 2", "\"version\": 1"),
+                "expected version 2, got 1"},
         BadPlan{changed("\"launches\"", "\"lunches\""),
                 "unknown key 'lunches'"},
         BadPlan{changed("\"token_bytes\": 512", "\"token_bytes\": -1"),
@@ -77,6 +79,14 @@ INSTANTIATE_TEST_SUITE_P(
         BadPlan{changed("\"threads\": 128", "\"threads\": 2048"), "'first': "},
         BadPlan{changed("\"kernel\": \"last\"", "\"kernel\": \"other\""),
                 "launch 1: unknown kernel 'other'"},
+        BadPlan{changed("\"max_rows\": 8", "\"max_rows\": 0"),
+                "launch 2: expected rows from at least 1 on, got 1 to 0"},
+        BadPlan{changed("\"min_rows\": 9", "\"min_rows\": 0"),
+                "launch 3: expected rows from at least 1 on, got 0 to "},
+        BadPlan{changed("\"min_rows\": 9", "\"min_rows\": \"all\""),
+                "launch 3: expected 'min_rows' from 0 to"},
+        BadPlan{changed("\"min_rows\": 9", "\"min_rows\": 2147483648"),
+                "launch 3: expected 'min_rows' from 0 to"},
         // Numbers behind the end of what they are numbers of.
         BadPlan{changed("\"weight\",\n     2", "\"weight\",\n     3"),
                 "launch 0: 'weight': expected a number below 3, got 3"},

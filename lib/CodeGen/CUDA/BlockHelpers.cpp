@@ -46,7 +46,7 @@ static gpu::GPUModuleOp moduleOf(OpBuilder &builder) {
   return parent->getParentOfType<gpu::GPUModuleOp>();
 }
 
-Value emitShared(OpBuilder &builder, Location loc) {
+Value emitSharedSpace(OpBuilder &builder, Location loc) {
   StringRef name = "clade_shared";
   gpu::GPUModuleOp module = moduleOf(builder);
   auto global = module.lookupSymbol<LLVM::GlobalOp>(name);
@@ -57,9 +57,13 @@ Value emitShared(OpBuilder &builder, Location loc) {
                                     LLVM::Linkage::External, name, Attribute(),
                                     /*alignment=*/16, sharedSpace);
   }
-  Value address = LLVM::AddressOfOp::create(builder, loc, global);
+  return LLVM::AddressOfOp::create(builder, loc, global);
+}
+
+Value emitShared(OpBuilder &builder, Location loc) {
   return LLVM::AddrSpaceCastOp::create(
-      builder, loc, LLVM::LLVMPointerType::get(builder.getContext()), address);
+      builder, loc, LLVM::LLVMPointerType::get(builder.getContext()),
+      emitSharedSpace(builder, loc));
 }
 
 Value emitWarpReduce(OpBuilder &builder, Location loc, Value value,

@@ -31,6 +31,8 @@ void emitSync(mlir::OpBuilder &builder, mlir::Location loc);
 
 /// The start of the block's dynamic shared memory, aligned to 16 bytes.
 mlir::Value emitShared(mlir::OpBuilder &builder, mlir::Location loc);
+/// The same as an address of shared memory, !llvm.ptr<3>.
+mlir::Value emitSharedSpace(mlir::OpBuilder &builder, mlir::Location loc);
 
 /// Joins two f32 values; associative and commutative.
 using Combine = llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)>;

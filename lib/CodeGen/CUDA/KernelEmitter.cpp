@@ -370,36 +370,44 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
         (binary && binary.getKind() == BinaryKind::Pow))
       return reportNoCode(op, " behind a product");
   }
-  begin(context, part, "");
   Product product{linear.getNumOutputs(),
                   linear.getNumInputs(),
                   linear.getInput().getType().getElementType(),
                   linear.getWeight().getType().getElementType(),
-                  isStored ? context.buffers.lookup(inputValue)
-                           : context.packed,
-                  context.paramPointer(weight),
-                  context.rows};
-  {
-    OpBuilder::InsertionGuard guard(builder);
-    emitStreamingProduct(
-        builder, loc, product, [&](Value row, Value column, Value sum) {
-          if (bias)
-            sum = arith::AddFOp::create(
-                builder, loc, sum,
-                emitLoadFloat(builder, loc,
-                              bias.getResult().getType().getElementType(),
-                              context.paramPointer(bias), column));
-          Value first =
-              emitMul(builder, loc, row, emitIndex(builder, loc, product.n));
-          for (auto [i, value] : llvm::enumerate(yielded))
-            emitStoreFloat(builder, loc,
-                           emitEpilogue(context, value, linear.getResult(), row,
-                                        column, sum),
-                           context.resultType(i), context.results[i],
-                           emitAdd(builder, loc, first, column));
-        });
+                  {},
+                  {},
+                  {}};
+  auto store = [&](Value row, Value column, Value sum) {
+    if (bias)
+      sum = arith::AddFOp::create(
+          builder, loc, sum,
+          emitLoadFloat(builder, loc,
+                        bias.getResult().getType().getElementType(),
+                        context.paramPointer(bias), column));
+    Value first =
+        emitMul(builder, loc, row, emitIndex(builder, loc, product.n));
+    for (auto [i, value] : llvm::enumerate(yielded))
+      emitStoreFloat(
+          builder, loc,
+          emitEpilogue(context, value, linear.getResult(), row, column, sum),
+          context.resultType(i), context.results[i],
+          emitAdd(builder, loc, first, column));
+  };
+  for (const ProductKernel &kernel : productKernels(product)) {
+    begin(context, part, kernel.suffix);
+    context.codes.back().rows = kernel.rows;
+    product.input =
+        isStored ? context.buffers.lookup(inputValue) : context.packed;
+    product.weight = context.paramPointer(weight);
+    product.rows = context.rows;
+    {
+      OpBuilder::InsertionGuard guard(builder);
+      kernel.emit(builder, loc, product, store);
+    }
+    if (failed(finish(context, kernel.grid, kernel.sharedBytes)))
+      return failure();
   }
-  return finish(context, streamingGrid(product.n), /*sharedBytes=*/0);
+  return success();
 }
 
 //===----------------------------------------------------------------------===//

@@ -41,6 +41,7 @@ struct KernelCode {
   Grid grid;
   int64_t sharedBytes = 0;
   bool onSelected = false; ///< Rows are selected tokens, not all.
+  RowRange rows;           ///< For which it is launched.
   llvm::SmallVector<KernelArgument> arguments;
 };
 

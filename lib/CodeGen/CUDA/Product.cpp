@@ -9,6 +9,7 @@
 
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/TiledProduct.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -98,6 +99,19 @@ void emitStreamingProduct(OpBuilder &builder, Location loc,
   auto store = scf::IfOp::create(builder, loc, isStored);
   builder.setInsertionPointToStart(store.thenBlock());
   epilogue(row, column, own);
+}
+
+SmallVector<ProductKernel> productKernels(const Product &product) {
+  ProductKernel streaming{"", streamingGrid(product.n), /*sharedBytes=*/0,
+                          RowRange(), emitStreamingProduct};
+  if (!canTile(product))
+    return {streaming};
+  // One pass over the weight is all that few rows need, and tensor cores would
+  // wait for it.
+  streaming.rows.last = rowTile;
+  return {streaming,
+          {"_tiled", tiledGrid(product.n), tiledSharedBytes(),
+           RowRange{rowTile + 1}, emitTiledProduct}};
 }
 
 } // namespace clade::cuda

@@ -6,9 +6,10 @@
 //===----------------------------------------------------------------------===//
 //
 // The kernels of a product: activations [rows, k] times a weight [n, k], both
-// row-major, accumulated in f32. Each is a generator with a grid of its own;
-// the kernel emitter picks one and gives it the epilogue. There is one today: a
-// warp for each output feature, which streams its row of the weight.
+// row-major, accumulated in f32. Each is a generator with a grid of its own,
+// for steps of some numbers of rows; the kernel emitter gives it the epilogue.
+// The one here is for few rows, as decoding has: a warp for each output
+// feature, which streams its row of the weight. TiledProduct.h has the other.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,12 +19,19 @@
 #include "lib/CodeGen/CUDA/Target.h"
 #include "mlir/IR/Builders.h"
 
+#include <limits>
+
 namespace clade::cuda {
 
 /// The grid of a kernel: `columns` blocks along x, and along y one for each
 /// `rowsPerBlock` rows of the step, of `threads` threads.
 struct Grid {
   int64_t columns = 1, rowsPerBlock = 1, threads = 128;
+};
+
+/// The numbers of rows for which a kernel is launched.
+struct RowRange {
+  int32_t first = 1, last = std::numeric_limits<int32_t>::max();
 };
 
 /// A product, and where its operands are.
@@ -46,6 +54,20 @@ Grid streamingGrid(int64_t n);
 /// each lane every 32nd element, and joins the lanes' sums.
 void emitStreamingProduct(mlir::OpBuilder &builder, mlir::Location loc,
                           const Product &product, Epilogue epilogue);
+
+/// A kernel that computes a product in steps with some numbers of rows.
+struct ProductKernel {
+  llvm::StringLiteral suffix; ///< Of its name.
+  Grid grid;
+  int64_t sharedBytes;
+  RowRange rows;
+  void (*emit)(mlir::OpBuilder &builder, mlir::Location loc,
+               const Product &product, Epilogue epilogue);
+};
+
+/// The kernels for `product`: for every number of rows there is one. Its values
+/// need not be there yet.
+llvm::SmallVector<ProductKernel> productKernels(const Product &product);
 
 } // namespace clade::cuda
 

@@ -51,7 +51,7 @@ LogicalResult StepPlanner::addKernel(Scope &scope, KernelOp kernel,
                                    static_cast<int32_t>(code.grid.rowsPerBlock),
                                    static_cast<int32_t>(code.grid.threads),
                                    static_cast<int32_t>(code.sharedBytes)};
-    rt::Launch launch{code.symbol, {}};
+    rt::Launch launch{code.symbol, {}, code.rows.first, code.rows.last};
     for (KernelArgument argument : code.arguments) {
       switch (argument.kind) {
       case KernelArgument::Operand:
