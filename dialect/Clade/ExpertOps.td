@@ -97,19 +97,30 @@ def Clade_AdapterChoiceOp : Clade_PureOp<"adapter_choice"> {
     chooses: the result is what `expert_linear` takes as choices. Place 0 is no adapter; its
     factors are zero. Not a composition: the batch alone knows.
 
+    With `of`, what chooses by adapter and expert at once: place · experts + chosen[t, a],
+    where the experts of a place follow each other.
+
     **Constraints:**
     * (C1) the result is [token, a = 1] i32
+    * (C2) with `of`, that is i32 of the axes of the result, and `experts` is positive
 
     ```mlir
     func.func @which(%batch: !clade.batch) -> !clade.tensor<[token, adapter = 1], i32> {
       %0 = clade.adapter_choice %batch : !clade.tensor<[token, adapter = 1], i32>
       return %0 : !clade.tensor<[token, adapter = 1], i32>
     }
+    func.func @which_of(%batch: !clade.batch, %chosen: !clade.tensor<[token, active = 2], i32>) -> !clade.tensor<[token, active = 2], i32> {
+      %0 = clade.adapter_choice %batch of %chosen : !clade.tensor<[token, active = 2], i32> experts 8
+          : !clade.tensor<[token, active = 2], i32>
+      return %0 : !clade.tensor<[token, active = 2], i32>
+    }
     ```
   }];
-  let arguments = (ins Clade_BatchType:$batch);
+  let arguments = (ins Clade_BatchType:$batch, Optional<Clade_Tensor>:$chosen, DefaultValuedAttr<I64Attr, "1">:$experts);
   let results = (outs Clade_Tensor:$result);
-  let assemblyFormat = "$batch attr-dict `:` type($result)";
+  let assemblyFormat = [{
+    $batch (`of` $chosen^ `:` type($chosen) `experts` $experts)? attr-dict `:` type($result)
+  }];
   let hasVerifier = 1;
 }
 

@@ -83,11 +83,18 @@ LogicalResult FoldOp::verify() {
 }
 
 LogicalResult AdapterChoiceOp::verify() {
-  // adapter_choice_c1
   NamedTensorType type = getResult().getType();
-  if (type.getRank() != 2 || type.getNames()[0] != tokenAxis ||
-      type.getShape()[1] != 1 || !type.getElementType().isInteger(32))
+  bool isNumbers = type.getRank() == 2 && type.getNames()[0] == tokenAxis &&
+                   type.getElementType().isInteger(32);
+  // adapter_choice_c1
+  if (!getChosen() && (!isNumbers || type.getShape()[1] != 1))
     return emitOpError() << "expected one i32 for each token, got " << type;
+  // adapter_choice_c2
+  if (getChosen() &&
+      (!isNumbers || getChosen().getType() != type || getExperts() < 1))
+    return emitOpError() << "expected numbers of " << getExperts()
+                         << " experts of the type of the result, got "
+                         << getChosen().getType() << " and " << type;
   return success();
 }
 

@@ -35,6 +35,9 @@ inline constexpr llvm::StringLiteral expertPlaceholder = "{expert}";
 /// What names of factors of adapters that are loaded beside the weights begin
 /// with among the sources of a function.
 inline constexpr llvm::StringLiteral adapterSourcePrefix = "adapter:";
+/// In the name of such a source, in the place of an expert's number: the
+/// factors of all experts along a first axis.
+inline constexpr llvm::StringLiteral allExperts = "*";
 
 /// Unit attribute of a slice of the first elements of an axis behind which a
 /// file has zeros only: then the slice has an inverse of its own.

@@ -149,14 +149,17 @@ def WMap_GatherOp : WMap_Transform<"gather"> {
   let summary = "rows of a table by an index, or its values by codes";
   let description = [{
     With an index of one axis: row i of the result is row index[i] of the table; the
-    loader refuses an index outside of the table. With codes of four or eight bits:
-    element x of the codes becomes table[x]. Dequantises: there is no exact inverse.
+    loader refuses an index outside of the table. Axes of the index before its last are
+    also the first of the table, each of whose tables has an index of its own. With codes
+    of four or eight bits: element x of the codes becomes table[x]. Dequantises: there is
+    no exact inverse.
 
     Source: `g_idx` of GPTQ; `quant_map` of bitsandbytes.
 
     **Constraints:**
-    * (C1) the index is si32 or si64 of one axis, or codes ui4 or ui8
-    * (C2) by an index: the result is the table with as many rows as the index
+    * (C1) the index is si32 or si64 with an axis, or codes ui4 or ui8
+    * (C2) by an index: the result is the table with as many rows as the index, whose other
+      axes are the first of the table
     * (C3) by codes: the table is f32 of one axis of 16 or 256, a value for each code; the
       result is f32 in the sizes of the codes
     * (C4) the table has an axis

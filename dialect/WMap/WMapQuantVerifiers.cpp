@@ -122,9 +122,9 @@ LogicalResult GatherOp::verify() {
   bool isCodes = isInteger(type, /*isSigned=*/false, 4) ||
                  isInteger(type, /*isSigned=*/false, 8);
   // gather_c1
-  if (!isCodes && !(isIndex && index.getRank() == 1))
+  if (!isCodes && !(isIndex && index.getRank() > 0))
     return emitOpError()
-           << "expected an index si32 or si64 of one axis, or codes ui4 or "
+           << "expected an index si32 or si64 with an axis, or codes ui4 or "
               "ui8, got "
            << index;
   // gather_c4
@@ -132,12 +132,18 @@ LogicalResult GatherOp::verify() {
     return emitOpError() << "expected a table with an axis, got " << table;
   if (isIndex) {
     // gather_c2
-    SmallVector<int64_t> shape(table.getShape());
-    shape.front() = index.getDimSize(0);
-    if (ArrayRef(shape) != result.getShape() ||
+    int64_t axis = index.getRank() - 1;
+    SmallVector<int64_t> shape(index.getShape());
+    bool isOfTables =
+        table.getRank() > axis &&
+        table.getShape().take_front(axis) == index.getShape().take_front(axis);
+    if (isOfTables)
+      llvm::append_range(shape, table.getShape().drop_front(axis + 1));
+    if (!isOfTables || ArrayRef(shape) != result.getShape() ||
         result.getElementType() != table.getElementType())
-      return emitOpError() << "expected " << index.getDimSize(0) << " rows of "
-                           << table << ", got " << result;
+      return emitOpError() << "expected " << index.getShape().back()
+                           << " rows of " << table << " by " << index
+                           << ", got " << result;
     return success();
   }
   // gather_c3

@@ -217,14 +217,16 @@ static Value push(OpBuilder &builder, DivideOp op, AxisRange range, Type type) {
   return pushBlockwise(builder, op, range, type);
 }
 
-/// The index or the codes; other axes of an index's result are the table's.
+/// The index or the codes; other axes of an index's result are the table's, and
+/// those before the last of an index are both's.
 static Value push(OpBuilder &builder, GatherOp op, AxisRange range, Type type) {
   auto indexRank = static_cast<int64_t>(shapeOf(op.getIndex()).size());
   bool isOfIndex = range.axis < indexRank;
+  bool isOfCodes = shapeOf(op.getTable()).size() == 1 && isOfIndex;
   Value index = op.getIndex(), table = op.getTable();
   if (isOfIndex)
     index = take(builder, op.getLoc(), index, range);
-  else
+  if (!isOfCodes && range.axis != indexRank - 1)
     table = take(builder, op.getLoc(), table, range);
   return GatherOp::create(builder, op.getLoc(), type, table, index);
 }

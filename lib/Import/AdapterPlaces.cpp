@@ -7,7 +7,9 @@
 //
 // Adapters are experts that a sequence chooses: y = W·x + B[c]·(A[c]·x), in
 // f32, with one choice c for each token. A and B of all places are two weights
-// of the compiled model, which the engine fills when it loads an adapter.
+// of the compiled model, which the engine fills when it loads an adapter. Of
+// experts a place has the matrices of all, and a token chooses one of them by
+// its place and its expert.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,7 +22,8 @@ using namespace mlir;
 
 mlir::Value Evaluator::placeWeight(const std::string &name,
                                    const std::string &source, const Shape &axes,
-                                   Location loc) {
+                                   Location loc, int64_t rows,
+                                   int64_t firstRow) {
   std::string symbol = name;
   if (layerScope->kind > 0)
     symbol += "#" + std::to_string(layerScope->kind);
@@ -30,13 +33,20 @@ mlir::Value Evaluator::placeWeight(const std::string &name,
     int64_t columns = 1;
     for (const Dim &dim : ArrayRef(axes).drop_front(2))
       columns *= dim.size;
-    auto type = RankedTensorType::get({axes[0].size, axes[1].size, columns},
-                                      builder.getF32Type());
+    auto typeOf = [&](int64_t of) {
+      return RankedTensorType::get({axes[0].size, of, columns},
+                                   builder.getF32Type());
+    };
+    auto type = typeOf(axes[1].size);
     auto function = wmap::FuncOp::create(builder, loc, symbol, type);
     builder.setInsertionPointToEnd(&function.getBody().emplaceBlock());
     mlir::Value value = wmap::SourceOp::create(
-        builder, loc, type, adapterSourcePrefix.str() + source,
+        builder, loc, typeOf(rows > 0 ? rows : axes[1].size),
+        adapterSourcePrefix.str() + source,
         /*encoding=*/StringAttr(), /*stack=*/IntegerAttr());
+    if (rows > 0)
+      value = wmap::SliceOp::create(builder, loc, type, value, /*axis=*/1,
+                                    firstRow);
     wmap::ReturnOp::create(builder, loc, value);
   }
   return ParamOp::create(builder, named(loc), typeFor(axes, f32()), symbol);
@@ -47,28 +57,42 @@ FailureOr<TensorValue> Evaluator::addPlaces(const TensorValue &x,
                                             const std::string &prefix,
                                             const Shape &shape, Location loc) {
   const AdapterPlaces &places = options.places;
-  bool isText = !imageFunction && layerScope && !mixScope && !scanScope &&
+  bool isText = !imageFunction && layerScope && !scanScope &&
                 x.axes.front().name == tokenAxis;
-  if (places.count == 0 || !isText)
+  // A map of experts is the only one within 'mix' that has places.
+  bool isOfExperts = StringRef(prefix).contains(expertPlaceholder);
+  if (places.count == 0 || !isText || (mixScope && !isOfExperts))
     return result;
-  auto published = weights->publishedModule(prefix + ".weight", currentLayer);
+  int64_t experts = isOfExperts ? mixScope->experts().size : 1;
+  auto published = weights->publishedModule(prefix + ".weight", currentLayer,
+                                            isOfExperts ? experts : 0);
   if (failed(published))
     return failure();
   if (!*published)
     return result;
+  // The source of a place is that of all experts.
+  std::string module = (*published)->name;
+  if (size_t at = module.find(expertPlaceholder.str()); at != module.npos)
+    module.replace(at, expertPlaceholder.size(), allExperts.str());
   Shape outputs;
   llvm::copy_if(shape, std::back_inserter(outputs),
                 [](const Dim &dim) { return dim.name != "1"; });
-  Dim token = x.axes.front(), one{1, "adapter", {}},
-      all{places.count + 1, "adapters", {}}, rank{places.rank, "rank", {}},
-      columns{numElements(x.features()), "in", {}},
+  Shape inputs = x.features();
+  Dim token = x.axes.front(), choice{1, "adapter", {}};
+  if (isOfExperts) {
+    choice = mixScope->active();
+    if (!inputs.empty() && inputs.front().name == choice.name)
+      inputs.erase(inputs.begin());
+  }
+  Dim all{(places.count + 1) * experts, "adapters", {}},
+      rank{places.rank, "rank", {}}, columns{numElements(inputs), "in", {}},
       rows{numElements(outputs), "out", {}};
   // Weights of experts are matrices of one axis of rows and one of columns.
   Shape first{all, rank, columns}, second{all, rows, rank};
-  mlir::Value a = placeWeight(prefix + ".lora_A", **published + ".lora_A",
-                              first, loc),
-              b = placeWeight(prefix + ".lora_B", **published + ".lora_B",
-                              second, loc);
+  mlir::Value a = placeWeight(prefix + ".lora_A", module + ".lora_A", first,
+                              loc),
+              b = placeWeight(prefix + ".lora_B", module + ".lora_B", second,
+                              loc, (*published)->rows, (*published)->firstRow);
   Type own = result.getType().getElementType();
   auto wide = [&](const TensorValue &value) -> mlir::Value {
     if (value.getType().getElementType().isF32())
@@ -76,15 +100,18 @@ FailureOr<TensorValue> Evaluator::addPlaces(const TensorValue &x,
     return CastOp::create(builder, named(loc), typeFor(value.axes, f32()),
                           value.value);
   };
-  mlir::Value choice = AdapterChoiceOp::create(
-      builder, named(loc), typeFor({token, one}, builder.getI32Type()),
-      batch());
-  mlir::Value low = ExpertLinearOp::create(builder, named(loc),
-                                           typeFor({token, one, rank}, f32()),
-                                           wide(x), choice, a, mlir::Value());
-  mlir::Value high = ExpertLinearOp::create(builder, named(loc),
-                                            typeFor({token, one, rows}, f32()),
-                                            low, choice, b, mlir::Value());
+  mlir::Value chosen;
+  if (isOfExperts)
+    chosen = localize(mixScope->chosen).value;
+  mlir::Value which = AdapterChoiceOp::create(
+      builder, named(loc), typeFor({token, choice}, builder.getI32Type()),
+      batch(), chosen, experts);
+  mlir::Value low = ExpertLinearOp::create(
+      builder, named(loc), typeFor({token, choice, rank}, f32()), wide(x),
+      which, a, mlir::Value());
+  mlir::Value high = ExpertLinearOp::create(
+      builder, named(loc), typeFor({token, choice, rows}, f32()), low, which, b,
+      mlir::Value());
   mlir::Value added =
       ViewOp::create(builder, named(loc), typeFor(result.axes, f32()), high);
   mlir::Value sum =

@@ -119,8 +119,13 @@ FailureOr<SpecValue> Evaluator::expertLinear(const TensorValue &x,
                 [](const Dim &dim) { return dim.name != "1"; });
   if (failed(checkAxes(axes, loc)))
     return failure();
-  return SpecValue::of(tensor(
-      ExpertLinearOp::create(builder, named(loc), typeFor(axes, type), x.value,
-                             chosen.value, weight->value, biasValue),
-      axes));
+  FailureOr<TensorValue> result =
+      addPlaces(x,
+                tensor(ExpertLinearOp::create(
+                           builder, named(loc), typeFor(axes, type), x.value,
+                           chosen.value, weight->value, biasValue),
+                       axes),
+                prefix, shape, loc);
+  return failed(result) ? FailureOr<SpecValue>(failure())
+                        : SpecValue::of(*result);
 }

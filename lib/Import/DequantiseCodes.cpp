@@ -22,7 +22,8 @@ using namespace mlir;
 
 /// gptq(qweight, qzeros, scales [, g_idx], bits, group_size, offset): [K, N]
 /// packed down the rows, zero points along them and less `offset`; AutoGPTQ's
-/// `QuantLinear`, whose zero points wrap around.
+/// `QuantLinear`, whose zero points wrap around. Of experts the outputs follow
+/// each other, and g_idx [E, K] is that of each.
 FailureOr<mlir::Value> Dequantiser::gptq() {
   bool hasIndex = call.inputs.size() > 6;
   size_t first = hasIndex ? 4 : 3;
@@ -50,13 +51,19 @@ FailureOr<mlir::Value> Dequantiser::gptq() {
   std::string why = " for " + std::to_string(rows) + " rows of " +
                     std::to_string(*bits) + " bits in groups of " +
                     std::to_string(size);
+  int64_t experts = hasIndex && shapeOf(tensors[3]).size() == 2
+                        ? shapeOf(tensors[3]).front()
+                        : 0;
+  SmallVector<int64_t> expectedIndex{rows};
+  if (experts > 0)
+    expectedIndex.insert(expectedIndex.begin(), experts);
   if (failed(expectShape(2, {groups, columns}, why)) ||
       failed(expectShape(1, {groups, columns / (32 / *bits)}, why)) ||
       (hasIndex &&
        (failed(expectType(3,
                           shaped(tensors[3]).getElementType().isSignedInteger(),
                           "I32 or I64")) ||
-        failed(expectShape(3, {rows}, why)))))
+        failed(expectShape(3, expectedIndex, why)))))
     return failure();
   mlir::Value zeros = bitcast(tensors[1], unsignedType(*bits));
   if (*offset == 0) {
@@ -74,8 +81,16 @@ FailureOr<mlir::Value> Dequantiser::gptq() {
   SmallVector<int64_t> block{size, 1};
   if (hasIndex) {
     block[0] = 1;
-    zeros = gather(zeros, tensors[3]);
-    scales = gather(scales, tensors[3]);
+    // [G, N] to a row for each of K, by the expert's own index.
+    auto spread = [&](mlir::Value table) {
+      if (experts == 0)
+        return gather(table, tensors[3]);
+      table = reshape(table, {groups, experts, columns / experts});
+      table = gather(transpose(table, {1, 0, 2}), tensors[3]);
+      return reshape(transpose(table, {1, 0, 2}), {rows, columns});
+    };
+    zeros = spread(zeros);
+    scales = spread(scales);
   }
   mlir::Value weight = subtract(codesDown(tensors[0], *bits), zeros, block);
   weight =

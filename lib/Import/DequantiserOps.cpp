@@ -73,7 +73,7 @@ mlir::Value Dequantiser::bitcast(mlir::Value value, Type type, bool highFirst) {
 mlir::Value Dequantiser::gather(mlir::Value table, mlir::Value index) {
   SmallVector<int64_t> shape(shapeOf(index));
   if (shaped(index).getElementType().isSignedInteger())
-    llvm::append_range(shape, shapeOf(table).drop_front());
+    llvm::append_range(shape, shapeOf(table).drop_front(shape.size()));
   return wmap::GatherOp::create(
       builder, loc,
       RankedTensorType::get(shape, shaped(table).getElementType()), table,

@@ -314,8 +314,11 @@ private:
                                    const TensorValue &result,
                                    const std::string &prefix,
                                    const Shape &shape, Location loc);
+  /// The weight of all places that is made of `source`: the rows from
+  /// `firstRow` of `rows`, if `rows` is not 0.
   mlir::Value placeWeight(const std::string &name, const std::string &source,
-                          const Shape &axes, Location loc);
+                          const Shape &axes, Location loc, int64_t rows = 0,
+                          int64_t firstRow = 0);
 
   /// The sum, of element type `type`, of a weight and of what an adapter adds.
   FailureOr<mlir::Value> adapt(const WeightTree &added, mlir::Value weight,

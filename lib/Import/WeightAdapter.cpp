@@ -105,21 +105,56 @@ std::optional<WeightTree> WeightResolver::factorTree(const std::string &module,
   return tree;
 }
 
-FailureOr<std::optional<std::string>>
+FailureOr<std::optional<PublishedModule>>
 WeightResolver::publishedModule(const std::string &logical,
-                                std::optional<int64_t> layer) {
+                                std::optional<int64_t> layer, int64_t experts) {
   std::vector<const spec::WeightItem *> skip;
   formSteps = 0;
   isInAdapter = isAnyAdapter = true;
-  auto tree = lookupIn(logical, Scope{evaluator, layer, 0, {}}, skip);
+  auto found = lookupIn(logical, Scope{evaluator, layer, experts, {}}, skip);
   isInAdapter = isAnyAdapter = false;
-  if (failed(tree))
+  if (failed(found))
     return failure();
-  StringRef module = (*tree)->name;
-  if ((*tree)->kind != WeightTree::Kind::Factors ||
-      !module.consume_back(".weight"))
-    return std::optional<std::string>();
-  return std::optional(module.str());
+  std::optional<PublishedModule> nothing;
+  if (!*found)
+    return nothing;
+  const WeightTree *tree = &**found;
+  auto isWhole = [&] { return tree->kind == WeightTree::Kind::Factors; };
+  // Factors say which axis is that of inputs, however the weight is published.
+  bool isTransposed =
+      tree->kind == WeightTree::Kind::Call && tree->name == "transpose";
+  if (isTransposed)
+    tree = &tree->inputs[0];
+  PublishedModule module;
+  if (StringRef name = tree->name; isWhole() && name.consume_back(".weight")) {
+    module.name = name.str();
+    return std::optional(module);
+  }
+  // All experts in one parameter, as [out, in] or [in, out].
+  if (experts == 0 || tree->kind != WeightTree::Kind::Slice ||
+      tree->ranges.empty() || !tree->ranges[0].isExpert())
+    return nothing;
+  std::vector<WeightTree::Range> ranges = tree->ranges;
+  ranges.resize(3, {0, std::numeric_limits<int64_t>::max()});
+  tree = &tree->inputs[0];
+  if (!isWhole())
+    return nothing;
+  module.name = tree->name;
+  const rt::StoredTensor *stored =
+      rt::findTensor(published, expandedName(tree->name, layer, 0));
+  if (!stored || stored->shape.size() != 3)
+    return nothing;
+  auto isAll = [&](int64_t axis) {
+    return ranges[axis].begin == 0 && ranges[axis].end >= stored->shape[axis];
+  };
+  int64_t rowAxis = isTransposed ? 2 : 1;
+  if (ranges[rowAxis].isElement() || !isAll(3 - rowAxis))
+    return nothing;
+  if (!isAll(rowAxis)) {
+    module.rows = stored->shape[rowAxis];
+    module.firstRow = ranges[rowAxis].begin;
+  }
+  return std::optional(module);
 }
 
 std::optional<WeightTree> WeightResolver::factorsOf(const std::string &name,

@@ -166,6 +166,9 @@ WeightResolver::formOf(const spec::WeightExpr *expr, const Match &match,
   if (auto *call = dyn_cast<spec::WeightCall>(expr)) {
     tree.kind = WeightTree::Kind::Call;
     tree.name = call->name.name.str();
+    // Adapters change what a quantised tensor stands for.
+    if (isAnyAdapter && dequantises(tree.name))
+      return std::optional<WeightTree>();
     const WeightFunction *function = findWeightFunction(tree.name);
     const std::vector<WeightArg> *kinds =
         function ? function->formOf(call->args.size()) : nullptr;

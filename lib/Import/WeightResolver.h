@@ -106,6 +106,15 @@ struct AdapterPlaces {
   int64_t rank = 0;  ///< The largest that they may have.
 };
 
+/// What adapters call a linear map of a model.
+struct PublishedModule {
+  /// Of the module, or of the parameter that holds the maps of all experts;
+  /// with '{layer}', and with '{expert}' if each expert has a module.
+  std::string name;
+  /// The map is the rows from `firstRow` of so many; 0 if it is all of them.
+  int64_t rows = 0, firstRow = 0;
+};
+
 /// A weight that a family asks for and a checkpoint does not have, or not so.
 struct WantedWeight {
   std::string logical;             ///< With '{layer}' and '{expert}'.
@@ -137,11 +146,13 @@ public:
     if (adapter)
       adapterUse = AdapterUse{adapter, {}, {}, {}};
   }
-  /// The published module that a linear map of the model is: the name of its
-  /// weight without '.weight'. Nothing if the weight is only a part of one, or
-  /// computed.
-  mlir::FailureOr<std::optional<std::string>>
-  publishedModule(const std::string &logical, std::optional<int64_t> layer);
+  /// The published module that a linear map of the model is, of each expert if
+  /// there are `experts`. Nothing if the weight is computed, or if it is a part
+  /// of a module, unless that is a range of the rows of experts that are one
+  /// parameter.
+  mlir::FailureOr<std::optional<PublishedModule>>
+  publishedModule(const std::string &logical, std::optional<int64_t> layer,
+                  int64_t experts = 0);
 
   /// Reports every part of the adapter that no weight takes, and what it cannot
   /// be merged into.

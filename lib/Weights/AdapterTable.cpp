@@ -28,15 +28,17 @@ bool clade::holdsAdapters(wmap::FuncOp function) {
       .wasInterrupted();
 }
 
-static RankedTensorType ofOne(Type type) {
+/// The type of the part of one place: matrices of places follow each other.
+static RankedTensorType ofOne(Type type, int64_t places) {
   auto ranked = cast<RankedTensorType>(type);
   SmallVector<int64_t> shape(ranked.getShape());
-  shape.front() = 1;
+  shape.front() /= places;
   return RankedTensorType::get(shape, ranked.getElementType());
 }
 
 FailureOr<AdapterTable> clade::serializeAdapters(ModuleOp module,
-                                                 const SlotTable &slots) {
+                                                 const SlotTable &slots,
+                                                 int64_t places) {
   AdapterTable table;
   SmallVector<WeightUse> uses;
   SmallVector<OwningOpRef<wmap::FuncOp>> copies;
@@ -44,11 +46,11 @@ FailureOr<AdapterTable> clade::serializeAdapters(ModuleOp module,
     if (!holdsAdapters(use.function))
       continue;
     OwningOpRef<wmap::FuncOp> copy(use.function.clone());
-    copy->walk([](Operation *op) {
+    copy->walk([places](Operation *op) {
       for (Value result : op->getResults())
-        result.setType(ofOne(result.getType()));
+        result.setType(ofOne(result.getType(), places));
     });
-    copy->setResultType(ofOne(copy->getResultType()));
+    copy->setResultType(ofOne(copy->getResultType(), places));
     use.function = *copy;
     for (int64_t &slot : use.slots) {
       table.weights.push_back(static_cast<int32_t>(slot));

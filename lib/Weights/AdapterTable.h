@@ -29,10 +29,11 @@ struct AdapterTable {
   std::vector<int32_t> weights; ///< Slot i of it is a part of this weight.
 };
 
-/// The table of one adapter for `module`, which verifies. Diagnosed as in
-/// serializeWeights().
+/// The table of one adapter for `module`, which verifies and whose weights have
+/// `places`, that of no adapter among them. Diagnosed as in serializeWeights().
 mlir::FailureOr<AdapterTable> serializeAdapters(mlir::ModuleOp module,
-                                                const SlotTable &slots);
+                                                const SlotTable &slots,
+                                                int64_t places);
 
 } // namespace clade
 

@@ -28,6 +28,8 @@ using namespace clade::rt;
 namespace {
 
 constexpr std::string_view sourcePrefix = "adapter:";
+/// Stands for the number of an expert in the name of a source.
+constexpr std::string_view allExperts = "*";
 
 /// The factors of one adapter as the table of places names them.
 class PaddedFactors {
@@ -55,13 +57,10 @@ public:
     bool isA = module.ends_with(".lora_A");
     module.remove_suffix(std::string_view(".lora_A").size());
     for (const std::string &candidate : moduleNames(module)) {
-      auto found = adapter.factors().find(candidate);
-      if (found == adapter.factors().end())
-        continue;
-      used.insert(candidate);
-      CLADE_RETURN_IF_ERROR(
-          fill(found->second, isA, node.shape, candidate, values));
-      break;
+      CLADE_ASSIGN_OR_RETURN(bool isFilled,
+                             fill(candidate, isA, node.shape, values));
+      if (isFilled)
+        break;
     }
     tensors.push_back({name, DType::F32, node.shape,
                        std::as_bytes(std::span<const float>(values))});
@@ -70,15 +69,10 @@ public:
 
   /// What is wrong with a module that no place is for.
   Status withoutPlace(const std::string &module) const {
-    // The products of places choose a matrix by the adapter, those of experts
-    // by the expert: none chooses by both.
-    bool isOfExperts = module.find(".experts") != std::string::npos;
     return Status::unsupported(
         quoteName(adapter.path()) + " adapts module " + quoteName(module) +
-        ", for which the code has no place: " +
-        (isOfExperts ? "no kernel chooses by adapter and expert at once"
-                     : "only linear maps of layers have one") +
-        "; merge the adapter into the weights");
+        ", for which the code has no place: only linear maps of layers have "
+        "one; merge the adapter into the weights");
   }
 
   /// Sorted by name. Unsupported for a module that no place is for.
@@ -99,37 +93,106 @@ public:
   }
 
 private:
-  /// [1, rank, in] of A or [1, out, rank] of B times the scale.
-  Status fill(const AdapterFactors &factors, bool isA,
-              const std::vector<int64_t> &shape, const std::string &module,
-              std::vector<float> &values) {
-    if (factors.kind != AdapterFactors::Kind::Linear)
+  /// The source of a module, [1, rank, in] of A or [1, out, rank] of B times
+  /// the scale; or that of all experts of a layer. False if the adapter says
+  /// nothing of it.
+  StatusOr<bool> fill(const std::string &module, bool isA,
+                      const std::vector<int64_t> &shape,
+                      std::span<float> values) {
+    size_t star = module.find(allExperts);
+    if (star == module.npos)
+      return fillFrom(module, Part(), isA, shape, values);
+    // A module for each expert, or one parameter with the matrices of all.
+    bool isFilled = false;
+    std::vector<int64_t> own = shape;
+    own[0] = 1;
+    size_t size = values.size() / static_cast<size_t>(shape[0]);
+    for (int64_t expert = 0; expert < shape[0]; ++expert) {
+      std::string name = module;
+      name.replace(star, allExperts.size(), std::to_string(expert));
+      CLADE_ASSIGN_OR_RETURN(
+          bool isOne,
+          fillFrom(name, Part(), isA, own,
+                   values.subspan(static_cast<size_t>(expert) * size, size)));
+      isFilled |= isOne;
+    }
+    if (isFilled)
+      return true;
+    std::string prefix = module.substr(0, star);
+    std::string map = module.substr(star + allExperts.size() + 1);
+    CLADE_ASSIGN_OR_RETURN(isFilled,
+                           fillFrom(prefix + map, Part(), isA, shape, values));
+    // The maps of a gate and of what it gates may be one, one behind the other.
+    bool isGate = map == "gate_proj", isUp = map == "up_proj";
+    if (isFilled || (!isGate && !isUp))
+      return isFilled;
+    return fillFrom(prefix + "gate_up_proj", {2, isGate ? 0 : 1}, isA, shape,
+                    values);
+  }
+
+  /// Which of so many equal parts of B's rows.
+  struct Part {
+    int64_t count = 1, number = 0;
+  };
+
+  StatusOr<bool> fillFrom(const std::string &module, Part part, bool isA,
+                          const std::vector<int64_t> &shape,
+                          std::span<float> values) {
+    auto found = adapter.factors().find(module);
+    if (found == adapter.factors().end())
+      return false;
+    const AdapterFactors &factors = found->second;
+    used.insert(module);
+    // Matrices of several experts are a parameter, that of one is a module.
+    bool isParameter = factors.kind == AdapterFactors::Kind::Parameter;
+    if (factors.kind == AdapterFactors::Kind::Embedding)
       return Status::unsupported("module " + quoteName(module) + " of " +
                                  quoteName(adapter.path()) +
                                  " is adapted as no linear map");
+    if ((isParameter ? factors.experts : 1) != shape[0])
+      return Status::unsupported(
+          "module " + quoteName(module) + " of " + quoteName(adapter.path()) +
+          " is adapted as " + std::to_string(factors.experts) +
+          " matrices, expected " + std::to_string(shape[0]));
     if (factors.rank > rank)
       return Status::invalidArgument(
           "module " + quoteName(module) + " of " + quoteName(adapter.path()) +
           " has rank " + std::to_string(factors.rank) +
           ", the code was compiled for at most " + std::to_string(rank));
-    const StoredTensor &stored = isA ? *factors.a : *factors.b;
-    int64_t own = stored.shape[isA ? 1 : 0], expected = shape[isA ? 2 : 1];
-    if (own != expected)
+    int64_t in = factors.a->shape[1], out = factors.b->shape[0];
+    int64_t expected = shape[isA ? 2 : 1] * (isA ? 1 : part.count);
+    // Older releases of PEFT took the first axis of a parameter's matrix as
+    // that of inputs: A is then what B should be, and the other way round.
+    bool isSwapped = isParameter && part.count == 1 && in != out &&
+                     (isA ? out : in) == expected;
+    bool readsA = isA != isSwapped;
+    const StoredTensor &stored = readsA ? *factors.a : *factors.b;
+    if ((readsA ? in : out) != expected)
       return Status::invalidArgument("tensor " + quoteName(stored.name) +
                                      " of " + quoteName(adapter.path()) +
                                      " is " + shapeText(stored.shape) +
                                      ", expected " + std::to_string(expected) +
-                                     (isA ? " columns" : " rows"));
+                                     (readsA ? " columns" : " rows"));
     int64_t count = stored.shape[0] * stored.shape[1];
     std::vector<float> plain(static_cast<size_t>(count));
     decodeToF32(stored.dtype, stored.bytes.data(), count, plain.data());
-    int64_t columns = stored.shape[1], wide = shape[2];
-    for (int64_t i = 0; i < stored.shape[0]; ++i)
-      for (int64_t j = 0; j < columns; ++j)
-        values[static_cast<size_t>(i * wide + j)] =
-            plain[static_cast<size_t>(i * columns + j)] *
-            (isA ? 1.0f : static_cast<float>(factors.scale));
-    return {};
+    int64_t experts = shape[0], own = factors.rank;
+    float scale = isA ? 1.0f : static_cast<float>(factors.scale);
+    int64_t first = isA ? 0 : expected / part.count * part.number;
+    int64_t size = isA ? shape[2] : shape[1];
+    for (int64_t expert = 0; expert < experts; ++expert)
+      for (int64_t r = 0; r < own; ++r)
+        for (int64_t i = 0; i < size; ++i) {
+          // A [experts · rank, in], B [out, rank · experts], the expert last.
+          int64_t from =
+              readsA ? (expert * own + r) * in + i
+                     : (first + i) * own * experts + r * experts + expert;
+          int64_t to = isA ? (expert * rank + r) * size + i
+                           : (expert * size + i) * rank + r;
+          values[static_cast<size_t>(to)] =
+              plain[static_cast<size_t>(from)] * scale;
+        }
+    return true;
   }
 
   const Adapter &adapter;

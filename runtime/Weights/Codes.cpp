@@ -74,7 +74,8 @@ private:
   int64_t parts;
 };
 
-/// Rows of the table in the order of the index.
+/// Rows of the table in the order of the index, which counts those of all
+/// tables.
 class GatherRowsEvaluator : public Evaluator {
 public:
   GatherRowsEvaluator(const WeightNode &node, Input table,
@@ -150,9 +151,11 @@ private:
   int64_t pair; ///< Codes of a byte.
 };
 
-/// The whole index of rows, each in [0, rows).
+/// The whole index of rows, each in [0, rows) of its table; as the number of a
+/// row of all tables, of which each has a part of the index.
 StatusOr<std::vector<int64_t>> readIndex(const WeightNode &node,
                                          const Evaluator &from, int64_t rows) {
+  auto perTable = static_cast<size_t>(node.shape.back());
   Scratch scratch;
   const std::byte *data = from.fetch(0, from.count(), scratch);
   std::vector<int64_t> index(static_cast<size_t>(from.count()));
@@ -170,6 +173,7 @@ StatusOr<std::vector<int64_t>> readIndex(const WeightNode &node,
           (node.op == WeightOp::Source ? quoteName(node.name) + " " : "") +
           "is " + std::to_string(index[i]) + ", expected 0 to " +
           std::to_string(rows - 1));
+    index[i] += static_cast<int64_t>(i / perTable) * rows;
   }
   return index;
 }
@@ -190,7 +194,8 @@ StatusOr<Input> clade::rt::makeGather(const WeightNode &node,
   if (index.dtype == DType::I32 || index.dtype == DType::I64) {
     CLADE_ASSIGN_OR_RETURN(
         std::vector<int64_t> rows,
-        readIndex(index, *inputs[1], node.inputs[0].shape[0]));
+        readIndex(index, *inputs[1],
+                  node.inputs[0].shape[index.shape.size() - 1]));
     return Input(std::make_unique<GatherRowsEvaluator>(
         node, std::move(inputs[0]), std::move(rows)));
   }

@@ -436,9 +436,15 @@ Status readGather(const json &value, int depth, WeightNode &node) {
                    ", expected an axis and a plain dtype");
   node.dtype = table.dtype;
   if (index.dtype == DType::I32 || index.dtype == DType::I64) {
-    if (index.shape.size() != 1)
-      return invalid("the index is " + typeText(index) + ", expected one axis");
-    node.shape = withAxis(table.shape, 0, index.shape[0]);
+    size_t rank = index.shape.size();
+    if (rank == 0 || table.shape.size() < rank ||
+        !std::equal(index.shape.begin(), index.shape.end() - 1,
+                    table.shape.begin()))
+      return invalid("the index is " + typeText(index) +
+                     ", expected one axis behind those that the table " +
+                     typeText(table) + " begins with");
+    node.shape = withAxis(table.shape, static_cast<int64_t>(rank) - 1,
+                          index.shape.back());
     return {};
   }
   int64_t codes = index.dtype == DType::U8 ? 256 : 16;

@@ -34,6 +34,11 @@ class AdapterCase:
     short: bool = False  # part of the selection of tools/check
     beside: bool = False  # adapts linear maps of layers only, which have places beside the weights
 
+    @property
+    def is_routed(self):
+        """Whether the model has experts: in bf16 a near tie between them may be decided otherwise."""
+        return base_of(self) in moe_cases.CASES
+
 
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 MLP = ["gate_proj", "up_proj", "down_proj"]
@@ -55,15 +60,18 @@ CASES = [
     AdapterCase("qwen3-moe-attention", "qwen3-moe-plain", dict(r=8, lora_alpha=8, target_modules=["q_proj", "o_proj"]),
                 beside=True),
     AdapterCase("qwen3-moe-parameters", "qwen3-moe-plain",
-                dict(r=4, lora_alpha=8, target_modules=["q_proj", "o_proj"], target_parameters=EXPERTS), short=True),
+                dict(r=4, lora_alpha=8, target_modules=["q_proj", "o_proj"], target_parameters=EXPERTS), short=True, beside=True),
     AdapterCase("qwen3-moe-experts", "qwen3-moe-plain",
-                dict(r=4, lora_alpha=8, target_modules=[], target_parameters=EXPERTS), rewrite="experts"),
+                dict(r=4, lora_alpha=8, target_modules=[], target_parameters=EXPERTS), rewrite="experts", beside=True),
     AdapterCase("qwen3-moe-down-only", "qwen3-moe-plain",
-                dict(r=4, lora_alpha=8, target_modules=[], target_parameters=["mlp.experts.down_proj"])),
+                dict(r=4, lora_alpha=8, target_modules=[], target_parameters=["mlp.experts.down_proj"]), beside=True),
     AdapterCase("qwen3-moe-swapped", "qwen3-moe-plain",
-                dict(r=4, lora_alpha=8, target_modules=[], target_parameters=["mlp.experts.down_proj"]), rewrite="swapped"),
+                dict(r=4, lora_alpha=8, target_modules=[], target_parameters=["mlp.experts.down_proj"]), rewrite="swapped",
+                beside=True),
     AdapterCase("gpt-oss-parameters", "gpt-oss-plain",
-                dict(r=4, lora_alpha=8, target_modules=["q_proj"], target_parameters=EXPERTS)),
+                dict(r=4, lora_alpha=8, target_modules=["q_proj"], target_parameters=EXPERTS), beside=True),
+    AdapterCase("mistral4-parameters", "mistral4-plain",
+                dict(r=4, lora_alpha=8, target_modules=["o_proj"], target_parameters=EXPERTS), beside=True),
 ]
 
 

@@ -159,11 +159,12 @@ def check_beside(tool, case, path, dtype, work):
     adapter_cases.write(case, other, seed=2)
     tool.call("compile", base, "-o", work / "places", "--adapter-slots", 3, *tool.compile_options)
     numbers = (2, 1, 0)
+    first, second = adapter_cases.original(case, path), adapter_cases.original(case, other, seed=2)
     got = tool.logits(work / "places", [{**e, "adapter": n} for e, n in zip(batch, numbers)], adapters=(path, other))
 
     def run(compute):
-        model = peft.PeftModel.from_pretrained(adapter_cases.load_base(case, dtype).to(compute), path, adapter_name="1")
-        model.load_adapter(other, adapter_name="2")
+        model = peft.PeftModel.from_pretrained(adapter_cases.load_base(case, dtype).to(compute), first, adapter_name="1")
+        model.load_adapter(second, adapter_name="2")
         model = model.eval()
         results = []
         for entry, number in zip(batch, numbers):
@@ -220,7 +221,7 @@ def main():
                     tell(case, dtype, "tensors", line, problem)
                     verdict = check_logits(tool, case, path, plain, dtype, work)
                     tell(case, dtype, "logits", verdict.columns(), "; ".join(verdict.failures[:2]))
-                    if case.beside and not (dtype == "bf16" and "moe" in case.name):
+                    if case.beside and not (dtype == "bf16" and case.is_routed):
                         verdict = check_beside(tool, case, path, dtype, work)
                         tell(case, dtype, "beside", verdict.columns(), "; ".join(verdict.failures[:2]))
                 except clade.CladeError as error:

@@ -30,6 +30,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -214,7 +215,7 @@ def gptq(bits, group, order=False, stored_index=True, version=1):
         columns = weight.shape[1]
         index = None
         if order:
-            permutation = torch.randperm(columns, generator=torch.Generator().manual_seed(columns))
+            permutation = torch.randperm(columns, generator=torch.Generator().manual_seed(zlib.crc32(name.encode())))
             index = permutation // group
         size = columns if group < 0 else group
         codes, zeros, scale, index = grouped_codes(weight, bits, size, index)
@@ -312,6 +313,7 @@ def forms():
         ct_form("ct-nvfp4-experts", "nvfp4-pack-quantized", experts=True, **{**e4m3, "num_bits": 4}, strategy="tensor_group",
                 group_size=16),
         Form("gptq-4-experts", *gptq(4, 64, stored_index=False), short=True, experts=True),
+        Form("gptq-4-order-experts", *gptq(4, 64, order=True), experts=True),
         Form("awq-4-experts", {"quant_method": "awq", "bits": 4, "group_size": 64, "zero_point": True, "version": "gemm",
                                "modules_to_not_convert": None}, awq, experts=True),
         Form("bnb-nf4", *bnb("nf4", False)),

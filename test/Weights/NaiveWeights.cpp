@@ -171,12 +171,20 @@ void lowRank(const WeightNode &node, const NaiveTensor &left,
 }
 
 void gather(NaiveTensor &table, const NaiveTensor &index, NaiveTensor &result) {
-  int64_t rows = table.shape[0], row = countOf(table.shape) / rows;
-  for (size_t i = 0; i < index.values.size(); ++i)
-    for (int64_t j = 0; j < row; ++j)
-      result.values[i * static_cast<size_t>(row) + static_cast<size_t>(j)] =
-          table.values[static_cast<size_t>(
-              static_cast<int64_t>(index.values[i]) * row + j)];
+  // Codes of any axes have one table, an index of several axes has several.
+  size_t axis = table.shape.size() > 1 ? index.shape.size() - 1 : 0;
+  int64_t tables = 1, rows = table.shape[axis];
+  for (size_t i = 0; i < axis; ++i)
+    tables *= table.shape[i];
+  int64_t row = countOf(table.shape) / rows / tables,
+          perTable = countOf(index.shape) / tables;
+  for (int64_t i = 0; i < countOf(index.shape); ++i)
+    for (int64_t j = 0; j < row; ++j) {
+      auto number = static_cast<int64_t>(index.values[static_cast<size_t>(i)]);
+      int64_t from = (i / perTable * rows + number) * row + j;
+      result.values[static_cast<size_t>(i * row + j)] =
+          table.values[static_cast<size_t>(from)];
+    }
 }
 
 } // namespace

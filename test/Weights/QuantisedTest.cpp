@@ -154,6 +154,10 @@ TEST_F(EvaluatorTest, GatherByIndex) {
     expectMatches(gather(sources.add(DType::F32, {5}), index));
     expectMatches(gather(sources.add(DType::BF16, {4, 3, 2}), index));
     expectMatches(turned(gather(sources.add(DType::F32, {4, 9}), index)));
+    std::string several =
+        sources.addIndex(dtype, {2, 0, 1, 1, 2, 2, 0, 0}, {2, 4});
+    expectMatches(gather(sources.add(DType::F16, {2, 3, 70}), several));
+    expectMatches(gather(sources.add(DType::F32, {2, 3}), several));
   }
 }
 
@@ -337,7 +341,8 @@ TEST(Quantised, RejectsGathers) {
                  "'gather': the index is F32 [4], expected dtype i32, i64, u8, "
                  "u4 or u4_high");
   expectRejected(gather(source("f32", "[4]"), source("i32", "[2,2]")),
-                 "'gather': the index is I32 [2, 2], expected one axis");
+                 "'gather': the index is I32 [2, 2], expected one axis behind "
+                 "those that the table F32 [4] begins with");
   expectRejected(gather(source("f32", "[]"), source("i32", "[2]")),
                  "'gather': the table is F32 [], expected an axis and a plain "
                  "dtype");

@@ -44,11 +44,14 @@ public:
   }
 
   /// Adds an index of i32 or i64 with the given numbers.
-  std::string addIndex(DType dtype, const std::vector<int64_t> &index) {
+  std::string addIndex(DType dtype, const std::vector<int64_t> &index,
+                       std::vector<int64_t> shape = {}) {
+    if (shape.empty())
+      shape = {static_cast<int64_t>(index.size())};
     std::string name = "t" + std::to_string(decoded.size());
     std::vector<std::byte> &bytes = stored[name];
     NaiveTensor &tensor = decoded[name];
-    tensor = {dtype, {static_cast<int64_t>(index.size())}, {}, {}};
+    tensor = {dtype, shape, {}, {}};
     for (int64_t number : index) {
       const auto *from = reinterpret_cast<const std::byte *>(&number);
       bytes.insert(bytes.end(), from, from + bytesPerBlock(dtype));

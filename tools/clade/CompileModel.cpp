@@ -544,7 +544,7 @@ bool driver::compileToFolder(Environment &environment,
   manifest.model.vocab = numTokenIds(module).value_or(manifest.logitsWidth());
   manifest.model.maxPositions = numPositions(module);
   if (choice.places.count > 0) {
-    auto adapters = serializeAdapters(module, *slots);
+    auto adapters = serializeAdapters(module, *slots, choice.places.count + 1);
     if (failed(adapters))
       return false;
     manifest.adapters = {static_cast<int32_t>(choice.places.count),

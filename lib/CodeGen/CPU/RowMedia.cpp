@@ -37,9 +37,30 @@ LogicalResult RowEmitter::evaluateMediaPositions(PositionsOp op) {
 }
 
 LogicalResult RowEmitter::evaluateAdapterChoice(AdapterChoiceOp op) {
-  RowMemory memory = newRow(op.getResult().getType());
-  storeNumber(StepView(builder, op.getLoc(), step).adapterAt(row), memory, 0,
-              op.getLoc());
+  Location loc = op.getLoc();
+  Value place = StepView(builder, loc, step).adapterAt(row);
+  if (!op.getChosen()) {
+    RowMemory memory = newRow(op.getResult().getType());
+    storeNumber(place, memory, 0, loc);
+    memories[op.getResult()] = memory;
+    return success();
+  }
+  RowMemory chosen = inMemory(op.getChosen()),
+            memory = newRow(op.getResult().getType());
+  // Numbers of a row are f32: exact below 2^24, more matrices than fit
+  // anywhere.
+  Value first = arith::SIToFPOp::create(
+      builder, loc, builder.getF32Type(),
+      arith::IndexCastOp::create(
+          builder, loc, builder.getI64Type(),
+          emitMul(builder, loc, place,
+                  emitIndex(builder, loc, op.getExperts()))));
+  forEachPlace(
+      memory.layout, memory.layout.rank(), loc, [&](const RowIndex &index) {
+        storeScalar(arith::AddFOp::create(builder, loc, first,
+                                          loadScalar(chosen, index, loc)),
+                    memory, index, loc);
+      });
   memories[op.getResult()] = memory;
   return success();
 }

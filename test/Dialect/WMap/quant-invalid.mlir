@@ -192,7 +192,7 @@ wmap.func @divide_c3_type -> tensor<200x300xbf16> {
 wmap.func @gather_c1_type -> tensor<4xf32> {
   %0 = wmap.source "t" : tensor<4xf32>
   %1 = wmap.source "i" : tensor<4xf32>
-  // expected-error@+1 {{expected an index si32 or si64 of one axis, or codes ui4 or ui8, got 'tensor<4xf32>'}}
+  // expected-error@+1 {{expected an index si32 or si64 with an axis, or codes ui4 or ui8, got 'tensor<4xf32>'}}
   %y = wmap.gather %0 by %1 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
   wmap.return %y : tensor<4xf32>
 }
@@ -201,10 +201,20 @@ wmap.func @gather_c1_type -> tensor<4xf32> {
 
 wmap.func @gather_c1_axes -> tensor<4xf32> {
   %0 = wmap.source "t" : tensor<4xf32>
-  %1 = wmap.source "i" : tensor<2x2xsi32>
-  // expected-error@+1 {{expected an index si32 or si64 of one axis, or codes ui4 or ui8, got 'tensor<2x2xsi32>'}}
-  %y = wmap.gather %0 by %1 : (tensor<4xf32>, tensor<2x2xsi32>) -> tensor<4xf32>
+  %1 = wmap.source "i" : tensor<si32>
+  // expected-error@+1 {{expected an index si32 or si64 with an axis, or codes ui4 or ui8, got 'tensor<si32>'}}
+  %y = wmap.gather %0 by %1 : (tensor<4xf32>, tensor<si32>) -> tensor<4xf32>
   wmap.return %y : tensor<4xf32>
+}
+
+// -----
+
+wmap.func @gather_c2_tables -> tensor<2x5x3xf32> {
+  %0 = wmap.source "t" : tensor<4x4x3xf32>
+  %1 = wmap.source "i" : tensor<2x5xsi32>
+  // expected-error@+1 {{expected 5 rows of 'tensor<4x4x3xf32>' by 'tensor<2x5xsi32>', got 'tensor<2x5x3xf32>'}}
+  %y = wmap.gather %0 by %1 : (tensor<4x4x3xf32>, tensor<2x5xsi32>) -> tensor<2x5x3xf32>
+  wmap.return %y : tensor<2x5x3xf32>
 }
 
 // -----
@@ -212,7 +222,7 @@ wmap.func @gather_c1_axes -> tensor<4xf32> {
 wmap.func @gather_c2_rows -> tensor<5x3xf32> {
   %0 = wmap.source "t" : tensor<4x3xf32>
   %1 = wmap.source "i" : tensor<6xsi32>
-  // expected-error@+1 {{expected 6 rows of 'tensor<4x3xf32>', got 'tensor<5x3xf32>'}}
+  // expected-error@+1 {{expected 6 rows of 'tensor<4x3xf32>' by 'tensor<6xsi32>', got 'tensor<5x3xf32>'}}
   %y = wmap.gather %0 by %1 : (tensor<4x3xf32>, tensor<6xsi32>) -> tensor<5x3xf32>
   wmap.return %y : tensor<5x3xf32>
 }

@@ -35,3 +35,12 @@ wmap.func @tables -> tensor<6x4xf32> {
   %1 = wmap.gather %0 by %i : (tensor<2x4xf32>, tensor<6xsi64>) -> tensor<6x4xf32>
   wmap.return %1 : tensor<6x4xf32>
 }
+
+// CHECK-LABEL: wmap.func @tables_of_experts
+wmap.func @tables_of_experts -> tensor<2x6x4xf16> {
+  %s = wmap.source "s.{expert}" {stack = 2 : i64} : tensor<2x3x4xf16>
+  %i = wmap.source "i.{expert}" {stack = 2 : i64} : tensor<2x6xsi32>
+  // CHECK: wmap.gather %{{.*}} by %{{.*}} : (tensor<2x3x4xf16>, tensor<2x6xsi32>) -> tensor<2x6x4xf16>
+  %0 = wmap.gather %s by %i : (tensor<2x3x4xf16>, tensor<2x6xsi32>) -> tensor<2x6x4xf16>
+  wmap.return %0 : tensor<2x6x4xf16>
+}

@@ -180,6 +180,20 @@ wmap.func @codes -> tensor<2x16xf32> {
 }
 
 // -----
+// Tables with an index each are cut with it.
+// CHECK-LABEL: wmap.func @indexed_experts
+// CHECK-DAG: wmap.slice %{{.*}} axis 0 from 1 : tensor<2x8xsi32> -> tensor<1x8xsi32>
+// CHECK-DAG: wmap.slice %{{.*}} axis 0 from 1 : tensor<2x2x4xf16> -> tensor<1x2x4xf16>
+// CHECK: wmap.gather %{{.*}} by %{{.*}} : (tensor<1x2x4xf16>, tensor<1x8xsi32>) -> tensor<1x8x4xf16>
+wmap.func @indexed_experts -> tensor<1x8x4xf16> {
+  %0 = wmap.source "s" : tensor<2x2x4xf16>
+  %1 = wmap.source "i" : tensor<2x8xsi32>
+  %2 = wmap.gather %0 by %1 : (tensor<2x2x4xf16>, tensor<2x8xsi32>) -> tensor<2x8x4xf16>
+  %3 = wmap.shard %2 axis 0 part 1 of 2 : tensor<2x8x4xf16> -> tensor<1x8x4xf16>
+  wmap.return %3 : tensor<1x8x4xf16>
+}
+
+// -----
 // An index is cut, or the rows of its table are.
 // CHECK-LABEL: wmap.func @indexed
 // CHECK-DAG: wmap.slice %{{.*}} axis 0 from 4 : tensor<8xsi32> -> tensor<4xsi32>
