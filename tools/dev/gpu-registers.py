@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+#===- gpu-registers.py - What ptxas makes of the kernels --------------------===#
+#
+# Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+#===------------------------------------------------------------------------===#
+"""Writes the table of docs/cuda-kernels.md: registers, spills and shared memory of generated kernels.
+
+Usage: gpu-registers.py --clade CLADE [--page PAGE] [--ptxas PTXAS]
+
+Compiles small models of some families for each architecture and gives their PTX to ptxas, of a CUDA toolkit. Kernels that are told
+apart by number alone are one line, with the largest figures. Nothing is run. With --page the table is written between the
+lines `<!-- table -->` and `<!-- end -->`, else to the standard output. The status is 1 if a kernel spills.
+"""
+import argparse
+import collections
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+BEGIN, END = "<!-- table -->\n", "<!-- end -->\n"
+ARCHS = ["sm_80", "sm_90a", "sm_100a"]
+# Sizes without tails, as published models have, and the smallest, with tails. A key that a family does not have is left out.
+MODELS = [
+    ("llama", "bf16", {"hidden_size": 512, "intermediate_size": 1536, "num_attention_heads": 8, "num_key_value_heads": 2,
+                       "head_dim": 64, "vocab_size": 1024, "num_hidden_layers": 1}),
+    ("llama", "bf16", {"num_hidden_layers": 1}),
+    ("qwen2", "bf16", {"num_hidden_layers": 1}),
+    ("gemma2", "bf16", {"num_hidden_layers": 2}),
+    ("gpt2", "bf16", {}),
+    ("llama", "f32", {"num_hidden_layers": 1}),
+    ("gpt_oss", "bf16", {"num_hidden_layers": 2}),
+    ("deepseek_v3", "bf16", {}),
+]
+
+
+def run(*command):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"gpu-registers: {' '.join(map(str, command))}\n{done.stderr}")
+    return done.stderr
+
+
+def figures(text):
+    """Registers and spilled bytes of each kernel, from the output of `ptxas -v`."""
+    for entry in re.split(r"Compiling entry function ", text)[1:]:
+        name = re.match(r"'(\w+)'", entry)[1]
+        stores, loads = map(int, re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", entry).groups())
+        yield name, int(re.search(r"Used (\d+) registers", entry)[1]), stores + loads
+
+
+def measure(clade, ptxas, folder):
+    rows = collections.defaultdict(dict)
+    for number, (family, dtype, settings) in enumerate(MODELS):
+        model = folder / f"model-{number}"
+        run(clade, "tiny", family, "-o", model, *(f"--set={key}={value}" for key, value in settings.items()))
+        for arch in ARCHS:
+            artifact = folder / "artifact"
+            run(clade, "compile", model, "--dtype", dtype, "--target", "cuda", "--arch", arch, "-o", artifact)
+            plan = json.loads((artifact / "launches.json").read_text())
+            report = run(ptxas, "-v", f"-arch={arch}", artifact / "kernels.ptx", "-o", folder / "cubin")
+            for name, registers, spilled in figures(report):
+                kernel = plan["kernels"][name]
+                kind = (re.sub(r"_\d+$", "", name), dtype)
+                old = rows[kind].get(arch, (0, 0, 0))
+                new = (registers, spilled, kernel["shared"])
+                rows[kind][arch] = tuple(map(max, zip(old, new)))
+                rows[kind]["threads"] = kernel["threads"]
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clade", required=True)
+    parser.add_argument("--ptxas", default="ptxas")
+    parser.add_argument("--page")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        rows = measure(options.clade, options.ptxas, pathlib.Path(folder))
+    version = re.search(r"V([\d.]+)", subprocess.run([options.ptxas, "--version"], capture_output=True, text=True).stdout)[1]
+    text = f"ptxas {version}; registers of a thread, spilled bytes, dynamic shared memory of a block.\n\n"
+    text += "| kernel | type | threads | " + " | ".join(ARCHS) + " | spilled | shared |\n|---|---|---|" + "---|" * len(ARCHS) + "---|---|\n"
+    spilled = 0
+    for (name, dtype), row in sorted(rows.items()):
+        registers = " | ".join(str(row[arch][0]) for arch in ARCHS)
+        most = max(row[arch][1] for arch in ARCHS)
+        spilled += most
+        text += f"| {name} | {dtype} | {row['threads']} | {registers} | {most} | {max(row[arch][2] for arch in ARCHS)} |\n"
+    if options.page:
+        page = pathlib.Path(options.page)
+        before, rest = page.read_text().split(BEGIN)
+        page.write_text(before + BEGIN + "\n" + text + "\n" + END + rest.split(END)[1])
+    else:
+        print(text, end="")
+    return 1 if spilled else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
