@@ -393,7 +393,7 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
           context.resultType(i), context.results[i],
           emitAdd(builder, loc, first, column));
   };
-  for (const ProductKernel &kernel : productKernels(product)) {
+  for (const ProductKernel &kernel : productKernels(target, product)) {
     begin(context, part, kernel.suffix);
     context.codes.back().rows = kernel.rows;
     product.input =

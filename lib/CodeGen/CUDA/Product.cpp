@@ -101,17 +101,28 @@ void emitStreamingProduct(OpBuilder &builder, Location loc,
   epilogue(row, column, own);
 }
 
-SmallVector<ProductKernel> productKernels(const Product &product) {
-  ProductKernel streaming{"", streamingGrid(product.n), /*sharedBytes=*/0,
-                          RowRange(), emitStreamingProduct};
-  if (!canTile(product))
-    return {streaming};
+SmallVector<ProductKernel> productKernels(const Target &target,
+                                          const Product &product) {
+  SmallVector<ProductKernel> kernels{{"", streamingGrid(product.n),
+                                      /*sharedBytes=*/0, RowRange(),
+                                      emitStreamingProduct}};
+  if (!canTile(product.inputType, product.weightType, product.k))
+    return kernels;
   // One pass over the weight is all that few rows need, and tensor cores would
   // wait for it.
-  streaming.rows.last = rowTile;
-  return {streaming,
-          {"_tiled", tiledGrid(product.n), tiledSharedBytes(),
-           RowRange{rowTile + 1}, emitTiledProduct}};
+  kernels[0].rows.last = rowTile;
+  auto add = [&](StringRef suffix, const Tiling &tiling, RowRange rows) {
+    kernels.push_back(
+        {suffix, tiledGrid(tiling, product.n), tiling.sharedBytes(), rows,
+         [target, tiling](OpBuilder &builder, Location loc,
+                          const Product &product, Epilogue epilogue) {
+           emitTiledProduct(builder, loc, target, tiling, product, epilogue);
+         }});
+  };
+  auto firstLarge = static_cast<int32_t>(firstLargeRows(target, product.n));
+  add("_small", smallTiling(target), {rowTile + 1, firstLarge - 1});
+  add("_large", largeTiling(target), {firstLarge});
+  return kernels;
 }
 
 } // namespace clade::cuda

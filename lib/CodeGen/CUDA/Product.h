@@ -19,6 +19,7 @@
 #include "lib/CodeGen/CUDA/Target.h"
 #include "mlir/IR/Builders.h"
 
+#include <functional>
 #include <limits>
 
 namespace clade::cuda {
@@ -57,17 +58,19 @@ void emitStreamingProduct(mlir::OpBuilder &builder, mlir::Location loc,
 
 /// A kernel that computes a product in steps with some numbers of rows.
 struct ProductKernel {
-  llvm::StringLiteral suffix; ///< Of its name.
+  llvm::StringRef suffix; ///< Of its name.
   Grid grid;
   int64_t sharedBytes;
   RowRange rows;
-  void (*emit)(mlir::OpBuilder &builder, mlir::Location loc,
-               const Product &product, Epilogue epilogue);
+  std::function<void(mlir::OpBuilder &builder, mlir::Location loc,
+                     const Product &product, Epilogue epilogue)>
+      emit;
 };
 
 /// The kernels for `product`: for every number of rows there is one. Its values
 /// need not be there yet.
-llvm::SmallVector<ProductKernel> productKernels(const Product &product);
+llvm::SmallVector<ProductKernel> productKernels(const Target &target,
+                                                const Product &product);
 
 } // namespace clade::cuda
 

@@ -23,13 +23,14 @@ namespace {
 struct Arch {
   llvm::StringLiteral name, features;
   int64_t sharedKiB; ///< CUDA C++ Programming Guide, technical specifications.
+  int64_t l2MiB;     ///< Of A100, A10, L4, H100 and B200, by their data sheets.
 };
 } // namespace
 
 static constexpr Arch archs[] = {
-    {"sm_80", "+ptx80", 163},  {"sm_86", "+ptx80", 99},
-    {"sm_89", "+ptx80", 99},   {"sm_90", "+ptx80", 227},
-    {"sm_90a", "+ptx86", 227}, {"sm_100a", "+ptx88", 227},
+    {"sm_80", "+ptx80", 163, 40},  {"sm_86", "+ptx80", 99, 6},
+    {"sm_89", "+ptx80", 99, 48},   {"sm_90", "+ptx80", 227, 50},
+    {"sm_90a", "+ptx86", 227, 50}, {"sm_100a", "+ptx88", 227, 126},
 };
 
 SmallVector<StringRef> knownArchs() {
@@ -42,8 +43,8 @@ SmallVector<StringRef> knownArchs() {
 FailureOr<Target> Target::resolve(Location loc, StringRef name) {
   for (const Arch &arch : archs)
     if (arch.name == name)
-      return Target{arch.name.str(), arch.features.str(),
-                    arch.sharedKiB * 1024};
+      return Target{arch.name.str(), arch.features.str(), arch.sharedKiB << 10,
+                    arch.l2MiB << 20};
   return emitError(loc) << "unknown GPU architecture '" << name
                         << "', expected one of "
                         << llvm::join(knownArchs(), ", ");

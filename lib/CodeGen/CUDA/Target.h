@@ -26,6 +26,7 @@ struct Target {
   std::string arch;     ///< NVIDIA's name, such as `sm_80`.
   std::string features; ///< LLVM's name of the PTX version, such as `+ptx80`.
   int64_t sharedBytes = 0; ///< Shared memory that a block may have.
+  int64_t l2Bytes = 0;     ///< Of the smallest data centre GPU that has it.
 
   /// The architecture `arch`, one of those that `knownArchs` lists. Otherwise
   /// reports an error at `loc` and fails.

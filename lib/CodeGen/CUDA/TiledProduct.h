@@ -5,10 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The product for many rows: a block computes a tile of the result on tensor
-// cores, from tiles of both operands that asynchronous copies bring to shared
-// memory some steps ahead. Any number of rows and of output features; what is
-// asked of the operands says `canTile`.
+// The products for many rows: a block computes a tile of the result. Any number
+// of rows and of output features; what is asked of the operands says `canTile`.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,21 +14,20 @@
 #define CLADE_CODEGEN_CUDA_TILEDPRODUCT_H
 
 #include "lib/CodeGen/CUDA/Product.h"
+#include "lib/CodeGen/CUDA/TileEmitter.h"
 
 namespace clade::cuda {
 
-/// Whether there is a tiled product for these types and sizes: both operands
-/// are bf16, and rows are copied in pieces of at least four bytes, which must
-/// be aligned.
-bool canTile(const Product &product);
-
 /// The grid of tiled products with `n` output features.
-Grid tiledGrid(int64_t n);
-/// Dynamic shared memory of a block, in bytes.
-int64_t tiledSharedBytes();
+Grid tiledGrid(const Tiling &tiling, int64_t n);
+
+/// The rows from which on there are enough tiles of largeTiling for the
+/// multiprocessors of a GPU.
+int64_t firstLargeRows(const Target &target, int64_t n);
 
 /// Emits a product for that grid.
 void emitTiledProduct(mlir::OpBuilder &builder, mlir::Location loc,
+                      const Target &target, const Tiling &tiling,
                       const Product &product, Epilogue epilogue);
 
 } // namespace clade::cuda

@@ -33,9 +33,15 @@ using namespace clade::cuda;
 
 namespace {
 
+Target targetOf(StringRef arch) {
+  MLIRContext context;
+  return *Target::resolve(UnknownLoc::get(&context), arch);
+}
+
 /// The PTX of a kernel `product` for weights [n, k]: its arguments are the
 /// activations, the weights, the results (bf16 each) and the number of rows.
-std::string productText(int64_t n, int64_t k) {
+std::string productText(const Target &target, const Tiling &tiling, int64_t n,
+                        int64_t k) {
   DialectRegistry registry;
   registerCompileDialects(registry);
   MLIRContext context(registry);
@@ -52,26 +58,31 @@ std::string productText(int64_t n, int64_t k) {
   function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(),
                     builder.getUnitAttr());
   function.setKnownBlockSizeAttr(builder.getDenseI32ArrayAttr(
-      {static_cast<int32_t>(tiledGrid(n).threads), 1, 1}));
+      {static_cast<int32_t>(tiling.threads()), 1, 1}));
   Block &entry = function.getBody().front();
   builder.setInsertionPointToStart(&entry);
   Type bf16 = builder.getBF16Type();
-  Product product{n,    k, bf16, bf16, entry.getArgument(0),
-                  entry.getArgument(1), entry.getArgument(3)};
-  EXPECT_TRUE(canTile(product));
+  Product product{n,
+                  k,
+                  bf16,
+                  bf16,
+                  entry.getArgument(0),
+                  entry.getArgument(1),
+                  entry.getArgument(3)};
+  EXPECT_TRUE(canTile(bf16, bf16, k));
   {
     OpBuilder::InsertionGuard guard(builder);
     emitTiledProduct(
-        builder, loc, product, [&](Value row, Value column, Value sum) {
-          Value first = cpu::emitMul(builder, loc, row,
-                                     cpu::emitIndex(builder, loc, n));
+        builder, loc, target, tiling, product,
+        [&](Value row, Value column, Value sum) {
+          Value first =
+              cpu::emitMul(builder, loc, row, cpu::emitIndex(builder, loc, n));
           emitStoreFloat(builder, loc, sum, bf16, entry.getArgument(2),
                          cpu::emitAdd(builder, loc, first, column));
         });
   }
   gpu::ReturnOp::create(builder, loc);
-  FailureOr<std::string> text =
-      compileToPTX(code, *Target::resolve(loc, "sm_80"));
+  FailureOr<std::string> text = compileToPTX(code, target);
   EXPECT_TRUE(succeeded(text));
   return succeeded(text) ? *text : "";
 }
@@ -96,10 +107,10 @@ struct Outcome {
   ptx::LaunchReport report;
 };
 
-/// Runs a product; `blockRows` of the grid's rows if that is not 0.
-Outcome multiply(Shape shape, const ptx::Checks &checks = {},
-                 uint64_t traceCapacity = 0) {
-  ptx::test::Harness harness(productText(shape.n, shape.k));
+/// Runs a product.
+Outcome multiply(const Target &target, const Tiling &tiling, Shape shape,
+                 const ptx::Checks &checks = {}, uint64_t traceCapacity = 0) {
+  ptx::test::Harness harness(productText(target, tiling, shape.n, shape.k));
   Outcome outcome;
   for (int64_t i = 0; i < shape.rows * shape.k; ++i)
     outcome.input.push_back(bfloatAt(static_cast<uint64_t>(i)));
@@ -107,20 +118,20 @@ Outcome multiply(Shape shape, const ptx::Checks &checks = {},
     outcome.weight.push_back(bfloatAt(static_cast<uint64_t>(i) + 12345));
   auto count = static_cast<size_t>(shape.rows * shape.n);
   uint64_t output = harness.buffer(count * 2);
-  Grid grid = tiledGrid(shape.n);
+  Grid grid = tiledGrid(tiling, shape.n);
   ptx::LaunchOptions options;
-  options.grid = {static_cast<uint32_t>(grid.columns),
-                  static_cast<uint32_t>(
-                      llvm::divideCeil(shape.rows, grid.rowsPerBlock)),
-                  1};
+  options.grid = {
+      static_cast<uint32_t>(grid.columns),
+      static_cast<uint32_t>(llvm::divideCeil(shape.rows, grid.rowsPerBlock)),
+      1};
   options.block = {static_cast<uint32_t>(grid.threads), 1, 1};
-  options.dynamicShared = static_cast<uint32_t>(tiledSharedBytes());
+  options.dynamicShared = static_cast<uint32_t>(tiling.sharedBytes());
   options.checks = checks;
   options.traceCapacity = traceCapacity;
-  outcome.report = harness.launch("product", options,
-                                  harness.buffer(outcome.input),
-                                  harness.buffer(outcome.weight), output,
-                                  static_cast<uint64_t>(shape.rows));
+  outcome.report =
+      harness.launch("product", options, harness.buffer(outcome.input),
+                     harness.buffer(outcome.weight), output,
+                     static_cast<uint64_t>(shape.rows));
   outcome.output = harness.read<uint16_t>(output, count);
   return outcome;
 }
@@ -130,9 +141,9 @@ void expectElement(const Outcome &outcome, Shape shape, int64_t row,
                    int64_t column) {
   double exact = 0;
   for (int64_t i = 0; i < shape.k; ++i)
-    exact += double(floatOf(
-                 outcome.input[static_cast<size_t>(row * shape.k + i)])) *
-             floatOf(outcome.weight[static_cast<size_t>(column * shape.k + i)]);
+    exact +=
+        double(floatOf(outcome.input[static_cast<size_t>(row * shape.k + i)])) *
+        floatOf(outcome.weight[static_cast<size_t>(column * shape.k + i)]);
   float found =
       floatOf(outcome.output[static_cast<size_t>(row * shape.n + column)]);
   ASSERT_LE(std::fabs(found - exact), std::fabs(exact) * 0x1p-8)
@@ -143,11 +154,14 @@ class TiledProductTest : public testing::TestWithParam<Shape> {};
 
 TEST_P(TiledProductTest, IsExact) {
   Shape shape = GetParam();
-  Outcome outcome = multiply(shape);
-  EXPECT_TRUE(outcome.report.clean());
-  for (int64_t row = 0; row < shape.rows; ++row)
-    for (int64_t column = 0; column < shape.n; ++column)
-      expectElement(outcome, shape, row, column);
+  Target target = targetOf("sm_80");
+  for (const Tiling &tiling : {smallTiling(target), largeTiling(target)}) {
+    Outcome outcome = multiply(target, tiling, shape);
+    EXPECT_TRUE(outcome.report.clean());
+    for (int64_t row = 0; row < shape.rows; ++row)
+      for (int64_t column = 0; column < shape.n; ++column)
+        expectElement(outcome, shape, row, column);
+  }
 }
 
 // Rows and features around a tile's edge, inner sizes that end inside of a step
@@ -156,9 +170,9 @@ INSTANTIATE_TEST_SUITE_P(
     Shapes, TiledProductTest,
     testing::Values(Shape{128, 128, 128}, Shape{9, 64, 64}, Shape{1, 1, 2},
                     Shape{129, 130, 40}, Shape{127, 127, 32},
-                    Shape{200, 300, 96}, Shape{70, 140, 36},
-                    Shape{70, 140, 34}, Shape{33, 17, 200},
-                    Shape{256, 384, 16}, Shape{8500, 40, 8}),
+                    Shape{200, 300, 96}, Shape{70, 140, 36}, Shape{70, 140, 34},
+                    Shape{33, 17, 200}, Shape{256, 384, 16},
+                    Shape{8500, 40, 8}),
     [](const testing::TestParamInfo<Shape> &info) {
       return std::to_string(info.param.rows) + "x" +
              std::to_string(info.param.n) + "x" + std::to_string(info.param.k);
@@ -166,15 +180,18 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(TiledProductCostTest, TensorCoresMultiplyWithoutConflictsOfBanks) {
   constexpr Shape shape{256, 256, 1024};
-  Outcome outcome = multiply(shape);
-  const ptx::Counters &counters = outcome.report.counters;
-  EXPECT_EQ(counters.tensorOperations[unsigned(ptx::Format::F16)],
-            uint64_t(2) * shape.rows * shape.n * shape.k);
-  EXPECT_GE(counters.tensorShare(), 0.99);
-  EXPECT_GT(counters.total.sharedRequests, 0u);
-  EXPECT_EQ(counters.total.bankConflicts(), 0u);
-  // Every sector that is asked for is used whole.
-  EXPECT_EQ(counters.total.sectors, counters.total.idealSectors);
+  Target target = targetOf("sm_80");
+  for (const Tiling &tiling : {smallTiling(target), largeTiling(target)}) {
+    Outcome outcome = multiply(target, tiling, shape);
+    const ptx::Counters &counters = outcome.report.counters;
+    EXPECT_EQ(counters.tensorOperations[unsigned(ptx::Format::F16)],
+              uint64_t(2) * shape.rows * shape.n * shape.k);
+    EXPECT_GE(counters.tensorShare(), 0.99);
+    EXPECT_GT(counters.total.sharedRequests, 0u);
+    EXPECT_EQ(counters.total.bankConflicts(), 0u);
+    // Every sector that is asked for is used whole.
+    EXPECT_EQ(counters.total.sectors, counters.total.idealSectors);
+  }
 }
 
 /// Run by hand, as `--gtest_also_run_disabled_tests --gtest_filter=*Memory*`:
@@ -184,28 +201,31 @@ TEST(TiledProductCostTest, DISABLED_Memory) {
   constexpr Shape shape{4096, 4096, 4096};
   ptx::Checks none;
   none.races = none.async = none.uninitialised = false;
-  Outcome outcome = multiply(shape, none, uint64_t(1) << 26);
-  for (int64_t i = 0; i < 4096; i += 61)
-    expectElement(outcome, shape, i, i * 7 % 4096);
-  double least = 3.0 * 4096 * 4096 * 2;
-  for (const ptx::Gpu &gpu : ptx::gpus()) {
+  for (auto [arch, id] :
+       {std::pair("sm_80", "a100"), {"sm_90", "h100"}, {"sm_80", "b200"}}) {
+    Target target = targetOf(arch);
+    Tiling tiling = largeTiling(target);
+    Outcome outcome = multiply(target, tiling, shape, none, uint64_t(1) << 26);
+    for (int64_t i = 0; i < 4096; i += 61)
+      expectElement(outcome, shape, i, i * 7 % 4096);
+    double least = 3.0 * 4096 * 4096 * 2;
     ptx::LaunchedKernel kernel;
-    kernel.target = "sm_80";
+    kernel.target = arch;
     kernel.blocks = 32 * 32;
-    kernel.block = {static_cast<unsigned>(tiledGrid(shape.n).threads), 224,
-                    static_cast<unsigned>(tiledSharedBytes())};
-    ptx::Prediction found =
-        ptx::predict(gpu, kernel, outcome.report.counters,
-                     *outcome.report.trace);
-    std::cout << gpu.name << ": " << found.traffic.dramBytes() / least
-              << " of the least bytes (" << found.traffic.tracedBlocks << " of "
-              << found.traffic.blocks << " blocks), " << found.occupancy.blocks
+    kernel.block = {static_cast<unsigned>(tiling.threads()), 255,
+                    static_cast<unsigned>(tiling.sharedBytes())};
+    const ptx::Gpu &gpu = *ptx::findGpu(id);
+    ptx::Prediction found = ptx::predict(gpu, kernel, outcome.report.counters,
+                                         *outcome.report.trace);
+    std::cout << gpu.name << ", code for " << arch << ": "
+              << found.traffic.dramBytes() / least << " of the least bytes ("
+              << found.traffic.tracedBlocks << " of " << found.traffic.blocks
+              << " blocks), " << found.occupancy.blocks
               << " blocks a multiprocessor, bound by " << found.bound.name
               << ", " << found.bound.seconds * 1e6 << " us predicted\n";
     for (const auto &note : found.notes)
       std::cout << "  " << note << "\n";
   }
-  std::cout << "executed in " << outcome.report.seconds << " s\n";
 }
 
 } // namespace

@@ -14,6 +14,9 @@ usage: check.py logits CPU GPU [TRUTH]
        check.py launches ARTIFACT REPORT STEPS
          Every launch that the plan of ARTIFACT has was executed STEPS times from PTX (those of selected tokens at most
          as often), completed, without findings, and each executed instructions in all its threads.
+       check.py products REPORT
+         Products with tiles did at least 99 % of their operations on tensor cores, with at most 0.02 conflicts of banks for
+         each access to shared memory.
        check.py families CLADE FOLDER DTYPE FAMILY…
          A small model of each family runs on both in f32 or bf16, and both rules above hold.
 """
@@ -87,6 +90,21 @@ def count_launches(artifact, report, steps):
     print(f"{sum(planned.values())} launches a step, all executed")
 
 
+def count_products(report):
+    tensor, all_operations, accesses, conflicts = 0, 0, 0, 0
+    for line in pathlib.Path(report).read_text().splitlines():
+        launch = json.loads(line)
+        if launch["tensorShare"] > 0:
+            total = launch["total"]
+            tensor += total["flops"]
+            all_operations += total["flops"] / launch["tensorShare"]
+            accesses += total["sharedRequests"]
+            conflicts += total["sharedWaves"] - total["idealWaves"]
+    share, rate = tensor / all_operations, conflicts / accesses
+    assert share >= 0.99 and rate <= 0.02, (share, rate)
+    print(f"{share:.2%} on tensor cores, {rate:.3f} conflicts an access")
+
+
 def compare_families(clade, folder, dtype, *families):
     folder = pathlib.Path(folder) / f"families-{dtype}"
     folder.mkdir()
@@ -117,5 +135,7 @@ if sys.argv[1] == "families":
     compare_families(*sys.argv[2:])
 elif sys.argv[1] == "logits":
     compare_logits(*sys.argv[2:])
+elif sys.argv[1] == "products":
+    count_products(sys.argv[2])
 else:
     count_launches(sys.argv[2], sys.argv[3], int(sys.argv[4]))

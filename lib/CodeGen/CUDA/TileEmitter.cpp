@@ -1,0 +1,305 @@
+//===- TileEmitter.cpp - A tile of a product on tensor cores --------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The loop over steps, fragments, and the way of sums through shared memory.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CUDA/TileEmitter.h"
+
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace clade::cuda {
+
+/// What mma.sync multiplies: 16 x 16 by 16 x 8.
+static constexpr int64_t mmaM = 16, mmaN = 8, mmaK = 16;
+/// Columns of the weights' fragments that one ldmatrix gives.
+static constexpr int64_t loadN = 2 * mmaN;
+
+/// Whether the code below fits: whole fragments, pieces of 16 bytes that are
+/// exchanged within rows, and sums of whole columns for each thread.
+static constexpr bool isSound(const Tiling &tiling) {
+  return tiling.warpM() % mmaM == 0 && tiling.warpN() % loadN == 0 &&
+         tiling.warpK() % mmaK == 0 &&
+         (tiling.rowBytes() == 64 || tiling.rowBytes() == 128) &&
+         tiling.threads() % tiling.n == 0 &&
+         tiling.m * tiling.k % (8 * tiling.threads()) == 0 &&
+         tiling.n * tiling.k % (8 * tiling.threads()) == 0;
+}
+
+/// As many stages as fit in a block's shared memory, at most `tiling` has.
+static Tiling fit(const Target &target, Tiling tiling) {
+  tiling.stages = std::clamp<int64_t>(target.sharedBytes / tiling.stageBytes(),
+                                      2, tiling.stages);
+  return tiling;
+}
+
+Tiling largeTiling(const Target &target) {
+  // One block fills a multiprocessor: two would ask for twice the memory
+  // between two uses of an operand, which is more than L2 has.
+  constexpr Tiling tiling{128, 128, 64, 2, 2, 2, 4};
+  static_assert(isSound(tiling));
+  return fit(target, tiling);
+}
+
+Tiling smallTiling(const Target &target) {
+  constexpr Tiling tiling{64, 64, 64, 2, 2, 1, 4};
+  static_assert(isSound(tiling));
+  return fit(target, tiling);
+}
+
+TileEmitter::TileEmitter(OpBuilder &builder, Location loc, const Tiling &tiling,
+                         int64_t n, int64_t k)
+    : builder(builder), loc(loc), tiling(tiling), n(n), k(k) {
+  shared = emitSharedSpace(builder, loc);
+  thread = toI32(emitThread(builder, loc));
+  lane = i32<arith::RemUIOp>(thread, warpSize);
+  Value warp = i32<arith::DivUIOp>(thread, warpSize);
+  warpDepth = i32<arith::DivUIOp>(warp, tiling.warpsM * tiling.warpsN);
+  warp = i32<arith::RemUIOp>(warp, tiling.warpsM * tiling.warpsN);
+  warpRow = i32<arith::MulIOp>(i32<arith::DivUIOp>(warp, tiling.warpsN),
+                               tiling.warpM());
+  warpColumn = i32<arith::MulIOp>(i32<arith::RemUIOp>(warp, tiling.warpsN),
+                                  tiling.warpN());
+  beginFragments();
+}
+
+Value TileEmitter::constant(int64_t value) {
+  return arith::ConstantIntOp::create(builder, loc, builder.getI32Type(),
+                                      value);
+}
+
+Value TileEmitter::toI32(Value index) {
+  return arith::IndexCastUIOp::create(builder, loc, builder.getI32Type(),
+                                      index);
+}
+
+Value TileEmitter::toIndex(Value number) {
+  return arith::IndexCastUIOp::create(builder, loc, builder.getIndexType(),
+                                      number);
+}
+
+Value TileEmitter::isBelow(Value a, Value b) {
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, a, b);
+}
+
+Value TileEmitter::advance(Value pointer, Value bytes) {
+  return LLVM::GEPOp::create(builder, loc, pointer.getType(),
+                             builder.getI8Type(), pointer,
+                             ArrayRef<LLVM::GEPArg>{bytes});
+}
+
+Value TileEmitter::left(Value count, Value first, int64_t limit) {
+  Value rest = arith::SubIOp::create(builder, loc, count, first);
+  return toI32(arith::MinUIOp::create(builder, loc, rest,
+                                      cpu::emitIndex(builder, loc, limit)));
+}
+
+Value TileEmitter::columnsFrom(Value column) {
+  return n % tiling.n ? left(cpu::emitIndex(builder, loc, n), column, tiling.n)
+                      : Value();
+}
+
+/// Four matrices of 8 x 8: lanes 0 … 7 say where the rows of the first begin,
+/// and so on. Of the input they are two halves of rows, then of columns; of the
+/// weight the other way round.
+void TileEmitter::beginFragments() {
+  auto offsetOf = [&](Value first, Value row, Value half) {
+    Value piece = i32<arith::XOrIOp>(half, exchangeOf(row));
+    // Steps over pieces change bits that only the exchange has set.
+    piece = i32<arith::XOrIOp>(
+        piece, i32<arith::MulIOp>(warpDepth, tiling.warpK() * 2 / 16));
+    return i32<arith::AddIOp>(
+        i32<arith::MulIOp>(i32<arith::AddIOp>(first, row), tiling.rowBytes()),
+        i32<arith::MulIOp>(piece, 16));
+  };
+  inputLane = offsetOf(warpRow, i32<arith::RemUIOp>(lane, 16),
+                       i32<arith::DivUIOp>(lane, 16));
+  Value row =
+      i32<arith::AddIOp>(i32<arith::RemUIOp>(lane, 8),
+                         i32<arith::MulIOp>(i32<arith::DivUIOp>(lane, 16), 8));
+  weightLane = i32<arith::AddIOp>(
+      offsetOf(warpColumn, row,
+               i32<arith::RemUIOp>(i32<arith::DivUIOp>(lane, 8), 2)),
+      tiling.m * tiling.rowBytes());
+}
+
+TileEmitter::Values TileEmitter::loadFragment(Value offset) {
+  MLIRContext *context = builder.getContext();
+  auto type = LLVM::LLVMStructType::getLiteral(
+      context, SmallVector<Type>(4, builder.getI32Type()));
+  Value loaded = NVVM::LdMatrixOp::create(
+      builder, loc, type, sharedAt(offset), 4u, NVVM::MMALayout::row,
+      NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
+      NVVM::LdStMatrixEltType::B16);
+  Values parts;
+  for (int64_t i = 0; i < 4; ++i)
+    parts.push_back(LLVM::ExtractValueOp::create(builder, loc, loaded, i));
+  return parts;
+}
+
+Value TileEmitter::multiply(ArrayRef<Value> a, ArrayRef<Value> b,
+                            ArrayRef<Value> sums) {
+  auto type = LLVM::LLVMStructType::getLiteral(
+      builder.getContext(), SmallVector<Type>(4, builder.getF32Type()));
+  return NVVM::MmaOp::create(
+      builder, loc, type, a, b, sums, {mmaM, mmaN, mmaK}, std::nullopt,
+      std::nullopt, std::array{NVVM::MMATypes::bf16, NVVM::MMATypes::bf16},
+      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+}
+
+TileEmitter::Values TileEmitter::multiplyStage(Value stage, Values sums) {
+  for (int64_t depth = 0; depth < tiling.warpK(); depth += mmaK) {
+    auto beginOf = [&](Value laneOffset) {
+      return i32<arith::AddIOp>(stage,
+                                i32<arith::XOrIOp>(laneOffset, depth * 2));
+    };
+    Value input = beginOf(inputLane), weight = beginOf(weightLane);
+    SmallVector<Values> rows, columns;
+    for (int64_t i = 0; i < tiling.warpM(); i += mmaM)
+      rows.push_back(
+          loadFragment(i32<arith::AddIOp>(input, i * tiling.rowBytes())));
+    for (int64_t i = 0; i < tiling.warpN(); i += loadN)
+      columns.push_back(
+          loadFragment(i32<arith::AddIOp>(weight, i * tiling.rowBytes())));
+    MutableArrayRef<Value> next(sums);
+    for (ArrayRef<Value> a : rows)
+      for (ArrayRef<Value> pair : columns)
+        for (ArrayRef<Value> b : {pair.take_front(2), pair.drop_front(2)}) {
+          Value product = multiply(a, b, next.take_front(4));
+          for (int64_t i = 0; i < 4; ++i)
+            next[i] = LLVM::ExtractValueOp::create(builder, loc, product, i);
+          next = next.drop_front(4);
+        }
+  }
+  return sums;
+}
+
+TileEmitter::Values TileEmitter::multiplyAll() {
+  int64_t ahead = tiling.stages - 1, end = tiling.stages * tiling.stageBytes();
+  for (int64_t step = 0; step < ahead; ++step) {
+    if (step < numSteps())
+      fetch(constant(step * tiling.stageBytes()), constant(step));
+    commit();
+  }
+  Values initial(tiling.warpM() * tiling.warpN() / warpSize,
+                 emitFloat(builder, loc, 0));
+  initial.push_back(constant(0));
+  initial.push_back(constant(ahead * tiling.stageBytes()));
+  auto loop = scf::ForOp::create(builder, loc, constant(0),
+                                 constant(numSteps()), constant(1), initial);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  Values carried(loop.getRegionIterArgs());
+  Value writeStage = carried.pop_back_val(), readStage = carried.pop_back_val();
+  // The step's tiles are there, and nobody reads those of the step before.
+  waitFor(static_cast<uint32_t>(ahead - 1));
+  Value next = i32<arith::AddIOp>(loop.getInductionVar(), ahead);
+  auto isStep =
+      scf::IfOp::create(builder, loc, isBelow(next, constant(numSteps())));
+  {
+    OpBuilder::InsertionGuard inner(builder);
+    builder.setInsertionPointToStart(isStep.thenBlock());
+    fetch(writeStage, next);
+  }
+  commit();
+  Values sums = multiplyStage(readStage, std::move(carried));
+  for (Value stage : {readStage, writeStage}) {
+    Value following = i32<arith::AddIOp>(stage, tiling.stageBytes());
+    Value isEnd = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                        following, constant(end));
+    sums.push_back(
+        arith::SelectOp::create(builder, loc, isEnd, constant(0), following));
+  }
+  scf::YieldOp::create(builder, loc, sums);
+  return Values(loop.getResults().drop_back(2));
+}
+
+void TileEmitter::storeSums(const Values &sums) {
+  if (tiling.warpsK == 1)
+    return storePart(sums, /*isFirst=*/true);
+  for (int64_t part = 0; part < tiling.warpsK; ++part) {
+    Value isOwn = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                        warpDepth, constant(part));
+    auto own = scf::IfOp::create(builder, loc, isOwn);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(own.thenBlock());
+    storePart(sums, part == 0);
+    builder.setInsertionPointAfter(own);
+    if (part + 1 < tiling.warpsK)
+      emitSync(builder, loc);
+  }
+}
+
+void TileEmitter::storePart(const Values &sums, bool isFirst) {
+  auto pairType = VectorType::get({2}, builder.getF32Type());
+  int64_t stride = tiling.sumStride() * 4;
+  Value row = i32<arith::AddIOp>(warpRow, i32<arith::DivUIOp>(lane, 4));
+  Value column = i32<arith::AddIOp>(
+      warpColumn, i32<arith::MulIOp>(i32<arith::RemUIOp>(lane, 4), 2));
+  Value begin = i32<arith::AddIOp>(i32<arith::MulIOp>(row, stride),
+                                   i32<arith::MulIOp>(column, 4));
+  ArrayRef<Value> next(sums);
+  for (int64_t i = 0; i < tiling.warpM(); i += mmaM)
+    for (int64_t j = 0; j < tiling.warpN(); j += mmaN)
+      for (int64_t half = 0; half < mmaM; half += mmaM / 2) {
+        Value address =
+            sharedAt(i32<arith::AddIOp>(begin, (i + half) * stride + j * 4));
+        Value pair = LLVM::PoisonOp::create(builder, loc, pairType);
+        for (int64_t place : {0, 1})
+          pair = LLVM::InsertElementOp::create(builder, loc, pair, next[place],
+                                               constant(place));
+        next = next.drop_front(2);
+        if (!isFirst)
+          pair = LLVM::FAddOp::create(builder, loc, pair,
+                                      LLVM::LoadOp::create(builder, loc,
+                                                           pairType, address,
+                                                           /*alignment=*/8));
+        LLVM::StoreOp::create(builder, loc, pair, address, /*alignment=*/8);
+      }
+}
+
+void TileEmitter::emit(const Tile &tile,
+                       llvm::function_ref<void(Value, Value, Value)> store) {
+  inputCopies =
+      beginCopies(tile.input, tile.row, 0, tiling.m, tile.rows, tile.inputRow);
+  weightCopies =
+      beginCopies(tile.weight, tile.column, tiling.m * tiling.rowBytes(),
+                  tiling.n, tile.columns, nullptr);
+  Values sums = multiplyAll();
+  waitFor(0);
+  storeSums(sums);
+  emitSync(builder, loc);
+
+  // Each thread has a column of sums, so that a warp's accesses are rows.
+  Value column = i32<arith::RemUIOp>(thread, tiling.n);
+  OpBuilder::InsertionGuard guard(builder);
+  if (tile.columns) {
+    auto isThere =
+        scf::IfOp::create(builder, loc, isBelow(column, tile.columns));
+    builder.setInsertionPointToStart(isThere.thenBlock());
+  }
+  auto loop =
+      scf::ForOp::create(builder, loc, i32<arith::DivUIOp>(thread, tiling.n),
+                         tile.rows, constant(tiling.threads() / tiling.n));
+  builder.setInsertionPointToStart(loop.getBody());
+  Value row = loop.getInductionVar();
+  Value place =
+      i32<arith::AddIOp>(i32<arith::MulIOp>(row, tiling.sumStride() * 4),
+                         i32<arith::MulIOp>(column, 4));
+  Value sum =
+      LLVM::LoadOp::create(builder, loc, builder.getF32Type(), sharedAt(place));
+  store(toIndex(row), toIndex(column), sum);
+}
+
+} // namespace clade::cuda

@@ -1,0 +1,174 @@
+//===- TileEmitter.h - A tile of a product on tensor cores ---- -*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What the threads of a block do to multiply a tile of rows with a tile of
+// weights: asynchronous copies bring both to shared memory some steps ahead,
+// ldmatrix takes fragments from there, mma.sync multiplies them. These are
+// instructions of sm_80, which all later architectures have. Which tile a block
+// has, and what becomes of the sums, is the caller's.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_CODEGEN_CUDA_TILEEMITTER_H
+#define CLADE_CODEGEN_CUDA_TILEEMITTER_H
+
+#include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Builders.h"
+
+namespace clade::cuda {
+
+/// How products are cut: a block has `m` x `n` of the result and takes `k`
+/// elements of rows in a step. `stages` are the steps whose operands are in
+/// shared memory or on the way to it. Its warps share the result, and those
+/// with the same part of it the step.
+struct Tiling {
+  int64_t m, n, k;
+  int64_t warpsM, warpsN, warpsK;
+  int64_t stages;
+
+  constexpr int64_t threads() const {
+    return warpsM * warpsN * warpsK * warpSize;
+  }
+  constexpr int64_t warpM() const { return m / warpsM; }
+  constexpr int64_t warpN() const { return n / warpsN; }
+  constexpr int64_t warpK() const { return k / warpsK; }
+  /// Bytes of a row of operands in shared memory, and of a stage.
+  constexpr int64_t rowBytes() const { return 2 * k; }
+  constexpr int64_t stageBytes() const { return (m + n) * rowBytes(); }
+  /// Floats from one row of sums in shared memory to the next: rows that one
+  /// access writes are eight banks apart.
+  constexpr int64_t sumStride() const { return n + 8; }
+  /// Dynamic shared memory of a block.
+  constexpr int64_t sharedBytes() const {
+    return std::max(stages * stageBytes(), m * sumStride() * 4);
+  }
+};
+
+/// For many rows: a warp has 64 x 64 of the result, 128 accumulators a thread,
+/// which is what fits in its registers.
+Tiling largeTiling(const Target &target);
+/// Where the others would be too few for the multiprocessors there are.
+Tiling smallTiling(const Target &target);
+
+/// The tile of a block: where its operands are, and how much of it is there.
+struct Tile {
+  mlir::Value input;   ///< !llvm.ptr to row 0 of activations.
+  mlir::Value weight;  ///< !llvm.ptr to row 0 of weights.
+  mlir::Value row;     ///< index: where its rows begin.
+  mlir::Value column;  ///< index: where its columns begin, rows of weights.
+  mlir::Value rows;    ///< i32: how many rows are there, at least one.
+  mlir::Value columns; ///< The same for columns; null if all are.
+  /// The row of activations for a row of the tile (both index) that is there.
+  /// Null: they follow each other from `row` on.
+  llvm::function_ref<mlir::Value(mlir::Value)> inputRow = nullptr;
+};
+
+/// Whether rows of `k` elements of these types can be tiled: both are bf16, and
+/// rows consist of pieces of at least four bytes, which copies ask for.
+bool canTile(mlir::Type inputType, mlir::Type weightType, int64_t k);
+
+class TileEmitter {
+public:
+  /// Emits what does not depend on the tile; `n` and `k` are the sizes of the
+  /// weights.
+  TileEmitter(mlir::OpBuilder &builder, mlir::Location loc,
+              const Tiling &tiling, int64_t n, int64_t k);
+
+  /// How much is left of `count` (index) from `first` (index) on, at most
+  /// `limit`, as i32.
+  mlir::Value left(mlir::Value count, mlir::Value first, int64_t limit);
+  /// The tile's number of columns, null if all tiles have all.
+  mlir::Value columnsFrom(mlir::Value column);
+
+  /// Emits the product. All threads of the block must get here. `store` is
+  /// called once with a row and a column of the tile (index) and their sum; it
+  /// leaves the builder in place.
+  void emit(const Tile &tile,
+            llvm::function_ref<void(mlir::Value row, mlir::Value column,
+                                    mlir::Value sum)>
+                store);
+
+private:
+  /// This thread's part in copying the tile of an operand: pieces of a few
+  /// rows.
+  struct Copies {
+    /// In step 0, !llvm.ptr<1>, and in a stage, i32: of each row, or of the
+    /// first where the others follow at a distance.
+    llvm::SmallVector<mlir::Value> sources, targets;
+    mlir::Value row;  ///< i32, of the first in the tile.
+    mlir::Value rows; ///< i32, how many rows are there; null for all.
+    int64_t count;    ///< of rows
+  };
+  using Values = llvm::SmallVector<mlir::Value>;
+
+  // Copies (TileCopies.cpp).
+  Copies beginCopies(mlir::Value base, mlir::Value firstRow, int64_t offset,
+                     int64_t tileRows, mlir::Value rowsThere,
+                     llvm::function_ref<mlir::Value(mlir::Value)> sourceRow);
+  /// Copies both tiles of `step` (i32) to the stage at `stage` (i32, bytes).
+  void fetch(mlir::Value stage, mlir::Value step);
+  void fetchOne(const Copies &copies, mlir::Value stage, mlir::Value step);
+  void commit();
+  /// Waits for all copies but those of the last `count` steps.
+  void waitFor(uint32_t count);
+  /// Elements that one copy brings, and rows from one of a thread's to the
+  /// next.
+  int64_t copyElements() const { return k % 8 == 0 ? 8 : k % 4 == 0 ? 4 : 2; }
+  int64_t rowStep() const {
+    return tiling.threads() * copyElements() / tiling.k;
+  }
+  /// Bits that the pieces of a row are exchanged by.
+  mlir::Value exchangeOf(mlir::Value row);
+
+  // Products (TileEmitter.cpp).
+  Values loadFragment(mlir::Value offset);
+  mlir::Value multiply(llvm::ArrayRef<mlir::Value> a,
+                       llvm::ArrayRef<mlir::Value> b,
+                       llvm::ArrayRef<mlir::Value> sums);
+  /// Adds the product of the tiles at `stage`.
+  Values multiplyStage(mlir::Value stage, Values sums);
+  Values multiplyAll();
+  void beginFragments();
+  /// Brings sums to shared memory, the same place for warps with the same part
+  /// of the result.
+  void storeSums(const Values &sums);
+  void storePart(const Values &sums, bool isFirst);
+  int64_t numSteps() const {
+    return static_cast<int64_t>(llvm::divideCeil(k, tiling.k));
+  }
+
+  // Numbers in shared memory and in a tile are i32.
+  mlir::Value constant(int64_t value);
+  template <typename Op> mlir::Value i32(mlir::Value a, mlir::Value b) {
+    return Op::create(builder, loc, a, b);
+  }
+  template <typename Op> mlir::Value i32(mlir::Value a, int64_t b) {
+    return Op::create(builder, loc, a, constant(b));
+  }
+  mlir::Value toI32(mlir::Value index);
+  mlir::Value toIndex(mlir::Value number);
+  mlir::Value isBelow(mlir::Value a, mlir::Value b);
+  /// A pointer so many bytes behind another one.
+  mlir::Value advance(mlir::Value pointer, mlir::Value bytes);
+  mlir::Value sharedAt(mlir::Value offset) { return advance(shared, offset); }
+
+  mlir::OpBuilder &builder;
+  mlir::Location loc;
+  const Tiling tiling;
+  const int64_t n, k;
+  mlir::Value shared;                            ///< !llvm.ptr<3>
+  mlir::Value thread, lane, warpRow, warpColumn; ///< i32
+  mlir::Value warpDepth; ///< i32: which part of a step the warp has.
+  Copies inputCopies, weightCopies;
+  /// Where this lane's rows of fragments begin in a stage.
+  mlir::Value inputLane, weightLane;
+};
+
+} // namespace clade::cuda
+
+#endif // CLADE_CODEGEN_CUDA_TILEEMITTER_H
