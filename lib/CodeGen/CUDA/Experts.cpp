@@ -10,6 +10,7 @@
 #include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/TiledExperts.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -24,6 +25,9 @@ using cpu::emitIndex;
 using cpu::emitMul;
 
 static constexpr int64_t expertWarps = 4;
+/// Tokens up to which few choices share an expert, so that its matrix is read
+/// about once anyway.
+static constexpr int32_t streamedTokens = 8;
 
 /// Blocks along x that one choice takes.
 static int64_t blocksOfChoice(const ExpertsProduct &product) {
@@ -34,9 +38,9 @@ Grid streamingExpertsGrid(const ExpertsProduct &product) {
   return {product.active * blocksOfChoice(product), 1, expertWarps * warpSize};
 }
 
-void emitStreamingExperts(
-    OpBuilder &builder, Location loc, const ExpertsProduct &product,
-    llvm::function_ref<void(Value, Value, Value, Value)> epilogue) {
+void emitStreamingExperts(OpBuilder &builder, Location loc,
+                          const ExpertsProduct &product,
+                          ExpertsEpilogue epilogue) {
   auto index = [&](int64_t value) { return emitIndex(builder, loc, value); };
   Value thread = emitThread(builder, loc), lanes = index(warpSize),
         blocks = index(blocksOfChoice(product)),
@@ -60,7 +64,7 @@ void emitStreamingExperts(
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(whole.thenBlock());
   Value expert = choice;
-  if (product.chosen) {
+  if (product.isChosen) {
     expert = cpu::emitToIndex(builder, loc,
                               cpu::emitLoad(builder, loc, builder.getI32Type(),
                                             product.chosen, place));
@@ -98,6 +102,29 @@ void emitStreamingExperts(
   auto store = scf::IfOp::create(builder, loc, isFirst);
   builder.setInsertionPointToStart(store.thenBlock());
   epilogue(place, expert, column, sum);
+}
+
+SmallVector<ExpertsKernel> expertsKernels(const Target &target,
+                                          const ExpertsProduct &product) {
+  SmallVector<ExpertsKernel> kernels{
+      {"", streamingExpertsGrid(product), /*sharedBytes=*/0, RowRange(),
+       /*readsGroups=*/false, emitStreamingExperts}};
+  if (!canTile(product.inputType, product.weightType, product.k))
+    return kernels;
+  kernels[0].rows.last = streamedTokens;
+  auto add = [&](StringRef suffix, const Tiling &tiling, RowRange rows) {
+    kernels.push_back(
+        {suffix, tiledExpertsGrid(tiling, product), tiling.sharedBytes(), rows,
+         product.isChosen,
+         [tiling](OpBuilder &builder, Location loc,
+                  const ExpertsProduct &product, ExpertsEpilogue epilogue) {
+           emitTiledExperts(builder, loc, tiling, product, epilogue);
+         }});
+  };
+  auto firstLarge = static_cast<int32_t>(firstLargeTokens(target, product));
+  add("_small", smallTiling(target), {streamedTokens + 1, firstLarge - 1});
+  add("_large", largeTiling(target), {firstLarge});
+  return kernels;
 }
 
 } // namespace clade::cuda

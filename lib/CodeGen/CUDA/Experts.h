@@ -5,9 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The products of routed experts: each token has its own matrices. The one
-// generator there is streams them, a warp for each output feature of each
-// choice; grouping tokens by experts is for another one.
+// The products of routed experts: each token has its own matrices. For few
+// tokens a warp streams one output feature of each choice; for more, choices
+// are grouped by experts, and each group is multiplied with its matrix in tiles
+// on tensor cores.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,23 +24,45 @@ namespace clade::cuda {
 struct ExpertsProduct {
   int64_t experts = 0, active = 0, n = 0, k = 0;
   bool hasActiveInput = false; ///< Activations differ from choice to choice.
+  bool isChosen = false;       ///< Otherwise choice i is matrix i, of all.
   mlir::Type inputType = {}, weightType = {}; ///< f32 or bf16 each.
+  mlir::Value rows = {};                      ///< index
   mlir::Value input = {}, weight = {};        ///< !llvm.ptr
-  /// [token][active] i32; null if choice i is matrix i, of all.
-  mlir::Value chosen = {};
+  mlir::Value chosen = {}; ///< [token][active] i32, of streaming products.
+  mlir::Value groups = {}; ///< What emitGroups wrote, of tiled ones.
 };
+
+/// What becomes of a sum: `place` is the number of the choice in all of the
+/// step, token · active + choice. Called once, where only threads that have a
+/// sum get to.
+using ExpertsEpilogue =
+    llvm::function_ref<void(mlir::Value place, mlir::Value expert,
+                            mlir::Value column, mlir::Value sum)>;
+
+/// A kernel for such a product in steps with some numbers of tokens.
+struct ExpertsKernel {
+  llvm::StringRef suffix; ///< Of its name.
+  Grid grid;
+  int64_t sharedBytes;
+  RowRange rows;
+  bool readsGroups; ///< Choices are grouped before.
+  std::function<void(mlir::OpBuilder &builder, mlir::Location loc,
+                     const ExpertsProduct &product, ExpertsEpilogue epilogue)>
+      emit;
+};
+
+/// The kernels for `product`: for every number of tokens there is one. Its
+/// values need not be there yet.
+llvm::SmallVector<ExpertsKernel> expertsKernels(const Target &target,
+                                                const ExpertsProduct &product);
 
 /// The grid of emitStreamingExperts.
 Grid streamingExpertsGrid(const ExpertsProduct &product);
 
-/// Emits a product for that grid. `epilogue` gets the number of the choice in
-/// all of the step, token · active + choice, its expert, the feature and the
-/// sum; it is called once, where only threads that have a sum get to.
-void emitStreamingExperts(
-    mlir::OpBuilder &builder, mlir::Location loc, const ExpertsProduct &product,
-    llvm::function_ref<void(mlir::Value place, mlir::Value expert,
-                            mlir::Value column, mlir::Value sum)>
-        epilogue);
+/// Emits a product for that grid.
+void emitStreamingExperts(mlir::OpBuilder &builder, mlir::Location loc,
+                          const ExpertsProduct &product,
+                          ExpertsEpilogue epilogue);
 
 } // namespace clade::cuda
 

@@ -13,6 +13,7 @@
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
 #include "lib/CodeGen/CUDA/Experts.h"
 #include "lib/CodeGen/CUDA/RowEmitter.h"
+#include "lib/CodeGen/CUDA/TiledExperts.h"
 #include "lib/CodeGen/KernelQueries.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -450,36 +451,73 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
   if (weight.getResult().getType().getLayout())
     return reportNoCode(op, " with a weight in groups");
   Location loc = op->getLoc();
-  Part part;
-  part.add(op);
-  part.writesResults = true;
-  begin(context, part, "");
   product.inputType =
       cast<NamedTensorType>(inputValue.getType()).getElementType();
   product.weightType = weight.getResult().getType().getElementType();
-  product.input = context.buffers.lookup(inputValue);
-  product.weight = context.paramPointer(weight);
-  product.chosen = chosenValue ? context.buffers.lookup(chosenValue) : Value();
-  {
-    OpBuilder::InsertionGuard guard(builder);
-    emitStreamingExperts(
-        builder, loc, product,
-        [&](Value place, Value expert, Value column, Value sum) {
-          Value n = emitIndex(builder, loc, product.n);
-          if (bias)
-            sum = arith::AddFOp::create(
-                builder, loc, sum,
-                emitLoadFloat(
-                    builder, loc, bias.getResult().getType().getElementType(),
-                    context.paramPointer(bias),
-                    emitAdd(builder, loc, emitMul(builder, loc, expert, n),
-                            column)));
-          emitStoreFloat(
-              builder, loc, sum, context.resultType(0), context.results[0],
-              emitAdd(builder, loc, emitMul(builder, loc, place, n), column));
-        });
+  product.isChosen = chosenValue != nullptr;
+  auto store = [&](Value place, Value expert, Value column, Value sum) {
+    Value n = emitIndex(builder, loc, product.n);
+    if (bias)
+      sum = arith::AddFOp::create(
+          builder, loc, sum,
+          emitLoadFloat(
+              builder, loc, bias.getResult().getType().getElementType(),
+              context.paramPointer(bias),
+              emitAdd(builder, loc, emitMul(builder, loc, expert, n), column)));
+    emitStoreFloat(
+        builder, loc, sum, context.resultType(0), context.results[0],
+        emitAdd(builder, loc, emitMul(builder, loc, place, n), column));
+  };
+  bool isGrouped = false;
+  for (const ExpertsKernel &kernel : expertsKernels(target, product)) {
+    if (kernel.readsGroups && !std::exchange(isGrouped, true) &&
+        failed(emitGroupsKernel(context, product, chosenValue, kernel.rows)))
+      return failure();
+    Part part;
+    part.add(weight.getOperation());
+    if (bias)
+      part.add(bias.getOperation());
+    part.operands.insert(inputValue);
+    if (chosenValue && !kernel.readsGroups)
+      part.operands.insert(chosenValue);
+    part.readsPacked = kernel.readsGroups;
+    part.writesResults = true;
+    begin(context, part, kernel.suffix);
+    context.codes.back().rows = kernel.rows;
+    product.rows = context.rows;
+    product.input = context.buffers.lookup(inputValue);
+    product.weight = context.paramPointer(weight);
+    product.chosen = context.buffers.lookup(chosenValue);
+    product.groups = context.packed;
+    {
+      OpBuilder::InsertionGuard guard(builder);
+      kernel.emit(builder, loc, product, store);
+    }
+    if (failed(finish(context, kernel.grid, kernel.sharedBytes)))
+      return failure();
   }
-  return finish(context, streamingExpertsGrid(product), /*sharedBytes=*/0);
+  return success();
+}
+
+/// Emits the launch that groups the choices of `product` by experts, for steps
+/// with at least the tokens of `rows`.
+LogicalResult KernelEmitter::emitGroupsKernel(Context &context,
+                                              ExpertsProduct product,
+                                              Value chosen, RowRange rows) {
+  Part part;
+  part.operands.insert(chosen);
+  part.writesPacked = true;
+  begin(context, part, "_groups");
+  context.codes.back().rows = {rows.first};
+  product.rows = context.rows;
+  product.chosen = context.buffers.lookup(chosen);
+  product.groups = context.packed;
+  packedBytesPerRow = std::max(packedBytesPerRow, groupBytesPerToken(product));
+  {
+    OpBuilder::InsertionGuard guard(context.builder);
+    emitGroups(context.builder, context.kernel.getLoc(), product);
+  }
+  return finish(context, groupsGrid(), groupsSharedBytes(product));
 }
 
 //===----------------------------------------------------------------------===//

@@ -15,7 +15,7 @@
 #define CLADE_CODEGEN_CUDA_KERNELEMITTER_H
 
 #include "dialect/Clade/CladeDialect.h"
-#include "lib/CodeGen/CUDA/Product.h"
+#include "lib/CodeGen/CUDA/Experts.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -76,6 +76,8 @@ private:
   mlir::LogicalResult emitProductKernel(Context &context);
   mlir::LogicalResult emitAttentionKernel(Context &context);
   mlir::LogicalResult emitExpertsKernel(Context &context);
+  mlir::LogicalResult emitGroupsKernel(Context &context, ExpertsProduct product,
+                                       mlir::Value chosen, RowRange rows);
   mlir::LogicalResult emitActivations(Context &context, LinearOp linear);
   mlir::Value emitEpilogue(Context &context, mlir::Value value,
                            mlir::Value heart, mlir::Value row,
