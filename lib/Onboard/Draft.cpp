@@ -7,10 +7,10 @@
 
 #include "lib/Onboard/Draft.h"
 
-#include "lib/Onboard/Changes.h"
+#include "lib/Onboard/Questions.h"
+#include "lib/Onboard/Search.h"
 #include "lib/Spec/Format.h"
 #include "lib/Spec/Parser.h"
-#include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -26,7 +26,8 @@ std::string Draft::text() const {
     served += (served.empty() ? "\"" : ", \"") + architecture + "\"";
   if (!served.empty())
     out += "  serves " + served + "\n";
-  out += "  reference transformers\n";
+  if (!reference.empty())
+    out += "  reference " + reference + "\n";
   llvm::MapVector<StringRef, std::string> owners;
   for (const auto &[family, block] : uses) {
     std::string &names = owners[family];
@@ -44,6 +45,8 @@ std::string Draft::text() const {
       out += "    require " + requirement + "\n";
     out += "  }\n";
   }
+  for (const auto &[block, text] : blocks)
+    out += "  " + text + "\n";
   if (!equations.empty()) {
     out += "  weights {\n";
     for (const std::string &equation : equations)
@@ -53,179 +56,46 @@ std::string Draft::text() const {
   return out + "}\n";
 }
 
-namespace {
-/// Searches for the changes to a base that leave the least unsettled.
-class Drafter {
-public:
-  Drafter(import::SpecLibrary &library, const import::Config &config,
-          llvm::ArrayRef<rt::StoredTensor> tensors, StringRef name)
-      : library(library), config(config), tensors(tensors), name(name) {}
+/// The family that most others that serve an architecture derive from at once.
+static const spec::FamilyDecl *commonBase(const import::SpecLibrary &library) {
+  const spec::FamilyDecl *common = nullptr;
+  size_t most = 0;
+  for (const spec::FamilyDecl *decl : library.getFamilies()) {
+    size_t derived = llvm::count_if(
+        library.getFamilies(), [&](const spec::FamilyDecl *other) {
+          return other->serves && other->base &&
+                 other->base->name == decl->name.name;
+        });
+    if (decl->serves && derived > most)
+      common = decl, most = derived;
+  }
+  return common;
+}
 
-  /// A draft from one base.
-  std::pair<Draft, Fitting> derive(const spec::FamilyDecl *base,
-                                   std::vector<std::string> &steps) {
-    Draft draft;
-    draft.name = name.str();
-    draft.base = base->name.name.str();
-    auto served = config.json().find("architectures");
-    if (served != config.json().end() && served->is_array())
-      for (const json &one : *served)
-        if (one.is_string())
-          draft.architectures.push_back(one.get<std::string>());
-    std::optional<Fitting> first = fitOf(draft);
-    if (!first)
-      return {std::move(draft), Fitting()};
-    Fitting best = std::move(*first), next;
-    double cost = best.cost;
-    constexpr int mostSteps = 16;
-    for (int step = 0; step < mostSteps && cost > 0; ++step) {
-      std::optional<Change> kept;
-      for (Effort effort :
-           {Effort::Fields, Effort::Blocks, Effort::TwoBlocks}) {
-        // The library holds what was tried last under the name.
-        fitOf(draft);
-        for (const Change &change :
-             changesFor(library, config, draft, best, effort)) {
-          Draft tried = draft;
-          change.apply(tried);
-          std::optional<Fitting> fitting = fitOf(tried);
-          // A change is itself something to read.
-          double total = fitting ? fitting->cost + weightOf(tried) : cost;
-          if (!fitting || total >= cost)
-            continue;
-          cost = total;
-          next = std::move(*fitting);
-          kept = change;
-        }
-        if (kept)
-          break;
-      }
-      if (!kept)
-        break;
-      best = std::move(next);
-      kept->apply(draft);
-      steps.push_back(kept->says);
+/// Writes down what tensors are called, as short as holds. The fitting is that
+/// of the draft with them afterwards.
+static void nameTensors(Draft &draft, Fitting &fitting, Search &search) {
+  // A weight may follow from one that has found its tensor.
+  constexpr int mostRounds = 3;
+  for (int round = 0; round < mostRounds && !fitting.pairings.empty();
+       ++round) {
+    std::vector<std::vector<std::string>> forms = {
+        equationsOf(fitting.pairings), plainEquationsOf(fitting.pairings)};
+    std::optional<std::pair<Draft, Fitting>> best;
+    for (const std::vector<std::string> &equations : forms) {
+      Draft tried = draft;
+      llvm::append_range(tried.equations, equations);
+      std::optional<Fitting> next = search.fitOf(tried);
+      if (next && (!best || next->cost < best->second.cost))
+        best.emplace(std::move(tried), std::move(*next));
     }
-    best.cost = cost;
-    return {std::move(draft), std::move(best)};
+    if (!best || best->second.cost > fitting.cost) {
+      llvm::append_range(draft.equations, forms.back());
+      return;
+    }
+    draft = std::move(best->first);
+    fitting = std::move(best->second);
   }
-
-  /// The fitting of a draft; nothing if its text is refused.
-  std::optional<Fitting> fitOf(const Draft &draft) {
-    ScopedDiagnosticHandler silence(library.getContext(),
-                                    [](Diagnostic &) { return success(); });
-    if (failed(library.addText(draft.text(), "<draft>")) ||
-        failed(library.finish()))
-      return std::nullopt;
-    const spec::FamilyDecl *family = library.findFamily(draft.name);
-    return family ? std::optional(fit(library, family, config, tensors))
-                  : std::nullopt;
-  }
-
-private:
-  static double weightOf(const Draft &draft) {
-    double weight = 0;
-    for (const auto &[field, value] : draft.fields)
-      // A key says more than a constant.
-      weight += value == "true" || value == "false" ? 0.5 : 0.3;
-    return weight + 0.8 * double(draft.uses.size());
-  }
-
-  import::SpecLibrary &library;
-  const import::Config &config;
-  llvm::ArrayRef<rt::StoredTensor> tensors;
-  StringRef name;
-};
-} // namespace
-
-/// A text as the spec language has strings: without escapes, in one line.
-static std::string quoted(std::string text) {
-  for (char &c : text)
-    if (c == '"' || c == '\n')
-      c = '\'';
-  return "\"" + text + "\"";
-}
-
-/// The evidence of a pairing that is no more than likely.
-static std::string doubtOf(const Pairing &pairing) {
-  std::string text = "likely by its name and shape";
-  constexpr size_t most = 3;
-  for (const auto &[other, likeness] :
-       llvm::ArrayRef(pairing.others).take_front(most))
-    text += "; or " + other;
-  return text;
-}
-
-static void addEquations(Draft &draft, const Fitting &fitting) {
-  for (const Pairing &pairing : fitting.pairings) {
-    std::string text = pairing.logical + " = " + pairing.equation;
-    if (pairing.certainty < 0.5)
-      text += " if todo(" + quoted(doubtOf(pairing)) + ", true)";
-    draft.equations.push_back(std::move(text));
-  }
-  for (const WeightGroup &group : fitting.unpairedMissing)
-    draft.equations.push_back(group.name + " = " + group.name + " if todo(" +
-                              quoted("no tensor for " + describe(group)) +
-                              ", false)");
-  for (const TensorGroup &group : fitting.unpairedUnused)
-    draft.equations.push_back("drop " + group.name + " if todo(" +
-                              quoted("what is " + describe(group) + " for?") +
-                              ", true)");
-}
-
-/// Keys that say how a model is trained or served, never what it computes.
-static bool isHarmless(StringRef key) {
-  StringRef last =
-      key.rsplit('.').second.empty() ? key : key.rsplit('.').second;
-  for (StringRef part : {"dropout", "pdrop", "initializer", "token_id",
-                         "gradient_checkpointing", "aux_loss", "jitter_noise"})
-    if (last.contains(part))
-      return true;
-  for (StringRef start : {"summary_", "init_", "use_cache", "rescale_prenorm"})
-    if (last.starts_with(start))
-      return true;
-  return false;
-}
-
-static const json *valueAt(const json &config, StringRef key) {
-  const json *at = &config;
-  llvm::SmallVector<StringRef> parts;
-  key.split(parts, '.');
-  for (StringRef part : parts) {
-    auto it = at->is_object() ? at->find(part.str()) : at->end();
-    if (!at->is_object() || it == at->end())
-      return nullptr;
-    at = &*it;
-  }
-  return at;
-}
-
-/// What a draft says of a key that its blocks do not read.
-static void settleKey(Draft &draft, const import::SpecLibrary &library,
-                      const import::Config &config, const std::string &key) {
-  KeyReaders readers = readersOf(library, key, draft.name);
-  if (isHarmless(key) || (readers.reads.empty() && !readers.ignores.empty())) {
-    draft.ignores.push_back(key);
-    return;
-  }
-  const json *value = valueAt(config.json(), key);
-  bool isOff = !value || value->is_null() || *value == false ||
-               (value->is_structured() && value->empty());
-  if (isOff) {
-    draft.requirements.push_back(
-        value && value->is_boolean()      ? "(" + key + " ?? false) == false"
-        : value && value->is_structured() ? "count(" + key + " ?? []) == 0"
-                                          : "(" + key + " ?? none) == none");
-    return;
-  }
-  std::string text = "what does '" + key + "' = " + value->dump() + " do?";
-  if (!readers.reads.empty())
-    text += " Read by " + llvm::join(readers.reads, ", ");
-  std::string holds = value->is_string() ? key + " == " + quoted(*value)
-                      : value->is_number() || value->is_boolean()
-                          ? key + " == " + value->dump()
-                          : "(" + key + " ?? none) != none";
-  draft.requirements.push_back("todo(" + quoted(text) + ", " + holds + ")");
 }
 
 FailureOr<DraftResult>
@@ -236,20 +106,32 @@ onboard::draftFamily(import::SpecLibrary &library, const import::Config &config,
   if (like) {
     bases.push_back(like);
   } else {
+    // Those that can be built, and those that are a field short of it.
     constexpr size_t most = 3;
+    size_t built = 0, unbuilt = 0;
     for (const Fitting &fitting : rankFamilies(library, config, tensors))
-      if (bases.size() < most)
+      if ((fitting.probe.problems.empty() ? built : unbuilt)++ < most)
         bases.push_back(fitting.family);
+    // What most others derive from says the least that is not asked for.
+    const spec::FamilyDecl *common = commonBase(library);
+    if (common && !llvm::is_contained(bases, common))
+      bases.push_back(common);
   }
-  Drafter drafter(library, config, tensors, name);
+  Search search(library, config, tensors, name);
   std::optional<std::pair<Draft, Fitting>> best;
   DraftResult result;
   for (const spec::FamilyDecl *base : bases) {
     std::vector<std::string> steps;
-    auto derived = drafter.derive(base, steps);
+    auto derived = search.derive(base, steps);
     if (!derived.second.family)
       continue;
-    if (best && derived.second.cost >= best->second.cost)
+    // Of two that are equally near, the plainer base.
+    auto rank = [&](const std::pair<Draft, Fitting> &one) {
+      const spec::FamilyDecl *base = library.findFamily(one.first.base);
+      return std::pair(one.second.cost + one.second.defaults,
+                       import::Family(library, base).getChain().size());
+    };
+    if (best && rank(derived) >= rank(*best))
       continue;
     best = std::move(derived);
     result.steps = std::move(steps);
@@ -257,23 +139,10 @@ onboard::draftFamily(import::SpecLibrary &library, const import::Config &config,
   if (!best)
     return emitError(config.locationOf(""))
            << "no family to derive from: do 'architectures' hold plain names?";
-  auto &[draft, fitting] = *best;
-  addEquations(draft, fitting);
-  for (const std::string &key : fitting.probe.unreadKeys)
-    if (llvm::all_of(key, [](char c) {
-          return llvm::isAlnum(c) || c == '_' || c == '.';
-        }))
-      settleKey(draft, library, config, key);
-  for (const WeightGroup &group : fitting.misshapen)
-    draft.requirements.push_back(
-        "todo(" + quoted("another shape: " + describe(group)) + ", true)");
-  for (const std::string &problem : fitting.probe.problems)
-    draft.requirements.push_back("todo(" + quoted(problem) + ", true)");
-  for (const std::string &unmet : fitting.probe.requirements)
-    draft.requirements.push_back(
-        "todo(" + quoted("family '" + draft.base + "' requires " + unmet) +
-        ", true)");
-  if (std::optional<Fitting> last = drafter.fitOf(draft))
+  Draft &draft = best->first;
+  nameTensors(draft, best->second, search);
+  addQuestions(draft, library, config, best->second);
+  if (std::optional<Fitting> last = search.fitOf(draft))
     result.fitting = std::move(*last);
   else
     return emitError(config.locationOf(""))

@@ -20,12 +20,16 @@
 namespace clade::onboard {
 
 struct Draft {
-  std::string name, base;
+  std::string name, base, reference;
   std::vector<std::string> architectures;
   /// Blocks of other families: (family, block).
   std::vector<std::pair<std::string, std::string>> uses;
   /// Fields with their values: ('o_bias', 'attention_out_bias').
   std::vector<std::pair<std::string, std::string>> fields;
+  /// Blocks of its own: name and text.
+  std::vector<std::pair<std::string, std::string>> blocks;
+  /// Of `fields`, those that nothing in the configuration speaks for.
+  std::set<std::string> guesses;
   std::vector<std::string> ignores, requirements, equations;
 
   /// The text of the family, not yet in canonical form.

@@ -7,7 +7,8 @@
 
 #include "lib/Onboard/Fitting.h"
 
-#include "lib/Import/Family.h"
+#include "lib/Import/Reach.h"
+#include "lib/Onboard/Words.h"
 
 using namespace clade;
 using namespace clade::onboard;
@@ -16,10 +17,62 @@ using namespace clade::onboard;
 // and is farther than one that can, unless all it lacks is to ignore a key.
 static constexpr double problemCost = 80, requirementCost = 8, weightCost = 4,
                         keyCost = 2, fieldCost = 10, pairingCost = 0.6,
-                        doubtCost = 1.2;
+                        doubtCost = 1.2, unbuiltCost = 16, defaultCost = 1.0,
+                        rarityCost = 3.0;
 
 static bool isOfUnreadKey(llvm::StringRef problem) {
   return problem.contains("is not read by");
+}
+
+/// Whether weights were asked for: nothing but a key to ignore is in the way.
+static bool isBuilt(const import::Probe &probe) {
+  return llvm::all_of(probe.problems, isOfUnreadKey);
+}
+
+/// Fields that the computation reads and whose keys the configuration lacks,
+/// all of them: a publisher's file says what its model has.
+static size_t defaultsOf(const import::SpecLibrary &library,
+                         const spec::FamilyDecl *decl,
+                         const import::Config &config) {
+  import::Family family(library, decl);
+  import::Reach reach(family);
+  reach.walkFamily();
+  size_t defaults = 0;
+  std::set<std::string> seen;
+  for (const std::string &name : family.fieldNames()) {
+    if (!reach.mentionsField(name) || !seen.insert(name).second)
+      continue;
+    import::Reach keys(family);
+    keys.walkValue(family.findField(name));
+    defaults += !keys.getKeys().empty() &&
+                llvm::none_of(keys.getKeys(), [&](const std::string &key) {
+                  return config.hasKey(key);
+                });
+  }
+  return defaults;
+}
+
+/// Of each block that a family takes from itself or another, the part of one
+/// family among those that have it: what many do alike is likelier.
+static double rarityOf(const import::SpecLibrary &library,
+                       const spec::FamilyDecl *decl) {
+  import::Family family(library, decl);
+  import::Reach reach(family);
+  reach.walkFamily();
+  double rarity = 0;
+  for (const spec::BlockDecl *block : reach.getBlocks()) {
+    if (block->isEntry || family.findBlock(block->name.name).family == "std")
+      continue;
+    size_t users = llvm::count_if(library.getFamilies(),
+                                  [&](const spec::FamilyDecl *other) {
+                                    return other->serves && other != decl &&
+                                           import::Family(library, other)
+                                                   .findBlock(block->name.name)
+                                                   .decl == block;
+                                  });
+    rarity += 1 / double(std::max<size_t>(users, 1));
+  }
+  return rarity;
 }
 
 /// How many families a family derives from: of two that are equally near, the
@@ -59,6 +112,15 @@ Fitting onboard::fit(import::SpecLibrary &library,
   for (const Pairing &pairing : fitting.pairings)
     cost += pairing.certainty < 0.5 ? doubtCost : pairingCost;
   fitting.cost = cost;
+  fitting.defaults = defaultCost * double(defaultsOf(library, family, config)) +
+                     rarityCost * rarityOf(library, family);
+  fitting.distance = cost + fitting.defaults;
+  if (!isBuilt(probe))
+    fitting.distance =
+        keyCost * double(probe.unreadKeys.size()) +
+        requirementCost * double(probe.requirements.size()) +
+        (probe.unreadKeys.empty() ? problemCost : unbuiltCost) +
+        weightCost * double(strangers(library, family, fitting.unused));
   return fitting;
 }
 
@@ -71,8 +133,8 @@ onboard::rankFamilies(import::SpecLibrary &library,
     if (family->serves)
       ranked.push_back(fit(library, family, config, tensors));
   llvm::stable_sort(ranked, [&](const Fitting &a, const Fitting &b) {
-    if (a.cost != b.cost)
-      return a.cost < b.cost;
+    if (a.distance != b.distance)
+      return a.distance < b.distance;
     return derivations(library, a.family) < derivations(library, b.family);
   });
   return ranked;

@@ -30,6 +30,12 @@ struct Fitting {
   /// What is to be settled, weighed by how much work it is; 0 for a family that
   /// fits.
   double cost = 0;
+  /// What the configuration does not speak for: fields that are read from keys
+  /// that it lacks. No reason for a change, but of two families for the other.
+  double defaults = 0;
+  /// The sum, for ranking: of a family that cannot be built yet, what its text
+  /// says of the tensors takes the place of what it would leave over.
+  double distance = 0;
   size_t unusedTensors() const { return probe.unused.size(); }
 };
 

@@ -67,6 +67,10 @@ static Fit fitOf(ArrayRef<int64_t> wanted, ArrayRef<int64_t> stored) {
 }
 
 static Fit fitOf(const Lacking &lacking, const Spare &spare) {
+  // One module of a layer is not one of each of its experts.
+  if (StringRef(lacking.name).contains("{e}") !=
+      StringRef(spare.name).contains("{e}"))
+    return Fit::None;
   Fit result = Fit::Same;
   for (const auto &[end, group] : lacking.tensors) {
     auto it = spare.tensors.find(end);

@@ -182,6 +182,9 @@ static StringRef phraseOf(StringRef last) {
       {"fc2", "down proj"},
       {"dense_4h_to_h", "down proj"},
       {"wte", "embed"},
+      {"wpe", "position embed"},
+      {"position_embeddings", "position embed"},
+      {"embed_positions", "position embed"},
       {"embed_tokens", "embed"},
       {"word_embeddings", "embed"},
       {"embeddings", "embed"},
@@ -223,17 +226,19 @@ static std::set<std::string> wordsOf(StringRef module) {
   for (StringRef part : llvm::reverse(parts)) {
     if (part.starts_with("{"))
       break;
-    if (++taken > 2)
+    if (taken == 2)
       break;
     StringRef phrase = phraseOf(part);
     llvm::SmallVector<StringRef> pieces;
     (phrase.empty() ? part : phrase).split(pieces, phrase.empty() ? '_' : ' ');
+    size_t before = words.size();
     for (StringRef piece : pieces) {
       std::string word =
           phrase.empty() ? wordOf(piece.lower()).str() : piece.str();
       if (!word.empty())
         words.insert(word);
     }
+    taken += words.size() > before;
     // The module around a norm says nothing of it, unless it is all there is.
     if (phrase.starts_with("norm"))
       break;

@@ -274,6 +274,7 @@ AUTOMODEL = [
 
 STATES = [
     nemotron_h("plain"),
+    nemotron_h("wide", residual_in_fp32=True),
     nemotron_h("biases", use_bias=True, mlp_bias=True, use_conv_bias=False, mlp_hidden_act="silu", conv_kernel=3),
     # The reference clamps the time step in a prompt, but not token by token.
     nemotron_h("clamped", time_step_min=0.3, one_call=True),
