@@ -33,8 +33,8 @@ struct ExpertsProduct {
 };
 
 /// What becomes of a sum: `place` is the number of the choice in all of the
-/// step, token · active + choice. Called once, where only threads that have a
-/// sum get to.
+/// step, token · active + choice. Called for each place in the code where
+/// threads have a sum; no others get there.
 using ExpertsEpilogue =
     llvm::function_ref<void(mlir::Value place, mlir::Value expert,
                             mlir::Value column, mlir::Value sum)>;

@@ -189,6 +189,20 @@ void KernelEmitter::begin(Context &context, const Part &part,
       builder, loc, context.onSelected ? step.numSelected() : step.numTokens());
 }
 
+/// Says of a product's arguments what lets loads pass stores: none of its
+/// buffers are one, and only results are written.
+void KernelEmitter::markBuffers(Context &context) {
+  OpBuilder &builder = context.builder;
+  StringRef readOnly = LLVM::LLVMDialect::getReadonlyAttrName(),
+            noAlias = LLVM::LLVMDialect::getNoAliasAttrName();
+  for (auto [i, argument] : llvm::enumerate(context.codes.back().arguments)) {
+    auto number = static_cast<unsigned>(i) + 1; // Behind the step.
+    context.function.setArgAttr(number, noAlias, builder.getUnitAttr());
+    if (argument.kind != KernelArgument::Result)
+      context.function.setArgAttr(number, readOnly, builder.getUnitAttr());
+  }
+}
+
 LogicalResult KernelEmitter::finish(Context &context, Grid grid,
                                     int64_t sharedBytes) {
   gpu::ReturnOp::create(context.builder, context.kernel.getLoc());
@@ -396,6 +410,7 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
   };
   for (const ProductKernel &kernel : productKernels(target, product)) {
     begin(context, part, kernel.suffix);
+    markBuffers(context);
     context.codes.back().rows = kernel.rows;
     product.input =
         isStored ? context.buffers.lookup(inputValue) : context.packed;
@@ -483,6 +498,7 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
     part.readsPacked = kernel.readsGroups;
     part.writesResults = true;
     begin(context, part, kernel.suffix);
+    markBuffers(context);
     context.codes.back().rows = kernel.rows;
     product.rows = context.rows;
     product.input = context.buffers.lookup(inputValue);

@@ -66,6 +66,7 @@ private:
   struct Part;
   /// Begins a gpu.func with what `part` needs; code goes to context.builder.
   void begin(Context &context, const Part &part, llvm::StringRef suffix);
+  void markBuffers(Context &context);
   /// Ends it.
   mlir::LogicalResult finish(Context &context, Grid grid, int64_t sharedBytes);
   /// Emits the ops of a part for one row, with its operands, parameters and

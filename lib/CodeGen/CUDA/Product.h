@@ -43,8 +43,8 @@ struct Product {
   mlir::Value rows;                 ///< index
 };
 
-/// Emits what becomes of the sum for `row` and `column` (indices). Called once,
-/// where only threads that have a sum get to.
+/// Emits what becomes of the sum for `row` and `column` (indices). Called for
+/// each place in the code where threads have one; no others get there.
 using Epilogue = llvm::function_ref<void(mlir::Value row, mlir::Value column,
                                          mlir::Value sum)>;
 

@@ -23,6 +23,8 @@ namespace clade::cuda {
 
 /// What mma.sync multiplies: 16 x 16 by 16 x 8.
 static constexpr int64_t mmaM = 16, mmaN = 8, mmaK = 16;
+/// Rows of sums that a thread stores at once.
+static constexpr int64_t storeBatch = 8;
 /// Columns of the weights' fragments that one ldmatrix gives.
 static constexpr int64_t loadN = 2 * mmaN;
 
@@ -289,17 +291,31 @@ void TileEmitter::emit(const Tile &tile,
         scf::IfOp::create(builder, loc, isBelow(column, tile.columns));
     builder.setInsertionPointToStart(isThere.thenBlock());
   }
-  auto loop =
-      scf::ForOp::create(builder, loc, i32<arith::DivUIOp>(thread, tiling.n),
-                         tile.rows, constant(tiling.threads() / tiling.n));
-  builder.setInsertionPointToStart(loop.getBody());
-  Value row = loop.getInductionVar();
-  Value place =
-      i32<arith::AddIOp>(i32<arith::MulIOp>(row, tiling.sumStride() * 4),
-                         i32<arith::MulIOp>(column, 4));
-  Value sum =
-      LLVM::LoadOp::create(builder, loc, builder.getF32Type(), sharedAt(place));
-  store(toIndex(row), toIndex(column), sum);
+  auto storeRow = [&](Value row) {
+    Value place =
+        i32<arith::AddIOp>(i32<arith::MulIOp>(row, tiling.sumStride() * 4),
+                           i32<arith::MulIOp>(column, 4));
+    Value sum = LLVM::LoadOp::create(builder, loc, builder.getF32Type(),
+                                     sharedAt(place));
+    store(toIndex(row), toIndex(column), sum);
+  };
+  // A few rows at once, so that what they load is under way together.
+  int64_t step = tiling.threads() / tiling.n, batch = storeBatch * step;
+  Value first = i32<arith::DivUIOp>(thread, tiling.n);
+  Value left =
+      i32<arith::SubIOp>(i32<arith::AddIOp>(tile.rows, step - 1), first);
+  Value end = i32<arith::AddIOp>(
+      first, i32<arith::MulIOp>(i32<arith::DivUIOp>(left, batch), batch));
+  auto loop = scf::ForOp::create(builder, loc, first, end, constant(batch));
+  {
+    OpBuilder::InsertionGuard inner(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    for (int64_t i = 0; i < storeBatch; ++i)
+      storeRow(i32<arith::AddIOp>(loop.getInductionVar(), i * step));
+  }
+  auto rest = scf::ForOp::create(builder, loc, end, tile.rows, constant(step));
+  builder.setInsertionPointToStart(rest.getBody());
+  storeRow(rest.getInductionVar());
 }
 
 } // namespace clade::cuda

@@ -86,8 +86,8 @@ public:
   mlir::Value columnsFrom(mlir::Value column);
 
   /// Emits the product. All threads of the block must get here. `store` is
-  /// called once with a row and a column of the tile (index) and their sum; it
-  /// leaves the builder in place.
+  /// called with a row and a column of the tile (index) and their sum, for each
+  /// place in the code where a thread has one; it leaves the builder in place.
   void emit(const Tile &tile,
             llvm::function_ref<void(mlir::Value row, mlir::Value column,
                                     mlir::Value sum)>
