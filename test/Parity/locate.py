@@ -28,6 +28,7 @@ SPECS = pathlib.Path(__file__).parents[2] / "specs"
 # finds, if it does. The text is replaced wherever it stands; None for no mistake.
 SCORES = "layer 0, 'model.layers.0.self_attn.o_proj.input'"
 HIDDEN = "layer 0, 'model.layers.0.mlp.down_proj.input'"
+GPT_SCORES = "layer 0, 'h.0.attn.c_proj.input'"
 INPUT_NORM = "layer 0, 'model.layers.0.input_layernorm'"
 OFFSET = "rms_norm_wide(x, over: over, gain: 1 + f32(weight([over]) at weight))"
 K, V = ("linear(x, [kv_heads, head], qkv_bias) at %s_proj" % name for name in "kv")
@@ -68,7 +69,18 @@ MISTAKES = [
      SCORES, "'k_norm' and 'q_norm' of 'model.layers.{layer}.self_attn' are swapped"),
     ("hunyuan_v1_dense", "hunyuan_v1_dense.spec", "norm(rope(q, rot)) at query_layernorm, norm(rope(k, rot)) at key_layernorm",
      "rope(norm(q) at query_layernorm, rot), rope(norm(k) at key_layernorm, rot)",
-     "layer 0, 'model.layers.0.self_attn.query_layernorm'", None),
+     "layer 0, 'model.layers.0.self_attn.query_layernorm'", "queries and keys are normed behind the rotation"),
+    # Families whose blocks, fields and tensors have other names.
+    ("gpt2", "gpt2.spec", "mask: causal)", "mask: causal, scale: 1)", GPT_SCORES, "scores are scaled by head ^ -0.5"),
+    ("gpt2", "gpt2.spec", "apply(act,", 'apply("relu",', "layer 0, 'h.0.mlp.c_proj.input'",
+     "the activation is gelu_pytorch_tanh"),
+    ("gpt2", "gpt2.spec", "[heads, head] + [heads, head] + [heads, head]", "[heads, head + head + head]", GPT_SCORES,
+     "query, key and value follow each other as wholes"),
+    ("bloom", "bloom.spec", "layer_norm(x) at", "layer_norm(x, eps: 0.01) at", "layer 0, 'h.0.input_layernorm'",
+     "norms take eps as epsilon"),
+    ("qwen3_next", "qwen3_next.spec", "rope(norm(q) at q_norm, rot), rope(norm(k) at k_norm, rot)",
+     "norm(rope(q, rot)) at q_norm, norm(rope(k, rot)) at k_norm", "layer 3, 'model.layers.3.self_attn.q_norm'",
+     "queries and keys are normed before the rotation"),
     ("qwen3_moe", "qwen3_moe.spec", "renormalise = norm_topk_prob ?? false", "renormalise = true",
      "layer 0, 'model.layers.0.mlp.experts.share'", "'renormalise' is false"),
 ]

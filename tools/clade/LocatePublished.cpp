@@ -98,7 +98,22 @@ private:
       return;
     std::string owner = ownerOf(left ? left : right);
     if (!owner.empty())
-      names[op].push_back(owner);
+      names[withBias(op, owner)].push_back(owner);
+  }
+
+  /// The sum with the bias of a norm, if it has one.
+  static mlir::Operation *withBias(mlir::Operation *op, llvm::StringRef owner) {
+    for (mlir::Operation *user : op->getUsers()) {
+      if (user->getNumResults() != 1 || user->getNumOperands() != 2)
+        continue;
+      for (mlir::Value operand : user->getOperands())
+        if (ParamOp param = gainOf(operand))
+          if (param.getName().take_until([](char c) {
+                return c == '#' || c == '~';
+              }) == (owner + ".bias").str())
+            return user;
+    }
+    return op;
   }
 
   /// The one parameter that a vector is computed from, if it is from no
@@ -157,7 +172,7 @@ void driver::locateAgainstPublished(const PublishedRun &published,
   Routing routing;
   auto compareValues = [&](const reference::Event &event, llvm::StringRef name,
                            llvm::ArrayRef<float> values) {
-    const Values *expected = published.find(name.str());
+    const Values *expected = published.find(name);
     // Only the prompt, which both run in one piece, has comparable rows.
     if (found || !expected || expected->size() != values.size())
       return;

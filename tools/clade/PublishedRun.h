@@ -26,9 +26,19 @@ struct PublishedRun {
   /// name, and what linear maps are given by that name and '.input'.
   std::map<std::string, std::vector<float>, std::less<>> modules;
 
-  const std::vector<float> *find(const std::string &module) const {
+  const std::vector<float> *find(llvm::StringRef module) const {
     auto it = modules.find(module);
-    return it == modules.end() ? nullptr : &it->second;
+    if (it != modules.end())
+      return &it->second;
+    // Some files leave out the name of what is around the whole model.
+    const std::vector<float> *found = nullptr;
+    for (const auto &[name, values] : modules)
+      if (llvm::StringRef(name).ends_with(("." + module).str())) {
+        if (found)
+          return nullptr;
+        found = &values;
+      }
+    return found;
   }
 };
 

@@ -59,11 +59,16 @@ def record(name, tensor):
         results[name] = tensor.movedim(axes[0], 0).float().contiguous().clone()
 
 
+def is_linear(module):
+    """GPT-2's maps keep their matrices [in, out]."""
+    return isinstance(module, (torch.nn.Linear, transformers.pytorch_utils.Conv1D))
+
+
 def hook_of(name, module):
     """Keeps the result of a module and, of a linear map, what goes in."""
     def hook(_, inputs, output):
         record(name, output)
-        if isinstance(module, torch.nn.Linear):
+        if is_linear(module):
             record(name + ".input", inputs[0])
     return hook
 
@@ -87,7 +92,7 @@ def is_compared(name, module):
     """Linear maps and norms, but not the head, whose result is the logits."""
     weight = getattr(module, "weight", None)
     is_norm = weight is not None and weight.dim() == 1
-    return name != "lm_head" and (is_norm or isinstance(module, torch.nn.Linear))
+    return name != "lm_head" and (is_norm or is_linear(module))
 
 
 hooks = [module.register_forward_hook(hook_of(name, module))
