@@ -64,6 +64,15 @@ FailureOr<mlir::Value> Evaluator::adapt(const WeightTree &added,
       wmap::AddOp::create(builder, loc, weight.getType(), weight, *change));
 }
 
+/// The name of the first tensor of the checkpoint that a weight is made of.
+static std::string firstTensor(const WeightTree &tree,
+                               std::optional<int64_t> layer) {
+  if (tree.kind == WeightTree::Kind::Source)
+    return withLayer(tree.name, layer);
+  return tree.inputs.empty() ? std::string()
+                             : firstTensor(tree.inputs.front(), layer);
+}
+
 FailureOr<wmap::FuncOp>
 Evaluator::defineWeight(const std::string &name, const std::string &logical,
                         const WeightTree &tree, const Shape &outer,
@@ -104,9 +113,15 @@ Evaluator::defineWeight(const std::string &name, const std::string &logical,
           WeightResolver::inventedSource(logical, experts, shape), outer, inner,
           experts, type, loc);
     }
-    InFlightDiagnostic diagnostic =
-        error(loc) << "weight '" << withLayer(logical, currentLayer) << "' is ["
-                   << published.getShape() << "] in the checkpoint, expected ";
+    std::string weight = withLayer(logical, currentLayer),
+                stored = firstTensor(tree, currentLayer);
+    InFlightDiagnostic diagnostic = error(loc)
+                                    << "weight '" << weight << "'"
+                                    << (stored == weight || stored.empty()
+                                            ? std::string()
+                                            : ", of tensor '" + stored + "',")
+                                    << " is [" << published.getShape()
+                                    << "] in the checkpoint, expected ";
     if (experts > 0)
       diagnostic << experts << " x ";
     diagnostic << toString(outer);

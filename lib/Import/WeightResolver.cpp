@@ -85,7 +85,7 @@ std::optional<WeightTree> WeightResolver::source(const std::string &name,
     bool isAlike = i == 0 || (stored && stored->shape == tree.shape &&
                               stored->dtype == tree.dtype);
     if (!stored || !isAlike) {
-      sought.insert(stored ? full + "' like that of expert '0" : full);
+      sought.insert(stored ? full + "' like '" + withExpert(inLayer, 0) : full);
       return std::nullopt;
     }
     tree.shape = stored->shape;

@@ -129,6 +129,24 @@ float clade::rt::f8E4M3ToF32(uint8_t bits) {
   return sign * std::ldexp(static_cast<float>(8 + mantissa), exponent - 10);
 }
 
+uint8_t clade::rt::f32ToF8E4M3(float value) {
+  uint32_t bits = std::bit_cast<uint32_t>(value);
+  uint32_t sign = (bits >> 24) & 0x80u;
+  uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u)
+    return static_cast<uint8_t>(sign | 0x7fu); // NaN
+  if (magnitude >= 0x43e00000u)
+    return static_cast<uint8_t>(sign | 0x7eu); // 448
+  if (magnitude < 0x3c800000u) {
+    // Below 2^-6: adding 2^14 makes the FPU round at 2^-9, the last place.
+    float shifted = std::bit_cast<float>(magnitude) + 0x1p14f;
+    return static_cast<uint8_t>(sign | (std::bit_cast<uint32_t>(shifted) -
+                                        std::bit_cast<uint32_t>(0x1p14f)));
+  }
+  uint32_t rounded = magnitude + 0x7ffffu + ((magnitude >> 20) & 1u);
+  return static_cast<uint8_t>(sign | ((rounded - (120u << 23)) >> 20));
+}
+
 float clade::rt::f8E5M2ToF32(uint8_t bits) {
   // The upper half of an f16.
   return f16ToF32(static_cast<uint16_t>(bits << 8));

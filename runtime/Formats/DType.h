@@ -120,6 +120,8 @@ inline float f16ToF32(uint16_t bits) {
 
 uint16_t f32ToF16(float value);
 float f8E4M3ToF32(uint8_t bits);
+/// The nearest, ties to even; 448 of all that is larger.
+uint8_t f32ToF8E4M3(float value);
 float f8E5M2ToF32(uint8_t bits);
 float f8E8M0ToF32(uint8_t bits);
 

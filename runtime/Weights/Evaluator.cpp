@@ -312,6 +312,10 @@ StatusOr<Input> bindOperation(const WeightNode &node,
     return makePackBlocks(node, std::move(inputs[0]));
   case WeightOp::UnpackBlocks:
     return makeUnpackBlocks(node, std::move(inputs[0]));
+  case WeightOp::BlockScale:
+    return makeBlockScale(node, std::move(inputs[0]));
+  case WeightOp::Encode:
+    return makeEncode(node, std::move(inputs[0]));
   }
   return Status::invalidArgument("unknown weight operation");
 }

@@ -110,6 +110,10 @@ std::unique_ptr<Evaluator> makePackBlocks(const WeightNode &node,
                                           std::unique_ptr<Evaluator> input);
 std::unique_ptr<Evaluator> makeUnpackBlocks(const WeightNode &node,
                                             std::unique_ptr<Evaluator> input);
+std::unique_ptr<Evaluator> makeBlockScale(const WeightNode &node,
+                                          std::unique_ptr<Evaluator> input);
+std::unique_ptr<Evaluator> makeEncode(const WeightNode &node,
+                                      std::unique_ptr<Evaluator> input);
 /// Reads the whole index, or the whole table of codes: InvalidArgument for an
 /// index outside of its table.
 StatusOr<std::unique_ptr<Evaluator>>

@@ -37,7 +37,7 @@ constexpr std::string_view opNames[] = {
     "cast",     "shift",       "rope_unpermute", "rope_permute", "unit_rows",
     "pack",     "constant",    "bitcast",        "scale",        "subtract",
     "gather",   "stack",       "low_rank",       "add",          "divide",
-    "quantise", "pack_blocks", "unpack_blocks",
+    "quantise", "pack_blocks", "unpack_blocks",  "block_scale",  "encode",
 };
 
 Status invalid(std::string message) {
@@ -573,6 +573,53 @@ Status readUnpackBlocks(const json &value, int depth, WeightNode &node) {
   return {};
 }
 
+/// BlockScale: of each block the largest magnitude over the largest code.
+Status readBlockScale(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(
+      rejectUnknownKeys(value, {"op", "block", "largest", "dtype", "input"}));
+  CLADE_RETURN_IF_ERROR(readFloatInput(value, depth, node));
+  CLADE_RETURN_IF_ERROR(readFloat(value, "largest", node));
+  CLADE_ASSIGN_OR_RETURN(node.dtype, readDType(value));
+  CLADE_ASSIGN_OR_RETURN(node.block,
+                         readIntegers(value, "block", maxDim, maxRank));
+  if (!isComputeFloat(node.dtype) || !(node.value > 0))
+    return invalid("'dtype' is " + std::string(dtypeName(node.dtype)) +
+                   " and 'largest' " + std::to_string(node.value) +
+                   ", expected f32, bf16 or f16 and a positive number");
+  size_t rank = node.shape.size();
+  bool isOfMatrices = rank >= 2 && node.block.size() == rank &&
+                      std::all_of(node.block.begin(), node.block.end() - 2,
+                                  [](int64_t size) { return size == 1; }) &&
+                      node.block[rank - 2] > 0 && node.block[rank - 1] > 0;
+  if (!isOfMatrices)
+    return invalid("'block' is " + shapeText(node.block) +
+                   ", expected 1 for each axis of " +
+                   typeText(node.inputs.front()) +
+                   " but the last two, of which it is a positive size");
+  for (size_t i = 0; i < rank; ++i)
+    node.shape[i] = ceilDiv(node.shape[i], node.block[i]);
+  return {};
+}
+
+/// Encode: the nearest codes, of FP8 or of four bits, eight a word; or
+/// integers.
+Status readEncode(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "dtype", "input"}));
+  CLADE_RETURN_IF_ERROR(readFloatInput(value, depth, node));
+  CLADE_ASSIGN_OR_RETURN(node.dtype, readDType(value));
+  if (node.dtype != DType::F8_E4M3 && node.dtype != DType::I32 &&
+      node.dtype != DType::I64)
+    return invalid("cannot encode as " + std::string(dtypeName(node.dtype)) +
+                   ", expected f8_e4m3, i32 or i64");
+  int64_t codes = codesPerElement(node.dtype);
+  if (node.shape.empty() || node.shape.back() % codes != 0)
+    return invalid("the input is " + typeText(node.inputs.front()) +
+                   ", expected a last axis of a multiple of " +
+                   std::to_string(codes));
+  node.shape.back() /= codes;
+  return {};
+}
+
 using Reader = Status (*)(const json &, int, WeightNode &);
 /// In the order of WeightOp.
 constexpr Reader readers[] = {
@@ -581,7 +628,8 @@ constexpr Reader readers[] = {
     readRope,     readUnitRows,   readPack,         readConstant,
     readBitcast,  readBlockwise,  readBlockwise,    readGather,
     readStack,    readLowRank,    readAdd,          readBlockwise,
-    readQuantise, readPackBlocks, readUnpackBlocks,
+    readQuantise, readPackBlocks, readUnpackBlocks, readBlockScale,
+    readEncode,
 };
 static_assert(std::size(readers) == std::size(opNames));
 

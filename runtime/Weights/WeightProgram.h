@@ -44,6 +44,8 @@ enum class WeightOp {
   Quantise,
   PackBlocks,
   UnpackBlocks,
+  BlockScale,
+  Encode,
 };
 
 /// "source", "concat", … as in the JSON.
@@ -64,16 +66,21 @@ struct WeightNode {
   int64_t end = 0;   ///< Slice, exclusive.
   std::vector<int64_t>
       perm;          ///< Transpose: result axis i is input axis perm[i].
-  float value = 0;   ///< Shift, LowRank (its scale).
+  float value = 0;   ///< Shift, LowRank (its scale), BlockScale (largest code).
   int64_t heads = 0; ///< RopeUnpermute, RopePermute.
   int64_t rows =
       0; ///< Pack, PackBlocks: of a panel. UnpackBlocks: of a matrix.
-  int64_t inner = 0;         ///< Pack.
-  std::vector<float> values; ///< Constant.
-  std::vector<int64_t>
-      block;           ///< Scale, Subtract, Divide: sizes of a block, by axis.
+  int64_t inner = 0;          ///< Pack.
+  std::vector<float> values;  ///< Constant.
+  std::vector<int64_t> block; ///< Scale, Subtract, Divide, BlockScale: sizes of
+                              ///< a block, by axis.
   int64_t stacked = 0; ///< Stack: the input with "{expert}" = 0, 1, … in turn.
 };
+
+/// Codes that one element of an Encode holds: 8 of I32, 1 of others.
+inline int64_t codesPerElement(DType dtype) {
+  return dtype == DType::I32 ? 8 : 1;
+}
 
 /// Reads one program, {"op": …}. InvalidArgument names the operation at fault.
 StatusOr<WeightNode> parseWeightProgram(std::string_view text);

@@ -139,6 +139,24 @@ TEST(DType, F16RoundsToNearestEven) {
   EXPECT_EQ(f32ToF16(1e30f), 0x7c00);
 }
 
+TEST(DType, F8E4M3RoundsToNearestEven) {
+  for (uint32_t bits = 0; bits < 0x7e; ++bits) {
+    float below = f8E4M3ToF32(static_cast<uint8_t>(bits)),
+          above = f8E4M3ToF32(static_cast<uint8_t>(bits + 1));
+    float middle = (below + above) / 2;
+    uint32_t even = bits % 2 == 0 ? bits : bits + 1;
+    ASSERT_EQ(f32ToF8E4M3(below), bits);
+    ASSERT_EQ(f32ToF8E4M3(-below), bits | 0x80);
+    ASSERT_EQ(f32ToF8E4M3(middle), even);
+    ASSERT_EQ(f32ToF8E4M3(std::nextafter(middle, 0.0f)), bits);
+    ASSERT_EQ(f32ToF8E4M3(std::nextafter(middle, infinity)), bits + 1);
+  }
+  EXPECT_EQ(f32ToF8E4M3(448.0f), 0x7e);
+  EXPECT_EQ(f32ToF8E4M3(-1e30f), 0xfe);
+  EXPECT_EQ(f32ToF8E4M3(infinity), 0x7e);
+  EXPECT_EQ(f32ToF8E4M3(std::numeric_limits<float>::quiet_NaN()), 0x7f);
+}
+
 TEST(DType, F8) {
   EXPECT_EQ(f8E4M3ToF32(0x00), 0.0f);
   EXPECT_EQ(toBits(f8E4M3ToF32(0x80)), 0x80000000u);

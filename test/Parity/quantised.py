@@ -17,6 +17,11 @@
 # AutoAWQ's dequantize_gemm and ModelOpt's NVFP4QTensor.dequantize. Then files whose configuration contradicts their tensors: each
 # must end in one error that says so.
 #
+# Of the forms that `clade convert --to hf --dtype` writes, further,
+#   tensors       codes and scales, bit for bit with the encoder of the form;
+#   transformers  logits of its model of the written files, dequantised by itself,
+#                 which are those of the decoded weights.
+#
 # The packages of tools/dev/requirements-quantised.txt are installed, once, into
 # a folder of $CLADE_CACHE.
 #
@@ -132,14 +137,14 @@ def global_scale(weight):
     return generate_gparam(weight.float().amin(), weight.float().amax())
 
 
-def ct(form, weights, dtype=torch.bfloat16):
+def ct(form, weights, dtype=torch.bfloat16, largest=None):
     """The library's own compressor and decompressor, on scales that are made here."""
     def encode(name, weight):
         from compressed_tensors.compressors import BaseCompressor
         weight = weight.to(dtype)
         block = ct_blocks(weight, weights)
-        largest = {("int", 4): 7, ("int", 8): 127, ("float", 8): 448, ("float", 4): 6}[weights["type"], weights["num_bits"]]
-        scale = grid(weight.float(), block) / largest
+        most = largest or {("int", 4): 7, ("int", 8): 127, ("float", 8): 448, ("float", 4): 6}[weights["type"], weights["num_bits"]]
+        scale = grid(weight.float(), block) / most
         if "mx" in form:
             scale = torch.exp2(torch.ceil(torch.log2(scale)))
         if weights["strategy"] == "tensor":
@@ -322,6 +327,18 @@ def forms():
     ]
 
 
+# What `clade convert --to hf --dtype` writes: the type, the encoder of the same form, and the matrices that become codes.
+def written_forms():
+    int4 = {"num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 32}
+    block = (128, 128)
+    return [
+        (Form("to-fp8", None, fp8(block), short=True), "fp8", lambda w: not any(n % 128 for n in w.shape)),
+        (Form("to-fp8-experts", None, fp8(block), experts=True), "fp8", lambda w: not any(n % 128 for n in w.shape)),
+        (Form("to-int4", None, ct("pack-quantized", int4, torch.float32, 7.5)[1], short=True), "int4", lambda w: True),
+        (Form("to-int4-experts", None, ct("pack-quantized", int4, torch.float32, 7.5)[1], experts=True), "int4", lambda w: True),
+    ]
+
+
 #===------------------------------------------------------------------------===#
 # Checkpoints
 #===------------------------------------------------------------------------===#
@@ -377,6 +394,45 @@ def check_weights(dump, stored, decoded, work):
             return (f"{name}: {int(differ.sum())} of {differ.numel()} elements differ, the first at {first}: "
                     f"{got[name][tuple(first)]} and {wanted[name][tuple(first)]}")
     return None
+
+
+def check_written(tool, form, dtype, fits, work):
+    """What Clade writes in a form, beside what its encoder makes. Returns what is wrong, and both folders as write()."""
+    base, stored, decoded = base_checkpoint(form), work / "stored", work / "decoded"
+    tool.call("convert", base, "-o", stored, "--to", "hf", "--dtype", dtype)
+    got, expected, values = load_file(stored / "model.safetensors"), {}, {}
+    for name, weight in load_file(base / "model.safetensors").items():
+        isCode = is_linear(name) and fits(weight)
+        parts, values[name] = form.encode(name, weight) if isCode else ({name: weight}, weight)
+        expected.update(parts)
+    decoded.mkdir()
+    shutil.copy(base / "config.json", decoded)
+    save_file({n: w.float().contiguous() for n, w in values.items()}, decoded / "model.safetensors", {"format": "pt"})
+    problem = None
+    if got.keys() != expected.keys():
+        problem = f"other tensors: {sorted(got.keys() ^ expected.keys())[:3]}"
+    for name in got if not problem else ():
+        same = got[name].dtype == expected[name].dtype and got[name].shape == expected[name].shape
+        if not same or not torch.equal(got[name].view(torch.uint8), expected[name].contiguous().view(torch.uint8)):
+            problem = f"tensor '{name}' is not what the encoder gives"
+    return problem, stored, decoded
+
+
+def load_by_transformers(stored, dtype):
+    """The library's own reading of codes and configuration, dequantised."""
+    import transformers
+    how = (transformers.FineGrainedFP8Config(dequantize=True) if dtype == "fp8"
+           else transformers.CompressedTensorsConfig(run_compressed=False))
+    return transformers.AutoModelForCausalLM.from_pretrained(
+        stored, dtype=torch.float32, quantization_config=how, attn_implementation="eager").eval()
+
+
+def check_loaded(stored, decoded, dtype):
+    tokens = torch.arange(40)[None] % cases.LLAMA["vocab_size"]
+    with torch.no_grad():
+        got = load_by_transformers(stored, dtype).float()(tokens).logits
+        wanted = reference.load(decoded, torch.float32)(tokens).logits
+    return None if torch.equal(got, wanted) else f"logits differ by {float((got - wanted).abs().max()):.3g}"
 
 
 def check_logits(tool, stored, decoded, work):
@@ -553,6 +609,20 @@ def main():
                 report(f"{form.name} logits", "; ".join(verdict.failures), verdict.columns())
             except clade.CladeError as error:
                 report(f"{form.name} logits", str(error))
+    for form, dtype, fits in written_forms():
+        if (options.short and not form.short) or not wanted(form.name):
+            continue
+        with tempfile.TemporaryDirectory(prefix="clade-quantised-") as folder:
+            work = pathlib.Path(folder)
+            try:
+                problem, stored, decoded = check_written(tool, form, dtype, fits, work)
+                report(f"{form.name} tensors", problem)
+                report(f"{form.name} weights", check_weights(dump, stored, decoded, work))
+                verdict = check_logits(tool, stored, decoded, work)
+                report(f"{form.name} logits", "; ".join(verdict.failures), verdict.columns())
+                report(f"{form.name} transformers", check_loaded(stored, decoded, dtype))
+            except clade.CladeError as error:
+                report(form.name, str(error))
     print(f"{passed} passed, {failed} failed")
     return failed != 0
 

@@ -187,6 +187,57 @@ void gather(NaiveTensor &table, const NaiveTensor &index, NaiveTensor &result) {
     }
 }
 
+void blockScale(const WeightNode &node, const NaiveTensor &input,
+                NaiveTensor &result) {
+  for (int64_t i = 0; i < countOf(input.shape); ++i) {
+    std::vector<int64_t> at = indexAt(i, input.shape);
+    int64_t place = 0;
+    for (size_t axis = 0; axis < at.size(); ++axis)
+      place = place * node.shape[axis] + at[axis] / node.block[axis];
+    float &most = result.values[static_cast<size_t>(place)];
+    most = std::max(most, std::fabs(input.values[static_cast<size_t>(i)]));
+  }
+  for (float &value : result.values)
+    value = roundTo(node.dtype, value == 0 ? 1 : value / node.value);
+}
+
+/// The bytes of codes.
+void codesOf(const WeightNode &node, const NaiveTensor &input,
+             NaiveTensor &result) {
+  auto append = [&](const auto &code) {
+    const auto *bytes = reinterpret_cast<const std::byte *>(&code);
+    result.stored.insert(result.stored.end(), bytes, bytes + sizeof(code));
+  };
+  for (size_t i = 0; i < result.values.size(); ++i) {
+    if (node.dtype == DType::I32) {
+      uint32_t word = 0;
+      for (size_t code = 8; code-- > 0;) {
+        double nearest = std::nearbyint(double(input.values[i * 8 + code]));
+        nearest = std::min(std::max(nearest, -8.0), 7.0);
+        word = word * 16 + static_cast<uint32_t>(nearest + 8);
+      }
+      append(word);
+      continue;
+    }
+    if (node.dtype == DType::I64) {
+      append(static_cast<int64_t>(std::nearbyint(double(input.values[i]))));
+      continue;
+    }
+    // Of all codes of its sign the nearest, of two the even one.
+    float value = input.values[i];
+    int first = std::signbit(value) ? 128 : 0, best = first;
+    auto distance = [&](int code) {
+      double stored = f8E4M3ToF32(static_cast<uint8_t>(code));
+      return std::fabs(stored - double(value));
+    };
+    for (int code = first; code < first + 127; ++code)
+      if (distance(code) < distance(best) ||
+          (distance(code) == distance(best) && best % 2 == 1))
+        best = code;
+    append(static_cast<uint8_t>(best));
+  }
+}
+
 } // namespace
 
 NaiveTensor
@@ -241,6 +292,12 @@ clade::rt::test::evaluate(const WeightNode &node,
   case WeightOp::Gather:
     gather(inputs[0], inputs[1], result);
     break;
+  case WeightOp::BlockScale:
+    blockScale(node, inputs[0], result);
+    break;
+  case WeightOp::Encode:
+    codesOf(node, inputs[0], result);
+    break;
   case WeightOp::LowRank:
     lowRank(node, inputs[0], inputs[1], result);
     break;
@@ -264,6 +321,8 @@ clade::rt::test::evaluate(const WeightNode &node,
 }
 
 std::vector<std::byte> clade::rt::test::encode(const NaiveTensor &tensor) {
+  if (!isComputeFloat(tensor.dtype))
+    return tensor.stored;
   std::vector<std::byte> bytes;
   for (float value : tensor.values) {
     uint16_t half =

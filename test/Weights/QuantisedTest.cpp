@@ -95,6 +95,40 @@ TEST_F(EvaluatorTest, Divide) {
       blockwise("divide", "[9,130]", scales, sources.add(DType::F32, {1, 1})));
 }
 
+TEST_F(EvaluatorTest, BlockScale) {
+  auto scale = [](const std::string &block, const std::string &more,
+                  const std::string &input) {
+    return R"({"op":"block_scale","block":)" + block + R"(,"largest":)" + more +
+           R"(,"input":)" + input + "}";
+  };
+  std::string a = sources.add(DType::BF16, {200, 300});
+  std::string zero = R"({"op":"constant","shape":[4],"values":[0,0,0,0]})";
+  expectMatches(scale("[128,128]", R"(448,"dtype":"f32")", a));
+  expectMatches(scale("[1,32]", R"(7.5,"dtype":"bf16")", a));
+  expectMatches(scale("[1,32]", R"(7.5,"dtype":"f16")",
+                      sources.add(DType::F32, {3, 5000})));
+  expectMatches(scale("[1,16,16]", R"(7.5,"dtype":"f32")",
+                      sources.add(DType::F32, {3, 50, 70})));
+  expectMatches(
+      scale("[2,2]", R"(448,"dtype":"f32")",
+            R"({"op":"reshape","shape":[2,2],"input":)" + zero + "}"));
+}
+
+TEST_F(EvaluatorTest, Encode) {
+  auto encode = [](const char *dtype, const std::string &input) {
+    return R"({"op":"encode","dtype":")" + std::string(dtype) +
+           R"(","input":)" + input + "}";
+  };
+  std::string wide = sources.add(DType::F32, {3, 5000});
+  std::string small =
+      blockwise("divide", "[3,5000]", wide,
+                R"({"op":"reshape","shape":[1,1],"input":)"
+                R"({"op":"constant","shape":[1],"values":[90]}})");
+  for (const std::string &input : {wide, small})
+    for (const char *dtype : {"f8_e4m3", "i32", "i64"})
+      expectMatches(encode(dtype, input));
+}
+
 TEST_F(EvaluatorTest, ScalesThatRowsShareAreReadOnce) {
   std::string codes = sources.add(DType::F8_E4M3, {2, 64, 96}),
               scales = sources.add(DType::F32, {2, 2, 3});
@@ -334,6 +368,30 @@ TEST(Quantised, RejectsSizesThatDoNotFit) {
       "'gather': no tensor can be F32 [1048576, 281474976710656]: its size "
       "does "
       "not fit in 63 bits");
+}
+
+TEST(Quantised, RejectsEncodings) {
+  auto scale = [](const std::string &block, const std::string &more) {
+    return R"({"op":"block_scale","block":)" + block + R"(,"largest":)" + more +
+           R"(,"input":)" + source("f32", "[4,6]") + "}";
+  };
+  expectRejected(scale("[2,2]", R"(0,"dtype":"f32")"),
+                 "'block_scale': 'dtype' is F32 and 'largest' 0.000000, "
+                 "expected f32, bf16 or f16 and a positive number");
+  expectRejected(scale("[2,2]", R"(7,"dtype":"i8")"),
+                 "'block_scale': 'dtype' is I8 and 'largest' 7.000000, "
+                 "expected f32, bf16 or f16 and a positive number");
+  expectRejected(scale("[2]", R"(7,"dtype":"f32")"),
+                 "'block_scale': 'block' is [2], expected 1 for each axis of "
+                 "F32 [4, 6] but the last two, of which it is a positive size");
+  auto encode = [](const char *dtype) {
+    return R"({"op":"encode","dtype":")" + std::string(dtype) +
+           R"(","input":)" + source("f32", "[4,6]") + "}";
+  };
+  expectRejected(encode("u8"),
+                 "'encode': cannot encode as U8, expected f8_e4m3, i32 or i64");
+  expectRejected(encode("i32"), "'encode': the input is F32 [4, 6], expected a "
+                                "last axis of a multiple of 8");
 }
 
 TEST(Quantised, RejectsGathers) {

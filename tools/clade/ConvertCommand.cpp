@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "tools/clade/ConvertTensors.h"
+#include "tools/clade/ConvertQuantised.h"
 #include "tools/clade/Progress.h"
 #include "tools/clade/Shards.h"
 
@@ -23,7 +23,8 @@ using nlohmann::json;
 /// The types that a form can hold, and what each is for.
 static llvm::ArrayRef<llvm::StringRef> dtypesOf(llvm::StringRef form) {
   static const llvm::StringRef computed[] = {"bf16", "f32"};
-  static const llvm::StringRef published[] = {"bf16", "f16", "f32"};
+  static const llvm::StringRef published[] = {"bf16", "f16", "f32", "fp8",
+                                              "int4"};
   static const llvm::StringRef blocks[] = {"bf16", "f16",  "f32", "q8_0",
                                            "q4_0", "q4_k", "q6_k"};
   if (form == "packed" || form == "weights")
@@ -89,6 +90,10 @@ static int run(const ConvertOptions &options) {
   if (isArtifact && options.to != "hf")
     return fail("an artifact becomes a checkpoint only (--to hf), got --to " +
                 options.to);
+  if (isArtifact && isOfCodes(options.dtype))
+    return fail("--dtype " + options.dtype +
+                " is for checkpoints, got the artifact '" + options.model +
+                "': convert what it becomes in bf16");
   if (isArtifact && !options.adapter.empty())
     return fail("--adapter is merged into a checkpoint, got the artifact '" +
                 options.model + "'");
@@ -127,7 +132,11 @@ void driver::addConvertCommand(CLI::App &app, int &status) {
       "Tensors that are stored so already are copied bit\n"
       "               for bit; others become --dtype (bf16, f16 or f32), by "
       "default the type of the model, of a GGUF\n"
-      "               file f32 unless its matrices are BF16.\n"
+      "               file f32 unless its matrices are BF16. With --dtype fp8 "
+      "or int4 the linear maps of layers become\n"
+      "               codes: E4M3 with a scale for each 128 x 128 "
+      "(transformers' fp8), or four bits with a scale for\n"
+      "               each 32 (compressed-tensors' pack-quantized).\n"
       "  --to gguf    A GGUF file for the families that such files have names "
       "for: matrices as --dtype (f32, f16, bf16,\n"
       "               q8_0, q4_0, q4_k, q6_k), all else as F32.\n"

@@ -12,7 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "tools/clade/ConvertTensors.h"
+#include "tools/clade/ConvertQuantised.h"
 #include "tools/clade/Progress.h"
 
 #include "lib/Import/Quantisation.h"
@@ -115,6 +115,9 @@ static void chooseTypes(const ConvertOptions &options,
                         const rt::Checkpoint &checkpoint, rt::DType dtype,
                         std::vector<OutputTensor> &tensors) {
   for (OutputTensor &tensor : tensors) {
+    if (tensor.program.op == rt::WeightOp::BlockScale ||
+        tensor.program.op == rt::WeightOp::Encode)
+      continue;
     const rt::StoredTensor *stored = checkpoint.find(tensor.name);
     // An axis of size 1 may be published that the family does not name.
     bool isCopy =
@@ -184,7 +187,10 @@ driver::convertToHf(Environment &environment, const rt::Checkpoint &checkpoint,
   auto source = ConversionModel::read(environment, checkpoint);
   if (failed(source))
     return std::nullopt;
-  rt::DType dtype = chooseType(options, source->model, checkpoint);
+  ConvertOptions stored = options;
+  if (isOfCodes(options.dtype))
+    stored.dtype.clear(); // What is no code keeps the model's own type.
+  rt::DType dtype = chooseType(stored, source->model, checkpoint);
   ordered config = configOf(*source, checkpoint, dtype);
   auto target = importPublished(environment, *source, config);
   if (failed(target))
@@ -194,7 +200,11 @@ driver::convertToHf(Environment &environment, const rt::Checkpoint &checkpoint,
     return std::nullopt;
   ConvertReport report;
   addUnread(*source, checkpoint, *tensors, report);
-  chooseTypes(options, checkpoint, dtype, *tensors);
+  if (isOfCodes(options.dtype) &&
+      !encodeLinearMaps(options.dtype, *target, dtype, *tensors, config,
+                        report))
+    return std::nullopt;
+  chooseTypes(stored, checkpoint, dtype, *tensors);
   auto folder = rt::OutputDirectory::create(options.output);
   if (!folder.ok())
     return fail(folder.status()), std::nullopt;
