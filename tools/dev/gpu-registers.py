@@ -89,7 +89,9 @@ def main():
         registers = " | ".join(str(row[arch][0]) for arch in ARCHS)
         most = max(row[arch][1] for arch in ARCHS)
         spilled += most
-        text += f"| {name} | {dtype} | {row['threads']} | {registers} | {most} | {max(row[arch][2] for arch in ARCHS)} |\n"
+        sizes = [row[arch][2] for arch in ARCHS]
+        shared = str(sizes[0]) if len(set(sizes)) == 1 else ", ".join(map(str, sizes))
+        text += f"| {name} | {dtype} | {row['threads']} | {registers} | {most} | {shared} |\n"
     if options.page:
         page = pathlib.Path(options.page)
         before, rest = page.read_text().split(BEGIN)

@@ -40,6 +40,13 @@ SmallVector<StringRef> knownArchs() {
   return names;
 }
 
+int64_t Target::portableSharedBytes() const {
+  // Since sm_80 no architecture has less.
+  constexpr int64_t least = 99 << 10;
+  return StringRef(arch).ends_with("a") ? sharedBytes
+                                        : std::min(sharedBytes, least);
+}
+
 FailureOr<Target> Target::resolve(Location loc, StringRef name) {
   for (const Arch &arch : archs)
     if (arch.name == name)

@@ -28,6 +28,9 @@ struct Target {
   int64_t sharedBytes = 0; ///< Shared memory that a block may have.
   int64_t l2Bytes = 0;     ///< Of the smallest data centre GPU that has it.
 
+  /// What a block may have on every GPU that runs the code, later ones too.
+  int64_t portableSharedBytes() const;
+
   /// The architecture `arch`, one of those that `knownArchs` lists. Otherwise
   /// reports an error at `loc` and fails.
   static mlir::FailureOr<Target> resolve(mlir::Location loc,

@@ -88,6 +88,8 @@ TileEmitter::beginCopies(Value base, Value firstRow, int64_t offset,
 void TileEmitter::fetchOne(const Copies &copies, Value stage, Value step) {
   int64_t elements = copyElements(), bytes = elements * elementBytes;
   Value offset = i32<arith::MulIOp>(step, tiling.rowBytes());
+  // Constant distances from a pointer are part of instructions.
+  Value begin = sharedAt(i32<arith::AddIOp>(stage, copies.targets[0]));
   Value isInRow; // Null where all steps are whole.
   if (k % tiling.k) {
     Value at = i32<arith::AddIOp>(
@@ -114,12 +116,12 @@ void TileEmitter::fetchOne(const Copies &copies, Value stage, Value step) {
           advance(copies.sources[0], offset),
           arith::ConstantIntOp::create(builder, loc, builder.getI64Type(),
                                        i * rowStep() * k * elementBytes));
-    bool isRegular = copies.targets.size() == 1;
-    Value target = i32<arith::AddIOp>(stage, copies.targets[isRegular ? 0 : i]);
-    if (isRegular)
-      target = i32<arith::AddIOp>(target, i * rowStep() * tiling.rowBytes());
+    Value target =
+        copies.targets.size() > 1
+            ? sharedAt(i32<arith::AddIOp>(stage, copies.targets[i]))
+            : advance(begin, constant(i * rowStep() * tiling.rowBytes()));
     NVVM::CpAsyncOp::create(
-        builder, loc, sharedAt(target), source, static_cast<uint32_t>(bytes),
+        builder, loc, target, source, static_cast<uint32_t>(bytes),
         bytes == pieceBytes ? NVVM::LoadCacheModifierKind::CG
                             : NVVM::LoadCacheModifierKind::CA,
         size);

@@ -39,10 +39,11 @@ static constexpr bool isSound(const Tiling &tiling) {
          tiling.n * tiling.k % (8 * tiling.threads()) == 0;
 }
 
-/// As many stages as fit in a block's shared memory, at most `tiling` has.
+/// As many stages as fit in the shared memory of a block, on every GPU that
+/// runs the code, at most `tiling` has.
 static Tiling fit(const Target &target, Tiling tiling) {
-  tiling.stages = std::clamp<int64_t>(target.sharedBytes / tiling.stageBytes(),
-                                      2, tiling.stages);
+  tiling.stages = std::clamp<int64_t>(
+      target.portableSharedBytes() / tiling.stageBytes(), 2, tiling.stages);
   return tiling;
 }
 
@@ -136,12 +137,12 @@ void TileEmitter::beginFragments() {
       tiling.m * tiling.rowBytes());
 }
 
-TileEmitter::Values TileEmitter::loadFragment(Value offset) {
+TileEmitter::Values TileEmitter::loadFragment(Value address) {
   MLIRContext *context = builder.getContext();
   auto type = LLVM::LLVMStructType::getLiteral(
       context, SmallVector<Type>(4, builder.getI32Type()));
   Value loaded = NVVM::LdMatrixOp::create(
-      builder, loc, type, sharedAt(offset), 4u, NVVM::MMALayout::row,
+      builder, loc, type, address, 4u, NVVM::MMALayout::row,
       NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
       NVVM::LdStMatrixEltType::B16);
   Values parts;
@@ -163,17 +164,17 @@ Value TileEmitter::multiply(ArrayRef<Value> a, ArrayRef<Value> b,
 TileEmitter::Values TileEmitter::multiplyStage(Value stage, Values sums) {
   for (int64_t depth = 0; depth < tiling.warpK(); depth += mmaK) {
     auto beginOf = [&](Value laneOffset) {
-      return i32<arith::AddIOp>(stage,
-                                i32<arith::XOrIOp>(laneOffset, depth * 2));
+      return sharedAt(
+          i32<arith::AddIOp>(stage, i32<arith::XOrIOp>(laneOffset, depth * 2)));
     };
     Value input = beginOf(inputLane), weight = beginOf(weightLane);
     SmallVector<Values> rows, columns;
     for (int64_t i = 0; i < tiling.warpM(); i += mmaM)
       rows.push_back(
-          loadFragment(i32<arith::AddIOp>(input, i * tiling.rowBytes())));
+          loadFragment(advance(input, constant(i * tiling.rowBytes()))));
     for (int64_t i = 0; i < tiling.warpN(); i += loadN)
       columns.push_back(
-          loadFragment(i32<arith::AddIOp>(weight, i * tiling.rowBytes())));
+          loadFragment(advance(weight, constant(i * tiling.rowBytes()))));
     MutableArrayRef<Value> next(sums);
     for (ArrayRef<Value> a : rows)
       for (ArrayRef<Value> pair : columns)

@@ -126,7 +126,7 @@ private:
   mlir::Value exchangeOf(mlir::Value row);
 
   // Products (TileEmitter.cpp).
-  Values loadFragment(mlir::Value offset);
+  Values loadFragment(mlir::Value address);
   mlir::Value multiply(llvm::ArrayRef<mlir::Value> a,
                        llvm::ArrayRef<mlir::Value> b,
                        llvm::ArrayRef<mlir::Value> sums);

@@ -110,11 +110,15 @@ INSTANTIATE_TEST_SUITE_P(
              std::to_string(info.param.n) + "x" + std::to_string(info.param.k);
     });
 
-/// Three stages are what a block of some GPUs has room for.
-TEST(TiledProductArchTest, IsExactWithFewerStages) {
-  Target target = targetOf("sm_86");
+/// Code for one architecture has the stages that its shared memory holds, code
+/// that later ones run too those that fit on each.
+TEST(TiledProductArchTest, IsExactWithMoreStages) {
+  EXPECT_EQ(largeTiling(targetOf("sm_80")).stages, 3);
+  EXPECT_EQ(largeTiling(targetOf("sm_86")).stages, 3);
+  EXPECT_EQ(largeTiling(targetOf("sm_90")).stages, 3);
+  Target target = targetOf("sm_90a");
   Tiling tiling = largeTiling(target);
-  EXPECT_EQ(tiling.stages, 3);
+  EXPECT_EQ(tiling.stages, 4);
   constexpr Shape shape{130, 100, 600};
   Outcome outcome = multiply(target, tiling, shape);
   for (int64_t row = 0; row < shape.rows; ++row)
@@ -145,7 +149,7 @@ TEST(TiledProductCostTest, DISABLED_Memory) {
   ptx::Checks none;
   none.races = none.async = none.uninitialised = false;
   for (auto [arch, id] :
-       {std::pair("sm_80", "a100"), {"sm_90", "h100"}, {"sm_80", "b200"}}) {
+       {std::pair("sm_80", "a100"), {"sm_90a", "h100"}, {"sm_100a", "b200"}}) {
     Target target = targetOf(arch);
     Tiling tiling = largeTiling(target);
     Outcome outcome = multiply(target, tiling, shape, none, uint64_t(1) << 26);
