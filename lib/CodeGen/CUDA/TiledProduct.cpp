@@ -52,18 +52,22 @@ static std::pair<Value, Value> emitPlace(OpBuilder &builder, Location loc,
   };
   int64_t numColumns = tiledGrid(tiling, product.n).columns;
   // Two thirds of L2, as weights and results pass through it too.
-  int64_t group = std::clamp<int64_t>(
+  int64_t most = std::clamp<int64_t>(
       target.l2Bytes * 2 / 3 / (tiling.m * product.k * 2), 1, 64);
   Value number = emitAdd(builder, loc,
                          emitMul(builder, loc, emitBlock(builder, loc, Axis::Y),
                                  index(numColumns)),
                          emitBlock(builder, loc, Axis::X));
   Value numRows = cpu::emitCeilDiv(builder, loc, product.rows, index(tiling.m));
-  Value size = index(group * numColumns);
+  // Groups of one size: a small one would pass all weights for few rows.
+  Value group =
+      cpu::emitCeilDiv(builder, loc, numRows,
+                       cpu::emitCeilDiv(builder, loc, numRows, index(most)));
+  Value size = emitMul(builder, loc, group, index(numColumns));
   Value which = divide(number, size), inGroup = remainder(number, size);
-  Value first = emitMul(builder, loc, which, index(group));
+  Value first = emitMul(builder, loc, which, group);
   Value height =
-      arith::MinUIOp::create(builder, loc, minus(numRows, first), index(group));
+      arith::MinUIOp::create(builder, loc, minus(numRows, first), group);
   Value row = emitAdd(builder, loc, first, remainder(inGroup, height));
   Value column = divide(inGroup, height);
   Value goesBack = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne,
