@@ -110,18 +110,27 @@ SmallVector<ProductKernel> productKernels(const Target &target,
     return kernels;
   // One pass over the weight is all that few rows need, and tensor cores would
   // wait for it.
+  int64_t next = rowTile + 1;
   kernels[0].rows.last = rowTile;
-  auto add = [&](StringRef suffix, const Tiling &tiling, RowRange rows) {
+  // Tiles until larger ones are enough; the last for all further rows.
+  auto add = [&](StringRef suffix, const Tiling &tiling, int64_t end) {
+    if (next >= end)
+      return;
     kernels.push_back(
-        {suffix, tiledGrid(tiling, product.n), tiling.sharedBytes(), rows,
+        {suffix, tiledGrid(tiling, product.n), tiling.sharedBytes(),
+         RowRange{static_cast<int32_t>(next), static_cast<int32_t>(end - 1)},
          [target, tiling](OpBuilder &builder, Location loc,
                           const Product &product, Epilogue epilogue) {
            emitTiledProduct(builder, loc, target, tiling, product, epilogue);
          }});
+    next = end;
   };
-  auto firstLarge = static_cast<int32_t>(firstLargeRows(target, product.n));
-  add("_small", smallTiling(target), {rowTile + 1, firstLarge - 1});
-  add("_large", largeTiling(target), {firstLarge});
+  Tiling narrow = narrowTiling(target), small = smallTiling(target),
+         large = largeTiling(target);
+  add("_narrow", narrow,
+      std::min(firstBusyRows(small, product.n), narrow.m + 1));
+  add("_small", small, std::max(firstBusyRows(large, product.n), small.m + 1));
+  add("_large", large, int64_t(RowRange().last) + 1);
   return kernels;
 }
 

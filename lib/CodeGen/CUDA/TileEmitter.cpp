@@ -61,6 +61,12 @@ Tiling smallTiling(const Target &target) {
   return fit(target, tiling);
 }
 
+Tiling narrowTiling(const Target &target) {
+  constexpr Tiling tiling{64, 32, 64, 2, 2, 1, 8};
+  static_assert(isSound(tiling));
+  return fit(target, tiling);
+}
+
 TileEmitter::TileEmitter(OpBuilder &builder, Location loc, const Tiling &tiling,
                          int64_t n, int64_t k)
     : builder(builder), loc(loc), tiling(tiling), n(n), k(k) {

@@ -54,6 +54,9 @@ struct Tiling {
 Tiling largeTiling(const Target &target);
 /// Where the others would be too few for the multiprocessors there are.
 Tiling smallTiling(const Target &target);
+/// Where these are too few: for few rows, whose time is that of the weights.
+/// Many stages are under way, since one block has a multiprocessor.
+Tiling narrowTiling(const Target &target);
 
 /// The tile of a block: where its operands are, and how much of it is there.
 struct Tile {

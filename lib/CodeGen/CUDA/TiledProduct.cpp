@@ -25,11 +25,10 @@ Grid tiledGrid(const Tiling &tiling, int64_t n) {
           tiling.threads()};
 }
 
-int64_t firstLargeRows(const Target &target, int64_t n) {
-  Tiling tiling = largeTiling(target);
+int64_t firstBusyRows(const Tiling &tiling, int64_t n) {
   auto rowsOfTiles = static_cast<int64_t>(
       llvm::divideCeil(busyTiles, tiledGrid(tiling, n).columns));
-  return std::max((rowsOfTiles - 1) * tiling.m, smallTiling(target).m) + 1;
+  return (rowsOfTiles - 1) * tiling.m + 1;
 }
 
 /// Where the tile of this block begins. Blocks that run together take a few

@@ -21,9 +21,9 @@ namespace clade::cuda {
 /// The grid of tiled products with `n` output features.
 Grid tiledGrid(const Tiling &tiling, int64_t n);
 
-/// The rows from which on there are enough tiles of largeTiling for the
-/// multiprocessors of a GPU.
-int64_t firstLargeRows(const Target &target, int64_t n);
+/// The rows from which on there are enough tiles for the multiprocessors of a
+/// GPU.
+int64_t firstBusyRows(const Tiling &tiling, int64_t n);
 
 /// Emits a product for that grid.
 void emitTiledProduct(mlir::OpBuilder &builder, mlir::Location loc,

@@ -87,7 +87,8 @@ class TiledProductTest : public testing::TestWithParam<Shape> {};
 TEST_P(TiledProductTest, IsExact) {
   Shape shape = GetParam();
   Target target = targetOf("sm_80");
-  for (const Tiling &tiling : {smallTiling(target), largeTiling(target)}) {
+  for (const Tiling &tiling :
+       {narrowTiling(target), smallTiling(target), largeTiling(target)}) {
     Outcome outcome = multiply(target, tiling, shape);
     EXPECT_TRUE(outcome.report.clean());
     for (int64_t row = 0; row < shape.rows; ++row)
@@ -125,10 +126,38 @@ TEST(TiledProductArchTest, IsExactWithMoreStages) {
     outcome.expectElement(shape, row, row * 7 % shape.n);
 }
 
+/// Every number of rows has one kernel, which has enough blocks for a GPU.
+TEST(ProductKernelsTest, ShareTheNumbersOfRows) {
+  MLIRContext context;
+  Type bf16 = BFloat16Type::get(&context), f32 = Float32Type::get(&context);
+  Target target = targetOf("sm_90a");
+  auto namesOf = [&](int64_t n, int64_t k, Type type) {
+    int64_t next = 1;
+    std::string names;
+    for (const ProductKernel &kernel :
+         productKernels(target, {n, k, type, type, {}, {}, {}})) {
+      EXPECT_EQ(kernel.rows.first, next);
+      next = int64_t(kernel.rows.last) + 1;
+      names += kernel.suffix.str() + " " + std::to_string(next) + ";";
+    }
+    return names;
+  };
+  EXPECT_EQ(namesOf(4096, 4096, bf16),
+            " 9;_narrow 65;_small 385;_large 2147483648;");
+  EXPECT_EQ(namesOf(28672, 4096, bf16), " 9;_small 65;_large 2147483648;");
+  EXPECT_EQ(namesOf(1 << 20, 64, bf16), " 9;_small 65;_large 2147483648;");
+  EXPECT_EQ(namesOf(64, 64, bf16),
+            " 9;_narrow 65;_small 16257;_large 2147483648;");
+  // No tensor cores.
+  EXPECT_EQ(namesOf(4096, 4096, f32), " 2147483648;");
+  EXPECT_EQ(namesOf(4096, 4095, bf16), " 2147483648;");
+}
+
 TEST(TiledProductCostTest, TensorCoresMultiplyWithoutConflictsOfBanks) {
   constexpr Shape shape{256, 256, 1024};
   Target target = targetOf("sm_80");
-  for (const Tiling &tiling : {smallTiling(target), largeTiling(target)}) {
+  for (const Tiling &tiling :
+       {narrowTiling(target), smallTiling(target), largeTiling(target)}) {
     Outcome outcome = multiply(target, tiling, shape);
     const ptx::Counters &counters = outcome.report.counters;
     EXPECT_EQ(counters.tensorOperations[unsigned(ptx::Format::F16)],
