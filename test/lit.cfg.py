@@ -1,5 +1,6 @@
 # Configuration of the lit tests: the text of the compiler's tools.
 import os
+import shutil
 
 import lit.formats
 from lit.llvm import llvm_config
@@ -36,6 +37,12 @@ if os.path.exists(virtual_cuda):
 config.environment.update(
     {"CLADE_CUDA_DRIVER": virtual_cuda, "CLADE_CUDA_DEVICES": "sm_80", "CLADE_CUDA_MEMORY": "256"}
 )
+
+# NVIDIA's assembler says how many registers a kernel has. The toolkit is optional.
+ptxas = shutil.which("ptxas") or "/usr/local/cuda/bin/ptxas"
+if os.path.exists(ptxas):
+    config.available_features.add("ptxas")
+    config.substitutions.append(("%ptxas", ptxas))
 
 # What takes longest is left to tools/check: see `ninja check-clade`.
 if lit_config.params.get("quick"):
