@@ -14,9 +14,9 @@ usage: check.py logits CPU GPU [TRUTH]
        check.py launches ARTIFACT REPORT STEPS
          Every launch that the plan of ARTIFACT has was executed STEPS times from PTX (those of selected tokens at most
          as often), completed, without findings, and each executed instructions in all its threads.
-       check.py products REPORT
-         Products with tiles did at least 99 % of their operations on tensor cores, with at most 0.02 conflicts of banks for
-         each access to shared memory.
+       check.py products ARTIFACT REPORT
+         In steps of more than eight tokens, at least 99 % of the operations of products were on tensor cores, those that
+         follow products counted too, with at most 0.02 conflicts of banks for each access to shared memory.
        check.py families CLADE FOLDER DTYPE FAMILY…
          A small model of each family runs on both in f32 or bf16, and both rules above hold.
 """
@@ -27,6 +27,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import struct
 import subprocess
 import sys
@@ -93,17 +94,21 @@ def count_launches(artifact, report, steps):
     print(f"{sum(planned.values())} launches a step, all executed")
 
 
-def count_products(report):
-    tensor, all_operations, accesses, conflicts = 0, 0, 0, 0
+def count_products(artifact, report):
+    first = json.loads((pathlib.Path(artifact) / "launches.json").read_text())["launches"][0]["kernel"]
+    tensor, others, accesses, conflicts = 0, 0, 0, 0
     for line in pathlib.Path(report).read_text().splitlines():
         launch = json.loads(line)
-        if launch["tensorShare"] > 0:
-            total = launch["total"]
-            tensor += total["flops"]
-            all_operations += total["flops"] / launch["tensorShare"]
-            accesses += total["sharedRequests"]
-            conflicts += total["sharedWaves"] - total["idealWaves"]
-    share, rate = tensor / all_operations, conflicts / accesses
+        if launch["kernel"] == first:
+            is_prompt = launch["grid"][1] > 8  # A block for each token.
+        if not is_prompt or not re.match(r"(product|experts)(?!_input|_groups)", launch["kernel"]):
+            continue
+        total = launch["total"]
+        tensor += total.get("flops", 0)
+        others += 2 * launch["classes"].get("float32", {}).get("lanes", 0)  # As if all were multiply-adds.
+        accesses += total.get("sharedRequests", 0)
+        conflicts += total.get("sharedWaves", 0) - total.get("idealWaves", 0)
+    share, rate = tensor / (tensor + others), conflicts / accesses
     assert share >= 0.99 and rate <= 0.02, (share, rate)
     print(f"{share:.2%} on tensor cores, {rate:.3f} conflicts an access")
 
@@ -139,6 +144,6 @@ if sys.argv[1] == "families":
 elif sys.argv[1] == "logits":
     compare_logits(*sys.argv[2:])
 elif sys.argv[1] == "products":
-    count_products(sys.argv[2])
+    count_products(*sys.argv[2:])
 else:
     count_launches(sys.argv[2], sys.argv[3], int(sys.argv[4]))
