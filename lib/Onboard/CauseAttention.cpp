@@ -118,8 +118,8 @@ void CauseList::windows() {
                "if (" + llvm::Twine(value) + ") == none { none } else { (" +
                    value + ") " + change + " }");
     addField("there are no windows", window, "none");
-    add("layers take windows that the configuration says (sliding_window)",
-        "  config { " + window->name.name + " = sliding_window }");
+    add("layers take windows that the configuration says (sliding_window)", "",
+        window->name.name + " = sliding_window");
   }
 }
 

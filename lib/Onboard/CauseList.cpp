@@ -56,9 +56,16 @@ CauseList::CauseList(const import::SpecLibrary &library,
   });
 }
 
-void CauseList::add(const llvm::Twine &says, const llvm::Twine &items) {
+void CauseList::add(const llvm::Twine &says, const llvm::Twine &items,
+                    const llvm::Twine &field) {
+  // A key that is read no more is none that nobody knows.
+  std::string keys;
+  for (StringRef key : reach.getKeys())
+    if (!key.contains('.'))
+      keys += (keys.empty() ? "\n    ignore " : ", ") + key.str();
   causes.push_back({says.str(), ("family " + causeName + " from " +
-                                 family.getName() + " {\n" + items + "\n}\n")
+                                 family.getName() + " {\n  config {\n    " +
+                                 field + keys + "\n  }\n" + items + "\n}\n")
                                     .str()});
 }
 
@@ -69,7 +76,7 @@ void CauseList::add(const llvm::Twine &says, const Edits &edits) {
 
 void CauseList::addField(const llvm::Twine &says, const spec::FieldDecl *decl,
                          const llvm::Twine &value) {
-  add(says, "  config { " + llvm::Twine(headOf(decl)) + " = " + value + " }");
+  add(says, "", llvm::Twine(headOf(decl)) + " = " + value);
 }
 
 const spec::FieldDecl *CauseList::field(StringRef name) const {
@@ -165,6 +172,7 @@ std::vector<Cause> CauseList::run() {
   scores();
   embeddings();
   activations();
+  bounds();
   windows();
   switches();
   swaps();

@@ -53,7 +53,8 @@ public:
   std::vector<Cause> run();
 
 private:
-  void add(const llvm::Twine &says, const llvm::Twine &items);
+  void add(const llvm::Twine &says, const llvm::Twine &items,
+           const llvm::Twine &field = "");
   void add(const llvm::Twine &says, const Edits &edits);
   /// The field with another value.
   void addField(const llvm::Twine &says, const spec::FieldDecl *decl,
@@ -95,6 +96,7 @@ private:
   // Causes.cpp
   void embeddings();
   void activations();
+  void bounds();
   void switches();
   void swaps();
   void otherBlocks();

@@ -82,6 +82,20 @@ void CauseList::activations() {
   }
 }
 
+/// Bounds that a reference does not have, or whose keys say nothing.
+void CauseList::bounds() {
+  for (const CallSite &site : calls("clamp")) {
+    if (site.call->args.size() != 3)
+      continue;
+    Edits edits;
+    edits.replace(site.block, textOf(*site.call),
+                  ("(" + textOf(*site.call->args[0].value) + ")").str());
+    add("nothing is kept between " + textOf(*site.call->args[1].value) +
+            " and " + textOf(*site.call->args[2].value),
+        edits);
+  }
+}
+
 /// Fields that 'none' turns off, as the text asks.
 void CauseList::switches() {
   std::set<const spec::FieldDecl *> seen;

@@ -16,6 +16,7 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -31,6 +32,18 @@ namespace {
 class PublishedNames {
 public:
   explicit PublishedNames(mlir::ModuleOp module) {
+    module.walk([&](wmap::FuncOp map) {
+      // Of one tensor as a whole; transposes and views are as good.
+      llvm::SmallVector<wmap::SourceOp> sources;
+      bool isPart = false;
+      map.walk([&](mlir::Operation *op) {
+        if (auto source = llvm::dyn_cast<wmap::SourceOp>(op))
+          sources.push_back(source);
+        isPart |= llvm::isa<wmap::SliceOp>(op);
+      });
+      if (sources.size() == 1 && !isPart)
+        stored[map.getSymName()] = sources.front().getName().str();
+    });
     module.walk([&](mlir::Operation *op) {
       if (auto linear = llvm::dyn_cast<LinearOp>(op))
         addLinear(linear);
@@ -50,21 +63,38 @@ public:
   }
 
 private:
-  /// The published module that owns a parameter, if it is a '.weight'.
-  static std::string ownerOf(ParamOp param) {
+  using Names = llvm::SmallVector<std::string, 2>;
+
+  /// What a parameter may be called where it is published: as the family calls
+  /// it, or as the file does.
+  Names namesOf(ParamOp param) const {
     llvm::StringRef name =
         param.getName().take_until([](char c) { return c == '#' || c == '~'; });
-    return name.consume_back(".weight") ? name.str() : std::string();
+    Names all{name.str()};
+    auto it = stored.find(name);
+    if (it != stored.end() && it->second != name)
+      all.push_back(it->second);
+    return all;
+  }
+  /// The modules that may own a parameter, if it is a '.weight'.
+  Names ownersOf(ParamOp param) const {
+    Names owners;
+    for (llvm::StringRef name : namesOf(param))
+      if (name.consume_back(".weight"))
+        owners.push_back(name.str());
+    return owners;
   }
 
   void addLinear(LinearOp linear) {
     auto param = linear.getWeight().getDefiningOp<ParamOp>();
-    std::string owner = param ? ownerOf(param) : std::string();
-    if (owner.empty())
+    if (!param)
       return;
-    names[linear].push_back(owner);
-    if (mlir::Operation *producer = linear.getInput().getDefiningOp())
-      names[producer].push_back(owner + ".input");
+    mlir::Operation *producer = linear.getInput().getDefiningOp();
+    for (const std::string &owner : ownersOf(param)) {
+      names[linear].push_back(owner);
+      if (producer)
+        names[producer].push_back(owner + ".input");
+    }
   }
 
   /// The experts end where their results are mixed; the module that owns them
@@ -96,21 +126,21 @@ private:
     ParamOp left = gainOf(op->getOperand(0)), right = gainOf(op->getOperand(1));
     if (bool(left) == bool(right))
       return;
-    std::string owner = ownerOf(left ? left : right);
-    if (!owner.empty())
-      names[withBias(op, owner)].push_back(owner);
+    Names owners = ownersOf(left ? left : right);
+    if (owners.empty())
+      return;
+    mlir::Operation *end = withBias(op, owners);
+    llvm::append_range(names[end], owners);
   }
 
   /// The sum with the bias of a norm, if it has one.
-  static mlir::Operation *withBias(mlir::Operation *op, llvm::StringRef owner) {
+  mlir::Operation *withBias(mlir::Operation *op, const Names &owners) const {
     for (mlir::Operation *user : op->getUsers()) {
       if (user->getNumResults() != 1 || user->getNumOperands() != 2)
         continue;
       for (mlir::Value operand : user->getOperands())
         if (ParamOp param = gainOf(operand))
-          if (param.getName().take_until([](char c) {
-                return c == '#' || c == '~';
-              }) == (owner + ".bias").str())
+          if (llvm::is_contained(namesOf(param), owners.front() + ".bias"))
             return user;
     }
     return op;
@@ -140,7 +170,8 @@ private:
     return found;
   }
 
-  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<std::string, 2>> names;
+  llvm::DenseMap<mlir::Operation *, Names> names;
+  llvm::StringMap<std::string> stored; ///< Tensors of parameters, by name.
   llvm::SmallPtrSet<mlir::Operation *, 8> routing;
 };
 

@@ -8,13 +8,14 @@
 #
 # What `clade verify --against transformers` runs. Writes f32 tensors: `logits`
 # [token, vocab] of the prompt (in one piece) and of the forced tokens (one by
-# one), or the embeddings of an encoder, and for the prompt, under the module's name, the result of every norm,
-# linear map and set of routed experts; under the name and '.input' what a linear
-# map is given; under that of experts and '.chosen', '.share' their numbers for
+# one, if the model has a cache), or the embeddings of an encoder, and for the
+# prompt, under the module's name, the result of every norm, linear map and set of
+# routed experts; under the name and '.input' what a linear map is given; under that of experts and '.chosen', '.share' their numbers for
 # each token, ascending, and the shares of those.
 #
 #===------------------------------------------------------------------------===#
 import argparse
+import inspect
 import json
 import os
 import warnings
@@ -104,15 +105,18 @@ with torch.no_grad():
     inputs = {"input_ids": torch.tensor([options.tokens])}
     if options.types:
         inputs["token_type_ids"] = torch.tensor([options.types])
-    # Only what generates has a cache.
-    if model.can_generate():
+    # Only what generates has a cache. One that is no list of keys and values has another name: all tokens go in one call.
+    steps = model.can_generate() and "past_key_values" in inspect.signature(model.forward).parameters
+    if steps:
         cache = transformers.DynamicCache(config=model.config)
         inputs.update(past_key_values=cache, use_cache=True)
     output = model(**inputs)
     logits = [(output.logits if "logits" in output else output.last_hidden_state)[0]]
     for hook in hooks:
         hook.remove()
-    for token in options.force:
+    if options.force and not steps:
+        logits = [model(torch.tensor([options.tokens + options.force])).logits[0]]
+    for token in options.force if steps else []:
         logits.append(model(torch.tensor([[token]]), past_key_values=cache, use_cache=True).logits[0])
 
 results["logits"] = torch.cat(logits).float().contiguous()
