@@ -1,0 +1,128 @@
+//===- ExpertKernels.cpp - GPU kernels around experts ---------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CUDA/KernelParts.h"
+
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/RowEmitter.h"
+#include "lib/CodeGen/CUDA/TiledExperts.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace clade;
+using namespace clade::cuda;
+using cpu::emitAdd;
+using cpu::emitIndex;
+using cpu::emitMul;
+
+/// A product by the experts that each token chose, or by all heads.
+LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
+  OpBuilder &builder = context.builder;
+  Block &body = context.body();
+  Operation *op = nullptr;
+  Value inputValue, chosenValue;
+  ParamOp weight, bias;
+  ExpertsProduct product;
+  if (auto experts = body.getOps<ExpertLinearOp>(); !experts.empty()) {
+    ExpertLinearOp linear = *experts.begin();
+    op = linear;
+    inputValue = viewed(linear.getInput());
+    chosenValue = viewed(linear.getChosen());
+    weight = linear.getWeight().getDefiningOp<ParamOp>();
+    if (linear.getBias() && !(bias = linear.getBias().getDefiningOp<ParamOp>()))
+      return reportNoCode(linear, " with a bias that is no parameter");
+    product = {linear.getNumExperts(), linear.getNumActive(),
+               linear.getNumOutputs(), linear.getNumInputs(),
+               linear.hasActiveInput()};
+  } else {
+    HeadLinearOp linear = *body.getOps<HeadLinearOp>().begin();
+    op = linear;
+    inputValue = viewed(linear.getInput());
+    weight = linear.getWeight().getDefiningOp<ParamOp>();
+    product = {linear.getNumHeads(), linear.getNumHeads(),
+               linear.getNumOutputs(), linear.getNumInputs(),
+               /*hasActiveInput=*/true};
+  }
+  if (!weight || !isa<BlockArgument>(inputValue) ||
+      (chosenValue && !isa<BlockArgument>(chosenValue)) ||
+      context.kernel.getNumResults() != 1 ||
+      viewed(body.getTerminator()->getOperand(0)) != op->getResult(0))
+    return reportNoCode(op, " with ops around it");
+  if (weight.getResult().getType().getLayout())
+    return reportNoCode(op, " with a weight in groups");
+  Location loc = op->getLoc();
+  product.inputType =
+      cast<NamedTensorType>(inputValue.getType()).getElementType();
+  product.weightType = weight.getResult().getType().getElementType();
+  product.isChosen = chosenValue != nullptr;
+  auto store = [&](Value place, Value expert, Value column, Value sum) {
+    Value n = emitIndex(builder, loc, product.n);
+    if (bias)
+      sum = arith::AddFOp::create(
+          builder, loc, sum,
+          emitLoadFloat(
+              builder, loc, bias.getResult().getType().getElementType(),
+              context.paramPointer(bias),
+              emitAdd(builder, loc, emitMul(builder, loc, expert, n), column)));
+    emitStoreFloat(
+        builder, loc, sum, context.resultType(0), context.results[0],
+        emitAdd(builder, loc, emitMul(builder, loc, place, n), column));
+  };
+  bool isGrouped = false;
+  for (const ExpertsKernel &kernel : expertsKernels(target, product)) {
+    if (kernel.readsGroups && !std::exchange(isGrouped, true) &&
+        failed(emitGroupsKernel(context, product, chosenValue, kernel.rows)))
+      return failure();
+    Part part;
+    part.add(weight.getOperation());
+    if (bias)
+      part.add(bias.getOperation());
+    part.operands.insert(inputValue);
+    if (chosenValue && !kernel.readsGroups)
+      part.operands.insert(chosenValue);
+    part.readsPacked = kernel.readsGroups;
+    part.writesResults = true;
+    begin(context, part, kernel.suffix);
+    markBuffers(context);
+    context.codes.back().rows = kernel.rows;
+    product.rows = context.rows;
+    product.input = context.buffers.lookup(inputValue);
+    product.weight = context.paramPointer(weight);
+    product.chosen = context.buffers.lookup(chosenValue);
+    product.groups = context.packed;
+    {
+      OpBuilder::InsertionGuard guard(builder);
+      kernel.emit(builder, loc, product, store);
+    }
+    if (failed(finish(context, kernel.grid, kernel.sharedBytes)))
+      return failure();
+  }
+  return success();
+}
+
+/// Emits the launch that groups the choices of `product` by experts, for steps
+/// with at least the tokens of `rows`.
+LogicalResult KernelEmitter::emitGroupsKernel(Context &context,
+                                              ExpertsProduct product,
+                                              Value chosen, RowRange rows) {
+  Part part;
+  part.operands.insert(chosen);
+  part.writesPacked = true;
+  begin(context, part, "_groups");
+  context.codes.back().rows = {rows.first};
+  product.rows = context.rows;
+  product.chosen = context.buffers.lookup(chosen);
+  product.groups = context.packed;
+  packedBytesPerRow = std::max(packedBytesPerRow, groupBytesPerToken(product));
+  {
+    OpBuilder::InsertionGuard guard(context.builder);
+    emitGroups(context.builder, context.kernel.getLoc(), product);
+  }
+  return finish(context, groupsGrid(), groupsSharedBytes(product));
+}

@@ -1,0 +1,76 @@
+//===- KernelParts.h - Inside of the kernel emitter ----------- -*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What the files of KernelEmitter share: the ops of a gpu.func, and the kernel
+// that is being emitted. For these files only.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_CODEGEN_CUDA_KERNELPARTS_H
+#define CLADE_CODEGEN_CUDA_KERNELPARTS_H
+
+#include "lib/CodeGen/CUDA/KernelEmitter.h"
+#include "lib/CodeGen/KernelQueries.h"
+
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace clade::cuda {
+
+/// Threads of a block that computes the row of a token.
+inline constexpr int64_t rowThreads = 128;
+
+/// The ops that become a gpu.func, and what else it reads and writes.
+struct KernelEmitter::Part {
+  llvm::SetVector<mlir::Operation *> ops;
+  bool readsPacked = false, writesPacked = false, writesResults = false;
+
+  /// What `value` is computed from in its kernel, without what `heart` is.
+  void add(mlir::Value value, mlir::Operation *heart = nullptr) {
+    mlir::Operation *op = value.getDefiningOp();
+    if (op && op != heart)
+      add(op, heart);
+    else if (!op)
+      operands.insert(value);
+  }
+  void add(mlir::Operation *op, mlir::Operation *heart = nullptr) {
+    if (ops.contains(op))
+      return;
+    for (mlir::Value operand : op->getOperands())
+      add(operand, heart);
+    ops.insert(op);
+  }
+  llvm::SetVector<mlir::Value> operands;
+};
+
+/// A kernel on its way to gpu.funcs.
+struct KernelEmitter::Context {
+  mlir::OpBuilder builder;
+  KernelOp kernel;
+  bool outputIsF32, onSelected;
+  llvm::SmallVector<llvm::StringRef> params;
+  llvm::SmallVector<KernelCode, 0> codes;
+  // Of the gpu.func that is being emitted.
+  mlir::gpu::GPUFuncOp function;
+  mlir::Value step, rows, packed;
+  /// Of operands (block arguments).
+  llvm::MapVector<mlir::Value, mlir::Value> buffers;
+  llvm::SmallVector<mlir::Value> results, paramPointers;
+  llvm::MapVector<int64_t, mlir::Value> states;
+
+  mlir::Block &body() { return kernel.getBody().front(); }
+  mlir::Value paramPointer(ParamOp param) {
+    return paramPointers[llvm::find(params, param.getName()) - params.begin()];
+  }
+  mlir::Type resultType(unsigned i) {
+    return clade::resultType(kernel, i, outputIsF32);
+  }
+};
+
+} // namespace clade::cuda
+
+#endif // CLADE_CODEGEN_CUDA_KERNELPARTS_H

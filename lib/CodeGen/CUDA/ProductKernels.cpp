@@ -1,0 +1,157 @@
+//===- ProductKernels.cpp - GPU kernels around products -------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CUDA/KernelParts.h"
+
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/RowEmitter.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace clade;
+using namespace clade::cuda;
+using cpu::emitAdd;
+using cpu::emitAddress;
+using cpu::emitIndex;
+using cpu::emitMul;
+
+/// Emits the launch that computes the activations of a product as rows of their
+/// type.
+LogicalResult KernelEmitter::emitActivations(Context &context,
+                                             LinearOp linear) {
+  OpBuilder &builder = context.builder;
+  Location loc = linear.getLoc();
+  auto type = linear.getInput().getType();
+  Part part;
+  part.add(linear.getInput());
+  part.writesPacked = true;
+  begin(context, part, "_input");
+  Value row = emitBlock(builder, loc, Axis::Y);
+  RowEmitter emitter(builder, loc, rowThreads, context.step, row);
+  if (failed(evaluateRow(emitter, context, part, row)))
+    return failure();
+  int64_t k = linear.getNumInputs();
+  Value first = emitMul(builder, loc, row, emitIndex(builder, loc, k));
+  emitter.storeRow(
+      linear.getInput(),
+      emitAddress(builder, loc, context.packed, type.getElementType(), first),
+      type.getElementType());
+  packedBytesPerRow =
+      std::max(packedBytesPerRow, k * type.getElementTypeBitWidth() / 8);
+  return finish(context, {1, 1, rowThreads}, emitter.getSharedBytes());
+}
+
+/// The value of an epilogue op at a place of the result.
+Value KernelEmitter::emitEpilogue(Context &context, Value value, Value heart,
+                                  Value row, Value column, Value sum) {
+  if (value == heart)
+    return sum;
+  OpBuilder &builder = context.builder;
+  Location loc = value.getLoc();
+  Type elementType = cast<NamedTensorType>(value.getType()).getElementType();
+  if (Value buffer = context.buffers.lookup(value)) {
+    int64_t features = cast<NamedTensorType>(heart.getType()).getNumFeatures();
+    Value first = emitMul(builder, loc, row, emitIndex(builder, loc, features));
+    return emitLoadFloat(builder, loc, elementType, buffer,
+                         emitAdd(builder, loc, first, column));
+  }
+  Operation *op = value.getDefiningOp();
+  auto operand = [&](Value inner) {
+    return emitEpilogue(context, inner, heart, row, column, sum);
+  };
+  if (auto param = dyn_cast<ParamOp>(op))
+    return emitLoadFloat(builder, loc, elementType, context.paramPointer(param),
+                         column);
+  if (auto constant = dyn_cast<ConstantOp>(op))
+    return emitFloat(builder, loc, constant.getValue().convertToDouble());
+  if (auto unary = dyn_cast<UnaryOp>(op))
+    return cpu::RowEmitter::applyUnary(builder, loc, unary.getKind(),
+                                       operand(unary.getInput()));
+  if (auto binary = dyn_cast<BinaryOp>(op)) {
+    Value lhs = operand(binary.getLhs()), rhs = operand(binary.getRhs());
+    return cpu::RowEmitter::applyBinary(builder, loc, binary.getKind(), lhs,
+                                        rhs);
+  }
+  // Casts and views: other ops were refused before.
+  return operand(op->getOperand(0));
+}
+
+LogicalResult KernelEmitter::emitProductKernel(Context &context) {
+  OpBuilder &builder = context.builder;
+  LinearOp linear = *context.body().getOps<LinearOp>().begin();
+  Location loc = linear.getLoc();
+  auto weight = linear.getWeight().getDefiningOp<ParamOp>();
+  auto bias =
+      linear.getBias() ? linear.getBias().getDefiningOp<ParamOp>() : ParamOp();
+  if (!weight || (linear.getBias() && !bias))
+    return reportNoCode(linear, " with a weight that is no parameter");
+  if (linear.getWeight().getType().getLayout())
+    return reportNoCode(linear, " with a weight in groups");
+  Value inputValue = viewed(linear.getInput());
+  bool isStored = isa<BlockArgument>(inputValue);
+  if (!isStored && failed(emitActivations(context, linear)))
+    return failure();
+
+  Part part;
+  auto yielded = context.body().getTerminator()->getOperands();
+  for (Value value : yielded)
+    part.add(value, linear);
+  part.add(weight.getOperation());
+  if (bias)
+    part.add(bias.getOperation());
+  if (isStored)
+    part.operands.insert(inputValue);
+  part.readsPacked = !isStored;
+  part.writesResults = true;
+  for (Operation *op : part.ops) {
+    auto binary = dyn_cast<BinaryOp>(op);
+    if (!isa<ParamOp, ConstantOp, UnaryOp, BinaryOp, CastOp, ViewOp>(op) ||
+        (binary && binary.getKind() == BinaryKind::Pow))
+      return reportNoCode(op, " behind a product");
+  }
+  Product product{linear.getNumOutputs(),
+                  linear.getNumInputs(),
+                  linear.getInput().getType().getElementType(),
+                  linear.getWeight().getType().getElementType(),
+                  {},
+                  {},
+                  {}};
+  auto store = [&](Value row, Value column, Value sum) {
+    if (bias)
+      sum = arith::AddFOp::create(
+          builder, loc, sum,
+          emitLoadFloat(builder, loc,
+                        bias.getResult().getType().getElementType(),
+                        context.paramPointer(bias), column));
+    Value first =
+        emitMul(builder, loc, row, emitIndex(builder, loc, product.n));
+    for (auto [i, value] : llvm::enumerate(yielded))
+      emitStoreFloat(
+          builder, loc,
+          emitEpilogue(context, value, linear.getResult(), row, column, sum),
+          context.resultType(i), context.results[i],
+          emitAdd(builder, loc, first, column));
+  };
+  for (const ProductKernel &kernel : productKernels(target, product)) {
+    begin(context, part, kernel.suffix);
+    markBuffers(context);
+    context.codes.back().rows = kernel.rows;
+    product.input =
+        isStored ? context.buffers.lookup(inputValue) : context.packed;
+    product.weight = context.paramPointer(weight);
+    product.rows = context.rows;
+    {
+      OpBuilder::InsertionGuard guard(builder);
+      kernel.emit(builder, loc, product, store);
+    }
+    if (failed(finish(context, kernel.grid, kernel.sharedBytes)))
+      return failure();
+  }
+  return success();
+}
