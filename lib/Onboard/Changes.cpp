@@ -39,6 +39,7 @@ void Change::apply(Draft &draft) const {
   }
   draft.guesses.insert(guesses.begin(), guesses.end());
   llvm::append_range(draft.ignores, ignores);
+  llvm::append_range(draft.questions, questions);
 }
 
 std::vector<Change> onboard::changesFor(const import::SpecLibrary &library,

@@ -17,7 +17,7 @@ struct Change {
   std::vector<std::pair<std::string, std::string>> uses, fields;
   /// Blocks of its own: name and text.
   std::vector<std::pair<std::string, std::string>> blocks;
-  std::vector<std::string> ignores;
+  std::vector<std::string> ignores, questions;
   /// Of `fields`, those that nothing in the configuration speaks for.
   std::vector<std::string> guesses;
   std::string says; ///< In words.

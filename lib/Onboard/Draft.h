@@ -31,6 +31,8 @@ struct Draft {
   /// Of `fields`, those that nothing in the configuration speaks for.
   std::set<std::string> guesses;
   std::vector<std::string> ignores, requirements, equations;
+  /// Requirements with a question, which are no part of the text yet.
+  std::vector<std::string> questions;
 
   /// The text of the family, not yet in canonical form.
   std::string text() const;

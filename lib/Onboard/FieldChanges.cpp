@@ -129,10 +129,46 @@ private:
     }
     if (isBool)
       add(field, value->boolean ? "false" : "true", changes);
+    if (isString)
+      addQuestion(field, value->text, keys, changes);
+    // A second kind of positions: the file has one for each that it learned.
+    if (fitting.hasTwoPositions && isOfPositions(*field))
+      add(field, "none", changes);
     // What its own text or the text of others compares it with.
     if (isString || !value)
       for (const std::string &word : wordsNear(field->name.name))
         add(field, "\"" + word + "\"", changes);
+  }
+
+  /// A value that no block takes, such as an activation of the model's own, is
+  /// open, and all behind it is built with another.
+  void addQuestion(const spec::FieldDecl *field, const std::string &value,
+                   const Reach &keys, std::vector<Change> &changes) {
+    bool isRefused =
+        llvm::any_of(fitting.probe.problems, [&](const std::string &problem) {
+          return StringRef(problem).contains("got the string \"" + value +
+                                             "\"");
+        });
+    auto key = llvm::find_if(keys.getKeys(), [&](const std::string &name) {
+      auto it = config.json().find(name);
+      return it != config.json().end() && it->is_string() && *it == value;
+    });
+    if (!isRefused || key == keys.getKeys().end())
+      return;
+    // As it is without the key.
+    std::string own = valueText(field);
+    StringRef fallback = StringRef(own).rsplit(" ?? ").second;
+    if (!fallback.starts_with("\"") || !fallback.ends_with("\""))
+      return;
+    Change change;
+    change.fields.emplace_back(headOf(field), "if " + *key + " == \"" + value +
+                                                  "\" { " + fallback.str() +
+                                                  " } else { " + *key + " }");
+    change.questions.push_back("todo(\"no block takes '" + *key + "' = '" +
+                               value + "'\", " + *key + " == \"" + value +
+                               "\")");
+    change.says = "field '" + field->name.name.str() + "' is open";
+    changes.push_back(std::move(change));
   }
 
   /// The strings in the texts of the family that stand in a line with a name.

@@ -18,7 +18,7 @@ using namespace clade::onboard;
 static constexpr double problemCost = 80, requirementCost = 8, weightCost = 4,
                         keyCost = 2, fieldCost = 10, pairingCost = 0.6,
                         doubtCost = 1.2, unbuiltCost = 16, defaultCost = 1.0,
-                        rarityCost = 3.0;
+                        rarityCost = 3.0, positionsCost = 2;
 
 static bool isOfUnreadKey(llvm::StringRef problem) {
   return problem.contains("is not read by");
@@ -75,6 +75,27 @@ static double rarityOf(const import::SpecLibrary &library,
   return rarity;
 }
 
+bool onboard::isOfPositions(const spec::FieldDecl &field) {
+  llvm::StringRef text = textOf(*field.value);
+  return text.contains("rope_table(") || text.contains("alibi(");
+}
+
+static bool hasTwoPositions(const import::SpecLibrary &library,
+                            const spec::FamilyDecl *decl) {
+  import::Family family(library, decl);
+  import::Reach reach(family);
+  reach.walkFamily();
+  bool isLearned =
+      llvm::any_of(reach.getBlocks(), [](const spec::BlockDecl *block) {
+        return textOf(*block).contains("embed(position,");
+      });
+  return isLearned &&
+         llvm::any_of(family.fieldNames(), [&](const std::string &name) {
+           return reach.mentionsField(name) &&
+                  isOfPositions(*family.findField(name));
+         });
+}
+
 /// How many families a family derives from: of two that are equally near, the
 /// plainer one says less that is not asked for.
 static size_t derivations(const import::SpecLibrary &library,
@@ -111,6 +132,8 @@ Fitting onboard::fit(import::SpecLibrary &library,
                    fitting.unpairedUnused.size());
   for (const Pairing &pairing : fitting.pairings)
     cost += pairing.certainty < 0.5 ? doubtCost : pairingCost;
+  fitting.hasTwoPositions = hasTwoPositions(library, family);
+  cost += fitting.hasTwoPositions ? positionsCost : 0;
   fitting.cost = cost;
   fitting.defaults = defaultCost * double(defaultsOf(library, family, config)) +
                      rarityCost * rarityOf(library, family);

@@ -27,6 +27,8 @@ struct Fitting {
   std::vector<Pairing> pairings;
   std::vector<WeightGroup> unpairedMissing;
   std::vector<TensorGroup> unpairedUnused;
+  /// Positions are learned, and rotated or sloped as well.
+  bool hasTwoPositions = false;
   /// What is to be settled, weighed by how much work it is; 0 for a family that
   /// fits.
   double cost = 0;
@@ -38,6 +40,9 @@ struct Fitting {
   double distance = 0;
   size_t unusedTensors() const { return probe.unused.size(); }
 };
+
+/// Whether a field is a table of rotations or slopes.
+bool isOfPositions(const spec::FieldDecl &field);
 
 Fitting fit(import::SpecLibrary &library, const spec::FamilyDecl *family,
             const import::Config &config,

@@ -132,6 +132,7 @@ static std::string likeSized(const WeightGroup &group,
 void onboard::addQuestions(Draft &draft, const import::SpecLibrary &library,
                            const import::Config &config,
                            const Fitting &fitting) {
+  llvm::append_range(draft.requirements, draft.questions);
   for (const WeightGroup &group : fitting.unpairedMissing)
     draft.equations.push_back(group.name + " = " + group.name + " if todo(" +
                               quoted("no tensor for " + describe(group) +

@@ -25,8 +25,10 @@ static bool isConstant(StringRef value) {
 static double weightOf(const Draft &draft) {
   // A key says more than a constant, and a guess is no reason to take a key for
   // read.
-  constexpr double key = 0.3, constant = 1.2, guess = 2.2, block = 0.8;
-  double weight = block * double(draft.uses.size() + draft.blocks.size());
+  constexpr double key = 0.3, constant = 1.2, guess = 2.2, block = 0.8,
+                   question = 6;
+  double weight = block * double(draft.uses.size() + draft.blocks.size()) +
+                  question * double(draft.questions.size());
   for (const auto &[field, value] : draft.fields)
     weight += (isConstant(value) ? constant : key) +
               (draft.guesses.count(field) ? guess : 0);

@@ -41,11 +41,11 @@ FAMILIES = [
     ("helium", "helium-plain", 2),
     ("seed_oss", "seed-oss-out-bias", 2),
     ("hunyuan_v1_dense", "hunyuan-v1-dense-plain", 7),
-    ("apertus", "apertus-plain", 25),
+    ("apertus", "apertus-plain", 20),
     ("qwen2_moe", "qwen2-moe-plain", 8),
     ("minimax_m2", "minimax-m2-plain", 6),
     ("mamba2", "mamba2-plain", 9),
-    ("gpt2", "gpt2-plain", 35),
+    ("gpt2", "gpt2-plain", 36),
     ("bert", "bert-plain", 55),
 ]
 
