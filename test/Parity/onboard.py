@@ -116,8 +116,9 @@ HEAD = """# Onboarding
 
 What `clade discover` and `clade new` make of families that they do not know. Each family of the table was taken out of the specs and
 drafted from a checkpoint of `transformers`, with the other families there. *Questions* are the `todo(…)` in the draft; *as drafted* says
-whether it computes what `transformers` does if each question is answered as the draft proposes, `–` if it cannot be built then, and *cause* what `clade verify` names if it does not. *Changed* are the
-lines that differ between the draft and the spec that comes with Clade, comments aside.
+whether it computes what `transformers` does if each question is answered as the draft proposes, `–` if it cannot be built then, and *cause*
+what `clade verify` names if it does not. *Changed* are the lines that differ between the draft and the spec that comes with Clade, comments
+aside. How drafts are made stands in [a page of its own](rationale/onboarding.md).
 
 Made by `test/Parity/onboard.py --page docs/onboarding.md`.
 
