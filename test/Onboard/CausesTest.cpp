@@ -136,12 +136,12 @@ TEST_F(CausesTest, QueriesAndKeysAreNormedBehindTheRotation) {
 }
 
 TEST_F(CausesTest, NamesOfFieldsAreThoseOfTheCalls) {
-  EXPECT_TRUE(
-      has(textOf("odd", "scores are scaled by 1"), "config { pull = 1 ignore "));
+  EXPECT_TRUE(has(textOf("odd", "scores are scaled by 1"),
+                  "config { pull = 1 ignore "));
   EXPECT_TRUE(has(textOf("odd", "the activation is relu2"),
                   "config { bend = \"relu2\" ignore "));
-  EXPECT_TRUE(
-      has(textOf("odd", "there are no windows"), "config { reach = none ignore "));
+  EXPECT_TRUE(has(textOf("odd", "there are no windows"),
+                  "config { reach = none ignore "));
   EXPECT_TRUE(has(textOf("bloom", "nothing is added to scores (slopes = none)"),
                   "config { slopes = none ignore "));
   EXPECT_TRUE(has(textOf("mamba2", "nothing is kept between dt_min and dt_max"),
