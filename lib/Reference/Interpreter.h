@@ -47,7 +47,8 @@ struct Event {
   unsigned resultNumber;
   /// The layer that runs, counted from 0 over its schedule; -1 outside.
   int64_t layer;
-  const Tensor &value;
+  /// An observer may put another value in its place, of the same shape.
+  Tensor &value;
 };
 
 /// Runs one entry function of a module, step by step, over sequences that it

@@ -5,11 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Level 1 of the validation: weights to the compiled form and back. Level 3:
-// the logits of the whole model, prefill and decode, on fixed random tokens. On
-// a difference it looks for where it begins: by running the interpreter before
-// and after the fusions, and, against the published implementation, value by
-// value.
+// Level 1 of the validation: weights to the compiled form and back. Level 2:
+// each block from published values. Level 3: the logits of the whole model,
+// prefill and decode, on fixed random tokens. On a difference it looks for
+// where it begins: by running the interpreter before and after the fusions,
+// and, against the published implementation, value by value.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,6 +20,7 @@
 #include "tools/clade/LocatePublished.h"
 #include "tools/clade/Progress.h"
 #include "tools/clade/RandomCheckpoint.h"
+#include "tools/clade/VerifyBlocks.h"
 #include "tools/clade/VerifyWeights.h"
 
 #include "runtime/Support/File.h"
@@ -256,7 +257,7 @@ static int verifyAgainstPublished(Environment &environment,
 }
 
 //===----------------------------------------------------------------------===//
-// Weights
+// Blocks
 //===----------------------------------------------------------------------===//
 
 static void print(llvm::StringRef title, llvm::ArrayRef<std::string> names) {
@@ -270,6 +271,76 @@ static void print(llvm::StringRef title, llvm::ArrayRef<std::string> names) {
     llvm::outs() << " … and " << names.size() - most << " more";
   llvm::outs() << "\n";
 }
+
+static int reportBlocks(const BlockComparison &blocks,
+                        const VerifyOptions &options) {
+  clearProgress();
+  bool ok =
+      !blocks.rows.empty() &&
+      llvm::all_of(blocks.rows, [](const auto &row) { return row.passed; });
+  if (options.asJson) {
+    json list = json::array();
+    for (const BlockRow &row : blocks.rows)
+      list.push_back({{"name", row.name},
+                      {"layers", row.layers},
+                      {"layer", row.worst < 0 ? json() : json(row.worst)},
+                      {"largest", row.distance.largest},
+                      {"cosine", row.distance.cosine},
+                      {"passed", row.passed}});
+    json object = {{"level", 2},
+                   {"against", options.against},
+                   {"rows", list},
+                   {"not_compared", blocks.notCompared},
+                   {"passed", ok}};
+    llvm::outs() << object.dump(2, ' ', false, json::error_handler_t::replace)
+                 << "\n";
+    return ok ? Done : Failed;
+  }
+  llvm::outs() << llvm::format("%-52s %6s %5s %12s %14s\n",
+                               "block, up to the value", "layers", "worst",
+                               "largest", "1 - cosine");
+  for (const BlockRow &row : blocks.rows) {
+    std::string worst = row.worst < 0 ? "-" : std::to_string(row.worst),
+                layers = row.layers == 0 ? "-" : std::to_string(row.layers);
+    llvm::outs() << llvm::format(
+        "%-52s %6s %5s %12.3e %14.3e  %s\n", row.name.c_str(), layers.c_str(),
+        worst.c_str(), row.distance.largest, 1 - row.distance.cosine,
+        row.passed ? "ok" : "FAIL");
+  }
+  print("not compared", blocks.notCompared);
+  if (blocks.rows.empty())
+    return fail("no value of the model is one that the published "
+                "implementation names");
+  return ok ? Done : Failed;
+}
+
+static int verifyBlocks(Environment &environment,
+                        const rt::Checkpoint &checkpoint,
+                        const VerifyOptions &options) {
+  if (options.against != "transformers" || checkpoint.gguf())
+    return fail("level 2 compares a checkpoint with config.json with the "
+                "published implementation: add --against transformers");
+  auto model =
+      import::importCheckpoint(environment.getLibrary(), checkpoint, "f32");
+  if (failed(model))
+    return Failed;
+  int64_t vocab = model->config->json().value("vocab_size", int64_t(1));
+  VerifyText text = VerifyText::make(
+      std::max<int64_t>(vocab, 1), options.tokens,
+      readsWholeSequences(*model->module), numTokenTypes(*model->module));
+  showProgress("running the published implementation in f32");
+  rt::StatusOr<PublishedRun> published =
+      runPublished(options.checkpoint, options.adapter, text, "f32");
+  if (!published.ok())
+    return fail(published.status());
+  auto blocks =
+      compareBlocks(*published, *model->module, checkpoint, vocab, text);
+  return failed(blocks) ? Failed : reportBlocks(*blocks, options);
+}
+
+//===----------------------------------------------------------------------===//
+// Weights
+//===----------------------------------------------------------------------===//
 
 static int verifyWeights(Environment &environment,
                          const rt::Checkpoint &checkpoint,
@@ -306,6 +377,8 @@ static int runLevel(Environment &environment, const rt::Checkpoint &checkpoint,
                     const VerifyOptions &options, int level) {
   if (level == 1)
     return verifyWeights(environment, checkpoint, options);
+  if (level == 2)
+    return verifyBlocks(environment, checkpoint, options);
   return options.against == "transformers"
              ? verifyAgainstPublished(environment, checkpoint, options)
              : verifyAgainstInterpreter(environment, checkpoint, options);
@@ -374,6 +447,10 @@ void driver::addVerifyCommand(CLI::App &app, int &status) {
       "come back bit for bit, but for steps that\n"
       "are named (a cast that rounds, blocks that are "
       "dequantised).\n"
+      "Level 2: each block, up to the next value that the published "
+      "implementation names, computed from its own\n"
+      "values before it, in f32 and with the bounds below; needs --against "
+      "transformers.\n"
       "Level 3: the model's logits, or embeddings, beside a reference's, "
       "prefill "
       "and decode. In f32 the largest difference is below 1e-5 of the largest "
@@ -406,10 +483,12 @@ void driver::addVerifyCommand(CLI::App &app, int &status) {
   command->add_option("--against", options->against, "The reference")
       ->check(CLI::IsMember({"interpreter", "transformers"}));
   command
-      ->add_option("--level", options->levels,
-                   "1: weights, 3: the whole model; 1,3 for both (default: 3)")
+      ->add_option(
+          "--level", options->levels,
+          "1: weights, 2: each block, 3: the whole model; 1,2,3 for all "
+          "(default: 3)")
       ->delimiter(',')
-      ->check(CLI::IsMember({1, 3}));
+      ->check(CLI::IsMember({1, 2, 3}));
   command
       ->add_option("--tokens", options->tokens,
                    "Tokens to run, a quarter of them one by one")
