@@ -109,8 +109,9 @@ would fail.
 
 Level 1 is `clade verify --level 1` on a small random checkpoint: the tensors that come back from the compiled form bit for bit.
 Level 3 is the comparison of logits with the published implementation, of compiled code, in the cases recorded in
-`docs/parity.json`; all have passed their bounds unless it says otherwise. Level 2, block by block, is no command yet:
-`clade verify --against transformers` looks for the first value that differs where level 3 fails.
+`docs/parity.json`; all have passed their bounds unless it says otherwise.
+Level 2 is `clade verify --level 2 --against transformers`, each block from published values; `test/Parity/levels.py` runs it on a checkpoint
+of each family of texts that transformers has.
 
 {families_table(families, records, parity)}
 
@@ -118,7 +119,7 @@ Level 3 is the comparison of logits with the published implementation, of compil
 
 | | |
 | --- | --- |
-| targets | CPU; no GPU yet |
+| targets | CPU; for GPUs what [the rationale](rationale/cuda.md) lists |
 | types | f32 and bf16 |
 | sharding | weights only: `clade inspect --shard` and `convert --to weights` cut each along the axes that its names say, and a device reads its own bytes ([how](rationale/sharding.md)); the computation is that of one device, so no run is distributed: no tensor, pipeline or expert parallelism, no FSDP |
 | LoRA | adapters in PEFT's form, merged or beside the weights ([how](rationale/lora.md)); no family mentions them. `compared`: against PEFT, in `test/Parity/adapters.py`. No training, so no QLoRA; an adapter may be merged into a quantised source |
