@@ -33,6 +33,12 @@ const std::vector<double> doubles = {
 
 float canonical(float value) { return std::isnan(value) ? nan : value; }
 
+/// What '.relu' makes of a number: -0 is not below zero. By its sign, as
+/// compilers may make a maximum of a comparison with zero.
+float clamped(float value) {
+  return std::signbit(value) && value != 0 && !std::isnan(value) ? 0 : value;
+}
+
 /// The host's operation in a direction of rounding.
 template <typename T, typename Function>
 T rounded(int mode, Function function, T a, T b) {
@@ -585,7 +591,7 @@ TEST(PtxConvert, FloatsToFloats) {
       [](float x) { return toHalf(x, Rounding::Zero); }, singles);
   expectResults<uint16_t>(
       "cvt.rn.relu.bf16.f32 %d, %a;",
-      [](float x) { return toBFloat(x < 0 ? 0 : x); }, singles);
+      [](float x) { return toBFloat(clamped(x)); }, singles);
   expectResults<uint16_t>(
       "cvt.rn.bf16.f32 %d, %a;", [](float x) { return toBFloat(x); }, singles);
   expectResults<float>(
@@ -615,8 +621,8 @@ TEST(PtxConvert, FloatsToFloats) {
   expectResults<uint32_t>(
       "cvt.rz.relu.f16x2.f32 %d, %a, %b;",
       [](float x, float y) {
-        return uint32_t(toHalf(x < 0 ? 0 : x, Rounding::Zero)) << 16 |
-               toHalf(y < 0 ? 0 : y, Rounding::Zero);
+        return uint32_t(toHalf(clamped(x), Rounding::Zero)) << 16 |
+               toHalf(clamped(y), Rounding::Zero);
       },
       a, b);
 }
