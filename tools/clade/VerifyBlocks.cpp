@@ -99,7 +99,7 @@ driver::compareBlocks(const PublishedRun &published, mlir::ModuleOp module,
       published.logits.size() / std::max<size_t>(rows, 1) * text.prompt.size();
   bool isOfTokens = result->size() >= ofPrompt && ofPrompt > 0;
   if (isOfTokens)
-    comparer.add("logits", -1,
+    comparer.add(logitsRow.str(), -1,
                  distance(std::span(*result).first(ofPrompt),
                           std::span(published.logits).first(ofPrompt)));
   return comparer.finish();

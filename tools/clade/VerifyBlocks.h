@@ -22,6 +22,9 @@
 
 namespace clade::driver {
 
+/// The name of the row of the head's result.
+inline constexpr llvm::StringLiteral logitsRow = "logits";
+
 /// A block in all layers that have it.
 struct BlockRow {
   std::string name;   ///< Of the value that it ends in, with '{layer}'.
