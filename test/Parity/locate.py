@@ -8,8 +8,9 @@
 # Usage: locate.py [--clade FILE]
 # Puts one mistake at a time into a copy of the specs and runs
 # `clade verify --against transformers`: it must fail, and name the first value
-# that the mistake changes, for most of them with the cause. The specs as they are
-# must pass. The last lines count the mistakes whose value, and whose cause, were named.
+# that the mistake changes, for most of them with the cause. Against a record of the
+# published run, without a Python, it must say the same. The specs as they are must
+# pass. The last lines count the mistakes whose value, and whose cause, were named.
 #
 #===------------------------------------------------------------------------===#
 import argparse
@@ -94,8 +95,11 @@ def check(options, folder, number, mistake, named):
     """What is wrong, or None. Adds to `named` what verify said of a mistake: 'op' and 'cause'."""
     family, name, right, wrong, expected, cause = mistake
     checkpoint = folder / family
+    record = folder / f"{family}.safetensors"
     if not checkpoint.exists():
         subprocess.run([options.clade, "tiny", family, "-o", checkpoint], check=True)
+        subprocess.run([options.clade, "verify", checkpoint, "--tokens", "28", "--level", "1", "--record", record],
+                       env=dict(os.environ, CLADE_PYTHON=sys.executable), check=True, stdout=subprocess.DEVNULL)
     specs = folder / f"specs{number}"
     shutil.copytree(SPECS, specs)
     if name:
@@ -103,10 +107,16 @@ def check(options, folder, number, mistake, named):
         if right not in text:
             return f"'{right}' is not in {name}"
         (specs / name).write_text(text.replace(right, wrong))
-    done = subprocess.run(
-        [options.clade, "verify", checkpoint, "--against", "transformers", "--tokens", "28"],
-        env=dict(os.environ, CLADE_SPECS=str(specs), CLADE_CACHE=str(folder / "cache"), CLADE_PYTHON=sys.executable),
-        capture_output=True, text=True, timeout=options.timeout)
+    environment = dict(os.environ, CLADE_SPECS=str(specs), CLADE_CACHE=str(folder / "cache"))
+
+    def verify(python, *arguments):
+        return subprocess.run([options.clade, "verify", checkpoint, *arguments], env=dict(environment, CLADE_PYTHON=python),
+                              capture_output=True, text=True, timeout=options.timeout)
+
+    done = verify(sys.executable, "--against", "transformers", "--tokens", "28")
+    recorded = verify("/nonexistent", "--against", record)
+    if (done.returncode, done.stdout, done.stderr) != (recorded.returncode, recorded.stdout, recorded.stderr):
+        return f"said otherwise against the record:\n{done.stdout}{done.stderr}\n{recorded.stdout}{recorded.stderr}"
     if not name:
         return None if done.returncode == 0 else done.stdout + done.stderr
     if done.returncode != 1:

@@ -6,8 +6,12 @@
 #===------------------------------------------------------------------------===#
 #
 # What only one comparison needs is no part of the reference environment. It lies
-# in a folder of $CLADE_CACHE, named after a hash of its requirements. What must be
-# built from source is taken from $CLADE_CACHE/wheels if it lies there.
+# in a folder of $CLADE_CACHE, named after a hash of its requirements; a link of its
+# name alone leads there. What must be built from source is taken from
+# $CLADE_CACHE/wheels if it lies there.
+#
+# Usage: packages.py NAME…
+# installs them, and prints their folders.
 #
 #===------------------------------------------------------------------------===#
 import hashlib
@@ -36,9 +40,24 @@ def folder(name):
             except OSError:  # Another process was faster.
                 if not place.exists():
                     raise
+    link(CACHE / name, place)
     return place
+
+
+def link(path, place):
+    """Makes `path` lead to the folder, at once."""
+    if path.is_symlink() and os.readlink(path) == place.name:
+        return
+    work = path.with_name(f".{path.name}.{os.getpid()}")
+    work.symlink_to(place.name)
+    work.rename(path)
 
 
 def add(name):
     """Makes these packages importable."""
     sys.path.append(str(folder(name)))
+
+
+if __name__ == "__main__":
+    for wanted in sys.argv[1:]:
+        print(folder(wanted))

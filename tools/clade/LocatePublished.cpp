@@ -20,6 +20,7 @@
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <cmath>
 #include <numeric>
 
 using namespace clade;
@@ -44,6 +45,23 @@ Values inOrder(const Values &chosen, const Values &of, int64_t active) {
   return sorted;
 }
 } // namespace
+
+/// The first token, of so many, whose values differ, and both sides where they
+/// differ most.
+static void printPlace(llvm::ArrayRef<float> ours, const Values &published,
+                       size_t at, size_t tokens) {
+  size_t width = std::max<size_t>(ours.size() / std::max<size_t>(tokens, 1), 1);
+  float scale = 0;
+  for (float value : published)
+    scale = std::max(scale, std::abs(value));
+  size_t first = 0;
+  while (first < at && std::abs(ours[first] - published[first]) < 1e-5f * scale)
+    ++first;
+  llvm::errs() << "first at token " << first / width << ", most at token "
+               << at / width << ", number " << at % width
+               << llvm::format(": %.9g, published %.9g\n", ours[at],
+                               published[at]);
+}
 
 void driver::locateAgainstPublished(const PublishedRun &published,
                                     mlir::ModuleOp module,
@@ -74,6 +92,7 @@ void driver::locateAgainstPublished(const PublishedRun &published,
                  << llvm::format(
                         ": %.3e of the largest value, 1 - cosine %.3e\n",
                         away.largest, 1 - away.cosine);
+    printPlace(values, *expected, away.at, text.prompt.size());
     if (!lastShared.empty())
       llvm::errs() << "the last value that agrees: '" << lastShared << "'\n";
     mlir::emitRemark(event.op->getLoc()) << "computed here";
@@ -106,8 +125,7 @@ void driver::locateAgainstPublished(const PublishedRun &published,
                                         ? std::nullopt
                                         : std::optional<int64_t>(event.layer)));
   };
-  if (failed(interpret(module, checkpoint, vocab, {text.prompt, text.forced},
-                       observer)))
+  if (failed(interpret(module, checkpoint, vocab, text, observer)))
     return;
   clearProgress();
   if (found)

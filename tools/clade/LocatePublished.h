@@ -15,7 +15,8 @@ namespace clade::driver {
 
 /// Says on stderr between which two values of the prompt the module (run in f32
 /// by the interpreter) and the published implementation part: the last that
-/// both share, and the first that differs, with its layer and op. Compared are
+/// both share, and the first that differs, with its layer and op, the first
+/// token that differs, and both numbers where they differ most. Compared are
 /// the inputs and results of linear maps and the results of norms, which both
 /// sides name by the weight they read.
 void locateAgainstPublished(const PublishedRun &published,

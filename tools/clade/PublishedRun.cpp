@@ -11,6 +11,7 @@
 #include "tools/clade/Python.h"
 
 #include "runtime/Formats/Safetensors.h"
+#include "runtime/Support/File.h"
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Program.h"
@@ -32,6 +33,11 @@ static rt::StatusOr<PublishedRun> readRun(const std::string &path) {
   if (!file.ok())
     return file.takeStatus();
   PublishedRun run;
+  auto entry = [&](const char *key) {
+    auto it = file->metadata().find(key);
+    return it == file->metadata().end() ? std::string() : it->second;
+  };
+  run.code = {entry("library"), entry("class")};
   for (const rt::StoredTensor &tensor : file->tensors()) {
     if (tensor.dtype != rt::DType::F32)
       return rt::Status::ioError("the reference wrote '" + tensor.name +
@@ -47,8 +53,16 @@ static rt::StatusOr<PublishedRun> readRun(const std::string &path) {
   return run;
 }
 
-rt::StatusOr<PublishedRun> driver::runPublished(const std::string &checkpoint,
-                                                const std::string &adapter,
+/// The script's exit status where its output is a message for the user.
+constexpr int explainedExit = 3;
+
+static rt::Status explained(const std::string &path) {
+  CLADE_ASSIGN_OR_RETURN(std::string message,
+                         rt::readTextFile(path, /*maxBytes=*/size_t(1) << 16));
+  return rt::Status::unsupported(message);
+}
+
+rt::StatusOr<PublishedRun> driver::runPublished(const PublishedChoice &choice,
                                                 const VerifyText &text,
                                                 const std::string &dtype) {
   CLADE_ASSIGN_OR_RETURN(std::string python, findPython());
@@ -62,21 +76,27 @@ rt::StatusOr<PublishedRun> driver::runPublished(const std::string &checkpoint,
               types = joined(text.types);
   std::string message;
   llvm::SmallVector<llvm::StringRef> arguments{
-      python,  script,    checkpoint, "--dtype",  dtype, "--tokens",
-      prompts, "--force", forces,     "--output", result};
+      python,      script,         choice.checkpoint,
+      "--library", choice.library, "--dtype",
+      dtype,       "--tokens",     prompts,
+      "--force",   forces,         "--output",
+      result};
   if (!types.empty())
     arguments.append({"--types", types});
-  if (!adapter.empty())
-    arguments.append({"--adapter", adapter});
+  if (!choice.adapter.empty())
+    arguments.append({"--adapter", choice.adapter});
+  if (choice.trustsCode)
+    arguments.push_back("--trust-remote-code");
   int code = llvm::sys::ExecuteAndWait(python, arguments, std::nullopt, {}, 0,
                                        0, &message);
   rt::StatusOr<PublishedRun> run =
-      code == 0
-          ? readRun(result.str().str())
-          : rt::StatusOr<PublishedRun>(rt::Status::unsupported(
+      code == 0 ? readRun(result.str().str())
+      : code == explainedExit
+          ? explained(result.str().str())
+          : rt::Status::unsupported(
                 "the published implementation did not run: '" + python + " " +
                 script + "' ended with status " + std::to_string(code) +
-                (message.empty() ? "" : ": " + message)));
+                (message.empty() ? "" : ": " + message));
   llvm::sys::fs::remove(result);
   return run;
 }

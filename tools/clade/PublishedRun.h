@@ -8,47 +8,27 @@
 #ifndef CLADE_TOOLS_CLADE_PUBLISHEDRUN_H
 #define CLADE_TOOLS_CLADE_PUBLISHEDRUN_H
 
-#include "tools/clade/VerifyRuns.h"
+#include "tools/clade/PublishedValues.h"
 
 #include "runtime/Support/Status.h"
 
-#include <cstdint>
-#include <map>
-#include <string>
-#include <vector>
-
 namespace clade::driver {
 
-/// What the published implementation computed.
-struct PublishedRun {
-  std::vector<float> logits; ///< [token, vocab], prompt and forced tokens.
-  /// For the prompt, [token, …]: results of its linear maps and norms by module
-  /// name, and what linear maps are given by that name and '.input'.
-  std::map<std::string, std::vector<float>, std::less<>> modules;
-
-  const std::vector<float> *find(llvm::StringRef module) const {
-    auto it = modules.find(module);
-    if (it != modules.end())
-      return &it->second;
-    // Some files leave out the name of what is around the whole model.
-    const std::vector<float> *found = nullptr;
-    for (const auto &[name, values] : modules)
-      if (llvm::StringRef(name).ends_with(("." + module).str())) {
-        if (found)
-          return nullptr;
-        found = &values;
-      }
-    return found;
-  }
+/// What is run, and how.
+struct PublishedChoice {
+  std::string checkpoint;
+  std::string adapter;                  ///< Merged by PEFT; empty for none.
+  std::string library = "transformers"; ///< Or 'nemo-automodel'.
+  /// Whether code that is part of the checkpoint may run.
+  bool trustsCode = false;
 };
 
-/// Runs transformers in Python on a checkpoint: the prompt in one piece, then
-/// the forced tokens one by one, if any, in `dtype` "f32" or "bf16", with eager
-/// attention. An adapter is merged by PEFT; none if its path is empty.
-/// Unsupported if there is no Python with torch, transformers and, for an
-/// adapter, peft.
-rt::StatusOr<PublishedRun> runPublished(const std::string &checkpoint,
-                                        const std::string &adapter,
+/// Runs a class of a library in Python on a checkpoint: the prompt in one
+/// piece, then the forced tokens one by one, if any, in `dtype` "f32" or
+/// "bf16", with eager attention. Unsupported if there is no Python with torch,
+/// the library and, for an adapter, peft, and if the class is the checkpoint's
+/// own code, which is not trusted.
+rt::StatusOr<PublishedRun> runPublished(const PublishedChoice &choice,
                                         const VerifyText &text,
                                         const std::string &dtype);
 

@@ -13,20 +13,18 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "tools/clade/Compare.h"
-#include "tools/clade/EncoderEntry.h"
-#include "tools/clade/ExplainDifference.h"
 #include "tools/clade/LocateDifference.h"
-#include "tools/clade/LocatePublished.h"
 #include "tools/clade/Progress.h"
 #include "tools/clade/RandomCheckpoint.h"
-#include "tools/clade/VerifyBlocks.h"
+#include "tools/clade/VerifyPublished.h"
+#include "tools/clade/VerifyReport.h"
 #include "tools/clade/VerifyWeights.h"
 
 #include "runtime/Support/File.h"
+#include "runtime/Support/Text.h"
 
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Format.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace clade;
@@ -36,76 +34,8 @@ using mlir::failure;
 using mlir::FailureOr;
 using nlohmann::json;
 
-namespace {
-struct VerifyOptions {
-  SpecOptions specs;
-  ModelChoice choice;
-  std::string checkpoint, adapter, artifact, against = "interpreter";
-  std::vector<int> levels = {3};
-  std::vector<std::string> settings;
-  int tokens = 48;
-  bool asJson = false, isRandom = false;
-};
-
-/// One comparison of the table.
-struct Row {
-  std::string name;
-  Distance distance;
-  std::optional<double> ratio; ///< bf16: error over the reference's own error.
-  bool passed = false;
-};
-} // namespace
-
-/// Compares; `wide` is the reference in f32 where the comparison is in bf16.
-static Row compare(std::string name, const Values &result,
-                   const Values &reference, const Values *wide) {
-  Row row{std::move(name), distance(result, reference), std::nullopt, false};
-  bool sameSize = result.size() == reference.size() && !reference.empty();
-  if (wide) {
-    double ratio = 0;
-    row.passed = sameSize && withinBF16(result, reference, *wide, ratio);
-    row.ratio = ratio;
-  } else {
-    row.passed = sameSize && withinF32(row.distance);
-  }
-  return row;
-}
-
-static int report(const std::vector<Row> &rows, const VerifyOptions &options,
-                  const std::string &dtype) {
-  clearProgress();
-  bool ok = llvm::all_of(rows, [](const Row &row) { return row.passed; });
-  if (options.asJson) {
-    json list = json::array();
-    for (const Row &row : rows)
-      list.push_back({{"name", row.name},
-                      {"largest", row.distance.largest},
-                      {"cosine", row.distance.cosine},
-                      {"ratio", row.ratio ? json(*row.ratio) : json()},
-                      {"passed", row.passed}});
-    json object = {{"level", 3},
-                   {"against", options.against},
-                   {"dtype", dtype},
-                   {"rows", list},
-                   {"passed", ok}};
-    llvm::outs() << object.dump(2, ' ', false, json::error_handler_t::replace)
-                 << "\n";
-    return ok ? Done : Failed;
-  }
-  llvm::outs() << llvm::format("%-44s %-5s %12s %14s %7s\n", "logits", "dtype",
-                               "largest", "1 - cosine", "ratio");
-  for (const Row &row : rows) {
-    llvm::outs() << llvm::format("%-44s %-5s %12.3e %14.3e ", row.name.c_str(),
-                                 dtype.c_str(), row.distance.largest,
-                                 1 - row.distance.cosine);
-    if (row.ratio)
-      llvm::outs() << llvm::format("%7.3f", *row.ratio);
-    else
-      llvm::outs() << "      -";
-    llvm::outs() << (row.passed ? "  ok\n" : "  FAIL\n");
-  }
-  return ok ? Done : Failed;
-}
+/// Tokens that are run if nobody says how many.
+static constexpr int defaultTokens = 48;
 
 //===----------------------------------------------------------------------===//
 // Against the interpreter
@@ -136,9 +66,9 @@ static int compareArtifact(Environment &environment,
   if (failed(model) || !chooseWeightForm(*model->module, choice))
     return Failed;
   int64_t vocab = manifest.logitsWidth();
-  VerifyText text =
-      VerifyText::make(manifest.model.vocab, options.tokens,
-                       manifest.wholeSequences, manifest.tokenTypes);
+  VerifyText text = VerifyText::make(
+      manifest.model.vocab, options.tokens.value_or(defaultTokens),
+      manifest.wholeSequences, manifest.tokenTypes);
   auto expected = interpret(*model->module, checkpoint, vocab, text);
   if (failed(expected))
     return Failed;
@@ -153,7 +83,7 @@ static int compareArtifact(Environment &environment,
       return Failed;
     wide = std::move(*logits);
   }
-  std::vector<Row> rows;
+  std::vector<LogitsRow> rows;
   std::vector<int32_t> chunks{static_cast<int32_t>(text.prompt.size())};
   if (!manifest.wholeSequences)
     chunks.push_back(7);
@@ -162,10 +92,10 @@ static int compareArtifact(Environment &environment,
     if (failed(logits))
       return Failed;
     std::string name = "compiled, prompt in pieces of " + std::to_string(chunk);
-    rows.push_back(
-        compare(name, *logits, *expected, wide.empty() ? nullptr : &wide));
+    rows.push_back(compareLogits(name, *logits, *expected,
+                                 wide.empty() ? nullptr : &wide));
   }
-  int status = report(rows, options, model->dtype);
+  int status = reportLogits(rows, options, model->dtype);
   if (status != Done)
     locateInCompiler(environment, checkpoint, choice, vocab, text, *expected,
                      options.artifact);
@@ -187,165 +117,6 @@ static int verifyAgainstInterpreter(Environment &environment,
           : Failed;
   llvm::sys::fs::remove_directories(folder);
   return status;
-}
-
-//===----------------------------------------------------------------------===//
-// Against the published implementation
-//===----------------------------------------------------------------------===//
-
-static int64_t vocabularyOf(const import::ImportedModel &model) {
-  return model.config->json().value("vocab_size", int64_t(1));
-}
-
-/// What a model and its published implementation run.
-static VerifyText textFor(const import::ImportedModel &model,
-                          const VerifyOptions &options) {
-  return VerifyText::make(std::max<int64_t>(vocabularyOf(model), 1),
-                          options.tokens, readsWholeSequences(*model.module),
-                          numTokenTypes(*model.module));
-}
-
-static int verifyAgainstPublished(Environment &environment,
-                                  const rt::Checkpoint &checkpoint,
-                                  const VerifyOptions &options) {
-  if (checkpoint.gguf())
-    return fail("--against transformers needs a checkpoint with config.json, "
-                "got the GGUF file '" +
-                options.checkpoint + "'");
-  auto exact =
-      import::importCheckpoint(environment.getLibrary(), checkpoint, "f32");
-  auto model = failed(exact)
-                   ? FailureOr<import::ImportedModel>(failure())
-                   : import::importCheckpoint(environment.getLibrary(),
-                                              checkpoint, options.choice.dtype);
-  if (failed(model))
-    return Failed;
-  int64_t vocab = vocabularyOf(*exact);
-  VerifyText text = textFor(*exact, options);
-  showProgress("running the published implementation in f32");
-  rt::StatusOr<PublishedRun> wide =
-      runPublished(options.checkpoint, options.adapter, text, "f32");
-  if (!wide.ok())
-    return fail(wide.status());
-  std::vector<Row> rows;
-  auto ours = interpret(*exact->module, checkpoint, vocab, text);
-  if (failed(ours))
-    return Failed;
-  std::string dtype = model->dtype;
-  Values reference = wide->logits;
-  if (dtype == "f32") {
-    rows.push_back(compare("interpreter", *ours, reference, nullptr));
-  } else {
-    showProgress("running the published implementation in " + dtype);
-    rt::StatusOr<PublishedRun> narrow =
-        runPublished(options.checkpoint, options.adapter, text, dtype);
-    if (!narrow.ok())
-      return fail(narrow.status());
-    reference = narrow->logits;
-    auto logits = interpret(*model->module, checkpoint, vocab, text);
-    if (failed(logits))
-      return Failed;
-    rows.push_back(compare("interpreter", *logits, reference, &wide->logits));
-  }
-  std::optional<std::string> artifact =
-      options.artifact.empty()
-          ? compileToCache(environment, checkpoint, options.choice)
-          : options.artifact;
-  if (!artifact)
-    return Failed;
-  auto compiled = runArtifact(*artifact, text, text.prompt.size());
-  if (failed(compiled))
-    return Failed;
-  rows.push_back(compare("compiled", *compiled, reference,
-                         dtype == "f32" ? nullptr : &wide->logits));
-  int status = report(rows, options, dtype);
-  if (status != Done) {
-    locateAgainstPublished(*wide, *exact->module, checkpoint, vocab, text);
-    explainDifference(environment, checkpoint, vocab, text, wide->logits);
-  }
-  return status;
-}
-
-//===----------------------------------------------------------------------===//
-// Blocks
-//===----------------------------------------------------------------------===//
-
-static void print(llvm::StringRef title, llvm::ArrayRef<std::string> names) {
-  if (names.empty())
-    return;
-  llvm::outs() << title << ":";
-  constexpr size_t most = 8;
-  for (const std::string &name : names.take_front(most))
-    llvm::outs() << " '" << name << "'";
-  if (names.size() > most)
-    llvm::outs() << " … and " << names.size() - most << " more";
-  llvm::outs() << "\n";
-}
-
-static int reportBlocks(const BlockComparison &blocks,
-                        const VerifyOptions &options) {
-  clearProgress();
-  // The logits alone are no block.
-  bool hasBlocks = llvm::any_of(
-      blocks.rows, [](const auto &row) { return row.name != logitsRow; });
-  bool ok = hasBlocks && llvm::all_of(blocks.rows, [](const auto &row) {
-              return row.passed;
-            });
-  if (options.asJson) {
-    json list = json::array();
-    for (const BlockRow &row : blocks.rows)
-      list.push_back({{"name", row.name},
-                      {"layers", row.layers},
-                      {"layer", row.worst < 0 ? json() : json(row.worst)},
-                      {"largest", row.distance.largest},
-                      {"cosine", row.distance.cosine},
-                      {"passed", row.passed}});
-    json object = {{"level", 2},
-                   {"against", options.against},
-                   {"rows", list},
-                   {"not_compared", blocks.notCompared},
-                   {"passed", ok}};
-    llvm::outs() << object.dump(2, ' ', false, json::error_handler_t::replace)
-                 << "\n";
-    return ok ? Done : Failed;
-  }
-  llvm::outs() << llvm::format("%-52s %6s %5s %12s %14s\n",
-                               "block, up to the value", "layers", "worst",
-                               "largest", "1 - cosine");
-  for (const BlockRow &row : blocks.rows) {
-    std::string worst = row.worst < 0 ? "-" : std::to_string(row.worst),
-                layers = row.layers == 0 ? "-" : std::to_string(row.layers);
-    llvm::outs() << llvm::format(
-        "%-52s %6s %5s %12.3e %14.3e  %s\n", row.name.c_str(), layers.c_str(),
-        worst.c_str(), row.distance.largest, 1 - row.distance.cosine,
-        row.passed ? "ok" : "FAIL");
-  }
-  print("not compared", blocks.notCompared);
-  if (!hasBlocks)
-    return fail("no value of the model is one that the published "
-                "implementation names");
-  return ok ? Done : Failed;
-}
-
-static int verifyBlocks(Environment &environment,
-                        const rt::Checkpoint &checkpoint,
-                        const VerifyOptions &options) {
-  if (options.against != "transformers" || checkpoint.gguf())
-    return fail("level 2 compares a checkpoint with config.json with the "
-                "published implementation: add --against transformers");
-  auto model =
-      import::importCheckpoint(environment.getLibrary(), checkpoint, "f32");
-  if (failed(model))
-    return Failed;
-  VerifyText text = textFor(*model, options);
-  showProgress("running the published implementation in f32");
-  rt::StatusOr<PublishedRun> published =
-      runPublished(options.checkpoint, options.adapter, text, "f32");
-  if (!published.ok())
-    return fail(published.status());
-  auto blocks = compareBlocks(*published, *model->module, checkpoint,
-                              vocabularyOf(*model), text);
-  return failed(blocks) ? Failed : reportBlocks(*blocks, options);
 }
 
 //===----------------------------------------------------------------------===//
@@ -375,28 +146,41 @@ static int verifyWeights(Environment &environment,
   llvm::outs() << "weights: " << trip->restored.size() << " of "
                << checkpoint.tensors().size()
                << " tensors come back from the compiled form bit for bit\n";
-  print("came back with other bits", trip->changed);
-  print("not read", trip->unread);
+  printNames("came back with other bits", trip->changed);
+  printNames("not read", trip->unread);
   for (const WeightLoss &loss : trip->losses)
     llvm::outs() << "not restored: '" << loss.tensor << "': " << loss.reason
                  << "\n";
   return trip->ok() ? Done : Failed;
 }
 
-static int runLevel(Environment &environment, const rt::Checkpoint &checkpoint,
-                    const VerifyOptions &options, int level) {
-  if (level == 1)
-    return verifyWeights(environment, checkpoint, options);
-  if (level == 2)
-    return verifyBlocks(environment, checkpoint, options);
-  return options.against == "transformers"
-             ? verifyAgainstPublished(environment, checkpoint, options)
-             : verifyAgainstInterpreter(environment, checkpoint, options);
+//===----------------------------------------------------------------------===//
+// The checkpoint and what it is compared with
+//===----------------------------------------------------------------------===//
+
+using RecordPtr = std::shared_ptr<const PublishedRecord>;
+
+/// The files with Python code of a folder, which a checkpoint of random weights
+/// runs as the published one does.
+static int copyCode(const std::string &from, const std::string &to) {
+  std::error_code error;
+  for (llvm::sys::fs::directory_iterator it(from, error), end;
+       it != end && !error; it.increment(error)) {
+    llvm::StringRef name = llvm::sys::path::filename(it->path());
+    if (!name.ends_with(".py"))
+      continue;
+    if (std::error_code failed =
+            llvm::sys::fs::copy_file(it->path(), to + "/" + name.str()))
+      return fail("cannot copy '" + it->path() + "': " + failed.message());
+  }
+  return Done;
 }
 
-/// A checkpoint of random weights for a configuration that has none.
+/// A checkpoint of random weights for a configuration that has none: for a
+/// record those that it is of.
 static int makeWeights(Environment &environment, const VerifyOptions &options,
-                       const std::string &config, const std::string &folder) {
+                       const RecordPtr &record, const std::string &config,
+                       const std::string &folder) {
   rt::StatusOr<std::string> text = rt::readTextFile(config);
   if (!text.ok())
     return fail(text.status());
@@ -407,44 +191,150 @@ static int makeWeights(Environment &environment, const VerifyOptions &options,
   for (const std::string &setting : options.settings)
     if (int status = applySetting(wanted.config, setting); status != Done)
       return status;
-  wanted.dtype = options.choice.dtype.empty() ? "f32" : options.choice.dtype;
+  std::string dtype = record ? record->dtype : "f32";
+  wanted.dtype = options.choice.dtype.empty() ? dtype : options.choice.dtype;
+  wanted.seed = options.seed.value_or(0);
   showProgress("making random weights");
-  return writeRandomCheckpoint(environment, wanted, folder, /*isTold=*/false);
+  if (int status =
+          writeRandomCheckpoint(environment, wanted, folder, /*isTold=*/false);
+      status != Done)
+    return status;
+  std::string beside = llvm::sys::path::parent_path(config).str();
+  return options.trustsCode ? copyCode(beside.empty() ? "." : beside, folder)
+                            : Done;
 }
 
-static int verify(Environment &environment, const VerifyOptions &options) {
+/// Null, after a message, for a record of another checkpoint.
+static std::unique_ptr<PublishedSource>
+openSource(const rt::Checkpoint &checkpoint, const VerifyOptions &options,
+           const RecordPtr &record) {
+  if (!record)
+    return std::make_unique<PublishedLibrary>(
+        PublishedChoice{options.checkpoint, options.adapter, options.against,
+                        options.trustsCode},
+        options.tokens.value_or(defaultTokens));
+  showProgress("comparing the weights with those of the record");
+  rt::StatusOr<CheckpointIdentity> own = identityOf(checkpoint);
+  rt::Status status =
+      own.ok() ? checkSame(record->checkpoint, *own) : own.takeStatus();
+  if (status.ok())
+    return std::make_unique<RecordedSource>(record);
+  fail(std::move(status).withContext(
+      rt::quoteName(recordFile(options.against))));
+  return nullptr;
+}
+
+static int runLevels(Environment &environment, const rt::Checkpoint &checkpoint,
+                     const VerifyOptions &options, PublishedSource *published) {
+  int status = Done;
+  for (int level : options.levels)
+    status = std::max(
+        status, level == 1 ? verifyWeights(environment, checkpoint, options)
+                : !published
+                    ? verifyAgainstInterpreter(environment, checkpoint, options)
+                : level == 2
+                    ? verifyBlocks(environment, checkpoint, options, *published)
+                    : verifyAgainstPublished(environment, checkpoint, options,
+                                             *published));
+  return status;
+}
+
+static int verify(Environment &environment, const VerifyOptions &options,
+                  const RecordPtr &record) {
   std::optional<rt::Checkpoint> checkpoint =
       environment.openCheckpoint(options.checkpoint, options.adapter);
   if (!checkpoint)
     return Failed;
-  int status = Done;
-  for (int level : options.levels)
-    status =
-        std::max(status, runLevel(environment, *checkpoint, options, level));
-  return status;
+  if (options.isAgainstInterpreter())
+    return runLevels(environment, *checkpoint, options, nullptr);
+  if (checkpoint->gguf())
+    return fail("--against " + options.against +
+                " needs a checkpoint with config.json, got the GGUF file '" +
+                options.checkpoint + "'");
+  auto published = openSource(*checkpoint, options, record);
+  if (!published)
+    return Failed;
+  if (!options.record.empty())
+    if (int status =
+            recordPublished(environment, *checkpoint, options, *published);
+        status != Done)
+      return status;
+  return runLevels(environment, *checkpoint, options, published.get());
+}
+
+/// Where published values are to go.
+static int checkRecord(const VerifyOptions &options) {
+  const std::string path = recordFile(options.record);
+  if (!options.isAgainstLibrary())
+    return fail("--record keeps what a class of Python gives: it needs "
+                "--against transformers or nemo-automodel, got --against " +
+                options.against);
+  if (!llvm::StringRef(path).ends_with(".safetensors"))
+    return fail("expected --record to name a .safetensors file or a folder "
+                "that exists, got '" +
+                path + "'");
+  if (rt::fileExists(path) && !options.isForced)
+    return fail("'" + path + "' exists; --force replaces it");
+  return Done;
+}
+
+/// What no option can say for itself.
+static int checkOptions(VerifyOptions &options) {
+  if (options.against.empty())
+    options.against = options.record.empty() ? "interpreter" : "transformers";
+  if (options.isAgainstRecord() && !llvm::sys::fs::exists(options.against))
+    return fail("expected --against interpreter, transformers, nemo-automodel, "
+                "or a record, a .safetensors file or a folder that has "
+                "'published.safetensors', got '" +
+                options.against + "'"),
+           Usage;
+  if (!options.isRandom && !options.settings.empty())
+    return fail("--set is for --random: a checkpoint's weights have the sizes "
+                "that its configuration says");
+  if (!options.isRandom && options.seed)
+    return fail("--seed is for --random: a checkpoint has its weights");
+  if (options.isAgainstInterpreter() && llvm::is_contained(options.levels, 2))
+    return fail("level 2 compares a checkpoint with config.json with the "
+                "published implementation: add --against transformers");
+  if (options.isAgainstRecord() && options.tokens)
+    return fail("a record has its tokens: leave --tokens out");
+  if (options.trustsCode && options.against != "transformers")
+    return fail("--trust-remote-code is for --against transformers, which "
+                "alone runs code of a checkpoint");
+  if (options.against == "nemo-automodel" && !options.adapter.empty())
+    return fail("--adapter is for --against transformers and interpreter: peft "
+                "merges into classes of transformers");
+  return options.record.empty() ? Done : checkRecord(options);
 }
 
 static int run(VerifyOptions options) {
+  if (int status = checkOptions(options); status != Done)
+    return status;
   Environment environment(options.specs);
   if (!environment.ok())
     return Failed;
+  RecordPtr record;
+  if (options.isAgainstRecord()) {
+    auto opened = PublishedRecord::open(recordFile(options.against));
+    if (!opened.ok())
+      return fail(opened.status());
+    record = std::make_shared<const PublishedRecord>(std::move(*opened));
+    if (!options.seed)
+      options.seed = record->seed;
+  }
+  if (!options.isRandom)
+    return verify(environment, options, record);
   const std::string config = llvm::sys::fs::is_directory(options.checkpoint)
                                  ? options.checkpoint + "/config.json"
                                  : options.checkpoint;
-  if (!options.isRandom) {
-    if (!options.settings.empty())
-      return fail(
-          "--set is for --random: a checkpoint's weights have the sizes "
-          "that its configuration says");
-    return verify(environment, options);
-  }
   llvm::SmallString<128> folder;
   if (llvm::sys::fs::createUniqueDirectory("clade-verify", folder))
     return fail("cannot create a temporary folder");
   options.checkpoint = folder.str().str();
-  int status = makeWeights(environment, options, config, options.checkpoint);
+  int status =
+      makeWeights(environment, options, record, config, options.checkpoint);
   if (status == Done)
-    status = verify(environment, options);
+    status = verify(environment, options, record);
   llvm::sys::fs::remove_directories(folder);
   return status;
 }
@@ -459,20 +349,24 @@ void driver::addVerifyCommand(CLI::App &app, int &status) {
       "dequantised).\n"
       "Level 2: each block, up to the next value that the published "
       "implementation names, computed from its own\n"
-      "values before it, in f32 and with the bounds below; needs --against "
-      "transformers.\n"
+      "values before it, in f32 and with the bounds below; not against the "
+      "interpreter.\n"
       "Level 3: the model's logits, or embeddings, beside a reference's, "
       "prefill "
       "and decode. In f32 the largest difference is below 1e-5 of the largest "
       "logit and 1 - cosine below 1e-8. In bf16 the\n"
       "error against an f32 run is at most 1.10 times that of the "
       "reference's own bf16 run ('ratio').\n"
-      "  --against interpreter   compiled code against Clade's "
+      "  --against interpreter     compiled code against Clade's "
       "reference interpreter (the default)\n"
-      "  --against transformers  both against the published "
+      "  --against transformers    both against the published "
       "implementation in Python; needs torch and\n"
-      "                          transformers: $CLADE_PYTHON, or "
+      "                            transformers: $CLADE_PYTHON, or "
       "what tools/dev/python-env.sh makes\n"
+      "  --against nemo-automodel  the same with a class of NeMo AutoModel's "
+      "own: tools/dev/python-env.sh automodel\n"
+      "  --against FILE            what one of the two gave where --record "
+      "kept it; needs no Python\n"
       "Status 1 if anything is out of bounds; then it says where "
       "the difference begins, and which of the likely mistakes of specs "
       "explains it.");
@@ -490,8 +384,21 @@ void driver::addVerifyCommand(CLI::App &app, int &status) {
                    "With --random: key=value for the configuration, such as "
                    "num_hidden_layers=2")
       ->allow_extra_args(false);
-  command->add_option("--against", options->against, "The reference")
-      ->check(CLI::IsMember({"interpreter", "transformers"}));
+  command->add_option("--seed", options->seed,
+                      "With --random: of the random numbers (default: 0)");
+  command->add_option("--against", options->against,
+                      "The reference: interpreter, transformers, "
+                      "nemo-automodel, or a record");
+  auto *record = command->add_option(
+      "--record", options->record,
+      "Keep what the published implementation gives in this .safetensors "
+      "file, or in a folder as published.safetensors");
+  command
+      ->add_flag("--force", options->isForced, "Replace a record that exists")
+      ->needs(record);
+  command->add_flag("--trust-remote-code", options->trustsCode,
+                    "With --against transformers: run the Python code that the "
+                    "checkpoint brings, which may do whatever you may do");
   command
       ->add_option(
           "--level", options->levels,

@@ -8,23 +8,12 @@
 #ifndef CLADE_TOOLS_CLADE_VERIFYRUNS_H
 #define CLADE_TOOLS_CLADE_VERIFYRUNS_H
 
+#include "tools/clade/PublishedValues.h"
 #include "tools/clade/RunInterpreted.h"
 
 #include "runtime/Engine/Session.h"
 
 namespace clade::driver {
-
-/// What every engine runs: a prompt, and tokens that are decoded one by one.
-struct VerifyText {
-  std::vector<int32_t> prompt, forced;
-  std::vector<int32_t> types; ///< Of the prompt; empty where there are none.
-
-  /// `tokens` numbers that depend on nothing but the vocabulary, a quarter of
-  /// them forced, but none for a model that reads a text as a whole. Of
-  /// `numTypes` types, if there are any, each has its part of the prompt.
-  static VerifyText make(int64_t vocab, int tokens, bool isWhole,
-                         int32_t numTypes);
-};
 
 /// Logits [token, vocab] of all tokens but the last, or embeddings.
 using Values = std::vector<float>;

@@ -9,6 +9,8 @@
 # Makes, once, a virtual environment with the packages of requirements.txt and
 # prints the path of its python on stdout (progress goes to stderr). The
 # environment lies outside the tree, under $CLADE_CACHE (~/.cache/clade).
+# With names, such as `automodel`, also the packages of requirements-NAME.txt,
+# each in a folder of its own there, which `clade verify` and the tests find.
 #
 # The directory is named after a hash of the requirements and finished by a
 # stamp, so a changed pin makes a new one and an interrupted run is repaired.
@@ -34,10 +36,23 @@ key=$( (cat "$requirements"; "$base" -c 'import sys; print(sys.version_info[:2],
 env=$cache/venv-$key
 python=$cache/venv/bin/python
 
+# What is wanted beside the environment.
+finish() {
+  local name
+  for name in "$@"; do
+    if [[ ! -e $here/requirements-$name.txt ]]; then
+      say "there is no requirements-$name.txt"
+      exit 1
+    fi
+    "$python" "$here/../../test/Parity/packages.py" "$name" >&2
+  done
+  echo "$python"
+}
+
 ready() { [[ -e $env/.complete && $(readlink "$cache/venv") == "venv-$key" ]]; }
 
 if ready; then
-  echo "$python"
+  finish "$@"
   exit 0
 fi
 
@@ -63,4 +78,4 @@ fi
 ln -sfn "venv-$key" "$cache/venv.link.$$"
 mv -fT "$cache/venv.link.$$" "$cache/venv"
 say "ready: $python"
-echo "$python"
+finish "$@"

@@ -1,0 +1,230 @@
+#===- against.py - What clade verify can be run against ---------------------===#
+#
+# Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+#===------------------------------------------------------------------------===#
+#
+# Usage: $(tools/dev/python-env.sh) test/Parity/against.py [options] [PATTERN…]
+#
+# References of `clade verify` beside the classes of transformers, which other
+# tests use: a class that is the checkpoint's own code, and those of NeMo
+# AutoModel. Each is also recorded, and the record must give what the run gave,
+# without a Python. The packages of tools/dev/requirements-automodel.txt are
+# installed, once (packages.py).
+#
+#===------------------------------------------------------------------------===#
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import clade
+import packages
+
+# A Llama whose scores have another scale, and its configuration.
+MODELING = """
+from transformers.models.llama import modeling_llama
+from .configuration_own import OwnConfig
+
+
+class OwnForCausalLM(modeling_llama.LlamaForCausalLM):
+    config_class = OwnConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        for layer in self.model.layers:
+            layer.self_attn.scaling = config.score_scale
+"""
+CONFIGURATION = """
+from transformers import LlamaConfig
+
+
+class OwnConfig(LlamaConfig):
+    model_type = "own"
+
+    def __init__(self, score_scale=1.0, **options):
+        super().__init__(**options)
+        self.score_scale = score_scale
+"""
+SPEC = 'family own from llama { serves "OwnForCausalLM"    config { scale = score_scale } }\n'
+AUTO_MAP = {"AutoConfig": "configuration_own.OwnConfig", "AutoModelForCausalLM": "modeling_own.OwnForCausalLM"}
+
+# Families of which NeMo AutoModel has a class of its own that runs on a CPU.
+AUTOMODEL = ["llama", "qwen2", "qwen3_moe", "deepseek_v3", "glm4_moe", "minimax_m2", "baichuan"]
+
+
+class Problem(Exception):
+    pass
+
+
+class Runner:
+    def __init__(self, options, folder):
+        self.options = options
+        self.folder = pathlib.Path(folder)
+
+    def call(self, *arguments, python=sys.executable):
+        """What clade says, with its status."""
+        cache = {"CLADE_CACHE": str(packages.CACHE)}
+        done = subprocess.run([self.options.clade, *map(str, arguments)], env=dict(os.environ, CLADE_PYTHON=python, **cache),
+                              capture_output=True, text=True, timeout=self.options.timeout)
+        return done.returncode, done.stdout, done.stderr
+
+    def must(self, *arguments, **options):
+        status, said, errors = self.call(*arguments, **options)
+        if status:
+            raise Problem(f"status {status}: {said}{errors}")
+        return said
+
+    def must_fail(self, expected, *arguments, **options):
+        status, said, errors = self.call(*arguments, **options)
+        if status != 1 or expected not in errors or errors.count("error:") != 1:
+            raise Problem(f"expected one error '{expected}'\n    status {status}: {said}{errors}")
+
+    def live_and_recorded(self, name, checkpoint, *options):
+        """Levels 2 and 3 beside the run that is recorded, and beside the record alone."""
+        record = self.folder / f"{name}.safetensors"
+        spec = [option for option in options if option != "--trust-remote-code"]
+        spec = [option for option in spec if not str(option).startswith("--against")]
+        live = self.must("verify", checkpoint, "--level", "2,3", "--record", record, *options)
+        alone = self.must("verify", checkpoint, "--level", "2,3", f"--against={record}", *spec, python="/nonexistent")
+        if live.partition("\n")[2] != alone:
+            raise Problem(f"the record says otherwise:\n{live}\n{alone}")
+        return next(line for line in alone.splitlines() if line.startswith("published:"))
+
+
+def own_checkpoint(runner, name, **changes):
+    """A Llama's tensors with the code above."""
+    path = runner.folder / name
+    runner.must("tiny", "llama", "-o", path, "--set", "num_hidden_layers=2")
+    config = json.loads((path / "config.json").read_text())
+    config.update(architectures=["OwnForCausalLM"], model_type="own", score_scale=0.2, auto_map=AUTO_MAP)
+    config.update(changes)
+    (path / "config.json").write_text(json.dumps(config))
+    (path / "modeling_own.py").write_text(MODELING)
+    (path / "configuration_own.py").write_text(CONFIGURATION)
+    return path
+
+
+def spec_of(runner, text=SPEC):
+    path = runner.folder / "own.spec"
+    path.write_text(text)
+    return path
+
+
+def own_code(runner):
+    """The checkpoint's own class runs if the user says so, and agrees with its family."""
+    checkpoint = own_checkpoint(runner, "own")
+    return runner.live_and_recorded("own", checkpoint, "--spec", spec_of(runner), "--against=transformers", "--trust-remote-code")
+
+
+def own_code_is_refused(runner):
+    """Nothing of the checkpoint runs unasked; the file that would is named."""
+    checkpoint = own_checkpoint(runner, "refused")
+    (checkpoint / "modeling_own.py").write_text(f"open({str(runner.folder / 'ran')!r}, 'w')\n")
+    (checkpoint / "configuration_own.py").write_text(f"open({str(runner.folder / 'ran')!r}, 'w')\n")
+    runner.must_fail(f"'OwnForCausalLM' is code of the checkpoint: '{checkpoint}/modeling_own.py', which could do whatever you can do; "
+                     "read it, and add --trust-remote-code to run it",
+                     "verify", checkpoint, "--spec", spec_of(runner), "--against", "transformers")
+    if (runner.folder / "ran").exists():
+        raise Problem("code of the checkpoint ran")
+    return "refused"
+
+
+def own_code_of_a_known_name(runner):
+    """Where transformers has the class, its own runs, and the checkpoint's only if the user says so."""
+    references = {"AutoConfig": "configuration_own.OwnConfig", "AutoModelForCausalLM": "modeling_own.LlamaForCausalLM"}
+    checkpoint = own_checkpoint(runner, "known", architectures=["LlamaForCausalLM"], model_type="llama", auto_map=references)
+    (checkpoint / "modeling_own.py").write_text(MODELING.replace("OwnForCausalLM", "LlamaForCausalLM"))
+    config = json.loads((checkpoint / "config.json").read_text())
+    (checkpoint / "config.json").write_text(json.dumps({key: value for key, value in config.items() if key != "score_scale"}))
+    runner.must("verify", checkpoint, "--against", "transformers")
+    # The default of its own code is another scale.
+    status, said, errors = runner.call("verify", checkpoint, "--against", "transformers", "--trust-remote-code")
+    if status != 1 or "of the checkpoint, transformers" not in said or "self_attn.o_proj.input" not in errors:
+        raise Problem(f"status {status}: {said}{errors}")
+    return said.splitlines()[0]
+
+
+def own_code_elsewhere(runner):
+    spec = spec_of(runner)
+    arguments = ["--spec", spec, "--against", "transformers", "--trust-remote-code"]
+    remote = own_checkpoint(runner, "remote", auto_map={"AutoModelForCausalLM": "org/name--modeling_own.OwnForCausalLM"})
+    runner.must_fail("code of another repository, 'org/name'", "verify", remote, *arguments)
+    missing = own_checkpoint(runner, "missing")
+    (missing / "modeling_own.py").unlink()
+    runner.must_fail(f"there is no '{missing}/modeling_own.py'", "verify", missing, *arguments)
+    nowhere = own_checkpoint(runner, "nowhere", auto_map={})
+    runner.must_fail("has no class 'OwnForCausalLM', which config.json names", "verify", nowhere, *arguments)
+    return "refused"
+
+
+def own_code_differs(runner):
+    """A difference is located as in a class of transformers."""
+    checkpoint = own_checkpoint(runner, "differs")
+    wrong = spec_of(runner, SPEC.replace("scale = score_scale", "scale = score_scale * 2"))
+    arguments = ["verify", checkpoint, "--spec", wrong, "--against", "transformers", "--trust-remote-code"]
+    status, said, errors = runner.call(*arguments)
+    if status != 1 or "first difference: layer 0, 'model.layers.0.self_attn.o_proj.input'" not in errors:
+        raise Problem(f"status {status}: {said}{errors}")
+    return errors.splitlines()[0]
+
+
+def own_code_random(runner):
+    """Random weights for a configuration run with the code beside it."""
+    checkpoint = own_checkpoint(runner, "random")
+    (checkpoint / "model.safetensors").unlink()
+    return runner.live_and_recorded("random", checkpoint / "config.json", "--random", "--spec", spec_of(runner), "--against=transformers",
+                                    "--trust-remote-code")
+
+
+def automodel(family):
+    def check(runner):
+        checkpoint = runner.folder / family
+        runner.must("tiny", family, "-o", checkpoint)
+        return runner.live_and_recorded(family, checkpoint, "--against=nemo-automodel")
+    return check
+
+
+def automodel_without(runner):
+    """What it has no class for is one of transformers."""
+    checkpoint = runner.folder / "helium"
+    runner.must("tiny", "helium", "-o", checkpoint)
+    runner.must_fail("has no class of its own for 'HeliumForCausalLM' and runs the one of transformers: --against transformers",
+                     "verify", checkpoint, "--against", "nemo-automodel")
+    return "refused"
+
+
+CASES = {check.__name__: check for check in (own_code, own_code_is_refused, own_code_of_a_known_name,
+                                            own_code_elsewhere, own_code_differs, own_code_random)}
+CASES |= {f"automodel-{family}": automodel(family) for family in AUTOMODEL}
+CASES["automodel-without"] = automodel_without
+
+
+def main():
+    parser = argparse.ArgumentParser(description="references of clade verify")
+    parser.add_argument("pattern", nargs="*", help="only cases whose names contain one of these")
+    clade.add_options(parser)
+    options = parser.parse_args()
+    passed = failed = 0
+    for name, check in CASES.items():
+        if options.pattern and not any(part in name for part in options.pattern):
+            continue
+        if name.startswith("automodel"):
+            packages.folder("automodel")
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                line, problem = check(Runner(options, folder)), None
+            except Problem as error:
+                line, problem = "", error
+        print(f"{name:28s} {line}  {'FAIL' if problem else 'ok'}" + (f"\n    {problem}" if problem else ""), flush=True)
+        passed, failed = passed + (not problem), failed + bool(problem)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
