@@ -54,7 +54,7 @@ SPEC = 'family own from llama { serves "OwnForCausalLM"    config { scale = scor
 AUTO_MAP = {"AutoConfig": "configuration_own.OwnConfig", "AutoModelForCausalLM": "modeling_own.OwnForCausalLM"}
 
 # Families of which NeMo AutoModel has a class of its own that runs on a CPU.
-AUTOMODEL = ["llama", "qwen2", "qwen3_moe", "deepseek_v3", "glm4_moe", "minimax_m2", "baichuan"]
+AUTOMODEL = ["llama", "qwen2", "qwen3_moe", "deepseek_v3", "glm4_moe", "baichuan"]
 
 
 class Problem(Exception):

@@ -259,7 +259,7 @@ private:
       return Status::corruption(
           "tensor " + quoteName(name) + " is " + rt::shapeText(found->shape) +
           ", expected " +
-          (rank == 1 ? rows < 0 ? "[tokens]" : rt::shapeText({rows})
+          (rank == 1 ? rows < 0 ? "[tokens]" : "[" + std::to_string(rows) + "]"
                      : "[" + std::to_string(rows) +
                            ", width], a row for each token"));
     return found;

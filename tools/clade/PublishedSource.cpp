@@ -10,7 +10,6 @@
 #include "tools/clade/Progress.h"
 
 #include "runtime/Formats/Adapter.h"
-#include "runtime/Formats/Checkpoint.h"
 #include "runtime/Support/File.h"
 
 using namespace clade;

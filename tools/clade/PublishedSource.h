@@ -11,6 +11,8 @@
 #include "tools/clade/PublishedRecord.h"
 #include "tools/clade/PublishedRun.h"
 
+#include "runtime/Formats/Checkpoint.h"
+
 namespace clade::driver {
 
 /// What a model asks of a text.

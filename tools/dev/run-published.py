@@ -20,6 +20,7 @@ import argparse
 import contextlib
 import inspect
 import json
+import logging
 import os
 import pathlib
 import sys
@@ -27,6 +28,8 @@ import tempfile
 import warnings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Code that is compiled for the machine is no faster for so little, and not what the source says.
+os.environ["TORCHDYNAMO_DISABLE"] = "1"
 # Transformers copies a checkpoint's own code before it runs it; the name of the folder is read when it is loaded.
 CODE = tempfile.TemporaryDirectory(prefix="clade-published-code-")
 os.environ["HF_MODULES_CACHE"] = CODE.name
@@ -142,6 +145,10 @@ def automodel_registry():
     folder = CACHE / "automodel"
     if folder.is_dir():
         sys.path.append(str(folder))
+    # What its packages say of torch, and of what only GPUs have.
+    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning, message=".*NeMo AutoModel")
+    warnings.filterwarnings("ignore", message="Transformer Engine and Apex are not installed")
     try:
         import nemo_automodel
         from nemo_automodel._transformers.registry import ModelRegistry
@@ -243,7 +250,8 @@ def hook_of(name, module):
 def experts_hook_of(name):
     """Keeps what experts make, and what their router gave them: numbers and shares, f32 [token, active]."""
     def hook(_, inputs, output):
-        _, chosen, share = inputs
+        # NeMo AutoModel also says which tokens count, and has the two in the other order.
+        chosen, share = (inputs[3], inputs[2]) if len(inputs) == 4 else inputs[1:]
         order = chosen.argsort(dim=1)
         results[name] = output.reshape(len(options.tokens), -1).float().contiguous().clone()
         results[name + ".chosen"] = chosen.gather(1, order).float().contiguous()
