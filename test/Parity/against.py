@@ -16,11 +16,13 @@
 #===------------------------------------------------------------------------===#
 import argparse
 import json
+import logging
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
+import warnings
 
 import clade
 import packages
@@ -53,8 +55,10 @@ class OwnConfig(LlamaConfig):
 SPEC = 'family own from llama { serves "OwnForCausalLM"    config { scale = score_scale } }\n'
 AUTO_MAP = {"AutoConfig": "configuration_own.OwnConfig", "AutoModelForCausalLM": "modeling_own.OwnForCausalLM"}
 
-# Families of which NeMo AutoModel has a class of its own that runs on a CPU.
-AUTOMODEL = ["llama", "qwen2", "qwen3_moe", "deepseek_v3", "glm4_moe", "baichuan"]
+# Families of which NeMo AutoModel has a class of its own that runs on a CPU: what makes a checkpoint, or a case that has one.
+PLAIN = ["--set", 'rope_parameters={"rope_type":"default","rope_theta":10000}']
+AUTOMODEL = {"llama": [], "qwen2": [], "qwen3_moe": [], "deepseek_v3": [], "glm4_moe": [], "gpt_oss": PLAIN, "mistral4": "mistral4-plain",
+             "baichuan": "baichuan-7b"}
 
 
 class Problem(Exception):
@@ -66,10 +70,10 @@ class Runner:
         self.options = options
         self.folder = pathlib.Path(folder)
 
-    def call(self, *arguments, python=sys.executable):
+    def call(self, *arguments, python=sys.executable, cache=packages.CACHE):
         """What clade says, with its status."""
-        cache = {"CLADE_CACHE": str(packages.CACHE)}
-        done = subprocess.run([self.options.clade, *map(str, arguments)], env=dict(os.environ, CLADE_PYTHON=python, **cache),
+        environment = dict(os.environ, CLADE_PYTHON=python, CLADE_CACHE=str(cache))
+        done = subprocess.run([self.options.clade, *map(str, arguments)], env=environment,
                               capture_output=True, text=True, timeout=self.options.timeout)
         return done.returncode, done.stdout, done.stderr
 
@@ -181,12 +185,56 @@ def own_code_random(runner):
                                     "--trust-remote-code")
 
 
+def checkpoint_of(name):
+    """That of a case of other tests."""
+    packages.add("automodel")
+    # What its packages say of torch, and of themselves in later releases.
+    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning, message=".*NeMo AutoModel")
+    import cases
+    import checkpoint
+    import moe_cases
+    import reference  # noqa: F401, which quiets transformers
+
+    return checkpoint.write(next(case for case in cases.CASES + moe_cases.CASES if case.name == name)) / "f32"
+
+
 def automodel(family):
     def check(runner):
-        checkpoint = runner.folder / family
-        runner.must("tiny", family, "-o", checkpoint)
+        made = AUTOMODEL[family]
+        checkpoint = checkpoint_of(made) if isinstance(made, str) else runner.folder / family
+        if not checkpoint.exists():
+            runner.must("tiny", family, "-o", checkpoint, *made)
         return runner.live_and_recorded(family, checkpoint, "--against=nemo-automodel")
     return check
+
+
+def automodel_differs(runner):
+    """Its Qwen3-Next adds no one to the gain of the last norm, as that of transformers does."""
+    checkpoint = runner.folder / "qwen3_next"
+    runner.must("tiny", "qwen3_next", "-o", checkpoint)
+    runner.must("verify", checkpoint, "--against", "transformers", "--level", "2")
+    status, said, errors = runner.call("verify", checkpoint, "--against", "nemo-automodel", "--level", "2")
+    wrong = [line.split()[0] for line in said.splitlines() if line.endswith("FAIL")]
+    if status != 1 or wrong != ["model.norm"]:
+        raise Problem(f"status {status}: {said}{errors}")
+    return "'model.norm' alone"
+
+
+def automodel_for_gpus(runner):
+    checkpoint = runner.folder / "nemotron_h"
+    runner.must("tiny", "nemotron_h", "-o", checkpoint)
+    runner.must_fail("nemo-automodel's NemotronHForCausalLM needs the package 'mamba_ssm' for this, which is not there; what it has for GPUs "
+                     "alone does not run on a CPU", "verify", checkpoint, "--against", "nemo-automodel")
+    return "refused"
+
+
+def automodel_that_is_not_there(runner):
+    checkpoint = runner.folder / "llama"
+    runner.must("tiny", "llama", "-o", checkpoint)
+    runner.must_fail(f"has no 'nemo_automodel', and there is no '{runner.folder}/automodel': run tools/dev/python-env.sh automodel",
+                     "verify", checkpoint, "--against", "nemo-automodel", cache=runner.folder)
+    return "refused"
 
 
 def automodel_without(runner):
@@ -201,7 +249,7 @@ def automodel_without(runner):
 CASES = {check.__name__: check for check in (own_code, own_code_is_refused, own_code_of_a_known_name,
                                             own_code_elsewhere, own_code_differs, own_code_random)}
 CASES |= {f"automodel-{family}": automodel(family) for family in AUTOMODEL}
-CASES["automodel-without"] = automodel_without
+CASES |= {check.__name__: check for check in (automodel_differs, automodel_for_gpus, automodel_that_is_not_there, automodel_without)}
 
 
 def main():

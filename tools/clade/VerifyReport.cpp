@@ -74,7 +74,6 @@ int driver::reportLogits(const std::vector<LogitsRow> &rows,
   llvm::outs() << llvm::format("%-44s %-5s %12s %14s %7s\n", "logits", "dtype",
                                "largest", "1 - cosine", "ratio");
   for (const LogitsRow &row : rows) {
-    printCode(code);
     llvm::outs() << llvm::format("%-44s %-5s %12.3e %14.3e ", row.name.c_str(),
                                  dtype.c_str(), row.distance.largest,
                                  1 - row.distance.cosine);

@@ -176,7 +176,7 @@ def on_cpu():
 def load_tensors(model):
     """The tensors of the checkpoint, by the class's own adapter where it has one."""
     for module in model.modules():
-        if isinstance(getattr(module, "device", None), torch.device) and not isinstance(module, transformers.PreTrainedModel):
+        if isinstance(vars(module).get("device"), torch.device):
             module.device = torch.device("cpu")
     tensors = tensors_of_checkpoint()
     adapter = getattr(model, "state_dict_adapter", None)
@@ -205,11 +205,18 @@ def load_automodel():
     cls = registry.resolve_custom_model_cls(ARCHITECTURE, config)
     if cls is None:
         explain(f"nemo-automodel's class for '{ARCHITECTURE}' does not take this configuration")
-    # What is not code for one GPU alone.
-    backend = BackendConfig(attn="sdpa", linear="torch", rms_norm="torch_fp32", rope_fusion=False, experts="torch", dispatcher="torch")
     takes_backend = "backend" in inspect.signature(cls.__init__).parameters
+
+    def make(attention):
+        # What is not code for GPUs alone.
+        backend = BackendConfig(attn=attention, linear="torch", rms_norm="torch_fp32", rope_fusion=False, experts="torch", dispatcher="torch")
+        return cls(config, **({"backend": backend} if takes_backend else {}))
+
     with on_cpu():
-        model = cls(config, **({"backend": backend} if takes_backend else {}))
+        try:
+            model = make("sdpa")
+        except AssertionError:  # One class insists on what can have sinks.
+            model = make("flex")
     cast_model_to_dtype(model, DTYPE)
     load_tensors(model)
     return model
@@ -282,6 +289,12 @@ def add_hooks(model):
 #===------------------------------------------------------------------------===#
 
 
+def is_used(cache):
+    """Whether a model has put something there; some have a cache of their own, which they hand back."""
+    return any(getattr(layer, "is_initialized", False) or any(getattr(layer, "is_conv_states_initialized", {}).values())
+               for layer in cache.layers)
+
+
 @torch.no_grad()
 def run(model):
     """The logits of all tokens; leaves the values of the prompt's modules in `results`."""
@@ -298,6 +311,7 @@ def run(model):
     logits = [(output.logits if "logits" in output else output.last_hidden_state)[0]]
     for hook in hooks:
         hook.remove()
+    steps = steps and is_used(cache)
     if options.force and not steps:
         logits = [model(torch.tensor([options.tokens + options.force])).logits[0]]
     for token in options.force if steps else []:
@@ -306,19 +320,30 @@ def run(model):
 
 
 def main():
+    try:
+        results["logits"], code = run_class()
+    except ModuleNotFoundError as error:
+        if options.library != "nemo-automodel" or not error.name:
+            raise
+        explain(f"nemo-automodel's {ARCHITECTURE} needs the package '{error.name}' for this, which is not there; what it has for "
+                "GPUs alone does not run on a CPU")
+    save_file(results, options.output, metadata=code)
+
+
+def run_class():
+    """The logits, and what is to be said of the class."""
     model = LOAD[options.library]().eval()
     name = type(model).__name__
     if options.adapter:
         import peft
 
         model = peft.PeftModel.from_pretrained(model, options.adapter).merge_and_unload().eval()
-    results["logits"] = run(model)
     versions = f"transformers {transformers.__version__}, torch {torch.__version__}"
     if options.library == "nemo-automodel":
         versions = f"nemo-automodel {sys.modules['nemo_automodel'].__version__}, {versions}"
     elif type(model).__module__.startswith("transformers_modules."):
         versions = f"the checkpoint, {versions}"
-    save_file(results, options.output, metadata={"class": name, "library": versions})
+    return run(model), {"class": name, "library": versions}
 
 
 if __name__ == "__main__":
