@@ -32,6 +32,7 @@ PublishedRecord example() {
   record.wide.logits = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
   record.narrow.logits = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12.5};
   record.wide.modules["model.norm"] = {0.5f, -0.5f, 1.5f, 2.5f};
+  record.narrow.modules["model.norm"] = {0.5f, -0.5f, 1.5f, 2.25f};
   record.wide.code = {"transformers 5", "TinyForCausalLM"};
   return record;
 }
@@ -99,6 +100,7 @@ TEST(PublishedRecord, ComesBackAsItWas) {
   EXPECT_EQ(read->text.forced, record.text.forced);
   EXPECT_EQ(read->text.types, record.text.types);
   EXPECT_EQ(read->wide.modules, record.wide.modules);
+  EXPECT_EQ(read->narrow.modules, record.narrow.modules);
   EXPECT_EQ(read->wide.code.name, "TinyForCausalLM");
   EXPECT_EQ(read->wide.code.library, "transformers 5");
   ASSERT_OK(read->run("f32"));
@@ -259,10 +261,16 @@ TEST(PublishedRecord, TensorsThatAreWrong) {
   file.add("tokens", DType::I32, {2},
            rt::test::number<int32_t>(0) + rt::test::number<int32_t>(-5));
   EXPECT_EQ(file.error(), "tensor 'tokens' holds -5, expected numbers from 0");
-  RecordFile exact;
-  exact.metadata["dtype"] = "f32";
-  EXPECT_EQ(exact.error(),
-            "tensor 'bf16.logits' is none of a record whose 'dtype' is 'f32'");
+  for (const char *name : {"bf16.logits", "bf16.modules.model.norm"}) {
+    RecordFile exact;
+    exact.metadata["dtype"] = "f32";
+    exact.remove("bf16.logits");
+    exact.remove("bf16.modules.model.norm");
+    exact.add(name, DType::F32, {1, 1}, "1234");
+    EXPECT_EQ(exact.error(), "tensor '" + std::string(name) +
+                                 "' is none of a record whose 'dtype' is "
+                                 "'f32'");
+  }
 }
 
 TEST(PublishedRecord, OfAnotherCheckpoint) {

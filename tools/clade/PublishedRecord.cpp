@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // Tensors: 'tokens', 'force' and, where a model has them, 'types', I32; the
-// values 'f32.logits', 'f32.modules.NAME' and 'bf16.logits', F32, a row for
-// each token. All else is metadata.
+// values 'f32.logits' and 'f32.modules.NAME', and of a run in bf16 the same
+// with that name, F32, a row for each token. All else is metadata.
 //
 //===----------------------------------------------------------------------===//
 
@@ -31,7 +31,8 @@ using rt::StatusOr;
 namespace {
 constexpr std::string_view currentVersion = "1";
 constexpr std::string_view versionKey = "clade_record";
-constexpr std::string_view modulesPrefix = "f32.modules.";
+constexpr std::string_view wideModules = "f32.modules.",
+                           narrowModules = "bf16.modules.";
 
 using Metadata = std::map<std::string, std::string>;
 } // namespace
@@ -320,15 +321,16 @@ private:
     }
     for (const rt::StoredTensor &tensor : file.tensors()) {
       std::string_view name = tensor.name;
-      if (name.starts_with(modulesPrefix)) {
+      bool isWide = name.starts_with(wideModules);
+      if (isWide || (isNarrow && name.starts_with(narrowModules))) {
         CLADE_ASSIGN_OR_RETURN(std::vector<float> values, floats(name, prompt));
-        record.wide.modules.emplace(name.substr(modulesPrefix.size()),
-                                    std::move(values));
+        PublishedRun &run = isWide ? record.wide : record.narrow;
+        name.remove_prefix((isWide ? wideModules : narrowModules).size());
+        run.modules.emplace(name, std::move(values));
       } else if (name != "tokens" && name != "force" && name != "types" &&
                  name != "f32.logits" && !(isNarrow && name == "bf16.logits")) {
         return Status::corruption("tensor " + quoteName(name) +
-                                  " is none of a record whose 'dtype' "
-                                  "is '" +
+                                  " is none of a record whose 'dtype' is '" +
                                   record.dtype + "'");
       }
     }
@@ -385,6 +387,18 @@ public:
                        std::as_bytes(std::span(values))});
   }
 
+  Status addRun(const std::string &type, const PublishedRun &run, size_t prompt,
+                size_t rows) {
+    CLADE_RETURN_IF_ERROR(addValues(type + ".logits", run.logits, rows));
+    for (const auto &[name, values] : run.modules)
+      CLADE_RETURN_IF_ERROR(
+          addValues(type + ".modules." + name, values, prompt));
+    return {};
+  }
+
+  std::vector<rt::StoredTensor> tensors;
+
+private:
   /// Values that do not have a row for each token are not of a run.
   Status addValues(std::string name, const std::vector<float> &values,
                    size_t rows) {
@@ -400,8 +414,6 @@ public:
                        std::as_bytes(std::span(values))});
     return {};
   }
-
-  std::vector<rt::StoredTensor> tensors;
 };
 } // namespace
 
@@ -426,12 +438,9 @@ Status PublishedRecord::write(const std::string &path) const {
   writer.addNumbers("force", text.forced);
   if (!text.types.empty())
     writer.addNumbers("types", text.types);
-  CLADE_RETURN_IF_ERROR(writer.addValues("f32.logits", wide.logits, rows));
+  CLADE_RETURN_IF_ERROR(writer.addRun("f32", wide, prompt, rows));
   if (dtype == "bf16") {
-    CLADE_RETURN_IF_ERROR(writer.addValues("bf16.logits", narrow.logits, rows));
+    CLADE_RETURN_IF_ERROR(writer.addRun("bf16", narrow, prompt, rows));
   }
-  for (const auto &[name, values] : wide.modules)
-    CLADE_RETURN_IF_ERROR(
-        writer.addValues(std::string(modulesPrefix) + name, values, prompt));
   return rt::writeSafetensors(path, writer.tensors, metadata);
 }

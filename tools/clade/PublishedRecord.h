@@ -47,7 +47,7 @@ struct PublishedRecord {
   std::string dtype; ///< Of the checkpoint's own run, f32 or bf16.
   VerifyText text;
   PublishedRun wide; ///< In f32.
-  /// In bf16, its logits alone; empty where `dtype` is f32.
+  /// In bf16; empty where `dtype` is f32.
   PublishedRun narrow;
 
   /// Corruption, Unsupported or NotFound, with the file's name, and what was

@@ -10,6 +10,7 @@
 #include "tools/clade/EncoderEntry.h"
 #include "tools/clade/ExplainDifference.h"
 #include "tools/clade/LocatePublished.h"
+#include "tools/clade/LocateRounding.h"
 #include "tools/clade/Progress.h"
 #include "tools/clade/VerifyReport.h"
 
@@ -48,7 +49,7 @@ static bool haveSameSize(const Values &ours, const Values &published,
 namespace {
 /// Both sides of level 3, run.
 struct Comparison {
-  const PublishedRun *wide = nullptr;
+  const PublishedRun *wide = nullptr, *own = nullptr; ///< In f32, in `dtype`.
   std::string dtype;
   int64_t vocab = 1;
   VerifyText text;
@@ -78,7 +79,8 @@ static bool compareModel(Environment &environment,
   rt::StatusOr<const PublishedRun *> own = source.run(found.text, found.dtype);
   if (!own.ok())
     return fail(own.status()), false;
-  const Values &reference = (*own)->logits,
+  found.own = *own;
+  const Values &reference = found.own->logits,
                *exactReference = isNarrow ? &found.wide->logits : nullptr;
   auto logits = interpret(isNarrow ? *model.module : *exact.module, checkpoint,
                           found.vocab, found.text);
@@ -101,6 +103,37 @@ static bool compareModel(Environment &environment,
   return true;
 }
 
+/// Says where a difference begins, and why.
+static void explain(Environment &environment, const rt::Checkpoint &checkpoint,
+                    const import::ImportedModel &exact,
+                    const import::ImportedModel &model,
+                    const Comparison &found) {
+  if (found.rows.front().passed) {
+    llvm::errs() << "the interpreter agrees: the difference begins in the "
+                    "compiled code, where 'clade verify' without --against "
+                    "looks for it\n";
+    return;
+  }
+  if (found.dtype != "f32") {
+    auto logits = interpret(*exact.module, checkpoint, found.vocab, found.text);
+    if (failed(logits))
+      return;
+    clearProgress();
+    if (withinF32(distance(*logits, found.wide->logits))) {
+      llvm::errs() << "in f32 the logits agree: what differs is how values "
+                      "round to "
+                   << found.dtype << "\n";
+      locateRounding(*found.own, *model.module, checkpoint, found.vocab,
+                     found.text);
+      return;
+    }
+  }
+  locateAgainstPublished(*found.wide, *exact.module, checkpoint, found.vocab,
+                         found.text);
+  explainDifference(environment, checkpoint, found.vocab, found.text,
+                    found.wide->logits);
+}
+
 int driver::verifyAgainstPublished(Environment &environment,
                                    const rt::Checkpoint &checkpoint,
                                    const VerifyOptions &options,
@@ -116,12 +149,8 @@ int driver::verifyAgainstPublished(Environment &environment,
                                      *exact, *model, found))
     return Failed;
   int status = reportLogits(found.rows, options, found.dtype, found.wide->code);
-  if (status != Done) {
-    locateAgainstPublished(*found.wide, *exact->module, checkpoint, found.vocab,
-                           found.text);
-    explainDifference(environment, checkpoint, found.vocab, found.text,
-                      found.wide->logits);
-  }
+  if (status != Done)
+    explain(environment, checkpoint, *exact, *model, found);
   return status;
 }
 

@@ -9,7 +9,7 @@
 #
 # Writes ones as `logits`, and as the result of each module that $MODULES names
 # with its width, such as 'model.norm=64'. With $CLADE_BIN the logits are those of
-# its interpreter and the families that come with it. With $SAYS, that is a message
+# its interpreter and the families that come with it, but not in the type $ONES. With $SAYS, that is a message
 # for the user.
 #
 #===------------------------------------------------------------------------===#
@@ -56,7 +56,7 @@ for word in os.environ.get("MODULES", "").split():
     name, width = word.split("=")
     shapes[name] = [prompt, int(width)]
 values = {name: (shape, struct.pack("<f", 1.0) * (shape[0] * shape[1])) for name, shape in shapes.items()}
-if "CLADE_BIN" in os.environ:
+if "CLADE_BIN" in os.environ and option("--dtype") != os.environ.get("ONES"):
     values["logits"] = interpreted()
 entries, data = {"__metadata__": {"class": "PublishedModel", "library": "library 1.0"}}, b""
 for name, (shape, own) in sorted(values.items()):
