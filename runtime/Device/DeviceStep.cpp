@@ -87,10 +87,15 @@ Status DeviceStep::reserve(DeviceBuffer &buffer, uint64_t bytes,
 
 /// Copies the step with all it points to.
 Status DeviceStep::uploadArguments(const CladeStep &step) {
+  std::vector<CladeKVState> states(static_cast<size_t>(model->numStates));
   auto layOut = [&](Arguments &pieces) {
     CladeStep copy = step;
-    // The struct comes first; its pointers are known at the end.
+    // The struct comes first; its pointers are known at the end. Its size and
+    // that of the states are the same in all steps.
     pieces.add(&step, 1);
+    statesOffset = pieces.size();
+    auto numStates = static_cast<size_t>(model->numStates);
+    copy.states = pieces.add(states.data(), model->numStates);
     copy.tokens = pieces.add(step.tokens, step.num_tokens);
     copy.positions = pieces.add(step.positions, step.num_tokens);
     copy.sequence_of = pieces.add(step.sequence_of, step.num_tokens);
@@ -98,18 +103,16 @@ Status DeviceStep::uploadArguments(const CladeStep &step) {
     copy.selected = pieces.add(step.selected, step.num_selected);
     copy.scaled_lengths = pieces.add(step.scaled_lengths, step.num_sequences);
     // States of a group share a page table.
-    std::vector<CladeKVState> states(step.states,
-                                     step.states + model->numStates);
     std::map<const int32_t *, const int32_t *> tables;
-    for (CladeKVState &state : states) {
+    for (size_t i = 0; i < numStates; ++i) {
+      const CladeKVState &state = step.states[i];
       auto [table, isNew] = tables.emplace(state.pages, nullptr);
       if (isNew)
         table->second = pieces.add(state.pages, int64_t(state.pages_stride) *
                                                     step.num_sequences);
-      state.pages = table->second;
+      states[i] = state;
+      states[i].pages = table->second;
     }
-    statesOffset = pieces.size();
-    copy.states = pieces.add(states.data(), model->numStates);
     // What kernels are given otherwise, or what only CPUs have.
     copy.layers = nullptr;
     copy.weights = nullptr;
@@ -133,6 +136,9 @@ Status DeviceStep::uploadArguments(const CladeStep &step) {
   Arguments written(stagedArguments.data(), arguments.address());
   CladeStep copy = layOut(written);
   std::memcpy(stagedArguments.data(), &copy, sizeof(copy));
+  if (!states.empty())
+    std::memcpy(stagedArguments.data() + statesOffset, states.data(),
+                states.size() * sizeof(CladeKVState));
   return queue->upload(arguments.address(), stagedArguments.data(),
                        written.size());
 }
@@ -141,12 +147,15 @@ CUdeviceptr DeviceStep::addressOf(LaunchArgument argument,
                                   const CladeStep &step) const {
   auto number = static_cast<uint64_t>(argument.number),
        tokens = static_cast<uint64_t>(paddedRows(step.num_tokens)),
-       selected = static_cast<uint64_t>(paddedRows(step.num_selected));
+       selected = static_cast<uint64_t>(paddedRows(step.num_selected)),
+       fixed = alignUp(static_cast<uint64_t>(model->plan.fixedBytes));
   switch (argument.space) {
+  case LaunchArgument::Space::Fixed:
+    return workspace.address() + number;
   case LaunchArgument::Space::Token:
-    return workspace.address() + number * tokens;
+    return workspace.address() + fixed + number * tokens;
   case LaunchArgument::Space::Selected:
-    return workspace.address() +
+    return workspace.address() + fixed +
            static_cast<uint64_t>(model->plan.tokenBytes) * tokens +
            number * selected;
   case LaunchArgument::Space::Output:
@@ -176,22 +185,26 @@ Status DeviceStep::launch(const Launch &launch, const CladeStep &step) {
   std::vector<void *> pointers;
   for (CUdeviceptr &address : addresses)
     pointers.push_back(&address);
-  return queue->launch(kernel.function,
-                       static_cast<unsigned>(kernel.shape.columns),
-                       static_cast<unsigned>(blocks),
-                       static_cast<unsigned>(kernel.shape.threads),
-                       static_cast<unsigned>(kernel.shape.sharedBytes),
-                       pointers.data(), launch.kernel);
+  return queue->launch(
+      kernel.function,
+      static_cast<unsigned>(launch.columns.value_or(kernel.shape.columns)),
+      static_cast<unsigned>(blocks),
+      static_cast<unsigned>(kernel.shape.threads),
+      static_cast<unsigned>(kernel.shape.sharedBytes), pointers.data(),
+      launch.kernel);
 }
 
 Status DeviceStep::run(const CladeStep &step) {
+  auto fixed = static_cast<int64_t>(
+      alignUp(static_cast<uint64_t>(model->plan.fixedBytes)));
   std::optional<int64_t> tokens = checkedMul(model->plan.tokenBytes,
                                              paddedRows(step.num_tokens)),
                          selected = checkedMul(model->plan.selectedBytes,
                                                paddedRows(step.num_selected)),
-                         bytes = tokens && selected
-                                     ? checkedAdd(*tokens, *selected)
-                                     : std::nullopt;
+                         rows = tokens && selected
+                                    ? checkedAdd(*tokens, *selected)
+                                    : std::nullopt,
+                         bytes = rows ? checkedAdd(*rows, fixed) : std::nullopt;
   CLADE_RETURN_IF_ERROR(
       reserve(workspace,
               bytes ? static_cast<uint64_t>(*bytes)

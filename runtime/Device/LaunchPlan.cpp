@@ -19,11 +19,12 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int64_t planVersion = 2;
+constexpr int64_t planVersion = 3;
 constexpr int64_t maxBytes = int64_t(1) << 50;
 
 using Space = LaunchArgument::Space;
-constexpr std::array<std::pair<Space, const char *>, 5> spaceNames = {{
+constexpr std::array<std::pair<Space, const char *>, 6> spaceNames = {{
+    {Space::Fixed, "fixed"},
     {Space::Token, "token"},
     {Space::Selected, "selected"},
     {Space::Output, "output"},
@@ -87,7 +88,8 @@ StatusOr<LaunchArgument> readArgument(const json &value, const LaunchPlan &plan,
   for (auto [space, name] : spaceNames) {
     if (value[0] != name)
       continue;
-    int64_t end = space == Space::Token      ? plan.tokenBytes
+    int64_t end = space == Space::Fixed      ? plan.fixedBytes
+                  : space == Space::Token    ? plan.tokenBytes
                   : space == Space::Selected ? plan.selectedBytes
                   : space == Space::Weight   ? weights
                   : space == Space::State    ? states
@@ -106,7 +108,7 @@ StatusOr<Launch> readLaunch(const json &value, const LaunchPlan &plan,
   if (!value.is_object())
     return Status::corruption("expected an object");
   CLADE_RETURN_IF_ERROR(rejectUnknownKeys(
-      value, {"kernel", "arguments", "min_rows", "max_rows"}));
+      value, {"kernel", "arguments", "min_rows", "max_rows", "columns"}));
   Launch launch;
   CLADE_ASSIGN_OR_RETURN(launch.kernel, readString(value, "kernel"));
   if (!plan.kernels.count(launch.kernel))
@@ -128,6 +130,13 @@ StatusOr<Launch> readLaunch(const json &value, const LaunchPlan &plan,
     return Status::corruption("expected rows from at least 1 on, got " +
                               std::to_string(launch.minRows) + " to " +
                               std::to_string(launch.maxRows));
+  if (value.contains("columns")) {
+    CLADE_ASSIGN_OR_RETURN(int64_t columns,
+                           readInteger(value, "columns", INT32_MAX));
+    if (columns < 1)
+      return Status::corruption("'columns': expected at least 1, got 0");
+    launch.columns = static_cast<int32_t>(columns);
+  }
   return launch;
 }
 
@@ -136,8 +145,8 @@ StatusOr<LaunchPlan> readPlan(const json &value, int64_t weights,
   if (!value.is_object())
     return Status::corruption("expected an object");
   CLADE_RETURN_IF_ERROR(
-      rejectUnknownKeys(value, {"version", "token_bytes", "selected_bytes",
-                                "kernels", "launches"}));
+      rejectUnknownKeys(value, {"version", "fixed_bytes", "token_bytes",
+                                "selected_bytes", "kernels", "launches"}));
   CLADE_ASSIGN_OR_RETURN(int64_t version,
                          readInteger(value, "version", INT32_MAX));
   if (version != planVersion)
@@ -145,6 +154,8 @@ StatusOr<LaunchPlan> readPlan(const json &value, int64_t weights,
                                std::to_string(planVersion) + ", got " +
                                std::to_string(version));
   LaunchPlan plan;
+  CLADE_ASSIGN_OR_RETURN(plan.fixedBytes,
+                         readInteger(value, "fixed_bytes", maxBytes));
   CLADE_ASSIGN_OR_RETURN(plan.tokenBytes,
                          readInteger(value, "token_bytes", maxBytes));
   CLADE_ASSIGN_OR_RETURN(plan.selectedBytes,
@@ -189,13 +200,13 @@ std::string LaunchPlan::toJson() const {
       item["min_rows"] = launch.minRows;
     if (launch.maxRows < INT32_MAX)
       item["max_rows"] = launch.maxRows;
+    if (launch.columns)
+      item["columns"] = *launch.columns;
     launchList.push_back(std::move(item));
   }
-  return json{{"version", planVersion},
-              {"token_bytes", tokenBytes},
-              {"selected_bytes", selectedBytes},
-              {"kernels", kernelList},
-              {"launches", launchList}}
+  return json{{"version", planVersion},    {"fixed_bytes", fixedBytes},
+              {"token_bytes", tokenBytes}, {"selected_bytes", selectedBytes},
+              {"kernels", kernelList},     {"launches", launchList}}
              .dump(1, ' ', false, json::error_handler_t::replace) +
          "\n";
 }

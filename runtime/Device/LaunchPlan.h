@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,7 +32,8 @@ inline constexpr const char *launchesFile = "launches.json";
 /// What an argument of a launch points to.
 struct LaunchArgument {
   enum class Space {
-    Token,    ///< workspace: `number` bytes for each row of tokens
+    Fixed,    ///< workspace: `number` bytes, whatever the rows
+    Token,    ///< workspace, behind these: for each row of tokens
     Selected, ///< workspace, behind these: for each row of selected tokens
     Output,   ///< CladeStep::output
     Weight,   ///< weight `number`
@@ -61,14 +63,16 @@ struct Launch {
   std::vector<LaunchArgument> arguments; ///< behind the CladeStep
   /// It is for steps in which its kernel has so many rows, 1 … 2^31 - 1 each.
   int32_t minRows = 1, maxRows = INT32_MAX;
+  /// In place of its kernel's, 1 … 2^31 - 1.
+  std::optional<int32_t> columns = {};
 
   friend bool operator==(const Launch &, const Launch &) = default;
 };
 
 struct LaunchPlan {
-  /// Bytes of the workspace for each row of tokens and of selected tokens,
-  /// whose numbers are rounded up to `rowBlock`.
-  int64_t tokenBytes = 0, selectedBytes = 0;
+  /// Bytes of the workspace in any step, and for each row of tokens and of
+  /// selected tokens, whose numbers are rounded up to `rowBlock`.
+  int64_t fixedBytes = 0, tokenBytes = 0, selectedBytes = 0;
   std::map<std::string, LaunchKernel> kernels;
   std::vector<Launch> launches;
 

@@ -19,6 +19,7 @@ constexpr int64_t numWeights = 3, numStates = 2;
 
 LaunchPlan example() {
   LaunchPlan plan;
+  plan.fixedBytes = 128;
   plan.tokenBytes = 512;
   plan.selectedBytes = 64;
   plan.kernels["first"] = {false, 1, 1, 128, 64};
@@ -26,7 +27,7 @@ LaunchPlan example() {
   plan.launches.push_back(
       {"first", {{Space::Weight, 2}, {Space::State, 1}, {Space::Token, 256}}});
   plan.launches.push_back({"last", {{Space::Selected, 8}, {Space::Output, 0}}});
-  plan.launches.push_back({"first", {}, 1, 8});
+  plan.launches.push_back({"first", {{Space::Fixed, 64}}, 1, 8, 5});
   plan.launches.push_back({"last", {}, 9});
   return plan;
 }
@@ -66,8 +67,8 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadPlanTest,
     testing::Values(
         BadPlan{"{", "parse error"}, BadPlan{"[]", "expected an object"},
-        BadPlan{changed("\"version\": 2", "\"version\": 1"),
-                "expected version 2, got 1"},
+        BadPlan{changed("\"version\": 3", "\"version\": 2"),
+                "expected version 3, got 2"},
         BadPlan{changed("\"launches\"", "\"lunches\""),
                 "unknown key 'lunches'"},
         BadPlan{changed("\"token_bytes\": 512", "\"token_bytes\": -1"),
@@ -87,11 +88,19 @@ INSTANTIATE_TEST_SUITE_P(
                 "launch 3: expected 'min_rows' from 0 to"},
         BadPlan{changed("\"min_rows\": 9", "\"min_rows\": 2147483648"),
                 "launch 3: expected 'min_rows' from 0 to"},
+        BadPlan{changed("\"columns\": 5", "\"columns\": 0"),
+                "launch 2: 'columns': expected at least 1, got 0"},
+        BadPlan{changed("\"columns\": 5", "\"columns\": 2147483648"),
+                "launch 2: expected 'columns' from 0 to"},
+        BadPlan{changed("\"fixed_bytes\": 128", "\"fixed_bytes\": -1"),
+                "'fixed_bytes'"},
         // Numbers behind the end of what they are numbers of.
         BadPlan{changed("\"weight\",\n     2", "\"weight\",\n     3"),
                 "launch 0: 'weight': expected a number below 3, got 3"},
         BadPlan{changed("\"state\",\n     1", "\"state\",\n     2"),
                 "launch 0: 'state': expected a number below 2, got 2"},
+        BadPlan{changed("\"fixed\",\n     64", "\"fixed\",\n     128"),
+                "launch 2: 'fixed': expected a number below 128, got 128"},
         BadPlan{changed("\"token\",\n     256", "\"token\",\n     512"),
                 "launch 0: 'token': expected a number below 512, got 512"},
         BadPlan{changed("\"selected\",\n     8", "\"selected\",\n     64"),

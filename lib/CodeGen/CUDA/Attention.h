@@ -5,9 +5,12 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Causal softmax attention of a step's tokens, any mix of prefill and decode.
-// One generator today: a block for each token and query head, online softmax
-// over tiles of keys, one key a thread.
+// The kernels of causal softmax attention of a step's tokens, any mix of
+// prefill and decode. Each is a generator with grids of its own, for steps of
+// some numbers of tokens. A block has a token and query heads of one key/value
+// head, so that it loads keys and values once for all of them; in steps of few
+// tokens it has a slice of the context as well, and a second kernel joins the
+// slices.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,18 +22,35 @@
 
 namespace clade::cuda {
 
-/// The grid of emitRowAttention: x is the query head, y the token.
-Grid rowAttentionGrid(const cpu::AttentionShape &shape);
+/// Where the operands of attention are, !llvm.ptr each: the CladeStep, its
+/// CladeKVState, [token][qHeads][keySize], [token][qHeads][valueSize], and
+/// [qHeads] if the shape has a type of sinks. `partial` is room for what
+/// slices give, `partialBytes` of it.
+struct AttentionOperands {
+  mlir::Value step, state, queries, output, sinks, partial;
+};
 
-/// Emits attention over the CladeKVState at `state` (!llvm.ptr) for that grid:
-/// `queries` points to [token][qHeads][keySize], `output` to
-/// [token][qHeads][valueSize], `sinks` to [qHeads] if the shape has a type of
-/// sinks. Of the shape, all that is causal. Returns the bytes of shared memory
-/// of a block.
-int64_t emitRowAttention(mlir::OpBuilder &builder, mlir::Location loc,
-                         const cpu::AttentionShape &shape, mlir::Value step,
-                         mlir::Value state, mlir::Value queries,
-                         mlir::Value output, mlir::Value sinks = {});
+/// Of blocks of few tokens: how many of them share a context.
+struct AttentionKernel {
+  llvm::StringRef suffix; ///< Of its name.
+  Grid grid;
+  llvm::SmallVector<LaunchRange> ranges; ///< For which it is launched.
+  int64_t sharedBytes;
+  /// Of the operands, the step is always read.
+  bool readsState, writesPartial, readsPartial;
+  std::function<void(mlir::OpBuilder &builder, mlir::Location loc,
+                     const AttentionOperands &operands)>
+      emit;
+};
+
+/// The kernels for `shape`, of which all that is causal is computed, in order:
+/// for every number of tokens there are some. They keep `shape`.
+llvm::SmallVector<AttentionKernel>
+attentionKernels(const cpu::AttentionShape &shape);
+
+/// Bytes that slices of a context give, for all tokens of a step with slices; 0
+/// if there never are any.
+int64_t partialBytes(const cpu::AttentionShape &shape);
 
 } // namespace clade::cuda
 

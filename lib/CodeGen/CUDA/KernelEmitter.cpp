@@ -102,6 +102,8 @@ void KernelEmitter::begin(Context &context, const Part &part,
   bool hasPacked = part.readsPacked || part.writesPacked;
   if (hasPacked)
     arguments.push_back({KernelArgument::Packed});
+  if (part.usesPartial)
+    arguments.push_back({KernelArgument::Partial});
   if (part.writesResults)
     for (unsigned i = 0; i < context.kernel.getNumResults(); ++i)
       arguments.push_back({KernelArgument::Result, i});
@@ -130,6 +132,7 @@ void KernelEmitter::begin(Context &context, const Part &part,
   for (int64_t state : states)
     context.states[state] = entry.getArgument(next++);
   context.packed = hasPacked ? entry.getArgument(next++) : Value();
+  context.partial = part.usesPartial ? entry.getArgument(next++) : Value();
   while (next < entry.getNumArguments())
     context.results.push_back(entry.getArgument(next++));
   StepView step(builder, loc, context.step);
@@ -273,14 +276,37 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
     shape.slopes = *attend.getSlopes();
   if (sink)
     shape.sinkType = sink.getResult().getType().getElementType();
-  Part part;
-  part.add(attend.getOperation());
-  part.writesResults = true;
-  begin(context, part, "");
-  int64_t bytes =
-      emitRowAttention(context.builder, attend.getLoc(), shape, context.step,
-                       context.states.lookup(attend.getState()),
-                       context.buffers.lookup(queryValue), context.results[0],
-                       sink ? context.paramPointer(sink) : Value());
-  return finish(context, rowAttentionGrid(shape), bytes);
+  partialBytes = std::max(partialBytes, cuda::partialBytes(shape));
+  for (const AttentionKernel &kernel : attentionKernels(shape)) {
+    Part part;
+    if (kernel.readsState) {
+      part.ops.insert(attend);
+      part.operands.insert(queryValue);
+    }
+    // Slices know nothing of the sink: it counts once.
+    if (sink && !kernel.writesPartial)
+      part.ops.insert(sink);
+    part.usesPartial = kernel.writesPartial || kernel.readsPartial;
+    part.writesResults = !kernel.writesPartial;
+    begin(context, part, kernel.suffix);
+    context.codes.back().ranges = kernel.ranges;
+    AttentionOperands operands;
+    operands.step = context.step;
+    operands.partial = context.partial;
+    if (kernel.readsState) {
+      operands.state = context.states.lookup(attend.getState());
+      operands.queries = context.buffers.lookup(queryValue);
+    }
+    if (part.writesResults) {
+      operands.output = context.results[0];
+      operands.sinks = sink ? context.paramPointer(sink) : Value();
+    }
+    {
+      OpBuilder::InsertionGuard guard(context.builder);
+      kernel.emit(context.builder, attend.getLoc(), operands);
+    }
+    if (failed(finish(context, kernel.grid, kernel.sharedBytes)))
+      return failure();
+  }
+  return success();
 }

@@ -29,7 +29,8 @@ struct KernelArgument {
     Result,  ///< the buffer of result `number`
     Param,   ///< parameter `number` of the kernel, in the order of its ops
     State,   ///< state `number` of the layer
-    Packed   ///< activations of a product, between two launches
+    Packed,  ///< activations of a product, between two launches
+    Partial  ///< what slices of contexts give, between two launches
   };
   Kind kind;
   int64_t number = 0;
@@ -42,6 +43,8 @@ struct KernelCode {
   int64_t sharedBytes = 0;
   bool onSelected = false; ///< Rows are selected tokens, not all.
   RowRange rows;           ///< For which it is launched.
+  /// For which it is launched with other columns, in place of `rows`.
+  llvm::SmallVector<LaunchRange> ranges;
   llvm::SmallVector<KernelArgument> arguments;
 };
 
@@ -59,6 +62,8 @@ public:
                                                    bool outputIsF32);
   /// Bytes of packed activations for each row, the largest of all products.
   int64_t getPackedBytesPerRow() const { return packedBytesPerRow; }
+  /// Bytes for slices of contexts, the most of all kernels.
+  int64_t getPartialBytes() const { return partialBytes; }
 
 private:
   struct Context;
@@ -87,7 +92,7 @@ private:
   mlir::gpu::GPUModuleOp code;
   const Target &target;
   llvm::StringMap<llvm::SmallVector<KernelCode, 0>> kernels;
-  int64_t numFunctions = 0, packedBytesPerRow = 0;
+  int64_t numFunctions = 0, packedBytesPerRow = 0, partialBytes = 0;
 };
 
 } // namespace clade::cuda

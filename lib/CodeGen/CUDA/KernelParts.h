@@ -27,7 +27,8 @@ inline constexpr int64_t rowThreads = 128;
 /// The ops that become a gpu.func, and what else it reads and writes.
 struct KernelEmitter::Part {
   llvm::SetVector<mlir::Operation *> ops;
-  bool readsPacked = false, writesPacked = false, writesResults = false;
+  bool readsPacked = false, writesPacked = false, writesResults = false,
+       usesPartial = false;
 
   /// What `value` is computed from in its kernel, without what `heart` is.
   void add(mlir::Value value, mlir::Operation *heart = nullptr) {
@@ -56,7 +57,7 @@ struct KernelEmitter::Context {
   llvm::SmallVector<KernelCode, 0> codes;
   // Of the gpu.func that is being emitted.
   mlir::gpu::GPUFuncOp function;
-  mlir::Value step, rows, packed;
+  mlir::Value step, rows, packed, partial;
   /// Of operands (block arguments).
   llvm::MapVector<mlir::Value, mlir::Value> buffers;
   llvm::SmallVector<mlir::Value> results, paramPointers;

@@ -35,6 +35,12 @@ struct RowRange {
   int32_t first = 1, last = std::numeric_limits<int32_t>::max();
 };
 
+/// The columns of a kernel's grid in launches for some numbers of rows.
+struct LaunchRange {
+  RowRange rows;
+  int64_t columns;
+};
+
 /// A product, and where its operands are.
 struct Product {
   int64_t n, k;

@@ -51,7 +51,7 @@ LogicalResult StepPlanner::addKernel(Scope &scope, KernelOp kernel,
                                    static_cast<int32_t>(code.grid.rowsPerBlock),
                                    static_cast<int32_t>(code.grid.threads),
                                    static_cast<int32_t>(code.sharedBytes)};
-    rt::Launch launch{code.symbol, {}, code.rows.first, code.rows.last};
+    rt::Launch launch{code.symbol, {}, code.rows.first, code.rows.last, {}};
     for (KernelArgument argument : code.arguments) {
       switch (argument.kind) {
       case KernelArgument::Operand:
@@ -78,9 +78,21 @@ LogicalResult StepPlanner::addKernel(Scope &scope, KernelOp kernel,
                                      launch.arguments.size());
         launch.arguments.push_back({Space::Token, 0});
         break;
+      case KernelArgument::Partial:
+        launch.arguments.push_back({Space::Fixed, 0});
+        break;
       }
     }
-    result.launches.push_back(std::move(launch));
+    if (code.ranges.empty())
+      result.launches.push_back(launch);
+    for (const LaunchRange &range : code.ranges) {
+      launch.minRows = range.rows.first;
+      launch.maxRows = range.rows.last;
+      launch.columns.reset();
+      if (range.columns != code.grid.columns)
+        launch.columns = static_cast<int32_t>(range.columns);
+      result.launches.push_back(launch);
+    }
   }
   return success();
 }
@@ -161,5 +173,6 @@ FailureOr<rt::LaunchPlan> StepPlanner::plan(func::FuncOp entry) {
   for (auto [launch, argument] : packedArguments)
     result.launches[launch].arguments[argument].number = result.tokenBytes;
   result.tokenBytes += kernels.getPackedBytesPerRow();
+  result.fixedBytes = kernels.getPartialBytes();
   return std::move(result);
 }

@@ -16,14 +16,11 @@
 
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
-
 using namespace mlir;
 
 namespace clade::cuda {
 
-static constexpr int64_t elementBytes = 2, pieceBytes = 16;
+static constexpr int64_t elementBytes = 2;
 /// What all banks of shared memory hold side by side.
 static constexpr int64_t bankBytes = 128;
 
@@ -62,16 +59,13 @@ TileEmitter::beginCopies(Value base, Value firstRow, int64_t offset,
                            i32<arith::MulIOp>(piece, pieceBytes)),
         i32<arith::AddIOp>(i32<arith::RemUIOp>(at, pieceBytes), offset)));
   }
-  auto globalPointer = LLVM::LLVMPointerType::get(
-      builder.getContext(),
-      static_cast<unsigned>(NVVM::NVVMMemorySpace::Global));
   auto sourceOf = [&](Value row) -> Value {
     Value bytes = cpu::emitMul(builder, loc, row,
                                cpu::emitIndex(builder, loc, k * elementBytes));
     Value address =
         cpu::emitAddress(builder, loc, base, builder.getI8Type(),
                          cpu::emitAdd(builder, loc, bytes, toIndex(at)));
-    return LLVM::AddrSpaceCastOp::create(builder, loc, globalPointer, address);
+    return toGlobal(address);
   };
   if (!sourceRow) {
     copies.sources.push_back(
@@ -120,24 +114,13 @@ void TileEmitter::fetchOne(const Copies &copies, Value stage, Value step) {
         copies.targets.size() > 1
             ? sharedAt(i32<arith::AddIOp>(stage, copies.targets[i]))
             : advance(begin, constant(i * rowStep() * tiling.rowBytes()));
-    NVVM::CpAsyncOp::create(
-        builder, loc, target, source, static_cast<uint32_t>(bytes),
-        bytes == pieceBytes ? NVVM::LoadCacheModifierKind::CG
-                            : NVVM::LoadCacheModifierKind::CA,
-        size);
+    copyAsync(target, source, bytes, size);
   }
 }
 
 void TileEmitter::fetch(Value stage, Value step) {
   fetchOne(inputCopies, stage, step);
   fetchOne(weightCopies, stage, step);
-}
-
-void TileEmitter::commit() { NVVM::CpAsyncCommitGroupOp::create(builder, loc); }
-
-void TileEmitter::waitFor(uint32_t count) {
-  NVVM::CpAsyncWaitGroupOp::create(builder, loc, count);
-  emitSync(builder, loc);
 }
 
 } // namespace clade::cuda

@@ -21,8 +21,6 @@ using namespace mlir;
 
 namespace clade::cuda {
 
-/// What mma.sync multiplies: 16 x 16 by 16 x 8.
-static constexpr int64_t mmaM = 16, mmaN = 8, mmaK = 16;
 /// Rows of sums that a thread stores at once.
 static constexpr int64_t storeBatch = 8;
 /// Columns of the weights' fragments that one ldmatrix gives.
@@ -69,10 +67,7 @@ Tiling narrowTiling(const Target &target) {
 
 TileEmitter::TileEmitter(OpBuilder &builder, Location loc, const Tiling &tiling,
                          int64_t n, int64_t k)
-    : builder(builder), loc(loc), tiling(tiling), n(n), k(k) {
-  shared = emitSharedSpace(builder, loc);
-  thread = toI32(emitThread(builder, loc));
-  lane = i32<arith::RemUIOp>(thread, warpSize);
+    : TensorCores(builder, loc), tiling(tiling), n(n), k(k) {
   Value warp = i32<arith::DivUIOp>(thread, warpSize);
   warpDepth = i32<arith::DivUIOp>(warp, tiling.warpsM * tiling.warpsN);
   warp = i32<arith::RemUIOp>(warp, tiling.warpsM * tiling.warpsN);
@@ -81,31 +76,6 @@ TileEmitter::TileEmitter(OpBuilder &builder, Location loc, const Tiling &tiling,
   warpColumn = i32<arith::MulIOp>(i32<arith::RemUIOp>(warp, tiling.warpsN),
                                   tiling.warpN());
   beginFragments();
-}
-
-Value TileEmitter::constant(int64_t value) {
-  return arith::ConstantIntOp::create(builder, loc, builder.getI32Type(),
-                                      value);
-}
-
-Value TileEmitter::toI32(Value index) {
-  return arith::IndexCastUIOp::create(builder, loc, builder.getI32Type(),
-                                      index);
-}
-
-Value TileEmitter::toIndex(Value number) {
-  return arith::IndexCastUIOp::create(builder, loc, builder.getIndexType(),
-                                      number);
-}
-
-Value TileEmitter::isBelow(Value a, Value b) {
-  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, a, b);
-}
-
-Value TileEmitter::advance(Value pointer, Value bytes) {
-  return LLVM::GEPOp::create(builder, loc, pointer.getType(),
-                             builder.getI8Type(), pointer,
-                             ArrayRef<LLVM::GEPArg>{bytes});
 }
 
 Value TileEmitter::left(Value count, Value first, int64_t limit) {
@@ -119,9 +89,8 @@ Value TileEmitter::columnsFrom(Value column) {
                       : Value();
 }
 
-/// Four matrices of 8 x 8: lanes 0 … 7 say where the rows of the first begin,
-/// and so on. Of the input they are two halves of rows, then of columns; of the
-/// weight the other way round.
+/// Of the input the four matrices are two halves of rows, then of columns; of
+/// the weight the other way round.
 void TileEmitter::beginFragments() {
   auto offsetOf = [&](Value first, Value row, Value half) {
     Value piece = i32<arith::XOrIOp>(half, exchangeOf(row));
@@ -143,30 +112,6 @@ void TileEmitter::beginFragments() {
       tiling.m * tiling.rowBytes());
 }
 
-TileEmitter::Values TileEmitter::loadFragment(Value address) {
-  MLIRContext *context = builder.getContext();
-  auto type = LLVM::LLVMStructType::getLiteral(
-      context, SmallVector<Type>(4, builder.getI32Type()));
-  Value loaded = NVVM::LdMatrixOp::create(
-      builder, loc, type, address, 4u, NVVM::MMALayout::row,
-      NVVM::LdStMatrixShapeAttr::get(context, 8, 8),
-      NVVM::LdStMatrixEltType::B16);
-  Values parts;
-  for (int64_t i = 0; i < 4; ++i)
-    parts.push_back(LLVM::ExtractValueOp::create(builder, loc, loaded, i));
-  return parts;
-}
-
-Value TileEmitter::multiply(ArrayRef<Value> a, ArrayRef<Value> b,
-                            ArrayRef<Value> sums) {
-  auto type = LLVM::LLVMStructType::getLiteral(
-      builder.getContext(), SmallVector<Type>(4, builder.getF32Type()));
-  return NVVM::MmaOp::create(
-      builder, loc, type, a, b, sums, {mmaM, mmaN, mmaK}, std::nullopt,
-      std::nullopt, std::array{NVVM::MMATypes::bf16, NVVM::MMATypes::bf16},
-      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
-}
-
 TileEmitter::Values TileEmitter::multiplyStage(Value stage, Values sums) {
   for (int64_t depth = 0; depth < tiling.warpK(); depth += mmaK) {
     auto beginOf = [&](Value laneOffset) {
@@ -185,9 +130,7 @@ TileEmitter::Values TileEmitter::multiplyStage(Value stage, Values sums) {
     for (ArrayRef<Value> a : rows)
       for (ArrayRef<Value> pair : columns)
         for (ArrayRef<Value> b : {pair.take_front(2), pair.drop_front(2)}) {
-          Value product = multiply(a, b, next.take_front(4));
-          for (int64_t i = 0; i < 4; ++i)
-            next[i] = LLVM::ExtractValueOp::create(builder, loc, product, i);
+          llvm::copy(multiply(a, b, next.take_front(4)), next.begin());
           next = next.drop_front(4);
         }
   }

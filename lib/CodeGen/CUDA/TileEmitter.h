@@ -16,9 +16,7 @@
 #ifndef CLADE_CODEGEN_CUDA_TILEEMITTER_H
 #define CLADE_CODEGEN_CUDA_TILEEMITTER_H
 
-#include "lib/CodeGen/CUDA/BlockHelpers.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/IR/Builders.h"
+#include "lib/CodeGen/CUDA/TensorCores.h"
 
 namespace clade::cuda {
 
@@ -75,7 +73,7 @@ struct Tile {
 /// rows consist of pieces of at least four bytes, which copies ask for.
 bool canTile(mlir::Type inputType, mlir::Type weightType, int64_t k);
 
-class TileEmitter {
+class TileEmitter : private TensorCores {
 public:
   /// Emits what does not depend on the tile; `n` and `k` are the sizes of the
   /// weights.
@@ -107,8 +105,6 @@ private:
     mlir::Value rows; ///< i32, how many rows are there; null for all.
     int64_t count;    ///< of rows
   };
-  using Values = llvm::SmallVector<mlir::Value>;
-
   // Copies (TileCopies.cpp).
   Copies beginCopies(mlir::Value base, mlir::Value firstRow, int64_t offset,
                      int64_t tileRows, mlir::Value rowsThere,
@@ -116,9 +112,6 @@ private:
   /// Copies both tiles of `step` (i32) to the stage at `stage` (i32, bytes).
   void fetch(mlir::Value stage, mlir::Value step);
   void fetchOne(const Copies &copies, mlir::Value stage, mlir::Value step);
-  void commit();
-  /// Waits for all copies but those of the last `count` steps.
-  void waitFor(uint32_t count);
   /// Elements that one copy brings, and rows from one of a thread's to the
   /// next.
   int64_t copyElements() const { return k % 8 == 0 ? 8 : k % 4 == 0 ? 4 : 2; }
@@ -129,10 +122,6 @@ private:
   mlir::Value exchangeOf(mlir::Value row);
 
   // Products (TileEmitter.cpp).
-  Values loadFragment(mlir::Value address);
-  mlir::Value multiply(llvm::ArrayRef<mlir::Value> a,
-                       llvm::ArrayRef<mlir::Value> b,
-                       llvm::ArrayRef<mlir::Value> sums);
   /// Adds the product of the tiles at `stage`.
   Values multiplyStage(mlir::Value stage, Values sums);
   Values multiplyAll();
@@ -145,28 +134,10 @@ private:
     return static_cast<int64_t>(llvm::divideCeil(k, tiling.k));
   }
 
-  // Numbers in shared memory and in a tile are i32.
-  mlir::Value constant(int64_t value);
-  template <typename Op> mlir::Value i32(mlir::Value a, mlir::Value b) {
-    return Op::create(builder, loc, a, b);
-  }
-  template <typename Op> mlir::Value i32(mlir::Value a, int64_t b) {
-    return Op::create(builder, loc, a, constant(b));
-  }
-  mlir::Value toI32(mlir::Value index);
-  mlir::Value toIndex(mlir::Value number);
-  mlir::Value isBelow(mlir::Value a, mlir::Value b);
-  /// A pointer so many bytes behind another one.
-  mlir::Value advance(mlir::Value pointer, mlir::Value bytes);
-  mlir::Value sharedAt(mlir::Value offset) { return advance(shared, offset); }
-
-  mlir::OpBuilder &builder;
-  mlir::Location loc;
   const Tiling tiling;
   const int64_t n, k;
-  mlir::Value shared;                            ///< !llvm.ptr<3>
-  mlir::Value thread, lane, warpRow, warpColumn; ///< i32
-  mlir::Value warpDepth; ///< i32: which part of a step the warp has.
+  mlir::Value warpRow, warpColumn; ///< i32
+  mlir::Value warpDepth;           ///< i32: which part of a step the warp has.
   Copies inputCopies, weightCopies;
   /// Where this lane's rows of fragments begin in a stage.
   mlir::Value inputLane, weightLane;

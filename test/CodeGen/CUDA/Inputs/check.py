@@ -68,25 +68,29 @@ def compare_logits(cpu, gpu, truth=None):
 
 def count_launches(artifact, report, steps):
     plan = json.loads((pathlib.Path(artifact) / "launches.json").read_text())
-    # A launch for more rows than the one before it takes its place; what groups choices for it comes before.
-    forms, planned = {}, collections.Counter()
+    # A launch for more rows than the one before it takes its place; what groups choices for it comes before, and what joins
+    # slices behind it.
+    forms, planned, columns = {}, collections.Counter(), collections.defaultdict(set)
     for launch in plan["launches"]:
-        if launch["kernel"].startswith("experts_groups"):
+        columns[launch["kernel"]].add(launch.get("columns", plan["kernels"][launch["kernel"]]["columns"]))
+        if launch["kernel"].startswith(("experts_groups", "attention_join")):
             forms[launch["kernel"]] = launch["kernel"]
             continue
         if "min_rows" not in launch:
             first = launch["kernel"]
             planned[first] += 1
         forms[launch["kernel"]] = first
-    executed = collections.Counter()
+    executed, parts = collections.Counter(), collections.Counter()
     for line in pathlib.Path(report).read_text().splitlines():
         launch = json.loads(line)
         kernel = plan["kernels"][launch["kernel"]]
         executed[forms[launch["kernel"]]] += 1
+        parts[re.sub(r"_\d+$", "", launch["kernel"])] += 1
         assert launch["completed"] and not launch["findings"], launch
-        assert launch["block"] == [kernel["threads"], 1, 1] and launch["grid"][0] == kernel["columns"], launch
+        assert launch["block"] == [kernel["threads"], 1, 1] and launch["grid"][0] in columns[launch["kernel"]], launch
         # No thread leaves before its first instruction.
         assert launch["total"]["lanes"] >= launch["threads"] > 0, launch
+    assert parts["attention_slices"] == parts["attention_join"], parts
     for name, launches in planned.items():
         expected = launches * steps
         isWhole = executed[name] == expected

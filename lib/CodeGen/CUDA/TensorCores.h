@@ -1,0 +1,74 @@
+//===- TensorCores.h - Fragments of matrices ------------------ -*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What code for tensor cores is made of: fragments that a warp loads from
+// shared memory and multiplies, asynchronous copies to there, and arithmetic on
+// places in shared memory, which are i32.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_CODEGEN_CUDA_TENSORCORES_H
+#define CLADE_CODEGEN_CUDA_TENSORCORES_H
+
+#include "lib/CodeGen/CUDA/BlockHelpers.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Builders.h"
+
+namespace clade::cuda {
+
+/// What mma.sync multiplies: 16 x 16 by 16 x 8.
+inline constexpr int64_t mmaM = 16, mmaN = 8, mmaK = 16;
+/// Bytes of a piece of a row, which one asynchronous copy brings and a lane
+/// names to ldmatrix.
+inline constexpr int64_t pieceBytes = 16;
+
+class TensorCores {
+protected:
+  using Values = llvm::SmallVector<mlir::Value>;
+
+  TensorCores(mlir::OpBuilder &builder, mlir::Location loc);
+
+  mlir::Value constant(int64_t value);
+  template <typename Op> mlir::Value i32(mlir::Value a, mlir::Value b) {
+    return Op::create(builder, loc, a, b);
+  }
+  template <typename Op> mlir::Value i32(mlir::Value a, int64_t b) {
+    return Op::create(builder, loc, a, constant(b));
+  }
+  mlir::Value toI32(mlir::Value index);
+  mlir::Value toIndex(mlir::Value number);
+  mlir::Value isBelow(mlir::Value a, mlir::Value b);
+  /// A pointer so many bytes behind another one.
+  mlir::Value advance(mlir::Value pointer, mlir::Value bytes);
+  mlir::Value sharedAt(mlir::Value offset) { return advance(shared, offset); }
+  /// A pointer to global memory as one of that space.
+  mlir::Value toGlobal(mlir::Value pointer);
+
+  /// Four matrices of 8 x 8 bf16: lanes 0 ... 7 say where the rows of the first
+  /// begin, and so on. `isTransposed`: each is transposed on the way.
+  Values loadFragment(mlir::Value address, bool isTransposed = false);
+  /// Four f32 of a lane, with the product of `a` (4 registers) and `b` (2).
+  Values multiply(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> b,
+                  llvm::ArrayRef<mlir::Value> sums);
+
+  /// Copies `bytes` bytes, or `size` (i32) of them and zeros behind these.
+  void copyAsync(mlir::Value target, mlir::Value source, int64_t bytes,
+                 mlir::Value size = {});
+  void commit();
+  /// Waits for all copies but those of the last `count` groups, of all threads.
+  void waitFor(uint32_t count);
+
+  mlir::OpBuilder &builder;
+  mlir::Location loc;
+  mlir::Value shared;       ///< !llvm.ptr<3>
+  mlir::Value thread, lane; ///< i32
+};
+
+} // namespace clade::cuda
+
+#endif // CLADE_CODEGEN_CUDA_TENSORCORES_H
