@@ -90,6 +90,7 @@ private:
   Status reserve(DeviceBuffer &buffer, uint64_t bytes, const char *what);
   Status uploadArguments(const CladeStep &step);
   CUdeviceptr addressOf(LaunchArgument argument, const CladeStep &step) const;
+  void measureSequences(const CladeStep &step);
   Status launch(const Launch &launch, const CladeStep &step);
 
   std::shared_ptr<const DeviceModel> model;
@@ -97,6 +98,8 @@ private:
   DeviceBuffer arguments, workspace, output;
   PinnedBuffer stagedArguments, stagedOutput;
   uint64_t statesOffset = 0; ///< Of the states in `arguments`.
+  /// Tokens of the step's sequences.
+  int32_t longest = 0, shortest = 0;
 };
 
 } // namespace clade::rt

@@ -168,10 +168,21 @@ CUdeviceptr DeviceStep::addressOf(LaunchArgument argument,
   return 0;
 }
 
+void DeviceStep::measureSequences(const CladeStep &step) {
+  longest = 1;
+  shortest = INT32_MAX;
+  for (int32_t i = 0; i < step.num_sequences; ++i) {
+    int32_t count = step.first_token[i + 1] - step.first_token[i];
+    longest = std::max(longest, count);
+    shortest = std::min(shortest, count);
+  }
+}
+
 Status DeviceStep::launch(const Launch &launch, const CladeStep &step) {
   const DeviceModel::Kernel &kernel = model->kernels.at(launch.kernel);
   int64_t rows = kernel.shape.onSelected ? step.num_selected : step.num_tokens;
-  if (rows < launch.minRows || rows > launch.maxRows)
+  if (rows < launch.minRows || rows > launch.maxRows ||
+      longest < launch.minLongest || shortest > launch.maxShortest)
     return {};
   int64_t blocks = ceilDiv(rows, kernel.shape.rowsPerBlock);
   if (blocks > maxGridY)
@@ -221,6 +232,7 @@ Status DeviceStep::run(const CladeStep &step) {
         PinnedBuffer::allocate(queue->device(), output.size(), "the logits"));
   }
   CLADE_RETURN_IF_ERROR(uploadArguments(step));
+  measureSequences(step);
   for (const Launch &one : model->plan.launches)
     CLADE_RETURN_IF_ERROR(launch(one, step));
   if (outputBytes)

@@ -19,7 +19,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int64_t planVersion = 3;
+constexpr int64_t planVersion = 4;
 constexpr int64_t maxBytes = int64_t(1) << 50;
 
 using Space = LaunchArgument::Space;
@@ -107,8 +107,9 @@ StatusOr<Launch> readLaunch(const json &value, const LaunchPlan &plan,
                             int64_t weights, int64_t states) {
   if (!value.is_object())
     return Status::corruption("expected an object");
-  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(
-      value, {"kernel", "arguments", "min_rows", "max_rows", "columns"}));
+  CLADE_RETURN_IF_ERROR(
+      rejectUnknownKeys(value, {"kernel", "arguments", "min_rows", "max_rows",
+                                "columns", "min_longest", "max_shortest"}));
   Launch launch;
   CLADE_ASSIGN_OR_RETURN(launch.kernel, readString(value, "kernel"));
   if (!plan.kernels.count(launch.kernel))
@@ -120,7 +121,9 @@ StatusOr<Launch> readLaunch(const json &value, const LaunchPlan &plan,
     launch.arguments.push_back(argument);
   }
   for (auto [name, number] : {std::pair("min_rows", &launch.minRows),
-                              {"max_rows", &launch.maxRows}}) {
+                              {"max_rows", &launch.maxRows},
+                              {"min_longest", &launch.minLongest},
+                              {"max_shortest", &launch.maxShortest}}) {
     if (!value.contains(name))
       continue;
     CLADE_ASSIGN_OR_RETURN(int64_t rows, readInteger(value, name, INT32_MAX));
@@ -130,6 +133,11 @@ StatusOr<Launch> readLaunch(const json &value, const LaunchPlan &plan,
     return Status::corruption("expected rows from at least 1 on, got " +
                               std::to_string(launch.minRows) + " to " +
                               std::to_string(launch.maxRows));
+  if (launch.minLongest < 1 || launch.maxShortest < 1)
+    return Status::corruption(
+        "'min_longest' and 'max_shortest': expected at least 1, got " +
+        std::to_string(launch.minLongest) + " and " +
+        std::to_string(launch.maxShortest));
   if (value.contains("columns")) {
     CLADE_ASSIGN_OR_RETURN(int64_t columns,
                            readInteger(value, "columns", INT32_MAX));
@@ -200,6 +208,10 @@ std::string LaunchPlan::toJson() const {
       item["min_rows"] = launch.minRows;
     if (launch.maxRows < INT32_MAX)
       item["max_rows"] = launch.maxRows;
+    if (launch.minLongest > 1)
+      item["min_longest"] = launch.minLongest;
+    if (launch.maxShortest < INT32_MAX)
+      item["max_shortest"] = launch.maxShortest;
     if (launch.columns)
       item["columns"] = *launch.columns;
     launchList.push_back(std::move(item));

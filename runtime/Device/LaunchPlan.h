@@ -65,6 +65,9 @@ struct Launch {
   int32_t minRows = 1, maxRows = INT32_MAX;
   /// In place of its kernel's, 1 … 2^31 - 1.
   std::optional<int32_t> columns = {};
+  /// And in which some sequence has so many tokens or more, and some has so
+  /// many or fewer, 1 … 2^31 - 1 each.
+  int32_t minLongest = 1, maxShortest = INT32_MAX;
 
   friend bool operator==(const Launch &, const Launch &) = default;
 };

@@ -29,6 +29,7 @@ LaunchPlan example() {
   plan.launches.push_back({"last", {{Space::Selected, 8}, {Space::Output, 0}}});
   plan.launches.push_back({"first", {{Space::Fixed, 64}}, 1, 8, 5});
   plan.launches.push_back({"last", {}, 9});
+  plan.launches.push_back({"first", {}, 1, INT32_MAX, {}, 16, 4});
   return plan;
 }
 
@@ -67,8 +68,8 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadPlanTest,
     testing::Values(
         BadPlan{"{", "parse error"}, BadPlan{"[]", "expected an object"},
-        BadPlan{changed("\"version\": 3", "\"version\": 2"),
-                "expected version 3, got 2"},
+        BadPlan{changed("\"version\": 4", "\"version\": 3"),
+                "expected version 4, got 3"},
         BadPlan{changed("\"launches\"", "\"lunches\""),
                 "unknown key 'lunches'"},
         BadPlan{changed("\"token_bytes\": 512", "\"token_bytes\": -1"),
@@ -88,6 +89,12 @@ INSTANTIATE_TEST_SUITE_P(
                 "launch 3: expected 'min_rows' from 0 to"},
         BadPlan{changed("\"min_rows\": 9", "\"min_rows\": 2147483648"),
                 "launch 3: expected 'min_rows' from 0 to"},
+        BadPlan{changed("\"min_longest\": 16", "\"min_longest\": 0"),
+                "launch 4: 'min_longest' and 'max_shortest': expected at least "
+                "1, got 0 and 4"},
+        BadPlan{changed("\"max_shortest\": 4", "\"max_shortest\": 0"),
+                "launch 4: 'min_longest' and 'max_shortest': expected at least "
+                "1, got 16 and 0"},
         BadPlan{changed("\"columns\": 5", "\"columns\": 0"),
                 "launch 2: 'columns': expected at least 1, got 0"},
         BadPlan{changed("\"columns\": 5", "\"columns\": 2147483648"),

@@ -14,6 +14,7 @@
 #include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/TiledAttention.h"
 #include "runtime/include/clade/abi.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -94,13 +95,31 @@ PartialPlace emitPartialPlace(OpBuilder &builder, Location loc,
                   index(sums))};
 }
 
+void beginOwnTokens(OpBuilder &builder, Location loc, Value step, Value token,
+                    bool hasTiles) {
+  if (!hasTiles)
+    return;
+  cpu::StepView view(builder, loc, step);
+  Value sequence = view.sequenceAt(token);
+  Value end = view.firstTokenAt(
+      emitAdd(builder, loc, sequence, emitIndex(builder, loc, 1)));
+  Value run =
+      arith::SubIOp::create(builder, loc, end, view.firstTokenAt(sequence));
+  Value isOwn = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
+                                      run, emitIndex(builder, loc, tiledRun));
+  auto own = scf::IfOp::create(builder, loc, isOwn);
+  builder.setInsertionPointToStart(own.thenBlock());
+}
+
 void emitJoinSlices(OpBuilder &builder, Location loc,
                     const cpu::AttentionShape &shape,
-                    const AttentionOperands &operands) {
+                    const AttentionOperands &operands, bool hasTiles) {
   auto index = [&](int64_t value) { return emitIndex(builder, loc, value); };
   Type f32 = builder.getF32Type();
   Value head = emitBlock(builder, loc, Axis::X),
         token = emitBlock(builder, loc, Axis::Y);
+  OpBuilder::InsertionGuard whole(builder);
+  beginOwnTokens(builder, loc, operands.step, token, hasTiles);
   PageRange pages = emitPageRange(
       builder, loc, shape,
       cpu::StepView(builder, loc, operands.step).positionAt(token));
@@ -172,9 +191,25 @@ void emitJoinSlices(OpBuilder &builder, Location loc,
 }
 
 SmallVector<AttentionKernel>
-attentionKernels(const cpu::AttentionShape &shape) {
+attentionKernels(const Target &target, const cpu::AttentionShape &shape) {
   SmallVector<AttentionKernel> kernels;
   int64_t blocks = blocksOfToken(shape), slots = sliceSlots(shape);
+  bool hasTiles = canTileAttention(target, shape);
+  int32_t mostTokens =
+      hasTiles ? tiledRun - 1 : std::numeric_limits<int32_t>::max();
+  auto rangeOf = [&](int64_t first, int64_t end, int64_t columns) {
+    return LaunchRange{
+        {static_cast<int32_t>(first), static_cast<int32_t>(end - 1)},
+        columns,
+        /*minLongest=*/1,
+        mostTokens};
+  };
+  auto pages = [shape, hasTiles](bool isSlice) {
+    return [shape, hasTiles, isSlice](OpBuilder &builder, Location loc,
+                                      const AttentionOperands &operands) {
+      emitPageAttention(builder, loc, shape, operands, isSlice, hasTiles);
+    };
+  };
   // With half the slots or more, each token has one slice.
   int64_t last = slots / 2;
   if (last > 0) {
@@ -185,40 +220,45 @@ attentionKernels(const cpu::AttentionShape &shape) {
                            /*readsState=*/true,
                            /*writesPartial=*/true,
                            /*readsPartial=*/false,
-                           [shape](OpBuilder &builder, Location loc,
-                                   const AttentionOperands &operands) {
-                             emitPageAttention(builder, loc, shape, operands,
-                                               /*isSlice=*/true);
-                           }};
+                           pages(/*isSlice=*/true)};
     for (int64_t first = 1; first <= last; first *= 2)
-      slices.ranges.push_back(
-          {{static_cast<int32_t>(first),
-            static_cast<int32_t>(std::min(2 * first - 1, last))},
-           blocks * (slots / first)});
+      slices.ranges.push_back(rangeOf(first, std::min(2 * first, last + 1),
+                                      blocks * (slots / first)));
     kernels.push_back(std::move(slices));
     kernels.push_back({"_join",
                        {shape.qHeads, 1, attentionThreads},
-                       {{{1, static_cast<int32_t>(last)}, shape.qHeads}},
+                       {rangeOf(1, last + 1, shape.qHeads)},
                        /*sharedBytes=*/0,
                        /*readsState=*/false,
                        /*writesPartial=*/false,
                        /*readsPartial=*/true,
-                       [shape](OpBuilder &builder, Location loc,
-                               const AttentionOperands &operands) {
-                         emitJoinSlices(builder, loc, shape, operands);
+                       [shape, hasTiles](OpBuilder &builder, Location loc,
+                                         const AttentionOperands &operands) {
+                         emitJoinSlices(builder, loc, shape, operands,
+                                        hasTiles);
                        }});
   }
   kernels.push_back({"",
                      {blocks, 1, attentionThreads},
-                     {{{static_cast<int32_t>(last + 1)}, blocks}},
+                     {rangeOf(last + 1, int64_t(1) << 31, blocks)},
                      pageAttentionShared(shape),
+                     /*readsState=*/true,
+                     /*writesPartial=*/false,
+                     /*readsPartial=*/false,
+                     pages(/*isSlice=*/false)});
+  if (!hasTiles)
+    return kernels;
+  Grid grid = tiledAttentionGrid(shape);
+  kernels.push_back({"_tiled",
+                     grid,
+                     {{{tiledRun}, grid.columns, tiledRun}},
+                     tiledAttentionShared(shape),
                      /*readsState=*/true,
                      /*writesPartial=*/false,
                      /*readsPartial=*/false,
                      [shape](OpBuilder &builder, Location loc,
                              const AttentionOperands &operands) {
-                       emitPageAttention(builder, loc, shape, operands,
-                                         /*isSlice=*/false);
+                       emitTiledAttention(builder, loc, shape, operands);
                      }});
   return kernels;
 }

@@ -7,10 +7,11 @@
 //
 // The kernels of causal softmax attention of a step's tokens, any mix of
 // prefill and decode. Each is a generator with grids of its own, for steps of
-// some numbers of tokens. A block has a token and query heads of one key/value
-// head, so that it loads keys and values once for all of them; in steps of few
-// tokens it has a slice of the context as well, and a second kernel joins the
-// slices.
+// some numbers of tokens. Where sequences have few tokens, a block has a token
+// and query heads of one key/value head, so that it loads keys and values once
+// for all of them; in steps of few tokens it has a slice of the context as
+// well, and a second kernel joins the slices. Prompts in bf16 are tiled for
+// tensor cores; in a step with both each kernel leaves out what is the other's.
 //
 //===----------------------------------------------------------------------===//
 
@@ -30,7 +31,6 @@ struct AttentionOperands {
   mlir::Value step, state, queries, output, sinks, partial;
 };
 
-/// Of blocks of few tokens: how many of them share a context.
 struct AttentionKernel {
   llvm::StringRef suffix; ///< Of its name.
   Grid grid;
@@ -46,7 +46,7 @@ struct AttentionKernel {
 /// The kernels for `shape`, of which all that is causal is computed, in order:
 /// for every number of tokens there are some. They keep `shape`.
 llvm::SmallVector<AttentionKernel>
-attentionKernels(const cpu::AttentionShape &shape);
+attentionKernels(const Target &target, const cpu::AttentionShape &shape);
 
 /// Bytes that slices of a context give, for all tokens of a step with slices; 0
 /// if there never are any.

@@ -56,17 +56,24 @@ PartialPlace emitPartialPlace(mlir::OpBuilder &builder, mlir::Location loc,
                               const Slices &slices, mlir::Value slice);
 
 /// Emits a block that attends pages, each warp every fourth of them: of the
-/// whole context, or of a slice of it. Grid: x is the slice, and in it the
+/// whole context, or of a slice of it. If `hasTiles`, other blocks compute the
+/// tokens of long prompts. Grid: x is the slice, and in it the
 /// block of heads; y the token.
 void emitPageAttention(mlir::OpBuilder &builder, mlir::Location loc,
                        const cpu::AttentionShape &shape,
-                       const AttentionOperands &operands, bool isSlice);
+                       const AttentionOperands &operands, bool isSlice,
+                       bool hasTiles);
 int64_t pageAttentionShared(const cpu::AttentionShape &shape);
 
 /// Emits the block of a token and a query head that joins slices.
 void emitJoinSlices(mlir::OpBuilder &builder, mlir::Location loc,
                     const cpu::AttentionShape &shape,
-                    const AttentionOperands &operands);
+                    const AttentionOperands &operands, bool hasTiles);
+
+/// Begins a branch for blocks whose token is computed here: if tiles are made
+/// for others, that of a sequence with few tokens. The builder is left in it.
+void beginOwnTokens(mlir::OpBuilder &builder, mlir::Location loc,
+                    mlir::Value step, mlir::Value token, bool hasTiles);
 
 /// Threads of these blocks.
 inline constexpr int64_t attentionThreads = 128;

@@ -277,7 +277,7 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
   if (sink)
     shape.sinkType = sink.getResult().getType().getElementType();
   partialBytes = std::max(partialBytes, cuda::partialBytes(shape));
-  for (const AttentionKernel &kernel : attentionKernels(shape)) {
+  for (const AttentionKernel &kernel : attentionKernels(target, shape)) {
     Part part;
     if (kernel.readsState) {
       part.ops.insert(attend);

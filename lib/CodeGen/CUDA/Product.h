@@ -35,10 +35,13 @@ struct RowRange {
   int32_t first = 1, last = std::numeric_limits<int32_t>::max();
 };
 
-/// The columns of a kernel's grid in launches for some numbers of rows.
+/// The columns of a kernel's grid in launches for some numbers of rows, in
+/// steps where some sequence has `minLongest` tokens or more, and some has
+/// `maxShortest` or fewer.
 struct LaunchRange {
   RowRange rows;
   int64_t columns;
+  int32_t minLongest = 1, maxShortest = std::numeric_limits<int32_t>::max();
 };
 
 /// A product, and where its operands are.

@@ -51,7 +51,7 @@ LogicalResult StepPlanner::addKernel(Scope &scope, KernelOp kernel,
                                    static_cast<int32_t>(code.grid.rowsPerBlock),
                                    static_cast<int32_t>(code.grid.threads),
                                    static_cast<int32_t>(code.sharedBytes)};
-    rt::Launch launch{code.symbol, {}, code.rows.first, code.rows.last, {}};
+    rt::Launch launch{code.symbol, {}, code.rows.first, code.rows.last};
     for (KernelArgument argument : code.arguments) {
       switch (argument.kind) {
       case KernelArgument::Operand:
@@ -88,6 +88,8 @@ LogicalResult StepPlanner::addKernel(Scope &scope, KernelOp kernel,
     for (const LaunchRange &range : code.ranges) {
       launch.minRows = range.rows.first;
       launch.maxRows = range.rows.last;
+      launch.minLongest = range.minLongest;
+      launch.maxShortest = range.maxShortest;
       launch.columns.reset();
       if (range.columns != code.grid.columns)
         launch.columns = static_cast<int32_t>(range.columns);

@@ -94,7 +94,7 @@ AttentionOutcome AttentionRun::run() {
   AttentionOutcome outcome;
   MLIRContext context;
   OpBuilder own(&context);
-  SmallVector<AttentionKernel> kernels = attentionKernels(shapeIn(own));
+  SmallVector<AttentionKernel> kernels = attentionKernels(target, shapeIn(own));
   auto partial = static_cast<size_t>(partialBytes(shapeIn(own)));
   std::vector<float> output;
   auto count = static_cast<size_t>(problem.numTokens() * problem.qHeads *
@@ -103,9 +103,16 @@ AttentionOutcome AttentionRun::run() {
   std::string text;
   auto tokens = static_cast<int32_t>(positions.size());
   std::vector<char> sums(partial), results(count * 4);
+  bool hasResults = false;
+  auto isRun = [&](auto is) {
+    return llvm::any_of(problem.sequences,
+                        [&](const auto &sequence) { return is(sequence.run); });
+  };
   for (size_t i = 0; i < kernels.size(); ++i) {
     auto isFor = [&](const LaunchRange &range) {
-      return range.rows.first <= tokens && tokens <= range.rows.last;
+      return range.rows.first <= tokens && tokens <= range.rows.last &&
+             isRun([&](int32_t run) { return run >= range.minLongest; }) &&
+             isRun([&](int32_t run) { return run <= range.maxShortest; });
     };
     EXPECT_LE(llvm::count_if(kernels[i].ranges, isFor), 1);
     const LaunchRange *range = llvm::find_if(kernels[i].ranges, isFor);
@@ -120,10 +127,12 @@ AttentionOutcome AttentionRun::run() {
           if (!problem.hasSinks)
             operands.sinks = Value();
           SmallVector<AttentionKernel> same =
-              attentionKernels(shapeIn(builder));
+              attentionKernels(target, shapeIn(builder));
           same[i].emit(builder, loc, operands);
         }));
-    uint64_t resultAt = harness.buffer(results.size()),
+    // A kernel may leave out what another one has written.
+    uint64_t resultAt = hasResults ? harness.buffer(results)
+                                   : harness.buffer(results.size()),
              sumsAt = partial ? harness.buffer(partial) : 0;
     if (kernels[i].readsPartial)
       sumsAt = harness.buffer(sums);
@@ -140,6 +149,7 @@ AttentionOutcome AttentionRun::run() {
       sums = harness.read<char>(sumsAt, partial);
     else
       results = harness.read<char>(resultAt, results.size());
+    hasResults |= !kernels[i].writesPartial;
   }
   for (size_t i = 0; i < count; ++i) {
     uint16_t bits = 0;

@@ -100,6 +100,48 @@ INSTANTIATE_TEST_SUITE_P(
       return info.param.name;
     });
 
+std::vector<AttentionProblem> tiledProblems() {
+  std::vector<AttentionProblem> all;
+  // Tiles with tails, prompts in pieces, several sequences in a tile, and some
+  // that are left to the other kernels.
+  all.push_back(plain("one_tile", 2, 1, 64, true, {{64, 64}}));
+  all.push_back(plain("tails", 2, 2, 128, true, {{150, 150}}));
+  all.push_back(plain("behind_a_context", 4, 2, 32, true, {{300, 70}}));
+  all.push_back(plain("sequences", 2, 1, 16, true,
+                      {{40, 40}, {3, 3}, {90, 16}, {200, 1}, {33, 20}}));
+  all.push_back(plain("half_fragments", 2, 1, 24, true, {{70, 70}}));
+  all.push_back(plain("rows_of_80", 3, 3, 80, true, {{90, 66}}));
+  all.push_back(plain("wide", 2, 1, 256, true, {{100, 70}}));
+  AttentionProblem window = plain("window", 2, 1, 32, true, {{300, 130}});
+  window.window = 70;
+  window.hasSinks = true;
+  all.push_back(window);
+  window.name = "narrow_window";
+  window.window = 5;
+  window.sequences = {{100, 100}, {50, 17}};
+  all.push_back(window);
+  AttentionProblem bias = plain("slopes", 4, 4, 32, true, {{100, 40}});
+  bias.hasSlopes = true;
+  all.push_back(bias);
+  AttentionProblem cap = plain("softcap", 2, 2, 64, true, {{130, 130}});
+  cap.softcap = 2.0f;
+  all.push_back(cap);
+  AttentionProblem shared = plain("latent", 4, 1, 48, true, {{90, 70}});
+  shared.valueSize = 32;
+  shared.hasSharedRows = true;
+  all.push_back(shared);
+  AttentionProblem unequal = plain("unequal", 2, 2, 96, true, {{80, 80}});
+  unequal.valueSize = 64;
+  all.push_back(unequal);
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Tiled, PageAttentionTest, testing::ValuesIn(tiledProblems()),
+    [](const testing::TestParamInfo<AttentionProblem> &info) {
+      return info.param.name;
+    });
+
 std::vector<std::string> kernelsFor(AttentionProblem problem, int32_t tokens) {
   return AttentionRun(withSequences(std::move(problem), {{tokens, tokens}}))
       .run()
@@ -108,24 +150,35 @@ std::vector<std::string> kernelsFor(AttentionProblem problem, int32_t tokens) {
 
 TEST(AttentionKernelsTest, TheNumberOfTokensDecides) {
   using Names = std::vector<std::string>;
-  AttentionProblem problem = plain("", 64, 64, 8, true, {});
+  AttentionProblem problem = plain("", 64, 64, 8, false, {});
   // 512 blocks are enough: eight tokens with 64 of them have one slice each.
   EXPECT_EQ(kernelsFor(problem, 4), (Names{"_slices", "_join"}));
   EXPECT_EQ(kernelsFor(problem, 5), (Names{""}));
   problem.qHeads = problem.kvHeads = 300;
   EXPECT_EQ(kernelsFor(problem, 1), (Names{""}));
+  // Prompts in bf16 are tiled, single tokens beside them are not.
+  problem = plain("", 8, 2, 16, true, {});
+  EXPECT_EQ(kernelsFor(problem, 15), (Names{"_slices", "_join"}));
+  EXPECT_EQ(kernelsFor(problem, 16), (Names{"_tiled"}));
+  problem.sequences = {{16, 16}, {9, 1}};
+  EXPECT_EQ(AttentionRun(problem).run().kernels,
+            (Names{"_slices", "_join", "_tiled"}));
+  problem.keySize = problem.valueSize = 20; // No whole pieces.
+  EXPECT_EQ(kernelsFor(problem, 16), (Names{"_slices", "_join"}));
 }
 
 TEST(AttentionKernelsTest, EveryNumberOfTokensHasKernels) {
   MLIRContext context;
   Type bf16 = BFloat16Type::get(&context);
+  Target target = targetOf("sm_80");
   for (int64_t kvHeads : {1, 3, 8, 200, 600}) {
     cpu::AttentionShape shape{4 * kvHeads, kvHeads, 128,         128,
                               bf16,        {},      /*scale=*/1, {}};
-    SmallVector<AttentionKernel> kernels = attentionKernels(shape);
+    SmallVector<AttentionKernel> kernels = attentionKernels(target, shape);
     int64_t next = 1, slices = std::numeric_limits<int64_t>::max();
     for (const AttentionKernel &kernel : kernels) {
-      if (kernel.readsPartial) // Beside the slices.
+      // Beside the slices, and for other tokens.
+      if (kernel.readsPartial || kernel.suffix == "_tiled")
         continue;
       for (const LaunchRange &range : kernel.ranges) {
         EXPECT_EQ(range.rows.first, next);
@@ -137,7 +190,7 @@ TEST(AttentionKernelsTest, EveryNumberOfTokensHasKernels) {
       }
     }
     EXPECT_EQ(next, int64_t(1) << 31);
-    EXPECT_EQ(kernels.size() > 1, kvHeads <= 256) << kvHeads;
+    EXPECT_EQ(kernels.size() > 2, kvHeads <= 256) << kvHeads;
   }
 }
 
@@ -152,6 +205,35 @@ TEST(AttentionCostTest, ReadsKeysAndValuesOnce) {
   uint64_t least = 2 * 2048 * 2 * 128 * 2 / 32;
   EXPECT_GE(total.sectors, least);
   EXPECT_LE(double(total.sectors), 1.05 * double(least));
+}
+
+/// A tile multiplies on tensor cores, and reads its keys and values once.
+TEST(AttentionCostTest, TilesReadWholeSectorsOnce) {
+  AttentionRun run(plain("", 1, 1, 128, true, {{64, 64}}));
+  AttentionOutcome outcome = run.run();
+  ASSERT_EQ(outcome.kernels, (std::vector<std::string>{"_tiled"}));
+  const ptx::Counters &counters = outcome.reports[0].counters;
+  EXPECT_EQ(counters.tensorOperations[unsigned(ptx::Format::F16)],
+            uint64_t(2) * 2 * 64 * 64 * 128);
+  uint64_t least = 3 * 64 * 128 * 2 / 32, stored = 64 * 128 * 2 / 32;
+  EXPECT_LE(counters.total.sectors, least + 2 * stored + 400);
+}
+
+/// Keys behind the last token of a tile, and before the window of the first
+/// one, are not multiplied.
+TEST(AttentionCostTest, TilesSkipWhatIsNotAttended) {
+  AttentionProblem problem = plain("", 1, 1, 32, true, {{1024, 1024}});
+  auto tilesOf = [](const AttentionProblem &problem) {
+    AttentionOutcome outcome = AttentionRun(problem).run();
+    EXPECT_EQ(outcome.kernels, (std::vector<std::string>{"_tiled"}));
+    return outcome.reports[0]
+               .counters.tensorOperations[unsigned(ptx::Format::F16)] /
+           (uint64_t(2) * 2 * 64 * 64 * 32);
+  };
+  EXPECT_EQ(tilesOf(problem), 16u * 17 / 2);
+  // 63 keys before the tile: two pages, and its own two.
+  problem.window = 64;
+  EXPECT_EQ(tilesOf(problem), 16u * 2 - 1);
 }
 
 } // namespace
