@@ -120,6 +120,7 @@ public:
   Status synchronize();
 
 private:
+  friend class CudaGraph;
   explicit CudaStream(std::shared_ptr<const CudaDevice> device)
       : owner(std::move(device)) {}
 

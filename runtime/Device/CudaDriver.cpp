@@ -68,6 +68,13 @@ Status CudaDriver::open() {
   find("cuStreamDestroy_v2", cuStreamDestroy);
   find("cuStreamSynchronize", cuStreamSynchronize);
   find("cuLaunchKernel", cuLaunchKernel);
+  find("cuStreamBeginCapture_v2", cuStreamBeginCapture);
+  find("cuStreamEndCapture", cuStreamEndCapture);
+  find("cuGraphGetNodes", cuGraphGetNodes);
+  find("cuGraphInstantiateWithFlags", cuGraphInstantiateWithFlags);
+  find("cuGraphDestroy", cuGraphDestroy);
+  find("cuGraphExecDestroy", cuGraphExecDestroy);
+  find("cuGraphLaunch", cuGraphLaunch);
   if (!missing.empty())
     return Status::unsupported("the CUDA driver " + quoteName(path) +
                                " has no function " + quoteName(missing));

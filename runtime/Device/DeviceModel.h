@@ -15,7 +15,7 @@
 #define CLADE_RUNTIME_DEVICE_DEVICEMODEL_H
 
 #include "clade/abi.h"
-#include "runtime/Device/CudaDevice.h"
+#include "runtime/Device/CudaGraph.h"
 #include "runtime/Device/LaunchPlan.h"
 
 #include <functional>
@@ -84,22 +84,47 @@ public:
 
   const std::shared_ptr<CudaStream> &stream() const { return queue; }
 
+  /// What became of the launches of steps.
+  struct Counts {
+    int64_t plainSteps = 0; ///< Launched one by one.
+    int64_t graphSteps = 0; ///< Launched as a graph.
+    int64_t graphs = 0;     ///< Made.
+    size_t nodes = 0;       ///< Launches of the last graph that was made.
+  };
+  const Counts &counts() const { return counted; }
+
 private:
+  /// What decides which kernels are launched, and how.
+  struct Shape {
+    int32_t tokens = 0, selected = 0;
+    int32_t longest = 1, shortest = INT32_MAX; ///< Tokens of sequences.
+
+    friend bool operator==(const Shape &, const Shape &) = default;
+  };
+  struct KeptGraph {
+    Shape shape;
+    CudaGraph graph;
+  };
+  static Shape shapeOf(const CladeStep &step);
   /// What kernels read of a step, in one piece.
   class Arguments;
   Status reserve(DeviceBuffer &buffer, uint64_t bytes, const char *what);
   Status uploadArguments(const CladeStep &step);
-  CUdeviceptr addressOf(LaunchArgument argument, const CladeStep &step) const;
-  void measureSequences(const CladeStep &step);
-  Status launch(const Launch &launch, const CladeStep &step);
+  CUdeviceptr addressOf(LaunchArgument argument, const Shape &shape) const;
+  Status launch(const Launch &launch, const Shape &shape);
+  Status launchOneByOne(const Shape &shape);
+  Status launchAll(const Shape &shape);
 
   std::shared_ptr<const DeviceModel> model;
   std::shared_ptr<CudaStream> queue;
   DeviceBuffer arguments, workspace, output;
   PinnedBuffer stagedArguments, stagedOutput;
   uint64_t statesOffset = 0; ///< Of the states in `arguments`.
-  /// Tokens of the step's sequences.
-  int32_t longest = 0, shortest = 0;
+  /// Of steps that came twice, the last used first. Their arguments are the
+  /// addresses of the buffers above.
+  std::vector<KeptGraph> graphs;
+  Shape lastShape;
+  Counts counted;
 };
 
 } // namespace clade::rt

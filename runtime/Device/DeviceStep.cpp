@@ -6,8 +6,10 @@
 //===----------------------------------------------------------------------===//
 //
 // A step is one copy to the device (the CladeStep with all it points to), the
-// launches of the plan, and one copy back (the rows of output). Addresses of
-// the copied struct change only when a buffer grows.
+// launches of the plan, and one copy back (the rows of output). What changes
+// from step to step is in the copied struct, which stays where it is until a
+// buffer grows: so the launches of a step are those of an earlier one of the
+// same shape, and can be one graph.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,6 +20,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 using namespace clade::rt;
 
@@ -25,6 +28,9 @@ namespace {
 
 /// A grid has at most this many blocks along y.
 constexpr int64_t maxGridY = 65535;
+
+/// Graphs that a session keeps: for as many numbers of sequences.
+constexpr size_t mostGraphs = 16;
 
 uint64_t alignUp(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -58,6 +64,18 @@ private:
   uint64_t used = 0;
 };
 
+DeviceStep::Shape DeviceStep::shapeOf(const CladeStep &step) {
+  Shape shape;
+  shape.tokens = step.num_tokens;
+  shape.selected = step.num_selected;
+  for (int32_t i = 0; i < step.num_sequences; ++i) {
+    int32_t count = step.first_token[i + 1] - step.first_token[i];
+    shape.longest = std::max(shape.longest, count);
+    shape.shortest = std::min(shape.shortest, count);
+  }
+  return shape;
+}
+
 StatusOr<std::unique_ptr<DeviceStep>>
 DeviceStep::create(std::shared_ptr<const DeviceModel> model) {
   std::unique_ptr<DeviceStep> result(new DeviceStep());
@@ -70,6 +88,7 @@ Status DeviceStep::reserve(DeviceBuffer &buffer, uint64_t bytes,
                            const char *what) {
   if (bytes <= buffer.size())
     return {};
+  graphs.clear();
   buffer = DeviceBuffer(); // Its content is not kept: never two at once.
   // Half as much again, so that steadily growing needs allocate rarely; what is
   // needed if that does not fit.
@@ -144,10 +163,10 @@ Status DeviceStep::uploadArguments(const CladeStep &step) {
 }
 
 CUdeviceptr DeviceStep::addressOf(LaunchArgument argument,
-                                  const CladeStep &step) const {
+                                  const Shape &shape) const {
   auto number = static_cast<uint64_t>(argument.number),
-       tokens = static_cast<uint64_t>(paddedRows(step.num_tokens)),
-       selected = static_cast<uint64_t>(paddedRows(step.num_selected)),
+       tokens = static_cast<uint64_t>(paddedRows(shape.tokens)),
+       selected = static_cast<uint64_t>(paddedRows(shape.selected)),
        fixed = alignUp(static_cast<uint64_t>(model->plan.fixedBytes));
   switch (argument.space) {
   case LaunchArgument::Space::Fixed:
@@ -168,21 +187,11 @@ CUdeviceptr DeviceStep::addressOf(LaunchArgument argument,
   return 0;
 }
 
-void DeviceStep::measureSequences(const CladeStep &step) {
-  longest = 1;
-  shortest = INT32_MAX;
-  for (int32_t i = 0; i < step.num_sequences; ++i) {
-    int32_t count = step.first_token[i + 1] - step.first_token[i];
-    longest = std::max(longest, count);
-    shortest = std::min(shortest, count);
-  }
-}
-
-Status DeviceStep::launch(const Launch &launch, const CladeStep &step) {
+Status DeviceStep::launch(const Launch &launch, const Shape &shape) {
   const DeviceModel::Kernel &kernel = model->kernels.at(launch.kernel);
-  int64_t rows = kernel.shape.onSelected ? step.num_selected : step.num_tokens;
+  int64_t rows = kernel.shape.onSelected ? shape.selected : shape.tokens;
   if (rows < launch.minRows || rows > launch.maxRows ||
-      longest < launch.minLongest || shortest > launch.maxShortest)
+      shape.longest < launch.minLongest || shape.shortest > launch.maxShortest)
     return {};
   int64_t blocks = ceilDiv(rows, kernel.shape.rowsPerBlock);
   if (blocks > maxGridY)
@@ -192,7 +201,7 @@ Status DeviceStep::launch(const Launch &launch, const CladeStep &step) {
         std::to_string(maxGridY * kernel.shape.rowsPerBlock));
   std::vector<CUdeviceptr> addresses{arguments.address()};
   for (LaunchArgument argument : launch.arguments)
-    addresses.push_back(addressOf(argument, step));
+    addresses.push_back(addressOf(argument, shape));
   std::vector<void *> pointers;
   for (CUdeviceptr &address : addresses)
     pointers.push_back(&address);
@@ -203,6 +212,38 @@ Status DeviceStep::launch(const Launch &launch, const CladeStep &step) {
       static_cast<unsigned>(kernel.shape.threads),
       static_cast<unsigned>(kernel.shape.sharedBytes), pointers.data(),
       launch.kernel);
+}
+
+Status DeviceStep::launchOneByOne(const Shape &shape) {
+  for (const Launch &one : model->plan.launches)
+    CLADE_RETURN_IF_ERROR(launch(one, shape));
+  return {};
+}
+
+/// What comes a second time in a row, as decoding does, becomes a graph.
+Status DeviceStep::launchAll(const Shape &shape) {
+  bool isRepeated = shape == std::exchange(lastShape, shape);
+  auto known =
+      std::find_if(graphs.begin(), graphs.end(),
+                   [&](const KeptGraph &kept) { return kept.shape == shape; });
+  if (known == graphs.end()) {
+    if (!isRepeated) {
+      ++counted.plainSteps;
+      return launchOneByOne(shape);
+    }
+    CLADE_ASSIGN_OR_RETURN(CudaGraph graph, CudaGraph::capture(queue, [&] {
+                             return launchOneByOne(shape);
+                           }));
+    ++counted.graphs;
+    counted.nodes = graph.numNodes();
+    if (graphs.size() == mostGraphs)
+      graphs.pop_back();
+    graphs.push_back({shape, std::move(graph)});
+    known = graphs.end() - 1;
+  }
+  std::rotate(graphs.begin(), known, known + 1);
+  ++counted.graphSteps;
+  return graphs.front().graph.launch();
 }
 
 Status DeviceStep::run(const CladeStep &step) {
@@ -232,9 +273,7 @@ Status DeviceStep::run(const CladeStep &step) {
         PinnedBuffer::allocate(queue->device(), output.size(), "the logits"));
   }
   CLADE_RETURN_IF_ERROR(uploadArguments(step));
-  measureSequences(step);
-  for (const Launch &one : model->plan.launches)
-    CLADE_RETURN_IF_ERROR(launch(one, step));
+  CLADE_RETURN_IF_ERROR(launchAll(shapeOf(step)));
   if (outputBytes)
     CLADE_RETURN_IF_ERROR(
         queue->download(stagedOutput.data(), output.address(), outputBytes));

@@ -92,6 +92,114 @@ TEST(DeviceModelTest, RunsStepsOfGrowingSizes) {
   }
 }
 
+TEST(DeviceModelTest, StepsThatComeAgainAreGraphs) {
+  std::vector<float> weight{0.5f};
+  DeviceModelSources threeTimes = sources(weight);
+  for (int i = 0; i < 2; ++i)
+    threeTimes.plan.launches.push_back(threeTimes.plan.launches[0]);
+  auto model = DeviceModel::create(threeTimes, 0);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  auto runner = DeviceStep::create(*model);
+  ASSERT_TRUE(runner.ok());
+  auto run = [&](int32_t count, int32_t position) {
+    Step step(count);
+    std::iota(step.numbers.begin(), step.numbers.end(), position);
+    Status status = (*runner)->run(step.step);
+    ASSERT_TRUE(status.ok()) << status.message();
+    for (int32_t i = 0; i < count; ++i)
+      EXPECT_EQ(step.output[static_cast<size_t>(i)],
+                float(position + i) + 0.5f);
+  };
+  auto expect = [&](int64_t plain, int64_t graph, int64_t made) {
+    const DeviceStep::Counts &counts = (*runner)->counts();
+    EXPECT_EQ(counts.plainSteps, plain);
+    EXPECT_EQ(counts.graphSteps, graph);
+    EXPECT_EQ(counts.graphs, made);
+    EXPECT_EQ(counts.nodes, made ? 3u : 0u);
+  };
+  // A prompt, then tokens: the second one makes the graph, the others use it.
+  run(200, 10);
+  run(1, 210);
+  expect(2, 0, 0);
+  for (int32_t i = 0; i < 4; ++i)
+    run(1, 211 + i);
+  expect(2, 4, 1);
+  // Another shape in between, and back again.
+  run(2, 500);
+  run(2, 600);
+  run(1, 700);
+  expect(3, 6, 2);
+  // Larger buffers, which are elsewhere: what was made is not used.
+  run(3000, 10);
+  run(1, 5);
+  expect(5, 6, 2);
+  run(1, 6);
+  expect(5, 7, 3);
+}
+
+TEST(DeviceModelTest, OfTheGraphsThoseUsedLastAreKept) {
+  std::vector<float> weight{0.5f};
+  auto model = DeviceModel::create(sources(weight), 0);
+  ASSERT_TRUE(model.ok());
+  auto runner = DeviceStep::create(*model);
+  ASSERT_TRUE(runner.ok());
+  auto runTwice = [&](int32_t count) {
+    for (int i = 0; i < 2; ++i) {
+      Step step(count);
+      ASSERT_TRUE((*runner)->run(step.step).ok());
+    }
+  };
+  runTwice(100);
+  for (int32_t count = 1; count <= 15; ++count)
+    runTwice(count);
+  EXPECT_EQ((*runner)->counts().graphs, 16);
+  runTwice(100); // Is there still, and is now the last used.
+  EXPECT_EQ((*runner)->counts().graphs, 16);
+  runTwice(16); // In place of 1.
+  runTwice(100);
+  EXPECT_EQ((*runner)->counts().graphs, 17);
+  runTwice(1);
+  EXPECT_EQ((*runner)->counts().graphs, 18);
+}
+
+TEST(DeviceModelTest, FindingsOfGraphsAreErrors) {
+  std::vector<float> weight{0.5f};
+  DeviceModelSources wrong = sources(weight);
+  // At position 12, reads behind the weight.
+  size_t at = wrong.kernels.find("  ld.global.f32 %f1");
+  wrong.kernels.insert(at, "  .reg .pred %p0;\n"
+                           "  setp.eq.u32 %p0, %r1, 12;\n"
+                           "  @%p0 add.u64 %rd3, %rd3, 4096;\n");
+  auto model = DeviceModel::create(wrong, 0);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  auto runner = DeviceStep::create(*model);
+  ASSERT_TRUE(runner.ok());
+  for (int32_t position : {10, 11}) {
+    Step step(1);
+    step.numbers[0] = position;
+    Status status = (*runner)->run(step.step);
+    ASSERT_TRUE(status.ok()) << status.message();
+  }
+  Step step(1);
+  step.numbers[0] = 12;
+  Status status = (*runner)->run(step.step);
+  EXPECT_EQ(status.code(), StatusCode::IOError);
+  EXPECT_NE(status.message().find("cannot run a step of 1 kernels on GPU 0"),
+            std::string::npos)
+      << status.message();
+}
+
+TEST(CudaGraphTest, AFailedCaptureLeavesTheStreamUsable) {
+  auto device = CudaDevice::open(0);
+  ASSERT_TRUE(device.ok());
+  auto stream = CudaStream::create(*device);
+  ASSERT_TRUE(stream.ok());
+  auto graph = CudaGraph::capture(
+      *stream, [] { return Status::invalidArgument("not today"); });
+  EXPECT_EQ(graph.status().message(), "not today");
+  EXPECT_TRUE((*stream)->synchronize().ok());
+}
+
 TEST(DeviceModelTest, LaunchesNothingForNoRows) {
   std::vector<float> weight{0.5f};
   auto model = DeviceModel::create(sources(weight), 0);
