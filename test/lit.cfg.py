@@ -43,6 +43,8 @@ ptxas = shutil.which("ptxas") or "/usr/local/cuda/bin/ptxas"
 if os.path.exists(ptxas):
     config.available_features.add("ptxas")
     config.substitutions.append(("%ptxas", ptxas))
+# Machine code takes long to make, and no test but those of it needs any.
+config.environment["CLADE_PTXAS"] = ""
 
 # What takes longest is left to tools/check: see `ninja check-clade`.
 if lit_config.params.get("quick"):

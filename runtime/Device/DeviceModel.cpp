@@ -28,22 +28,13 @@ constexpr int jitErrorLog = 5, jitErrorLogBytes = 6;
 constexpr int maxDynamicShared = 8;
 constexpr int32_t plainSharedBytes = 48 << 10;
 
-/// Whether PTX of an architecture runs on a GPU: later ones run that of earlier
-/// ones, except where the name ends with `a`.
-bool runsOn(const std::string &arch, int capability) {
-  std::string digits = arch.substr(std::min<size_t>(arch.size(), 3));
-  bool isExact = !digits.empty() && digits.back() == 'a';
-  int own = std::atoi(digits.c_str());
-  return isExact ? own == capability : own <= capability;
-}
-
 } // namespace
 
 StatusOr<std::shared_ptr<const DeviceModel>>
 DeviceModel::create(const DeviceModelSources &sources, int deviceNumber) {
   std::shared_ptr<DeviceModel> model(new DeviceModel());
   CLADE_ASSIGN_OR_RETURN(model->gpu, CudaDevice::open(deviceNumber));
-  if (!runsOn(sources.arch, model->gpu->capability()))
+  if (!runsPtxOf(sources.arch, model->gpu->capability()))
     return Status::unsupported("the code is for " + sources.arch +
                                " and does not run on " + model->gpu->name());
   model->plan = sources.plan;
@@ -59,19 +50,42 @@ DeviceModel::~DeviceModel() {
     gpu->driver().cuModuleUnload(module);
 }
 
-Status DeviceModel::loadKernels(const DeviceModelSources &sources) {
-  CLADE_RETURN_IF_ERROR(gpu->enter());
+Status DeviceModel::loadImage(const std::string &image,
+                              const std::string &what) {
   const CudaDriver &driver = gpu->driver();
   std::string log(4096, '\0');
   int options[] = {jitErrorLog, jitErrorLogBytes};
   void *values[] = {log.data(), reinterpret_cast<void *>(log.size())};
-  CUresult result = driver.cuModuleLoadDataEx(&module, sources.kernels.c_str(),
-                                              2, options, values);
-  if (result != cudaSuccess) {
-    log.resize(std::strlen(log.c_str()));
-    return driver.check(result, "cannot load the kernels on " + gpu->name() +
-                                    (log.empty() ? "" : ": " + log));
+  CUresult result =
+      driver.cuModuleLoadDataEx(&module, image.c_str(), 2, options, values);
+  if (result == cudaSuccess)
+    return {};
+  module = nullptr;
+  log.resize(std::strlen(log.c_str()));
+  return driver.check(result, "cannot load " + what + " on " + gpu->name() +
+                                  (log.empty() ? "" : ": " + log));
+}
+
+Status DeviceModel::loadCode(const DeviceModelSources &sources) {
+  if (const MachineCode::value_type *code =
+          machineCodeFor(sources.machineCode, gpu->capability())) {
+    std::string what = "the machine code for " + code->first;
+    if (Status status = checkMachineCode(code->second); !status.ok())
+      return std::move(status).withContext(what);
+    Status status = loadImage(code->second, what);
+    loaded = code->first;
+    // A driver that takes none, as the virtual one, has the text.
+    if (status.code() != StatusCode::Unsupported)
+      return status;
   }
+  loaded = "PTX";
+  return loadImage(sources.kernels, "the kernels");
+}
+
+Status DeviceModel::loadKernels(const DeviceModelSources &sources) {
+  CLADE_RETURN_IF_ERROR(gpu->enter());
+  CLADE_RETURN_IF_ERROR(loadCode(sources));
+  const CudaDriver &driver = gpu->driver();
   for (const auto &[name, shape] : plan.kernels) {
     Kernel &kernel = kernels[name];
     kernel.shape = shape;

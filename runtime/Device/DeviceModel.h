@@ -17,6 +17,7 @@
 #include "clade/abi.h"
 #include "runtime/Device/CudaGraph.h"
 #include "runtime/Device/LaunchPlan.h"
+#include "runtime/Device/MachineCode.h"
 
 #include <functional>
 #include <optional>
@@ -28,6 +29,7 @@ namespace clade::rt {
 struct DeviceModelSources {
   std::string arch;    ///< As in the manifest, such as `sm_80`.
   std::string kernels; ///< Text of kernels.ptx.
+  MachineCode machineCode;
   LaunchPlan plan;
   int64_t numStates = 0;
   int64_t outputWidth = 0;
@@ -51,6 +53,8 @@ public:
   DeviceModel &operator=(const DeviceModel &) = delete;
 
   const std::shared_ptr<const CudaDevice> &device() const { return gpu; }
+  /// What was loaded: an architecture, or `PTX`.
+  const std::string &loadedCode() const { return loaded; }
 
 private:
   friend class DeviceStep;
@@ -59,6 +63,9 @@ private:
     CUfunction function = nullptr;
   };
   DeviceModel() = default;
+  Status loadCode(const DeviceModelSources &sources);
+  /// Loads text or machine code. Unsupported if the driver does not take it.
+  Status loadImage(const std::string &image, const std::string &what);
   Status loadKernels(const DeviceModelSources &sources);
   Status uploadWeights(const DeviceModelSources &sources);
 
@@ -66,6 +73,7 @@ private:
   LaunchPlan plan;
   int64_t numStates = 0, outputWidth = 0;
   CUmodule module = nullptr;
+  std::string loaded;
   std::map<std::string, Kernel> kernels;
   DeviceBuffer arena; ///< All weights.
   std::vector<CUdeviceptr> weights;

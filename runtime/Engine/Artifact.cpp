@@ -99,6 +99,9 @@ Status Artifact::checkFiles() {
       weights = asText(file->bytes());
     if (name == kernelsFile)
       kernelText = asText(file->bytes());
+    if (std::optional<std::string> arch = archOfMachineCode(name);
+        arch && isCuda)
+      machineCodes[*arch] = asText(file->bytes());
   }
   return {};
 }

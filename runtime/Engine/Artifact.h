@@ -17,6 +17,7 @@
 #define CLADE_RUNTIME_ENGINE_ARTIFACT_H
 
 #include "runtime/Device/LaunchPlan.h"
+#include "runtime/Device/MachineCode.h"
 #include "runtime/Engine/Manifest.h"
 
 #include <functional>
@@ -73,6 +74,7 @@ public:
   CladeStepFunction forward() const { return forwardFunction; }
   /// Of code for a GPU: the text of kernels.ptx, and the launches of a step.
   const std::string &kernels() const { return kernelText; }
+  const MachineCode &machineCode() const { return machineCodes; }
   const LaunchPlan &launches() const { return plan; }
   /// The entry `image`, or null.
   CladeStepFunction image() const { return imageFunction; }
@@ -97,6 +99,7 @@ private:
   std::string directory;
   Manifest content;
   std::string weights, kernelText;
+  MachineCode machineCodes;
   LaunchPlan plan;
   int codeFile = -1; ///< Open as long as the code is loaded.
   void *library = nullptr;

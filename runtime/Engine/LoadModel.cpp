@@ -105,6 +105,7 @@ Status CompiledModel::moveToDevice(const ModelOptions &options) {
   DeviceModelSources sources;
   sources.arch = manifest().target.cpu;
   sources.kernels = code->kernels();
+  sources.machineCode = code->machineCode();
   sources.plan = code->launches();
   sources.numStates = static_cast<int64_t>(manifest().states.size());
   sources.outputWidth = manifest().logitsWidth();

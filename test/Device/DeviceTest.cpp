@@ -260,6 +260,21 @@ TEST(DeviceModelTest, SaysWhatIsWrongWithTheCode) {
   EXPECT_EQ(model.status().message(), "the code has no kernel 'absent'");
 }
 
+TEST(DeviceModelTest, MachineCodeIsUsedOrSaidToBeDamaged) {
+  std::vector<float> weight{0.5f};
+  DeviceModelSources both = sources(weight);
+  EXPECT_EQ((*DeviceModel::create(both, 0))->loadedCode(), "PTX");
+  // Not for this GPU, whatever it is.
+  both.machineCode["sm_90a"] = "nothing";
+  EXPECT_EQ((*DeviceModel::create(both, 0))->loadedCode(), "PTX");
+  both.machineCode["sm_80"] = "nothing";
+  auto model = DeviceModel::create(both, 0);
+  ASSERT_FALSE(model.ok());
+  EXPECT_EQ(model.status().code(), StatusCode::Corruption);
+  EXPECT_EQ(model.status().message(),
+            "the machine code for sm_80: expected an ELF file");
+}
+
 TEST(DeviceModelTest, FindingsOfChecksAreErrors) {
   std::vector<float> weight{0.5f};
   DeviceModelSources wrong = sources(weight);

@@ -12,6 +12,7 @@
 #include "tools/clade/Progress.h"
 
 #include "lib/CodeGen/CPU/CompileModel.h"
+#include "lib/CodeGen/CUDA/Assemble.h"
 #include "lib/CodeGen/CUDA/CompileModel.h"
 #include "lib/Import/Quantisation.h"
 #include "lib/Pipelines/Pipelines.h"
@@ -486,6 +487,8 @@ static bool addCudaCode(mlir::ModuleOp module, const SlotTable &slots,
   manifest.entries["forward"] = {"forward", code->outputWidth};
   contents.extraFiles[rt::kernelsFile] = std::move(code->ptx);
   contents.extraFiles[rt::launchesFile] = code->plan.toJson();
+  for (auto &[arch, machineCode] : code->machineCode)
+    contents.extraFiles[rt::machineCodeFile(arch)] = std::move(machineCode);
   return true;
 }
 
@@ -604,6 +607,8 @@ driver::compileToCache(Environment &environment,
                     target.cpu + "\n";
   for (const std::string &feature : target.features)
     key += feature + ",";
+  if (choice.isCuda())
+    key += cuda::findAssembler() + "\n";
   auto processor = processorFiles(checkpoint);
   if (!processor.ok())
     return fail(processor.status()), std::nullopt;

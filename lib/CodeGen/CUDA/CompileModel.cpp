@@ -7,6 +7,7 @@
 
 #include "lib/CodeGen/CUDA/CompileModel.h"
 
+#include "lib/CodeGen/CUDA/Assemble.h"
 #include "lib/CodeGen/CUDA/Compile.h"
 #include "lib/CodeGen/CUDA/StepPlanner.h"
 
@@ -55,5 +56,8 @@ cuda::compileModel(ModuleOp module, const SlotTable &slots,
   if (failed(ptx))
     return failure();
   result.ptx = std::move(*ptx);
+  if (std::string assembler = findAssembler(); !assembler.empty())
+    result.machineCode =
+        assemble(module.getLoc(), assembler, result.ptx, target);
   return result;
 }

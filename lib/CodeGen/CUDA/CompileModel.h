@@ -12,11 +12,15 @@
 #include "lib/Weights/Slots.h"
 #include "runtime/Device/LaunchPlan.h"
 
+#include <map>
+
 namespace clade::cuda {
 
 /// What the runtime runs on a GPU.
 struct CompiledCode {
   std::string ptx;
+  /// Machine code by architecture, where there is an assembler.
+  std::map<std::string, std::string> machineCode;
   rt::LaunchPlan plan;
   int64_t outputWidth = 0;
 };
