@@ -106,6 +106,8 @@ public:
   CudaStream &operator=(const CudaStream &) = delete;
 
   const std::shared_ptr<const CudaDevice> &device() const { return owner; }
+  /// For libraries that give it work, too.
+  CUstream native() const { return stream; }
 
   Status upload(CUdeviceptr to, const void *from, uint64_t bytes);
   Status download(void *to, CUdeviceptr from, uint64_t bytes);
