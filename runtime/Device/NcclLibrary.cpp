@@ -71,5 +71,5 @@ Status NcclLibrary::check(ncclResult result, const std::string &what,
   std::string reason = text ? text : "error " + std::to_string(result);
   if (last && *last)
     reason += " (" + std::string(last) + ")";
-  return Status::ioError(what + ": NCCL says " + reason);
+  return Status::ioError(what + ": the NCCL library says " + reason);
 }

@@ -42,8 +42,8 @@ public:
   /// Unsupported if it lacks a function.
   static StatusOr<const NcclLibrary *> load();
 
-  /// What a call gave, as `WHAT: NCCL says TEXT`, with what the library last
-  /// said of `communicator` (may be null). IOError unless OK.
+  /// What a call gave, as `WHAT: the NCCL library says TEXT`, with what the
+  /// library last said of `communicator` (may be null). IOError unless OK.
   Status check(ncclResult result, const std::string &what,
                ncclComm communicator = nullptr) const;
 

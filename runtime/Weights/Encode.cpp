@@ -26,7 +26,7 @@ namespace {
 using Input = std::unique_ptr<Evaluator>;
 
 /// Elements worked on at a time: they stay in the first-level cache.
-constexpr int64_t pieceElements = 2048;
+constexpr int64_t encodedElements = 2048;
 
 /// Elements [begin, end) as f32, in scratch memory.
 const float *fetchFloats(const Evaluator &from, int64_t begin, int64_t end,
@@ -77,7 +77,7 @@ private:
     for (int64_t row = begin; row < std::min(begin + blockRows, rows); ++row)
       for (int64_t column = firstColumn; column < lastColumn;) {
         Scratch::Frame piece(scratch);
-        int64_t stop = std::min(column + pieceElements, lastColumn);
+        int64_t stop = std::min(column + encodedElements, lastColumn);
         int64_t start = (top + row) * columns;
         const float *values =
             fetchFloats(*input, start + column, start + stop, scratch);
@@ -125,7 +125,7 @@ public:
             Scratch &scratch) const override {
     while (begin < end) {
       Scratch::Frame frame(scratch);
-      int64_t stop = std::min(end, begin + pieceElements / codes);
+      int64_t stop = std::min(end, begin + encodedElements / codes);
       const float *values =
           fetchFloats(*input, begin * codes, stop * codes, scratch);
       for (; begin < stop; ++begin, values += codes) {

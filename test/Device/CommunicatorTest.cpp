@@ -122,10 +122,11 @@ TEST_F(CommunicatorTest, FailuresAreStatuses) {
   EXPECT_EQ(failed.status().code(), StatusCode::IOError);
   EXPECT_EQ(failed.status().message(),
             "cannot join rank 0 of 2 on " + device->name() +
-                ": NCCL says unhandled system error");
+                ": the NCCL library says unhandled system error");
   ::setenv("FAKE_NCCL_FAIL", "id", 1);
   EXPECT_EQ(NcclCommunicator::makeId().status().message(),
-            "cannot make an id for ranks: NCCL says unhandled system error");
+            "cannot make an id for ranks: the NCCL library says unhandled "
+            "system error");
   ::unsetenv("FAKE_NCCL_FAIL");
   auto communicator = join(0, 2);
   ASSERT_TRUE(communicator);
@@ -138,7 +139,8 @@ TEST_F(CommunicatorTest, FailuresAreStatuses) {
   EXPECT_EQ(
       communicator->allReduce(0, 0, 1, ElementType::F32, JoinKind::Sum, *stream)
           .message(),
-      "an all-reduce of rank 0 of 2 failed: NCCL says unhandled system "
+      "an all-reduce of rank 0 of 2 failed: the NCCL library says unhandled "
+      "system "
       "error (a cable is loose)");
 }
 
@@ -151,15 +153,17 @@ TEST_F(CommunicatorTest, FailedOnesAreAborted) {
   ::setenv("FAKE_NCCL_FAIL", "send", 1);
   Status status = communicator->together(
       [&] { return communicator->send(0, 1, ElementType::U8, 1, *stream); });
-  EXPECT_EQ(status.message(), "a send of rank 0 of 2 failed: NCCL says "
-                              "unhandled system error (a cable is loose)");
+  EXPECT_EQ(status.message(),
+            "a send of rank 0 of 2 failed: the NCCL library says "
+            "unhandled system error (a cable is loose)");
   communicator = nullptr;
   EXPECT_EQ(calls(), "begin 1;send 1 1 1;end 0;abort;");
   communicator = join(0, 2);
   ASSERT_TRUE(communicator);
   ::setenv("FAKE_NCCL_FAIL", "async", 1);
   EXPECT_EQ(communicator->check().message(),
-            "the work of rank 0 of 2 failed: NCCL says unhandled system error "
+            "the work of rank 0 of 2 failed: the NCCL library says unhandled "
+            "system error "
             "(a cable is loose)");
   communicator = nullptr;
   EXPECT_EQ(calls(), "id;init 2 0;async;abort;");

@@ -201,7 +201,6 @@ void TiledAttention::finishScores(Values &scores, Value page) {
     size_t row = place / 2 % 2;
     auto at = static_cast<int64_t>(place / 4 * mmaN + place % 2);
     if (shape.softcap) {
-      Value cap = number(*shape.softcap);
       score = make<arith::MulFOp>(score, number(shape.scale / *shape.softcap));
       score = math::TanhOp::create(builder, loc, score);
       score = make<arith::MulFOp>(score, number(*shape.softcap * log2e));

@@ -28,7 +28,6 @@
 namespace clade::cuda {
 
 inline constexpr int64_t tileTokens = 64, tileWarps = 4;
-inline constexpr int64_t elementBytes = 2;
 inline constexpr int64_t elementsOfPiece = pieceBytes / elementBytes;
 /// Rows of sums that a lane has, of the 16 of its warp: eight apart.
 inline constexpr int64_t ownRows = 2;

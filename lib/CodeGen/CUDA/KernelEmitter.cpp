@@ -15,6 +15,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
@@ -290,6 +291,10 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
     part.writesResults = !kernel.writesPartial;
     begin(context, part, kernel.suffix);
     context.codes.back().ranges = kernel.ranges;
+    // As many registers as a thread can use: assemblers spill a few for one
+    // more block.
+    context.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                              context.builder.getI32IntegerAttr(1));
     AttentionOperands operands;
     operands.step = context.step;
     operands.partial = context.partial;

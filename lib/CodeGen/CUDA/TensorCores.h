@@ -26,6 +26,8 @@ inline constexpr int64_t mmaM = 16, mmaN = 8, mmaK = 16;
 /// Bytes of a piece of a row, which one asynchronous copy brings and a lane
 /// names to ldmatrix.
 inline constexpr int64_t pieceBytes = 16;
+/// Of a bf16.
+inline constexpr int64_t elementBytes = 2;
 
 class TensorCores {
 protected:

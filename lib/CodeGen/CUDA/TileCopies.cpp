@@ -20,7 +20,6 @@ using namespace mlir;
 
 namespace clade::cuda {
 
-static constexpr int64_t elementBytes = 2;
 /// What all banks of shared memory hold side by side.
 static constexpr int64_t bankBytes = 128;
 

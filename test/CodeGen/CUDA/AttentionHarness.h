@@ -13,7 +13,7 @@
 #ifndef CLADE_TEST_CODEGEN_CUDA_ATTENTIONHARNESS_H
 #define CLADE_TEST_CODEGEN_CUDA_ATTENTIONHARNESS_H
 
-#include "lib/CodeGen/CUDA/Attention.h"
+#include "lib/CodeGen/CUDA/TiledAttention.h"
 
 #include "TileHarness.h"
 #include "clade/abi.h"
@@ -61,8 +61,9 @@ public:
   explicit AttentionRun(const AttentionProblem &problem) : problem(problem) {
     fill();
   }
-  /// Runs what a step of that many tokens launches.
-  AttentionOutcome run();
+  /// Runs what a step of that many tokens launches; keeps so many requests to
+  /// memory.
+  AttentionOutcome run(uint64_t traceCapacity = 0);
   /// Compares each element with f64.
   void expectClose(const std::vector<float> &output) const;
 

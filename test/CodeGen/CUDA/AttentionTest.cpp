@@ -7,6 +7,9 @@
 
 #include "AttentionHarness.h"
 
+#include "lib/CodeGen/CUDA/AttentionSlices.h"
+#include "lib/PTX/Roofline.h"
+
 using namespace mlir;
 using namespace clade;
 using namespace clade::cuda;
@@ -198,13 +201,18 @@ TEST(AttentionKernelsTest, EveryNumberOfTokensHasKernels) {
 /// share them are in one block.
 TEST(AttentionCostTest, ReadsKeysAndValuesOnce) {
   AttentionRun run(plain("", 8, 2, 128, true, {{2048, 1}}));
-  AttentionOutcome outcome = run.run();
+  AttentionOutcome outcome = run.run(/*traceCapacity=*/1 << 20);
   ASSERT_EQ(outcome.kernels, (std::vector<std::string>{"_slices", "_join"}));
-  const ptx::OpCounter &total = outcome.reports[0].counters.total;
-  // Of sectors that are asked for all is used, but for numbers of the step.
-  uint64_t least = 2 * 2048 * 2 * 128 * 2 / 32;
-  EXPECT_GE(total.sectors, least);
-  EXPECT_LE(double(total.sectors), 1.05 * double(least));
+  const ptx::Counters &counters = outcome.reports[0].counters;
+  ptx::LaunchedKernel kernel;
+  kernel.target = "sm_80";
+  kernel.blocks = counters.blocks;
+  kernel.block = {attentionThreads, 128, 0};
+  ptx::Prediction found = ptx::predict(*ptx::findGpu("a100"), kernel, counters,
+                                       *outcome.reports[0].trace);
+  double least = 2.0 * 2048 * 2 * 128 * 2;
+  EXPECT_GE(double(found.traffic.dramBytes()), least);
+  EXPECT_LE(double(found.traffic.dramBytes()), 1.05 * least);
 }
 
 /// A tile multiplies on tensor cores, and reads its keys and values once.

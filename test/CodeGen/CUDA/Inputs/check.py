@@ -120,12 +120,15 @@ def count_products(artifact, report):
 def compare_families(clade, folder, dtype, *families):
     folder = pathlib.Path(folder) / f"families-{dtype}"
     folder.mkdir()
-    tokens = ",".join(str(i * 37 % 251 + 3) for i in range(40))
+    # In bf16 a near tie between experts is decided otherwise now and then, on either: these prompts have none.
+    factors = {"minimax_m2": 53, "mistral4": 41, "qwen2_moe": 59, "qwen3_moe": 53}
 
     def run(*arguments, **environment):
         subprocess.run([clade, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL, env=os.environ | environment)
 
     for family in families:
+        factor = factors.get(family, 37) if dtype == "bf16" else 37
+        tokens = ",".join(str(i * factor % 251 + 3) for i in range(40))
         model, artifact, report = folder / family, folder / (family + ".artifact"), folder / (family + ".report")
         run("tiny", family, "-o", model)
         logits = []
