@@ -209,6 +209,26 @@ def automodel(family):
     return check
 
 
+def recorded(family, *options):
+    def check(runner):
+        checkpoint = runner.folder / family
+        runner.must("tiny", family, "-o", checkpoint)
+        return runner.live_and_recorded(family, checkpoint, "--against=transformers", *options)
+    return check
+
+
+def recorded_adapter(runner):
+    """A record is of one adapter, too."""
+    checkpoint, adapter, record = runner.folder / "llama", runner.folder / "adapter", runner.folder / "llama.safetensors"
+    runner.must("tiny", "llama", "-o", checkpoint)
+    make = pathlib.Path(__file__).parents[1] / "Tools/Inputs/adapter.py"
+    subprocess.run([sys.executable, make, checkpoint, adapter, "model.layers.1.self_attn.q_proj"], check=True)
+    line = runner.live_and_recorded("llama", checkpoint, "--adapter", adapter, "--against=transformers")
+    runner.must_fail("the record is of another adapter, or one of the two is without", "verify", checkpoint, "--against", record,
+                     python="/nonexistent")
+    return line
+
+
 def automodel_differs(runner):
     """Its Qwen3-Next adds no one to the gain of the last norm, as that of transformers does."""
     checkpoint = runner.folder / "qwen3_next"
@@ -261,6 +281,9 @@ def automodel_without(runner):
 
 CASES = {check.__name__: check for check in (own_code, own_code_is_refused, own_code_of_a_known_name,
                                             own_code_elsewhere, own_code_differs, own_code_random)}
+# Types of tokens, no decoding, recurrent states, routed experts, norms of heads, both runs.
+CASES |= {f"recorded-{family}": recorded(family) for family in ("bert", "mamba2", "qwen3_moe", "gemma3_text", "gpt2")}
+CASES |= {"recorded-bf16": recorded("qwen2", "--dtype", "bf16", "--precision", "reference"), "recorded_adapter": recorded_adapter}
 CASES |= {f"automodel-{family}": automodel(family) for family in AUTOMODEL}
 CASES |= {check.__name__: check for check in (automodel_differs, automodel_rounds, automodel_for_gpus, automodel_that_is_not_there,
                                               automodel_without)}

@@ -102,7 +102,7 @@ def load_transformers():
         return load_own_code(reference)
     if not hasattr(transformers, ARCHITECTURE):
         explain(f"transformers {transformers.__version__} has no class '{ARCHITECTURE}', which config.json names, and the "
-                "checkpoint brings no code for it ('auto_map')")
+                "checkpoint brings no code for it ('auto_map'); --against nemo-automodel is another library")
     # By the name of the class: not every one is known to AutoModelForCausalLM.
     return getattr(transformers, ARCHITECTURE).from_pretrained(options.checkpoint, **LOADING)
 
