@@ -474,6 +474,30 @@ LogicalResult JoinOp::verify() {
   return success();
 }
 
+LogicalResult StackRowsOp::verify() {
+  NamedTensorType result = getResult().getType();
+  int64_t rows = 0;
+  for (Value part : getParts()) {
+    // stack_rows_c1, stack_rows_c2
+    auto type = cast<NamedTensorType>(part.getType());
+    if (type.getRank() != 2 || result.getRank() != 2 || type.getLayout() ||
+        result.getLayout() ||
+        type.getElementType() != result.getElementType() ||
+        type.getShape()[1] != result.getShape()[1])
+      return emitOpError() << "expected matrices of the same columns and "
+                              "element type without a layout, got "
+                           << type << " and " << result;
+    int64_t size = type.getShape()[0];
+    rows = ShapedType::isDynamic(size) || ShapedType::isDynamic(rows)
+               ? ShapedType::kDynamic
+               : rows + size;
+  }
+  // stack_rows_c3
+  if (getParts().empty() || differ(rows, result.getShape()[0]))
+    return emitOpError() << "expected " << rows << " rows, got " << result;
+  return success();
+}
+
 LogicalResult SpreadOp::verify() {
   NamedTensorType input = getInput().getType(), result = getResult().getType();
   // spread_c1

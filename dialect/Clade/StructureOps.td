@@ -38,6 +38,41 @@ def Clade_ParamOp : Clade_PureOp<"param", [DeclareOpInterfaceMethods<SymbolUserO
   let assemblyFormat = "$name attr-dict `:` type($result)";
 }
 
+def Clade_StackRowsOp : Clade_PureOp<"stack_rows"> {
+  let summary = "matrix whose rows lie in several weights";
+  let description = [{
+    The rows of the operands follow each other. A product with such a weight reads
+    each part where it lies.
+
+    **Constraints:**
+    * (C1) operands and result are matrices of one element type without a layout
+    * (C2) the operands have the columns of the result
+    * (C3) the result has as many rows as the operands together
+
+    ```mlir
+    wmap.func @k -> tensor<16x32xbf16> {
+      %0 = wmap.source "k_proj.weight" : tensor<16x32xbf16>
+      wmap.return %0 : tensor<16x32xbf16>
+    }
+    wmap.func @v -> tensor<8x32xbf16> {
+      %0 = wmap.source "v_proj.weight" : tensor<8x32xbf16>
+      wmap.return %0 : tensor<8x32xbf16>
+    }
+    func.func @keys_and_values() -> !clade.tensor<[outputs = 24, inputs = 32], bf16> {
+      %k = clade.param @k : !clade.tensor<[outputs = 16, inputs = 32], bf16>
+      %v = clade.param @v : !clade.tensor<[outputs = 8, inputs = 32], bf16>
+      %0 = clade.stack_rows %k, %v : (!clade.tensor<[outputs = 16, inputs = 32], bf16>, !clade.tensor<[outputs = 8, inputs = 32], bf16>)
+          -> !clade.tensor<[outputs = 24, inputs = 32], bf16>
+      return %0 : !clade.tensor<[outputs = 24, inputs = 32], bf16>
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<Clade_Weight>:$parts);
+  let results = (outs Clade_Weight:$result);
+  let assemblyFormat = "$parts attr-dict `:` functional-type($parts, $result)";
+  let hasVerifier = 1;
+}
+
 def Clade_ConstantOp : Clade_PureOp<"constant"> {
   let summary = "scalar constant";
   let description = [{

@@ -25,13 +25,14 @@ void clade::buildFusePipeline(OpPassManager &passes) {
 }
 
 void clade::buildKernelPipeline(OpPassManager &passes, int64_t rows,
-                                int64_t inner, int64_t chunk) {
+                                int64_t inner, int64_t chunk, bool inPlace) {
   passes.addPass(createMakeStateExplicitPass());
   if (chunk > 0)
     passes.addPass(createChunkScansPass(ChunkScansPassOptions{chunk}));
   passes.addPass(createSinkIntoScansPass());
   if (rows > 0)
-    passes.addPass(createPackWeightsPass(PackWeightsPassOptions{rows, inner}));
+    passes.addPass(
+        createPackWeightsPass(PackWeightsPassOptions{rows, inner, inPlace}));
   passes.addPass(createFormKernelsPass());
   passes.addPass(createCSEPass());
 }

@@ -106,7 +106,7 @@ private:
                CausalConvOp, ScanOp, LayersOp>(op);
   }
   static bool isCloned(Operation *op) {
-    return isa<ParamOp, ConstantOp>(op) || isViewLike(op) ||
+    return isa<ParamOp, StackRowsOp, ConstantOp>(op) || isViewLike(op) ||
            isSpreadConstant(op);
   }
   /// Whether a product by experts or heads reads the value, or a view of it.
@@ -148,7 +148,7 @@ private:
 
   int64_t availableAt(Value value) {
     Operation *op = value.getDefiningOp();
-    if (!op || isa<ParamOp, ConstantOp>(op))
+    if (!op || isa<ParamOp, StackRowsOp, ConstantOp>(op))
       return 0;
     return stages[op] + (isHeart(op) ? 1 : 0);
   }

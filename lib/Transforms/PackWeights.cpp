@@ -30,6 +30,8 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
     getOperation().walk([&](EmbedOp embed) { embeds.push_back(embed); });
     for (Operation *op : linears) {
       if (auto linear = dyn_cast<LinearOp>(op)) {
+        if (inPlace && leaveInPlace(linear, embeds))
+          continue;
         shareTable(linear, embeds);
         pack(linear, /*experts=*/0);
       }
@@ -40,6 +42,106 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
     }
     for (EmbedOp embed : embeds)
       packTable(embed);
+  }
+
+  /// Whether the values are rows of a file that follow each other there.
+  static bool isPublished(Value value) {
+    while (Operation *op = value.getDefiningOp()) {
+      if (isa<wmap::SourceOp>(op))
+        return true;
+      if (auto slice = dyn_cast<wmap::SliceOp>(op);
+          !isa<wmap::ReshapeOp>(op) && !(slice && slice.getAxis() == 0))
+        return false;
+      value = op->getOperand(0);
+    }
+    return false;
+  }
+
+  /// What a published matrix is put together from; nothing if it is not put
+  /// together of published rows alone, in whole panels.
+  SmallVector<Value> publishedParts(wmap::FuncOp function, int64_t columns) {
+    Value value = returnedValue(function);
+    while (auto reshape = value.getDefiningOp<wmap::ReshapeOp>())
+      value = reshape.getInput();
+    SmallVector<Value> parts{value};
+    if (auto concat = value.getDefiningOp<wmap::ConcatOp>()) {
+      if (concat.getAxis() != 0)
+        return {};
+      parts.assign(concat.getInputs().begin(), concat.getInputs().end());
+    }
+    for (Value part : parts) {
+      int64_t elements =
+          cast<RankedTensorType>(part.getType()).getNumElements();
+      bool isWhole = part == parts.back() || elements % (rows * columns) == 0;
+      if (!isPublished(part) || !isWhole || elements % columns != 0)
+        return {};
+    }
+    return parts;
+  }
+
+  /// A parameter without a layout. Those of one name are one weight.
+  Value publishedParam(OpBuilder &builder, Location loc, StringRef name,
+                       ArrayRef<int64_t> shape, Type elementType) {
+    auto type = NamedTensorType::get(
+        &getContext(),
+        {builder.getStringAttr("outputs"), builder.getStringAttr("inputs")},
+        shape, elementType, Attribute());
+    return ParamOp::create(builder, loc, type, name);
+  }
+
+  /// Lets the product read its weight as it is published, if it can.
+  bool leaveInPlace(LinearOp linear, ArrayRef<EmbedOp> embeds) {
+    wmap::FuncOp function = functionOf(linear.getWeight());
+    if (!function || blockFormatOf(returnedValue(function)))
+      return false;
+    int64_t columns = linear.getNumInputs();
+    SmallVector<Value> parts = publishedParts(function, columns);
+    if (parts.empty())
+      return false;
+    auto param = linear.getWeight().getDefiningOp<ParamOp>();
+    OpBuilder builder(param);
+    Type elementType = param.getType().getElementType();
+    SmallVector<int64_t> shape{linear.getNumOutputs(), columns};
+    if (parts.size() == 1) {
+      Value weight = publishedParam(builder, param.getLoc(), param.getName(),
+                                    shape, elementType);
+      shareRows(function, linear, embeds);
+      linear.getWeightMutable().assign(weight);
+    } else {
+      SmallVector<Value> weights;
+      for (auto [i, part] : llvm::enumerate(parts)) {
+        std::string name =
+            (param.getName() + ".part" + std::to_string(i)).str();
+        if (!getOperation().lookupSymbol<wmap::FuncOp>(name))
+          partFunction(function, part, name);
+        int64_t elements =
+            cast<RankedTensorType>(part.getType()).getNumElements();
+        weights.push_back(publishedParam(builder, param.getLoc(), name,
+                                         {elements / columns, columns},
+                                         elementType));
+      }
+      auto type = NamedTensorType::get(
+          &getContext(),
+          {builder.getStringAttr("outputs"), builder.getStringAttr("inputs")},
+          shape, elementType, Attribute());
+      linear.getWeightMutable().assign(
+          StackRowsOp::create(builder, param.getLoc(), type, weights));
+    }
+    dropIfUnused(param, function);
+    return true;
+  }
+
+  /// The function of one part of what `function` puts together.
+  void partFunction(wmap::FuncOp function, Value part, StringRef name) {
+    OpBuilder builder(function);
+    auto made = wmap::FuncOp::create(builder, function.getLoc(), name,
+                                     cast<RankedTensorType>(part.getType()));
+    builder.setInsertionPointToEnd(&made.getBody().emplaceBlock());
+    IRMapping mapping;
+    for (Operation &op : function.getBody().front().without_terminator())
+      builder.clone(op, mapping);
+    wmap::ReturnOp::create(builder, function.getLoc(), mapping.lookup(part));
+    eraseUnused(made);
   }
 
   /// A table of blocks that no product shares.
@@ -68,6 +170,26 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
     wmap::FuncOp weight = functionOf(linear.getWeight());
     if (!weight)
       return;
+    forTables(weight, linear, embeds, [&](ParamOp param) {
+      return packedParam(OpBuilder(param), param.getLoc(), weight,
+                         {linear.getNumOutputs(), linear.getNumInputs()},
+                         /*experts=*/0);
+    });
+  }
+
+  /// The same where the product's weight stays in place.
+  void shareRows(wmap::FuncOp weight, LinearOp linear,
+                 ArrayRef<EmbedOp> embeds) {
+    forTables(weight, linear, embeds, [&](ParamOp param) -> Value {
+      OpBuilder builder(param);
+      return ParamOp::create(builder, param.getLoc(), param.getType(),
+                             weight.getSymName());
+    });
+  }
+
+  /// Gives the tables that are made as `weight` what `make` makes of them.
+  void forTables(wmap::FuncOp weight, LinearOp linear, ArrayRef<EmbedOp> embeds,
+                 llvm::function_ref<Value(ParamOp)> make) {
     for (EmbedOp embed : embeds) {
       wmap::FuncOp table = functionOf(embed.getTable());
       if (!table || embed.getTable().getType().getRank() != 2 ||
@@ -77,9 +199,7 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
               OperationEquivalence::IgnoreLocations))
         continue;
       auto param = embed.getTable().getDefiningOp<ParamOp>();
-      embed.getTableMutable().assign(packedParam(
-          OpBuilder(param), param.getLoc(), weight,
-          {linear.getNumOutputs(), linear.getNumInputs()}, /*experts=*/0));
+      embed.getTableMutable().assign(make(param));
       dropIfUnused(param, table);
     }
   }

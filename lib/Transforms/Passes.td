@@ -123,11 +123,17 @@ def PackWeightsPass : Pass<"clade-pack-weights", "::mlir::ModuleOp"> {
     `#clade.blocks<format, rows>` and `wmap.pack_blocks`. A table that rows are taken from by token and that
     is a product's weight as well, as a tied embedding is, is held once: rows are taken
     from the panels.
-    test/Transforms/pack-weights.mlir shows it.
+
+    With `in-place`, the weight of a `clade.linear` that is published row by row in
+    the type it is multiplied in stays as it is, and so do the parts of one whose
+    rows follow each other, each but the last in whole panels: the product reads
+    `clade.stack_rows` of them.
+    test/Transforms/pack-weights.mlir and pack-weights-in-place.mlir show it.
   }];
   let options = [
     Option<"rows", "rows", "int64_t", "32", "Output rows of a panel">,
-    Option<"inner", "inner", "int64_t", "2", "Neighbouring columns of 16-bit weights">
+    Option<"inner", "inner", "int64_t", "2", "Neighbouring columns of 16-bit weights">,
+    Option<"inPlace", "in-place", "bool", "false", "Leave weights of single products where they are published">
   ];
   let dependentDialects = ["::clade::wmap::WMapDialect"];
 }

@@ -19,6 +19,7 @@
 #include "runtime/Tokenizer/Tokenizer.h"
 #include "runtime/Weights/WeightCache.h"
 
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <span>
@@ -57,6 +58,19 @@ public:
   static StatusOr<std::shared_ptr<const CompiledModel>>
   create(std::shared_ptr<const Artifact> artifact,
          std::vector<const void *> weights, std::shared_ptr<const void> owner);
+
+  /// Bytes that load() would have to make of `checkpoint` before the first
+  /// step: none that the artifact holds, that `cache` does, or that are used
+  /// where they lie in the checkpoint.
+  static StatusOr<int64_t> bytesToMake(const std::string &path,
+                                       const Checkpoint &checkpoint,
+                                       const WeightCacheOptions &cache);
+  /// Makes the weights of the artifact at `path` into `options.weightCache`,
+  /// unless they are there, with one thread. Ends soon with Cancelled once
+  /// `cancel` is true, and leaves nothing half made.
+  static Status keepWeights(const std::string &path,
+                            const ModelOptions &options,
+                            const std::atomic<bool> &cancel);
 
   const Artifact &artifact() const { return *code; }
   const Manifest &manifest() const { return code->manifest(); }

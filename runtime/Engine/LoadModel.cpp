@@ -101,6 +101,43 @@ Status CompiledModel::loadFromCheckpoint(const ModelOptions &options) {
   return {};
 }
 
+StatusOr<int64_t> CompiledModel::bytesToMake(const std::string &path,
+                                             const Checkpoint &checkpoint,
+                                             const WeightCacheOptions &cache) {
+  CLADE_ASSIGN_OR_RETURN(std::shared_ptr<const Artifact> code,
+                         Artifact::open(path));
+  if (code->hasFile(packedIndex))
+    return 0;
+  CLADE_ASSIGN_OR_RETURN(
+      WeightTable table,
+      WeightTable::parse(code->weightTable(), code->filePath("weights.json")));
+  return isCached(cache, table, code->weightTable(), checkpoint)
+             ? 0
+             : rt::bytesToMake(table).value_or(INT64_MAX);
+}
+
+Status CompiledModel::keepWeights(const std::string &path,
+                                  const ModelOptions &options,
+                                  const std::atomic<bool> &cancel) {
+  CLADE_ASSIGN_OR_RETURN(std::shared_ptr<const Artifact> code,
+                         Artifact::open(path));
+  CLADE_ASSIGN_OR_RETURN(
+      WeightTable table,
+      WeightTable::parse(code->weightTable(), code->filePath("weights.json")));
+  const ManifestModel &model = code->manifest().model;
+  CLADE_ASSIGN_OR_RETURN(Checkpoint opened,
+                         Checkpoint::open(options.checkpoint.empty()
+                                              ? model.checkpoint
+                                              : options.checkpoint,
+                                          model.adapter.value_or("")));
+  LoadOptions loadOptions;
+  loadOptions.threads = 1;
+  loadOptions.cancel = &cancel;
+  auto kept = cachedWeights(options.weightCache, table, code->weightTable(),
+                            opened, loadOptions);
+  return kept.ok() ? Status() : kept.takeStatus();
+}
+
 Status CompiledModel::moveToDevice(const ModelOptions &options) {
   DeviceModelSources sources;
   sources.arch = manifest().target.cpu;

@@ -81,6 +81,8 @@ Status checkModel(const ManifestModel &model) {
   CLADE_RETURN_IF_ERROR(checkOneOf(
       "model.weights", model.weights,
       {"dense", "keep", "int8", "int4", "q8_0", "q4_0", "q4_k", "q6_k"}));
+  CLADE_RETURN_IF_ERROR(
+      checkOneOf("model.layout", model.layout, {"panels", "rows"}));
   CLADE_RETURN_IF_ERROR(checkRange("model.vocab", model.vocab, 1, INT32_MAX));
   for (int32_t id : model.eos)
     CLADE_RETURN_IF_ERROR(checkRange("model.eos", id, 0, model.vocab - 1));

@@ -27,7 +27,7 @@
 namespace clade::rt {
 
 /// Version of the artifact format that this runtime reads and writes.
-inline constexpr int64_t artifactVersion = 5;
+inline constexpr int64_t artifactVersion = 6;
 
 /// The model that was compiled.
 struct ManifestModel {
@@ -46,6 +46,9 @@ struct ManifestModel {
   /// What weights of products are held as: `dense`, `keep`, `int8`, `int4`,
   /// `q8_0`, `q4_0`, `q4_k` or `q6_k`.
   std::string weights = "dense";
+  /// Where weights of single products are published row by row in the type they
+  /// are multiplied in: `panels`, made of them, or `rows`, read as they are.
+  std::string layout = "panels";
 };
 
 /// The machine that the code is for.

@@ -38,6 +38,7 @@ json modelToJson(const ManifestModel &model) {
                 {"dtype", model.dtype},
                 {"precision", model.precision},
                 {"weights", model.weights},
+                {"layout", model.layout},
                 {"vocab", model.vocab},
                 {"checkpoint", model.checkpoint},
                 {"eos", model.eos},
@@ -288,6 +289,7 @@ void readModel(const json &value, ManifestModel &model, Status &problem) {
   members.text("dtype", model.dtype);
   members.text("precision", model.precision);
   members.text("weights", model.weights);
+  members.text("layout", model.layout);
   members.number("vocab", model.vocab);
   members.text("checkpoint", model.checkpoint);
   if (value.is_object() && value.contains("adapter"))

@@ -21,6 +21,47 @@
 
 using namespace clade::rt;
 
+namespace {
+
+/// What x86 and most others call a huge page.
+constexpr size_t hugePage = size_t(2) << 20;
+
+/// Maps a whole file where large pages can be used: from a multiple of their
+/// size on, and told so. Filesystems that cache files in large folios (ext4 and
+/// xfs in Linux) then read that much at a fault and map it by one entry, which
+/// is worth half of the time of a step that reads all weights. Null if refused.
+void *mapFile(int file, size_t size) {
+  if (size < hugePage)
+    return ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, /*offset=*/0);
+  size_t reserved = size + hugePage;
+  void *room = ::mmap(nullptr, reserved, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED)
+    return room;
+  auto begin = reinterpret_cast<uintptr_t>(room);
+  uintptr_t start = (begin + hugePage - 1) / hugePage * hugePage;
+  static const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  uintptr_t end = start + (size + page - 1) / page * page;
+  if (start > begin)
+    ::munmap(room, start - begin);
+  if (end < begin + reserved)
+    ::munmap(reinterpret_cast<void *>(end), begin + reserved - end);
+  void *data = ::mmap(reinterpret_cast<void *>(start), size, PROT_READ,
+                      MAP_PRIVATE | MAP_FIXED, file, /*offset=*/0);
+  if (data == MAP_FAILED) {
+    int error = errno;
+    ::munmap(reinterpret_cast<void *>(start), end - start);
+    errno = error;
+    return data;
+  }
+#ifdef MADV_HUGEPAGE
+  (void)::madvise(data, size, MADV_HUGEPAGE);
+#endif
+  return data;
+}
+
+} // namespace
+
 StatusOr<std::shared_ptr<const MappedFile>>
 MappedFile::open(const std::string &path) {
   // O_NONBLOCK keeps a named pipe from blocking before fstat rejects it.
@@ -36,8 +77,7 @@ MappedFile::open(const std::string &path) {
   ByteSpan content;
   if (info.st_size > 0) {
     size_t size = static_cast<size_t>(info.st_size);
-    void *data =
-        ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), /*offset=*/0);
+    void *data = mapFile(file.get(), size);
     if (data == MAP_FAILED)
       return systemError("cannot map", path, errno);
     content = {static_cast<const std::byte *>(data), size};

@@ -85,21 +85,18 @@ void makeRoom(const WeightCacheOptions &options, int64_t bytes) {
   }
 }
 
-/// Bytes of all weights, each slot for itself; nothing beyond 63 bits.
-std::optional<int64_t> bytesOf(const WeightTable &table) {
-  int64_t total = 0;
-  for (const WeightEntry &entry : table.entries) {
-    std::optional<int64_t> one =
-        tensorBytes(entry.program.dtype, entry.program.shape);
-    std::optional<int64_t> all =
-        one ? checkedMul(*one, static_cast<int64_t>(entry.slots.size()))
-            : std::nullopt;
-    std::optional<int64_t> sum = all ? checkedAdd(total, *all) : std::nullopt;
-    if (!sum)
-      return std::nullopt;
-    total = *sum;
+/// Whether a weight is used where it lies in its file.
+bool isInPlace(const WeightNode &node) {
+  switch (node.op) {
+  case WeightOp::Source:
+    return true;
+  case WeightOp::Reshape:
+    return isInPlace(node.inputs.front());
+  case WeightOp::Slice:
+    return node.axis == 0 && isInPlace(node.inputs.front());
+  default:
+    return false;
   }
-  return total;
 }
 
 /// Whether the disk has room for `bytes` and as much again.
@@ -149,16 +146,49 @@ StatusOr<PackedWeights> openEntry(const std::string &entry,
 
 } // namespace
 
+std::optional<int64_t> clade::rt::bytesToMake(const WeightTable &table) {
+  int64_t total = 0;
+  for (const WeightEntry &entry : table.entries) {
+    if (isInPlace(entry.program))
+      continue;
+    std::optional<int64_t> one =
+        tensorBytes(entry.program.dtype, entry.program.shape);
+    std::optional<int64_t> all =
+        one ? checkedMul(*one, static_cast<int64_t>(entry.slots.size()))
+            : std::nullopt;
+    std::optional<int64_t> sum = all ? checkedAdd(total, *all) : std::nullopt;
+    if (!sum)
+      return std::nullopt;
+    total = *sum;
+  }
+  return total;
+}
+
+/// Whether the cache is for these weights.
+static bool isServed(const WeightCacheOptions &options,
+                     const WeightTable &table) {
+  std::optional<int64_t> bytes = clade::rt::bytesToMake(table);
+  return !options.folder.empty() && bytes && *bytes >= options.minBytes &&
+         *bytes <= options.maxBytes;
+}
+
+bool clade::rt::isCached(const WeightCacheOptions &options,
+                         const WeightTable &table, std::string_view tableText,
+                         const Checkpoint &checkpoint) {
+  std::optional<std::string> key =
+      isServed(options, table) ? keyOf(tableText, checkpoint) : std::nullopt;
+  return key && openEntry(options.folder + "/" + *key, tableText).ok();
+}
+
 StatusOr<std::optional<PackedWeights>>
 clade::rt::cachedWeights(const WeightCacheOptions &options,
                          const WeightTable &table, std::string_view tableText,
                          const Checkpoint &checkpoint,
                          const LoadOptions &loadOptions) {
   const std::optional<PackedWeights> nothing;
-  std::optional<int64_t> bytes = bytesOf(table);
-  if (options.folder.empty() || !bytes || *bytes < options.minBytes ||
-      *bytes > options.maxBytes)
+  if (!isServed(options, table))
     return nothing;
+  std::optional<int64_t> bytes = bytesToMake(table);
   std::error_code error;
   fs::create_directories(options.folder, error);
   std::optional<std::string> key = keyOf(tableText, checkpoint);

@@ -31,6 +31,15 @@ struct WeightCacheOptions {
   int64_t minBytes = int64_t(64) << 20;
 };
 
+/// Bytes of the weights that have to be made, each slot for itself: those that
+/// do not lie in a file as they are. Nothing beyond 63 bits.
+std::optional<int64_t> bytesToMake(const WeightTable &table);
+
+/// Whether the weights of `table`, whose JSON is `tableText`, would come from
+/// the cache.
+bool isCached(const WeightCacheOptions &options, const WeightTable &table,
+              std::string_view tableText, const Checkpoint &checkpoint);
+
 /// The weights of `table`, whose JSON is `tableText`, from the cache, into
 /// which they are made if they are not there. Nothing if they are too small or
 /// too large for it, or it cannot be written: a cache is no reason to fail.

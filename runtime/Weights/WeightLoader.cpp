@@ -25,6 +25,7 @@
 #include <sys/mman.h>
 #include <system_error>
 #include <thread>
+#include <unistd.h>
 
 using namespace clade::rt;
 
@@ -33,6 +34,8 @@ namespace {
 constexpr int64_t slotAlignment = 64;
 /// About the bytes that a thread makes between two looks at the counter.
 constexpr int64_t pieceBytes = int64_t(1) << 20;
+/// Bytes of a file that are written at a time to have room for them.
+constexpr int64_t roomBytes = int64_t(8) << 20;
 
 /// Whether the compiled code can read elements of a type there.
 bool isAligned(const std::byte *data, DType dtype) {
@@ -101,6 +104,7 @@ private:
 
   Status bindEntry(const WeightEntry &entry);
   Status bindSlot(const WeightEntry &entry, int64_t layer, int32_t slot);
+  int makeRoom(int64_t total);
   Status allocate();
   Status fill();
   void work(bool isCaller);
@@ -176,6 +180,23 @@ Status WeightLoader::bindSlot(const WeightEntry &entry, int64_t layer,
   return {};
 }
 
+/// Gives the file `total` bytes; 0, or the system's error.
+int WeightLoader::makeRoom(int64_t total) {
+  if (!options.offsets.empty())
+    return ::posix_fallocate(options.file, 0, total);
+  // Written in large pieces, the file is cached in large folios, which whoever
+  // maps it later then maps by large pages.
+  std::vector<std::byte> zeros(static_cast<size_t>(std::min(total, roomBytes)));
+  for (int64_t at = 0; at < total && !(options.cancel && *options.cancel);) {
+    auto size = static_cast<size_t>(std::min(total - at, roomBytes));
+    ssize_t written = ::pwrite(options.file, zeros.data(), size, at);
+    if (written < 0 && errno != EINTR)
+      return errno;
+    at += std::max<ssize_t>(written, 0);
+  }
+  return ::ftruncate(options.file, total) == 0 ? 0 : errno;
+}
+
 Status WeightLoader::allocate() {
   std::vector<int64_t> offsets;
   int64_t total = 0;
@@ -200,7 +221,7 @@ Status WeightLoader::allocate() {
       offsets[i] = options.offsets[static_cast<size_t>(jobSlots[i])];
   }
   // A mapped file that has no room on the disk would end in a signal.
-  if (int error = inFile ? ::posix_fallocate(options.file, 0, total) : 0)
+  if (int error = inFile ? makeRoom(total) : 0)
     return Status::ioError(
         "cannot make a file of " + std::to_string(total) +
         " bytes for weights: " + std::generic_category().message(error));

@@ -55,8 +55,22 @@ void addProductFunction(ModuleOp module, StringRef name, const Target &target,
                         const ProductShape &shape) {
   addFunction(module, name, 3, 3,
               [&](OpBuilder &builder, Location loc, ValueRange args) {
-                emitProduct(builder, loc, target, shape, args[0], args[1],
-                            args[3], args[4], args[5],
+                // Parts lie apart: between two of them is one element.
+                SmallVector<Value> weights;
+                int64_t before = 0;
+                for (int64_t rows : shape.partRows) {
+                  int64_t at = before * shape.k + weights.size();
+                  weights.push_back(emitAddress(builder, loc, args[1],
+                                                shape.elementType,
+                                                emitIndex(builder, loc, at)));
+                  before += rows;
+                }
+                if (weights.empty())
+                  weights.push_back(args[1]);
+                int64_t bytes = productScratchBytes(target, shape);
+                Value scratch = emitStackBuffer(builder, loc, bytes + 64);
+                emitProduct(builder, loc, target, shape, args[0], weights,
+                            scratch, args[3], args[4], args[5],
                             [&](OpBuilder &b, Location, Value row, Value column,
                                 Value sums, Value mask) {
                               Value n = emitIndex(b, loc, shape.n);

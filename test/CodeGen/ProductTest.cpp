@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "test/CodeGen/GuardedBuffer.h"
 #include "test/CodeGen/KernelTestSupport.h"
 #include "test/CodeGen/ProductHarness.h"
 
@@ -21,6 +22,7 @@
 #include <cmath>
 #include <gtest/gtest.h>
 #include <limits>
+#include <numeric>
 #include <random>
 #include <thread>
 
@@ -41,7 +43,10 @@ void PrintTo(const Case &c, std::ostream *stream) { *stream << c.name; }
 
 /// A product of one shape, compiled, with operands for up to `maxTokens` rows.
 struct Product {
-  Product(const Case &c, int64_t n, int64_t k, int64_t maxTokens)
+  /// `parts`: the rows of each part of weights that lie row by row, but for
+  /// those of the last one; in panels where it is not there.
+  Product(const Case &c, int64_t n, int64_t k, int64_t maxTokens,
+          std::optional<std::vector<int64_t>> parts = std::nullopt)
       : n(n), k(k), bf16(c.bf16), context(makeContext()) {
     Location loc = UnknownLoc::get(context.get());
     FailureOr<Target> resolved = Target::resolve(loc, c.cpu);
@@ -53,12 +58,35 @@ struct Product {
                         : Type(Float32Type::get(context.get()));
     OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
     ProductShape shape{n, k, element, rowTile};
+    if (parts) {
+      shape.partRows.assign(parts->begin(), parts->end());
+      shape.partRows.push_back(
+          n - std::accumulate(parts->begin(), parts->end(), int64_t(0)));
+    }
     addProductFunction(*module, "product", target, shape);
     loaded = LoadedCode::create(*module, {target.cpu, target.features, 3},
                                 {"product"});
     a = fill(maxTokens * k);
     w = fill(n * k);
-    weights.emplace(packMatrix(w, n, k, target.panelRows, bf16));
+    if (parts)
+      layRows(shape.partRows);
+    else
+      weights.emplace(packMatrix(w, n, k, target.panelRows, bf16));
+  }
+
+  /// The weights row by row, with a NaN between parts.
+  void layRows(llvm::ArrayRef<int64_t> partRows) {
+    size_t elements = n * k + partRows.size() - 1;
+    rows.emplace(elements * (bf16 ? 2 : 4));
+    size_t from = 0, to = 0;
+    for (int64_t count : partRows) {
+      for (int64_t i = 0; i < count * k; ++i, ++from, ++to)
+        if (bf16)
+          rows->as<uint16_t>()[to] = roundToBF16(w[from]);
+        else
+          rows->as<float>()[to] = w[from];
+      ++to;
+    }
   }
 
   /// Random values in [-1, 1), representable in the element type.
@@ -81,8 +109,9 @@ struct Product {
     std::vector<std::thread> workers;
     for (int thread = 0; thread < threads; ++thread)
       workers.emplace_back([&, thread] {
-        function(activations.as<void>(), weights->as<void>(), y.data() + kGuard,
-                 tokens, thread, threads);
+        function(activations.as<void>(),
+                 rows ? rows->as<void>() : weights->as<void>(),
+                 y.data() + kGuard, tokens, thread, threads);
       });
     for (std::thread &worker : workers)
       worker.join();
@@ -125,7 +154,8 @@ struct Product {
   Target target;
   std::unique_ptr<LoadedCode> loaded;
   std::vector<float> a, w;
-  std::optional<Buffer> weights;
+  std::optional<Buffer> weights;     ///< In panels, or
+  std::optional<GuardedBuffer> rows; ///< row by row.
 };
 
 class ProductTest : public testing::TestWithParam<Case> {};
@@ -171,6 +201,36 @@ TEST_P(ProductTest, SameBitsForEveryClass) {
   Product one(other, 50, 333, 13), product(GetParam(), 50, 333, 13);
   ASSERT_TRUE(one.loaded && product.loaded);
   EXPECT_EQ(one.run(13, 1), product.run(13, 1));
+}
+
+/// Weights that lie row by row, whole and in parts, are the same matrix.
+TEST_P(ProductTest, SameBitsForRowsAndPanels) {
+  for (auto [n, k] : kShapes) {
+    Product panels(GetParam(), n, k, 64);
+    ASSERT_TRUE(panels.loaded);
+    int64_t rows = panels.target.panelRows;
+    std::vector<std::vector<int64_t>> cuts{{}};
+    if (n > rows)
+      cuts.push_back({rows});
+    if (n > 2 * rows)
+      cuts.push_back({rows, rows});
+    for (const std::vector<int64_t> &cut : cuts) {
+      Product product(GetParam(), n, k, 64, cut);
+      ASSERT_TRUE(product.loaded);
+      for (int64_t tokens : {0, 1, 2, 7, 8, 11, 13, 64})
+        for (int threads : {1, 3})
+          EXPECT_EQ(panels.run(tokens, threads), product.run(tokens, threads))
+              << n << " x " << k << " in " << cut.size() + 1 << " parts, "
+              << tokens << " tokens, " << threads << " threads";
+    }
+  }
+}
+
+TEST_P(ProductTest, RowsInManyRowBlocks) {
+  Product panels(GetParam(), 45, 1023, 510),
+      product(GetParam(), 45, 1023, 510, std::vector<int64_t>{32});
+  ASSERT_TRUE(panels.loaded && product.loaded);
+  EXPECT_EQ(panels.run(510, 2), product.run(510, 2));
 }
 
 /// One loop over K a column tile, all sums of a register tile carried through

@@ -79,6 +79,63 @@ TEST_F(WeightCacheTest, MakesOnce) {
   EXPECT_EQ(entries().size(), 1u); // Nothing unfinished beside it.
 }
 
+TEST_F(WeightCacheTest, TellsWhatItHolds) {
+  auto holds = [&](int rows) {
+    std::string text = tableText(rows);
+    auto table = WeightTable::parse(text, "t");
+    auto checkpoint = Checkpoint::open(dir.path());
+    EXPECT_TRUE(table.ok() && checkpoint.ok());
+    return isCached(options, *table, text, *checkpoint);
+  };
+  EXPECT_FALSE(holds(16));
+  ASSERT_TRUE(get(16));
+  EXPECT_TRUE(holds(16));
+  EXPECT_FALSE(holds(8));
+  options.minBytes = 1 << 20; // Then they are made each time.
+  EXPECT_FALSE(holds(16));
+  options = {options.folder, /*maxBytes=*/0, /*minBytes=*/0};
+  EXPECT_FALSE(holds(16));
+}
+
+TEST_F(WeightCacheTest, CountsWhatHasToBeMade) {
+  auto bytes = [](const std::string &program) {
+    auto table = WeightTable::parse(
+        R"({"version":1,"weights":[{"param":"p","slot":0,"program":)" +
+            program + "}]}",
+        "t");
+    EXPECT_TRUE(table.ok()) << table.status().message();
+    return table.ok() ? bytesToMake(*table).value_or(-1) : -2;
+  };
+  const std::string source =
+      R"({"op":"source","name":"t0","dtype":"bf16","shape":[40,24]})";
+  auto slice = [&](int axis) {
+    return R"({"op":"slice","axis":)" + std::to_string(axis) +
+           R"(,"begin":8,"end":16,"input":)" + source + "}";
+  };
+  EXPECT_EQ(bytes(source), 0);
+  EXPECT_EQ(bytes(R"({"op":"reshape","shape":[20,48],"input":)" + source + "}"),
+            0);
+  EXPECT_EQ(bytes(slice(0)), 0);
+  EXPECT_EQ(bytes(slice(1)), 40 * 8 * 2);
+  EXPECT_EQ(bytes(R"({"op":"pack","rows":16,"inner":2,"input":)" + source +
+                  "}"),
+            48 * 24 * 2);
+}
+
+TEST_F(WeightCacheTest, GivesUpWhenCancelled) {
+  std::string text = tableText(16);
+  auto table = WeightTable::parse(text, "t");
+  auto checkpoint = Checkpoint::open(dir.path());
+  ASSERT_TRUE(table.ok() && checkpoint.ok());
+  std::atomic<bool> cancel{true};
+  LoadOptions load;
+  load.cancel = &cancel;
+  auto got = cachedWeights(options, *table, text, *checkpoint, load);
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.status().code(), StatusCode::Cancelled);
+  EXPECT_TRUE(entries().empty());
+}
+
 TEST_F(WeightCacheTest, KnowsPlansAndFilesApart) {
   ASSERT_TRUE(get(16));
   ASSERT_TRUE(get(8));

@@ -54,6 +54,12 @@ void ModelChoice::addTo(CLI::App &command) {
   addLatentTo(command);
   addWeightsOption(command, weights);
   command
+      .add_option("--layout", layout,
+                  "How weights lie that are published row by row in the type "
+                  "to compute in: panels, made of them, which are read "
+                  "fastest, or rows, read where they are")
+      ->check(CLI::IsMember({"panels", "rows"}));
+  command
       .add_option("--scan-chunk", scanChunk,
                   "Tokens of a prompt that a linear recurrence computes at a "
                   "time, a multiple of 16 up to 256; 0 for one after the other")
@@ -328,6 +334,8 @@ static rt::Manifest describeModel(const import::ImportedModel &model,
   manifest.model.dtype = model.dtype;
   manifest.model.precision = choice.precision;
   manifest.model.weights = choice.weights;
+  manifest.model.layout =
+      choice.hasRows() || choice.isCuda() ? "rows" : "panels";
   manifest.model.checkpoint = absolutePath(checkpoint.path());
   if (checkpoint.adapter())
     manifest.model.adapter = absolutePath(checkpoint.adapter()->path());
@@ -354,8 +362,8 @@ bool driver::formKernels(mlir::ModuleOp module, int64_t panelRows,
          dump(module, choice, 2, "fuse") &&
          runPasses(module,
                    [&](mlir::OpPassManager &passes) {
-                     buildKernelPipeline(passes, panelRows, 2,
-                                         choice.scanChunk);
+                     buildKernelPipeline(passes, panelRows, 2, choice.scanChunk,
+                                         choice.hasRows());
                    }) &&
          dump(module, choice, 3, "kernels");
 }
@@ -598,13 +606,13 @@ driver::compileToCache(Environment &environment,
   if (!resolved)
     return std::nullopt;
   rt::ManifestTarget target = resolved->describe();
-  std::string key = absolutePath(checkpoint.path()) + "\n" +
-                    checkpoint.configText().value_or("") + "\n" +
-                    checkpoint.generationConfigText().value_or("") + "\n" +
-                    choice.dtype + "\n" + choice.precision + "\n" +
-                    choice.latent + "\n" + choice.weights + "\n" +
-                    std::to_string(choice.scanChunk) + "\n" + target.kind +
-                    target.cpu + "\n";
+  std::string key =
+      absolutePath(checkpoint.path()) + "\n" +
+      checkpoint.configText().value_or("") + "\n" +
+      checkpoint.generationConfigText().value_or("") + "\n" + choice.dtype +
+      "\n" + choice.precision + "\n" + choice.latent + "\n" + choice.weights +
+      "\n" + (choice.hasRows() ? "rows" : "panels") + "\n" +
+      std::to_string(choice.scanChunk) + "\n" + target.kind + target.cpu + "\n";
   for (const std::string &feature : target.features)
     key += feature + ",";
   if (choice.isCuda())

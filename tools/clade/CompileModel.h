@@ -27,6 +27,10 @@ struct ModelChoice {
   /// What the weights of products are held as: "dense", numbers of the type
   /// that is computed in, or a form of clade-quantise-weights.
   std::string weights = "dense";
+  /// How weights lie that are published row by row in the type they are
+  /// multiplied in: "panels", "rows", or empty for panels and, where a command
+  /// has a reason, rows.
+  std::string layout;
   std::string target = "cpu"; ///< "cpu" or "cuda".
   std::string cpu = "native";
   std::string arch; ///< Of GPUs; empty for the oldest one that is served.
@@ -37,6 +41,7 @@ struct ModelChoice {
   import::AdapterPlaces places; ///< For adapters that are loaded at run time.
 
   bool isCuda() const { return target == "cuda"; }
+  bool hasRows() const { return layout == "rows"; }
   void addTo(CLI::App &command);
   /// The options --target and --arch.
   void addTargetTo(CLI::App &command);
@@ -60,8 +65,8 @@ bool chooseWeightForm(mlir::ModuleOp module, const ModelChoice &choice);
 bool fuseModule(mlir::ModuleOp module, const ModelChoice &choice);
 
 /// From an imported module to the kernels that code is generated from, with
-/// weights in panels of `panelRows` rows; 0 leaves them as they are, for the
-/// interpreter.
+/// weights in panels of `panelRows` rows, where the choice is not to leave them
+/// in rows; 0 leaves all as they are, for the interpreter.
 bool formKernels(mlir::ModuleOp module, int64_t panelRows,
                  const ModelChoice &choice);
 

@@ -87,6 +87,7 @@ static FailureOr<SlotTable> formAlike(import::ImportedModel &model,
   choice.precision = manifest.model.precision;
   choice.latent = latentFormOf(manifest);
   choice.weights = manifest.model.weights;
+  choice.layout = manifest.model.layout;
   auto target = cpu::Target::resolve(
       mlir::UnknownLoc::get(&environment.getContext()), manifest.target.cpu);
   if (failed(target) || !formKernels(*model.module, target->panelRows, choice))

@@ -9,6 +9,7 @@
 #include "tools/clade/EncoderEntry.h"
 #include "tools/clade/Environment.h"
 #include "tools/clade/ExpertChoices.h"
+#include "tools/clade/FirstLoad.h"
 #include "tools/clade/ImageEntry.h"
 #include "tools/clade/PictureInputs.h"
 #include "tools/clade/Progress.h"
@@ -206,11 +207,7 @@ runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
   return outcome;
 }
 
-static std::optional<RunOutcome>
-runCompiled(const std::string &artifact, const RunOptions &options,
-            Requests requests, PictureSource source,
-            const rt::GenerateOptions &generateOptions) {
-  RunOutcome outcome;
+static rt::ModelOptions modelOptionsOf(const RunOptions &options) {
   rt::ModelOptions modelOptions;
   modelOptions.threads = options.threads;
   modelOptions.device = options.device;
@@ -218,6 +215,17 @@ runCompiled(const std::string &artifact, const RunOptions &options,
   modelOptions.weightCache.folder = cacheFolder("weights");
   modelOptions.weightCache.maxBytes =
       static_cast<int64_t>(options.weightCache * 1e9);
+  return modelOptions;
+}
+
+/// Runs `artifact`; makes the weights of `keep`, if it is one, meanwhile.
+static std::optional<RunOutcome>
+runCompiled(const std::string &artifact, const std::string &keep,
+            const RunOptions &options, Requests requests, PictureSource source,
+            rt::GenerateOptions generateOptions) {
+  RunOutcome outcome;
+  rt::ModelOptions modelOptions = modelOptionsOf(options);
+  WeightKeeper keeper(keep, modelOptions);
   modelOptions.progress = [&](int64_t done, int64_t total) {
     showProgress(options.verifyWeights ? "verifying weights"
                                        : "loading weights",
@@ -254,6 +262,12 @@ runCompiled(const std::string &artifact, const RunOptions &options,
     if (auto loaded = (*session)->loadAdapter(path); !loaded.ok())
       return fail(loaded.status()), std::nullopt;
   showProgress("reading the prompt");
+  // The first token comes before what is for other runs.
+  generateOptions.onToken =
+      [&, print = generateOptions.onToken](const rt::GeneratedToken &token) {
+        keeper.start();
+        return print(token);
+      };
   auto generation = rt::generate(**session, requests.requests, generateOptions);
   if (!generation.ok())
     return fail(generation.status()), std::nullopt;
@@ -336,20 +350,22 @@ static int run(RunOptions options) {
                              generateOptions);
   } else {
     double compileSeconds = 0;
-    std::string artifact = options.model;
+    LayoutChoice layout{options.model, ""};
     if (!isArtifact) {
       auto start = std::chrono::steady_clock::now();
       Environment environment(options.specs);
       if (!environment.ok())
         return Failed;
-      std::optional<std::string> cached =
-          compileToCache(environment, *checkpoint, options.choice);
-      if (!cached)
+      std::optional<LayoutChoice> compiled =
+          compileForRun(environment, *checkpoint, options.choice,
+                        modelOptionsOf(options).weightCache);
+      if (!compiled)
         return Failed;
-      artifact = *cached;
+      layout = *compiled;
       compileSeconds = since(start);
     }
-    outcome = runCompiled(artifact, options, *made, source, generateOptions);
+    outcome = runCompiled(layout.artifact, layout.keep, options, *made, source,
+                          generateOptions);
     if (outcome)
       outcome->compileSeconds = compileSeconds;
   }

@@ -56,6 +56,7 @@ static int compareArtifact(Environment &environment,
   choice.precision = manifest.model.precision;
   choice.latent = latentFormOf(manifest);
   choice.weights = manifest.model.weights;
+  choice.layout = manifest.model.layout;
   if (choice.weights != "dense" && choice.precision == "fused")
     return fail("with weights in " + choice.weights +
                 " and --precision fused, products round their activations to 8 "

@@ -13,10 +13,11 @@
 #           must do that keeps weights in another order than the file's
 #   torch   safetensors.torch.load_file and the sum of every tensor's bytes
 #   packed  clade: a packed artifact
-#   clade   clade: the weights made from the checkpoint
-#   kept    clade: the same, for which an earlier load kept its weights (clade run
+#   clade   clade: `clade run` of the checkpoint, for the first time
+#   kept    clade: the same, for which an earlier run kept its weights (clade run
 #           --weight-cache)
-#   gguf    clade: from a GGUF file of the same weights, in BF16
+#   panels  clade: an artifact whose weights are made of the checkpoint in memory
+#   gguf    clade: `clade run` of a GGUF file of the same weights, in BF16
 #   llama   llama.cpp (llama-cpp-python): that GGUF file
 # Those of clade and llama.cpp are the time to the logits of one token, less that of one steady
 # step, both as the program itself tells: what loading adds, whenever it is paid.
@@ -121,9 +122,9 @@ print(first - sorted(steps)[len(steps) // 2])
 """.replace("STEPS", str(STEPS))
 
 
-def load(clade, artifact, cache=0, environment=None):
-    done = subprocess.run([clade, "run", artifact, "--tokens", "2", "--max-tokens", str(1 + STEPS), "--ignore-eos", "--json",
-                           "--weight-cache", str(cache)], check=True, capture_output=True, text=True, env=environment)
+def load(clade, model, cache=0, environment=None, *options):
+    done = subprocess.run([clade, "run", model, "--tokens", "2", "--max-tokens", str(1 + STEPS), "--ignore-eos", "--json",
+                           "--weight-cache", str(cache), *options], check=True, capture_output=True, text=True, env=environment)
     told = json.loads(done.stdout)
     return told["load_s"] + 1 / told["prefill_tok_s"] - 1 / told["decode_tok_s"]
 
@@ -138,7 +139,7 @@ def main():
     parser.add_argument("checkpoint", type=pathlib.Path)
     parser.add_argument("--clade", default="build/release/bin/clade")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--ways", default="cat,fresh,torch,packed,clade,kept,gguf,llama", help="which, cat first")
+    parser.add_argument("--ways", default="cat,fresh,torch,packed,clade,kept,panels,gguf,llama", help="which, cat first")
     options = parser.parse_args()
     shards = sorted(options.checkpoint.glob("*.safetensors"))
     size = sum(p.stat().st_size for p in shards)
@@ -146,14 +147,13 @@ def main():
         plain, packed = pathlib.Path(folder, "plain"), pathlib.Path(folder, "packed")
         subprocess.run([options.clade, "compile", options.checkpoint, "-o", plain], check=True)
         wanted = options.ways.split(",")
-        data, file, from_file = packed / "packed.bin", pathlib.Path(folder, "model.gguf"), pathlib.Path(folder, "gguf")
+        data, file = packed / "packed.bin", pathlib.Path(folder, "model.gguf")
         if "packed" in wanted:
             subprocess.run([options.clade, "convert", options.checkpoint, "-o", packed, "--to", "packed"], check=True,
                            stdout=subprocess.DEVNULL)
         if "gguf" in wanted or "llama" in wanted:
             subprocess.run([options.clade, "convert", options.checkpoint, "-o", file, "--to", "gguf", "--dtype", "bf16"], check=True,
                            stdout=subprocess.DEVNULL)
-            subprocess.run([options.clade, "compile", file, "-o", from_file, "--dtype", "bf16"], check=True)
         if "llama" in wanted:
             packages.add("llama-cpp")
         own_cache = {**os.environ, "CLADE_CACHE": folder}
@@ -168,9 +168,10 @@ def main():
                 "fresh": ([], size, lambda: write_fresh(size)),
                 "torch": (shards, size, lambda: read_with_torch(shards)),
                 "packed": ([data], bytes_of(data), lambda: load(options.clade, packed)),
-                "clade": (shards, size, lambda: load(options.clade, plain)),
+                "clade": (shards, size, lambda: load(options.clade, options.checkpoint)),
+                "panels": (shards, size, lambda: load(options.clade, plain)),
                 "kept": (kept, bytes_of(kept[0]) if kept else 0, lambda: load(options.clade, plain, 16, own_cache)),
-                "gguf": ([file], bytes_of(file), lambda: load(options.clade, from_file)),
+                "gguf": ([file], bytes_of(file), lambda: load(options.clade, file, 0, None, "--dtype", "bf16")),
                 "llama": ([file], bytes_of(file), lambda: load_with_llama(file))}
         ways = {way: ways[way] for way in wanted}
         seconds = {(way, state): [] for way in ways for state in ("warm", "cold")}

@@ -235,6 +235,8 @@ LogicalResult KernelEmitter::emitTokenwise(Context &context) {
 ProductShape KernelEmitter::productOf(NamedTensorType weight, int64_t n,
                                       int64_t k, int64_t rowTile) const {
   ProductShape shape{n, k, weight.getElementType(), rowTile};
+  if (!weight.getLayout())
+    shape.partRows = {n};
   if (auto blocks = dyn_cast_or_null<BlocksAttr>(weight.getLayout())) {
     shape.form = weightFormOf(blocks.getFormat());
     shape.isExact = referenceRounding;
@@ -336,6 +338,17 @@ Value KernelEmitter::emitEpilogue(Context &context, Value value, Value heart,
                           loc);
 }
 
+/// The parameters that a product's weight lies in; null for anything else.
+static SmallVector<ParamOp> partsOf(Value weight) {
+  SmallVector<ParamOp> parts;
+  if (auto stack = weight.getDefiningOp<StackRowsOp>())
+    for (Value part : stack.getParts())
+      parts.push_back(part.getDefiningOp<ParamOp>());
+  else
+    parts.push_back(weight.getDefiningOp<ParamOp>());
+  return parts;
+}
+
 LogicalResult KernelEmitter::emitProductClass(Context &context, LinearOp linear,
                                               TokenClass tokens) {
   OpBuilder &builder = context.builder;
@@ -343,6 +356,12 @@ LogicalResult KernelEmitter::emitProductClass(Context &context, LinearOp linear,
   int64_t rowTile = target.rowTile(tokens), k = linear.getNumInputs(),
           n = linear.getNumOutputs();
   ProductShape shape = productOf(linear.getWeight().getType(), n, k, rowTile);
+  SmallVector<ParamOp> parts = partsOf(linear.getWeight());
+  if (parts.size() > 1) {
+    shape.partRows.clear();
+    for (ParamOp part : parts)
+      shape.partRows.push_back(part.getType().getShape()[0]);
+  }
   int64_t tileBytes = packedActivationTileBytes(shape);
   Value threadScratch =
       StepView(builder, loc, context.step).scratchOf(context.thread);
@@ -370,15 +389,22 @@ LogicalResult KernelEmitter::emitProductClass(Context &context, LinearOp linear,
     }
     emitBarrier(builder, loc, context.step, context.thread);
   }
-  Value weights = context.paramPointer(
-      linear.getWeight().getDefiningOp<ParamOp>(), builder);
+  SmallVector<Value> weights;
+  for (ParamOp part : parts)
+    weights.push_back(context.paramPointer(part, builder));
+  // Behind the barrier nothing else is there, unless every thread has a row.
+  int64_t used = tokens == TokenClass::One ? llvm::alignTo(tileBytes, 64) : 0;
+  scratch.fixedBytes =
+      std::max(scratch.fixedBytes, used + productScratchBytes(target, shape));
+  Value panel = emitAddress(builder, loc, threadScratch, builder.getI8Type(),
+                            emitIndex(builder, loc, used));
   Value bias = linear.getBias()
                    ? context.paramPointer(
                          linear.getBias().getDefiningOp<ParamOp>(), builder)
                    : Value();
   auto yielded = context.body().getTerminator()->getOperands();
   emitProduct(
-      builder, loc, target, shape, packed, weights, context.rows,
+      builder, loc, target, shape, packed, weights, panel, context.rows,
       context.thread, context.numThreads,
       [&](OpBuilder &inner, Location, Value row, Value column,
           Value accumulator, Value mask) {
@@ -409,11 +435,10 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
   OpBuilder &builder = context.builder;
   Location loc = context.kernel.getLoc();
   LinearOp linear = *context.body().getOps<LinearOp>().begin();
-  auto weight = linear.getWeight().getDefiningOp<ParamOp>();
-  if (!weight || !linear.getWeight().getType().getLayout() ||
+  if (llvm::is_contained(partsOf(linear.getWeight()), ParamOp()) ||
       (linear.getBias() && !linear.getBias().getDefiningOp<ParamOp>()))
     return linear.emitError()
-           << "expected a packed parameter as the weight of a product";
+           << "expected a parameter as the weight of a product";
   auto atMost = [&](int64_t rows) -> Value {
     return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sle,
                                  context.rows, emitIndex(builder, loc, rows));

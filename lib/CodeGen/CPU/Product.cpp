@@ -17,6 +17,7 @@
 
 #include "lib/CodeGen/CPU/GroupProduct.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "lib/CodeGen/CPU/WeightRows.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -31,6 +32,14 @@ namespace clade::cpu {
 /// More than the second-level cache holds: a panel that is used more often is
 /// worth more than activations that are near, as they are read in order.
 static constexpr int64_t kRowBlockBytes = 2 << 20;
+
+/// Whether a panel of weights that lie row by row is copied before it is used.
+static bool usesPanelCopy(const ProductShape &shape) {
+  return !shape.partRows.empty() && shape.rowTile > 8;
+}
+
+/// How far ahead weights that are transposed on the way are asked for.
+static constexpr int64_t kPrefetchBytes = 20 << 10;
 
 namespace {
 
@@ -48,10 +57,13 @@ public:
                        : groupRegisterRows(target, shape);
     columnTile = isPlain ? target.columnTile(registerRows)
                          : groupColumnTile(target, shape);
+    // Transposing takes as many registers as a vector has lanes.
+    if (isTransposed())
+      columnTile = target.width;
   }
 
-  void emit(OpBuilder &builder, Value activations, Value weights,
-            Value numTokens, Value thread, Value numThreads);
+  void emit(OpBuilder &builder, Value activations, ValueRange weights,
+            Value scratch, Value numTokens, Value thread, Value numThreads);
   void emitPanels(OpBuilder &builder, Value activations, Value weights,
                   Value numRows, Value firstPanel, Value endPanel,
                   Value tileBuffer);
@@ -63,13 +75,25 @@ private:
     Value panel, rowTile;
   };
 
+  /// Whether weights lie row by row.
+  bool isInRows() const { return !shape.partRows.empty(); }
+  /// Whether such weights are transposed in registers for each tile; many tiles
+  /// of rows share a panel that is transposed once.
+  bool isTransposed() const { return isInRows() && !usesPanelCopy(shape); }
+
   Value blockTiles(OpBuilder &builder, Value tiles);
   Tile locate(OpBuilder &builder, Value task, Value tiles, Value perBlock);
   void emitTile(OpBuilder &builder, Tile tile);
   SmallVector<Value> emitSums(OpBuilder &builder, Value a, Value w,
                               int64_t firstColumn);
+  SmallVector<Value> emitRowSums(OpBuilder &builder, Value a,
+                                 int64_t firstColumn, ValueRange init);
   void accumulate(OpBuilder &builder, Value a, Value w, Value step,
                   int64_t firstColumn, MutableArrayRef<Value> sums);
+  Value loadGroups(OpBuilder &builder, Type type, Value base, int64_t index);
+  void accumulateRows(OpBuilder &builder, Value aStep,
+                      ArrayRef<SmallVector<Value, 2>> columns,
+                      MutableArrayRef<Value> sums);
   SmallVector<Value, 2> factors(OpBuilder &builder, Value groups);
   Value multiplyAdd(OpBuilder &builder, Value a, Value w, Value sum);
   void bufferSums(OpBuilder &builder, Value a, Value w, Value row);
@@ -89,6 +113,8 @@ private:
   ProductEpilogue epilogue;
   int64_t pack, depth, panels, registerRows, columnTile;
   Value activations, weights, numTokens, buffer;
+  std::optional<WeightRows> inRows;
+  Value rowPanel; ///< The panel of the tile whose weights are transposed.
 };
 
 } // namespace
@@ -127,11 +153,15 @@ void ProductEmitter::emitPanels(OpBuilder &builder, Value activations,
                      });
 }
 
-void ProductEmitter::emit(OpBuilder &builder, Value activations, Value weights,
-                          Value numTokens, Value thread, Value numThreads) {
+void ProductEmitter::emit(OpBuilder &builder, Value activations,
+                          ValueRange weights, Value scratch, Value numTokens,
+                          Value thread, Value numThreads) {
   this->activations = activations;
-  this->weights = weights;
+  this->weights = usesPanelCopy(shape) ? scratch : weights.front();
   this->numTokens = numTokens;
+  if (isInRows())
+    inRows.emplace(loc, target, shape.elementType, shape.k, shape.partRows,
+                   weights);
   buffer = emitBuffer(builder);
 
   Value rows = emitIndex(builder, loc, shape.rowTile);
@@ -140,11 +170,30 @@ void ProductEmitter::emit(OpBuilder &builder, Value activations, Value weights,
   Value perBlock = blockTiles(builder, tiles);
   auto [begin, end] = emitShare(builder, loc, tasks, thread, numThreads);
   Value one = emitIndex(builder, loc, 1);
-  scf::ForOp::create(builder, loc, begin, end, one, ValueRange{},
-                     [&](OpBuilder &body, Location, Value task, ValueRange) {
-                       emitTile(body, locate(body, task, tiles, perBlock));
-                       scf::YieldOp::create(body, loc);
-                     });
+  if (!usesPanelCopy(shape)) {
+    scf::ForOp::create(builder, loc, begin, end, one, ValueRange{},
+                       [&](OpBuilder &body, Location, Value task, ValueRange) {
+                         emitTile(body, locate(body, task, tiles, perBlock));
+                         scf::YieldOp::create(body, loc);
+                       });
+    return;
+  }
+  // The panel that the scratch memory holds is carried; none at first.
+  Value none = emitIndex(builder, loc, panels);
+  scf::ForOp::create(
+      builder, loc, begin, end, one, none,
+      [&](OpBuilder &body, Location, Value task, ValueRange held) {
+        Tile tile = locate(body, task, tiles, perBlock);
+        Value isOther = arith::CmpIOp::create(
+            body, loc, arith::CmpIPredicate::ne, tile.panel, held.front());
+        scf::IfOp::create(body, loc, isOther, [&](OpBuilder &copy, Location) {
+          inRows->copyPanel(copy, tile.panel, this->weights);
+          scf::YieldOp::create(copy, loc);
+        });
+        Value panel = tile.panel;
+        emitTile(body, tile);
+        scf::YieldOp::create(body, loc, panel);
+      });
 }
 
 /// Row tiles of one block: as many as fit kRowBlockBytes, evened out so that
@@ -188,8 +237,11 @@ void ProductEmitter::emitTile(OpBuilder &builder, Tile tile) {
       emitIndex(builder, loc, packedWeightBytes(target, shape) / panels);
   Value a = emitAddress(builder, loc, activations, byte,
                         emitMul(builder, loc, tile.rowTile, aStride));
-  Value w = emitAddress(builder, loc, weights, byte,
-                        emitMul(builder, loc, tile.panel, wStride));
+  Value w = isInRows()
+                ? weights
+                : emitAddress(builder, loc, weights, byte,
+                              emitMul(builder, loc, tile.panel, wStride));
+  rowPanel = tile.panel;
 
   if (!buffer) {
     SmallVector<Value> sums = emitSums(builder, a, w, 0);
@@ -256,6 +308,8 @@ SmallVector<Value> ProductEmitter::emitSums(OpBuilder &builder, Value a,
   Value zero =
       arith::ConstantOp::create(builder, loc, type, builder.getZeroAttr(type));
   SmallVector<Value> init(registerRows * vectors(), zero);
+  if (isTransposed())
+    return emitRowSums(builder, a, firstColumn, init);
   auto loop = scf::ForOp::create(
       builder, loc, emitIndex(builder, loc, 0), emitIndex(builder, loc, depth),
       emitIndex(builder, loc, 1), init,
@@ -272,6 +326,7 @@ void ProductEmitter::accumulate(OpBuilder &builder, Value a, Value w,
                                 Value step, int64_t firstColumn,
                                 MutableArrayRef<Value> sums) {
   Type element = shape.elementType;
+  Type group = element.isF32() ? element : Type(builder.getI32Type());
   Value wStep =
       emitAddress(builder, loc, w, element,
                   emitMul(builder, loc, step,
@@ -280,30 +335,80 @@ void ProductEmitter::accumulate(OpBuilder &builder, Value a, Value w,
       emitAddress(builder, loc, a, element,
                   emitMul(builder, loc, step,
                           emitIndex(builder, loc, shape.rowTile * pack)));
-  // The P elements of one row or column fill 32 bits.
-  Type group = element.isF32() ? element : Type(builder.getI32Type());
-  auto load = [&](Type type, Value base, int64_t index) -> Value {
-    Value address = emitAddress(builder, loc, base, element,
-                                emitIndex(builder, loc, index * pack));
-    return LLVM::LoadOp::create(builder, loc, type, address,
-                                element.getIntOrFloatBitWidth() / 8);
-  };
   SmallVector<SmallVector<Value, 2>> columns;
-  for (int64_t v = 0; v < vectors(); ++v) {
-    Value column = load(VectorType::get(target.width, group), wStep,
-                        firstColumn + v * target.width);
-    columns.push_back(factors(builder, column));
-  }
+  for (int64_t v = 0; v < vectors(); ++v)
+    columns.push_back(factors(
+        builder, loadGroups(builder, VectorType::get(target.width, group),
+                            wStep, firstColumn + v * target.width)));
+  accumulateRows(builder, aStep, columns, sums);
+}
+
+/// Loads groups from group `index` of `base` on.
+Value ProductEmitter::loadGroups(OpBuilder &builder, Type type, Value base,
+                                 int64_t index) {
+  Type element = shape.elementType;
+  Value address = emitAddress(builder, loc, base, element,
+                              emitIndex(builder, loc, index * pack));
+  return LLVM::LoadOp::create(builder, loc, type, address,
+                              element.getIntOrFloatBitWidth() / 8);
+}
+
+/// Adds to every sum of the tile the products of one group of each row of
+/// activations with `columns`, a vector of the tile each.
+void ProductEmitter::accumulateRows(OpBuilder &builder, Value aStep,
+                                    ArrayRef<SmallVector<Value, 2>> columns,
+                                    MutableArrayRef<Value> sums) {
+  // The P elements of one row or column fill 32 bits.
+  Type group = shape.elementType.isF32() ? shape.elementType
+                                         : Type(builder.getI32Type());
   for (int64_t row = 0; row < registerRows; ++row) {
-    Value scalar = load(group, aStep, row);
+    Value scalar = loadGroups(builder, group, aStep, row);
     SmallVector<Value, 2> splats =
         factors(builder, emitSplat(builder, loc, scalar, target.width));
-    for (int64_t v = 0; v < vectors(); ++v)
-      for (auto [splat, column] : llvm::zip_equal(splats, columns[v])) {
-        Value &sum = sums[row * vectors() + v];
-        sum = multiplyAdd(builder, splat, column, sum);
+    for (auto [v, column] : llvm::enumerate(columns))
+      for (auto [splat, factor] : llvm::zip_equal(splats, column)) {
+        Value &sum = sums[row * columns.size() + v];
+        sum = multiplyAdd(builder, splat, factor, sum);
       }
   }
+}
+
+/// The sums of a register tile with weights that are transposed on the way: the
+/// same products in the same order as with panels.
+SmallVector<Value> ProductEmitter::emitRowSums(OpBuilder &builder, Value a,
+                                               int64_t firstColumn,
+                                               ValueRange init) {
+  int64_t rowBytes = shape.k * shape.elementType.getIntOrFloatBitWidth() / 8;
+  int64_t ahead = llvm::alignTo(kPrefetchBytes / rowBytes + 1, target.width);
+  SmallVector<SmallVector<Value>> rows;
+  for (int64_t v = 0; v < vectors(); ++v)
+    rows.push_back(
+        inRows->rows(builder, rowPanel, firstColumn + v * target.width));
+  return inRows->forGroups(
+      builder, init,
+      [&](OpBuilder &body, Value first, int64_t count, bool isLast,
+          ValueRange carried) {
+        SmallVector<Value> sums(carried);
+        for (int64_t v = 0; v < vectors(); ++v) {
+          SmallVector<Value> groups =
+              inRows->transposed(body, rows[v], first, count, isLast);
+          inRows->prefetch(body, rows[v], first, ahead);
+          SmallVector<Value> own;
+          for (int64_t row = 0; row < registerRows; ++row)
+            own.push_back(sums[row * vectors() + v]);
+          for (auto [i, column] : llvm::enumerate(groups)) {
+            Value step = emitAdd(body, loc, first, emitIndex(body, loc, i));
+            Value aStep = emitAddress(
+                body, loc, a, shape.elementType,
+                emitMul(body, loc, step,
+                        emitIndex(body, loc, shape.rowTile * pack)));
+            accumulateRows(body, aStep, {factors(body, column)}, own);
+          }
+          for (int64_t row = 0; row < registerRows; ++row)
+            sums[row * vectors() + v] = own[row];
+        }
+        return sums;
+      });
 }
 
 /// What `multiplyAdd` takes of a vector of groups: f32 itself, pairs of bf16
@@ -407,6 +512,15 @@ int64_t packedWeightBytes(const Target &target, const ProductShape &shape) {
          shape.elementType.getIntOrFloatBitWidth() / 8;
 }
 
+int64_t productScratchBytes(const Target &target, const ProductShape &shape) {
+  return usesPanelCopy(shape)
+             ? target.panelRows *
+                   llvm::alignTo(shape.k,
+                                 Target::packDepth(shape.elementType)) *
+                   shape.elementType.getIntOrFloatBitWidth() / 8
+             : 0;
+}
+
 int64_t packedActivationTileBytes(const ProductShape &shape) {
   if (shape.form != WeightForm::Plain)
     return llvm::divideCeil(shape.k, groupColumns) * groupTileBytes(shape);
@@ -417,10 +531,10 @@ int64_t packedActivationTileBytes(const ProductShape &shape) {
 
 void emitProduct(OpBuilder &builder, Location loc, const Target &target,
                  const ProductShape &shape, Value packedActivations,
-                 Value packedWeights, Value numTokens, Value thread,
-                 Value numThreads, ProductEpilogue epilogue) {
+                 ValueRange weights, Value scratch, Value numTokens,
+                 Value thread, Value numThreads, ProductEpilogue epilogue) {
   ProductEmitter(loc, target, shape, epilogue)
-      .emit(builder, packedActivations, packedWeights, numTokens, thread,
+      .emit(builder, packedActivations, weights, scratch, numTokens, thread,
             numThreads);
 }
 

@@ -52,10 +52,16 @@ struct ProductShape {
   WeightForm form = WeightForm::Plain;
   /// With another form than Plain: activations stay in f32.
   bool isExact = false;
+  /// Plain weights that lie row by row (WeightRows.h): the rows of each part.
+  /// Empty where they lie in panels.
+  llvm::SmallVector<int64_t> partRows = {};
 };
 
 /// Bytes of the packed weights, padding included.
 int64_t packedWeightBytes(const Target &target, const ProductShape &shape);
+/// Bytes of memory of a thread's own that `emitProduct` needs: a panel, where
+/// weights lie row by row and many rows of activations use it.
+int64_t productScratchBytes(const Target &target, const ProductShape &shape);
 /// Bytes of one tile of MR rows of packed activations.
 int64_t packedActivationTileBytes(const ProductShape &shape);
 
@@ -70,25 +76,27 @@ using ProductEpilogue = llvm::function_ref<void(
     mlir::Value column, mlir::Value accumulator, mlir::Value mask)>;
 
 /// Emits this thread's part of a product at the builder's position, inside a
-/// function. `packedActivations` and `packedWeights` are !llvm.ptr; `numTokens`
-/// (M), `thread` and `numThreads` are of type index, thread < numThreads.
+/// function. `packedActivations`, `weights` (one, or one a part) and `scratch`
+/// (see productScratchBytes) are !llvm.ptr; `numTokens` (M), `thread` and
+/// `numThreads` are of type index, thread < numThreads.
 ///
 /// Work is cut into register tiles of MR rows by one panel and the tiles into
 /// one contiguous range a thread, equal to within one tile. A tile runs all of
 /// K in ascending order with one accumulator an output, so results depend
-/// neither on the number of threads nor on the row tile nor on other rows.
-/// Tiles go down the rows of a block of activations before the next panel.
+/// neither on the number of threads nor on the row tile nor on other rows nor
+/// on how weights lie. Tiles go down the rows of a block of activations before
+/// the next panel.
 ///
 /// The epilogue sees each row below `numTokens` and each column below n once.
 void emitProduct(mlir::OpBuilder &builder, mlir::Location loc,
                  const Target &target, const ProductShape &shape,
-                 mlir::Value packedActivations, mlir::Value packedWeights,
-                 mlir::Value numTokens, mlir::Value thread,
+                 mlir::Value packedActivations, mlir::ValueRange weights,
+                 mlir::Value scratch, mlir::Value numTokens, mlir::Value thread,
                  mlir::Value numThreads, ProductEpilogue epilogue);
 
 /// Emits the product of `numRows` rows, at most MR, with the panels
-/// [firstPanel, endPanel) of the weights, by one thread. `packedActivations` is
-/// one tile; rows of the epilogue count from 0. `buffer` is what
+/// [firstPanel, endPanel) of packed weights, by one thread. `packedActivations`
+/// is one tile; rows of the epilogue count from 0. `buffer` is what
 /// `emitProductBuffer` gave, which must be called directly in the function.
 void emitProductPanels(mlir::OpBuilder &builder, mlir::Location loc,
                        const Target &target, const ProductShape &shape,

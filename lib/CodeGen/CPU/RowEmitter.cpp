@@ -598,7 +598,7 @@ LogicalResult RowEmitter::evaluate(Operation *op) {
   if (auto fold = dyn_cast<FoldOp>(op); fold && fold.getBatch())
     return evaluateFold(fold);
   // Positions are read where they are used; the kernel binds the others.
-  if (isa<PositionsOp, ParamOp, SelectOp, FoldOp>(op))
+  if (isa<PositionsOp, ParamOp, StackRowsOp, SelectOp, FoldOp>(op))
     return success();
   return op->emitError() << "'" << op->getName()
                          << "' has no code for CPUs yet";

@@ -16,7 +16,7 @@
 
 #include "lib/CodeGen/CPU/Attention.h"
 #include "runtime/include/clade/abi.h"
-#include "test/CodeGen/Attention/GuardedBuffer.h"
+#include "test/CodeGen/GuardedBuffer.h"
 #include "test/CodeGen/ProductHarness.h"
 #include <cstdint>
 #include <memory>

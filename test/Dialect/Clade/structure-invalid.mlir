@@ -56,6 +56,38 @@ func.func @param_c2_unknown_size() {
 
 // -----
 
+func.func @stack_rows_c1_vector(%a: !clade.tensor<[o = 8], f32>) {
+  // expected-error@+1 {{expected matrices of the same columns and element type without a layout, got '!clade.tensor<[o = 8], f32>' and '!clade.tensor<[o = 8, i = 1], f32>'}}
+  %0 = clade.stack_rows %a : (!clade.tensor<[o = 8], f32>) -> !clade.tensor<[o = 8, i = 1], f32>
+  return
+}
+
+// -----
+
+func.func @stack_rows_c1_element_type(%a: !clade.tensor<[o = 8, i = 2], bf16>) {
+  // expected-error@+1 {{expected matrices of the same columns and element type without a layout}}
+  %0 = clade.stack_rows %a : (!clade.tensor<[o = 8, i = 2], bf16>) -> !clade.tensor<[o = 8, i = 2], f32>
+  return
+}
+
+// -----
+
+func.func @stack_rows_c2(%a: !clade.tensor<[o = 8, i = 2], f32>, %b: !clade.tensor<[o = 8, i = 3], f32>) {
+  // expected-error@+1 {{expected matrices of the same columns and element type without a layout}}
+  %0 = clade.stack_rows %a, %b : (!clade.tensor<[o = 8, i = 2], f32>, !clade.tensor<[o = 8, i = 3], f32>) -> !clade.tensor<[o = 16, i = 2], f32>
+  return
+}
+
+// -----
+
+func.func @stack_rows_c3(%a: !clade.tensor<[o = 8, i = 2], f32>, %b: !clade.tensor<[o = 5, i = 2], f32>) {
+  // expected-error@+1 {{expected 13 rows, got '!clade.tensor<[o = 16, i = 2], f32>'}}
+  %0 = clade.stack_rows %a, %b : (!clade.tensor<[o = 8, i = 2], f32>, !clade.tensor<[o = 5, i = 2], f32>) -> !clade.tensor<[o = 16, i = 2], f32>
+  return
+}
+
+// -----
+
 func.func @constant_c1() {
   // expected-error@+1 {{expected a result without axes, got '!clade.tensor<[d = 2], f32>'}}
   %0 = clade.constant 1.0 : !clade.tensor<[d = 2], f32>

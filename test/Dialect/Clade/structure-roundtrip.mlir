@@ -21,6 +21,13 @@ func.func @kind(%x: !x, %batch: !clade.batch) -> !x {
   return %x : !x
 }
 
+// CHECK-LABEL: @stacked
+func.func @stacked(%a: !clade.tensor<[o = 8, i = 8], f32>, %b: !clade.tensor<[o = 3, i = 8], f32>) -> !clade.tensor<[outputs = 11, inputs = 8], f32> {
+  // CHECK: clade.stack_rows %{{.*}}, %{{.*}} : (!clade.tensor<[o = 8, i = 8], f32>, !clade.tensor<[o = 3, i = 8], f32>) -> !clade.tensor<[outputs = 11, inputs = 8], f32>
+  %0 = clade.stack_rows %a, %b : (!clade.tensor<[o = 8, i = 8], f32>, !clade.tensor<[o = 3, i = 8], f32>) -> !clade.tensor<[outputs = 11, inputs = 8], f32>
+  return %0 : !clade.tensor<[outputs = 11, inputs = 8], f32>
+}
+
 // CHECK: clade.schedule @layers kinds [@kind] rows [0, 0, 0]
 clade.schedule @layers kinds [@kind] rows [0, 0, 0]
 

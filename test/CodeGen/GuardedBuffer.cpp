@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "test/CodeGen/Attention/GuardedBuffer.h"
+#include "test/CodeGen/GuardedBuffer.h"
 
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/MathExtras.h"

@@ -10,8 +10,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef CLADE_TEST_CODEGEN_ATTENTION_GUARDEDBUFFER_H
-#define CLADE_TEST_CODEGEN_ATTENTION_GUARDEDBUFFER_H
+#ifndef CLADE_TEST_CODEGEN_GUARDEDBUFFER_H
+#define CLADE_TEST_CODEGEN_GUARDEDBUFFER_H
 
 #include <algorithm>
 #include <cstddef>
@@ -44,4 +44,4 @@ private:
 
 } // namespace clade::cpu::test
 
-#endif // CLADE_TEST_CODEGEN_ATTENTION_GUARDEDBUFFER_H
+#endif // CLADE_TEST_CODEGEN_GUARDEDBUFFER_H
