@@ -192,8 +192,10 @@ static int makeWeights(Environment &environment, const VerifyOptions &options,
   for (const std::string &setting : options.settings)
     if (int status = applySetting(wanted.config, setting); status != Done)
       return status;
-  std::string dtype = record ? record->dtype : "f32";
-  wanted.dtype = options.choice.dtype.empty() ? dtype : options.choice.dtype;
+  // A record of random weights is of weights in the type of its own run.
+  wanted.dtype = record                         ? record->dtype
+                 : options.choice.dtype.empty() ? "f32"
+                                                : options.choice.dtype;
   wanted.seed = options.seed.value_or(0);
   showProgress("making random weights");
   if (int status =
