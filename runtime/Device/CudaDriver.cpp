@@ -68,6 +68,10 @@ Status CudaDriver::open() {
   find("cuStreamDestroy_v2", cuStreamDestroy);
   find("cuStreamSynchronize", cuStreamSynchronize);
   find("cuLaunchKernel", cuLaunchKernel);
+  find("cuEventCreate", cuEventCreate);
+  find("cuEventDestroy_v2", cuEventDestroy);
+  find("cuEventRecord", cuEventRecord);
+  find("cuEventElapsedTime", cuEventElapsedTime);
   find("cuStreamBeginCapture_v2", cuStreamBeginCapture);
   find("cuStreamEndCapture", cuStreamEndCapture);
   find("cuGraphGetNodes", cuGraphGetNodes);

@@ -17,6 +17,7 @@
 #include "clade/abi.h"
 #include "runtime/Device/CudaGraph.h"
 #include "runtime/Device/LaunchPlan.h"
+#include "runtime/Device/LaunchTimes.h"
 #include "runtime/Device/MachineCode.h"
 
 #include <functional>
@@ -133,6 +134,7 @@ private:
   std::vector<KeptGraph> graphs;
   Shape lastShape;
   Counts counted;
+  std::unique_ptr<LaunchTimes> times; ///< Null unless launches are measured.
 };
 
 } // namespace clade::rt

@@ -81,6 +81,7 @@ DeviceStep::create(std::shared_ptr<const DeviceModel> model) {
   std::unique_ptr<DeviceStep> result(new DeviceStep());
   CLADE_ASSIGN_OR_RETURN(result->queue, CudaStream::create(model->device()));
   result->model = std::move(model);
+  result->times = LaunchTimes::fromEnvironment(result->queue);
   return result;
 }
 
@@ -205,16 +206,19 @@ Status DeviceStep::launch(const Launch &launch, const Shape &shape) {
   std::vector<void *> pointers;
   for (CUdeviceptr &address : addresses)
     pointers.push_back(&address);
-  return queue->launch(
-      kernel.function,
-      static_cast<unsigned>(launch.columns.value_or(kernel.shape.columns)),
-      static_cast<unsigned>(blocks),
-      static_cast<unsigned>(kernel.shape.threads),
-      static_cast<unsigned>(kernel.shape.sharedBytes), pointers.data(),
-      launch.kernel);
+  int32_t columns = launch.columns.value_or(kernel.shape.columns);
+  CLADE_RETURN_IF_ERROR(
+      queue->launch(kernel.function, static_cast<unsigned>(columns),
+                    static_cast<unsigned>(blocks),
+                    static_cast<unsigned>(kernel.shape.threads),
+                    static_cast<unsigned>(kernel.shape.sharedBytes),
+                    pointers.data(), launch.kernel));
+  return times ? times->mark(launch.kernel, columns, blocks) : Status();
 }
 
 Status DeviceStep::launchOneByOne(const Shape &shape) {
+  if (times)
+    CLADE_RETURN_IF_ERROR(times->begin());
   for (const Launch &one : model->plan.launches)
     CLADE_RETURN_IF_ERROR(launch(one, shape));
   return {};
@@ -227,7 +231,7 @@ Status DeviceStep::launchAll(const Shape &shape) {
       std::find_if(graphs.begin(), graphs.end(),
                    [&](const KeptGraph &kept) { return kept.shape == shape; });
   if (known == graphs.end()) {
-    if (!isRepeated) {
+    if (!isRepeated || times) {
       ++counted.plainSteps;
       return launchOneByOne(shape);
     }
@@ -278,6 +282,8 @@ Status DeviceStep::run(const CladeStep &step) {
     CLADE_RETURN_IF_ERROR(
         queue->download(stagedOutput.data(), output.address(), outputBytes));
   CLADE_RETURN_IF_ERROR(queue->synchronize());
+  if (times)
+    CLADE_RETURN_IF_ERROR(times->write(step.num_tokens));
   if (outputBytes)
     std::memcpy(step.output, stagedOutput.data(), outputBytes);
   return {};

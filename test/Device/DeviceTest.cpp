@@ -15,6 +15,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <fstream>
 #include <numeric>
 
 using namespace clade::rt;
@@ -135,6 +137,41 @@ TEST(DeviceModelTest, StepsThatComeAgainAreGraphs) {
   expect(5, 6, 2);
   run(1, 6);
   expect(5, 7, 3);
+}
+
+TEST(DeviceModelTest, LaunchesAreMeasuredOneByOne) {
+  std::vector<float> weight{0.5f};
+  auto model = DeviceModel::create(sources(weight), 0);
+  ASSERT_TRUE(model.ok());
+  std::string path = testing::TempDir() + "clade-launch-times.json";
+  std::remove(path.c_str());
+  ::setenv(timesVariable, path.c_str(), 1);
+  auto runner = DeviceStep::create(*model);
+  ::setenv(timesVariable, "/nowhere/times", 1);
+  auto failing = DeviceStep::create(*model);
+  ::unsetenv(timesVariable);
+  ASSERT_TRUE(runner.ok() && failing.ok());
+  for (int i = 0; i < 3; ++i) {
+    Step step(7);
+    ASSERT_TRUE((*runner)->run(step.step).ok());
+  }
+  EXPECT_EQ((*runner)->counts().plainSteps, 3);
+  std::ifstream file(path);
+  std::string line;
+  int lines = 0;
+  while (std::getline(file, line)) {
+    ++lines;
+    EXPECT_EQ(line.rfind("{\"launches\":[{\"blocks\":7,\"columns\":1,"
+                         "\"kernel\":\"add\",\"us\":",
+                         0),
+              0u)
+        << line;
+    EXPECT_NE(line.find("\"tokens\":7}"), std::string::npos) << line;
+  }
+  EXPECT_EQ(lines, 3);
+  Step step(1);
+  EXPECT_EQ((*failing)->run(step.step).message(),
+            "cannot write '/nowhere/times', the file of CLADE_CUDA_TIMES");
 }
 
 TEST(DeviceModelTest, OfTheGraphsThoseUsedLastAreKept) {

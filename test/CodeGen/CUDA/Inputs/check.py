@@ -146,11 +146,16 @@ def compare_families(clade, folder, dtype, *families):
     print(f"{len(families)} families agree")
 
 
-if sys.argv[1] == "families":
-    compare_families(*sys.argv[2:])
-elif sys.argv[1] == "logits":
-    compare_logits(*sys.argv[2:])
-elif sys.argv[1] == "products":
-    count_products(*sys.argv[2:])
-else:
-    count_launches(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+def main():
+    if sys.argv[1] == "families":
+        compare_families(*sys.argv[2:])
+    elif sys.argv[1] == "logits":
+        compare_logits(*sys.argv[2:])
+    elif sys.argv[1] == "products":
+        count_products(*sys.argv[2:])
+    else:
+        count_launches(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+
+
+if __name__ == "__main__":
+    main()
