@@ -95,7 +95,7 @@ class Layer:
         clade("compile", folder / "layer", "--dtype", "bf16", "--target", "cuda", "-o", self.artifact)
         self.plan = json.loads((self.artifact / "launches.json").read_text())
         self.batch = folder / "batch.json"
-        self.batch.write_text(json.dumps([{"tokens": [i * 37 % 251 + 3 for i in range(prompt)], "force": [5] * tokens}]))
+        self.batch.write_text(json.dumps([{"tokens": [i * 37 % 251 + 3 for i in range(prompt)], "force": [5] * (tokens + 1)}]))
 
     def run(self, **environment):
         self.clade("run", self.artifact, "--batch", self.batch, **environment)
