@@ -21,7 +21,7 @@ struct RandomCheckpoint {
   nlohmann::json config;
   std::string dtype = "f32"; ///< f32 or bf16.
   uint64_t seed = 0;         ///< The same one gives the same bytes.
-  double mostParameters = 1e9;
+  double mostParameters = 4e9;
 };
 
 /// 'key=value' in a configuration, with a dotted key; the value is JSON, or
