@@ -205,7 +205,11 @@ TEST_P(ProductTest, SameBitsForEveryClass) {
 
 /// Weights that lie row by row, whole and in parts, are the same matrix.
 TEST_P(ProductTest, SameBitsForRowsAndPanels) {
-  for (auto [n, k] : kShapes) {
+  // Rows that are not whole panels, and ends of rows: less than a square of
+  // groups, one whole but for an element, and several with a rest.
+  constexpr std::pair<int64_t, int64_t> shapes[] = {
+      {1, 1}, {77, 31}, {96, 257}};
+  for (auto [n, k] : shapes) {
     Product panels(GetParam(), n, k, 64);
     ASSERT_TRUE(panels.loaded);
     int64_t rows = panels.target.panelRows;
@@ -217,7 +221,7 @@ TEST_P(ProductTest, SameBitsForRowsAndPanels) {
     for (const std::vector<int64_t> &cut : cuts) {
       Product product(GetParam(), n, k, 64, cut);
       ASSERT_TRUE(product.loaded);
-      for (int64_t tokens : {0, 1, 2, 7, 8, 11, 13, 64})
+      for (int64_t tokens : {0, 1, 7, 13, 64})
         for (int threads : {1, 3})
           EXPECT_EQ(panels.run(tokens, threads), product.run(tokens, threads))
               << n << " x " << k << " in " << cut.size() + 1 << " parts, "
