@@ -123,6 +123,45 @@ Value emitLoadFloat(OpBuilder &builder, Location loc, Type elementType,
   return arith::BitcastOp::create(builder, loc, f32, bits);
 }
 
+SmallVector<Value> emitLoadFloats(OpBuilder &builder, Location loc,
+                                  Type elementType, Value base, Value index,
+                                  int64_t count) {
+  bool isNarrow = elementType.isBF16();
+  int64_t elementBytes = isNarrow ? 2 : 4;
+  if (count == 1)
+    return {emitLoadFloat(builder, loc, elementType, base, index)};
+  Type i32 = builder.getI32Type(), f32 = builder.getF32Type();
+  auto constant = [&](int64_t value) -> Value {
+    return arith::ConstantIntOp::create(builder, loc, i32, value);
+  };
+  SmallVector<Value> elements;
+  int64_t together = std::min(count, 16 / elementBytes);
+  // Numbers of bf16 are halves of words.
+  auto type = VectorType::get({isNarrow ? together / 2 : together},
+                              isNarrow ? i32 : f32);
+  for (int64_t first = 0; first < count; first += together) {
+    Value address = cpu::emitAddress(
+        builder, loc, base, elementType,
+        emitAdd(builder, loc, index, emitIndex(builder, loc, first)));
+    Value loaded =
+        LLVM::LoadOp::create(builder, loc, type, address,
+                             static_cast<unsigned>(together * elementBytes));
+    for (int64_t i = 0; i < type.getNumElements(); ++i) {
+      Value word =
+          LLVM::ExtractElementOp::create(builder, loc, loaded, constant(i));
+      if (!isNarrow) {
+        elements.push_back(word);
+        continue;
+      }
+      for (Value bits :
+           {Value(arith::ShLIOp::create(builder, loc, word, constant(16))),
+            Value(arith::AndIOp::create(builder, loc, word, constant(-65536)))})
+        elements.push_back(arith::BitcastOp::create(builder, loc, f32, bits));
+    }
+  }
+  return elements;
+}
+
 void emitStoreFloat(OpBuilder &builder, Location loc, Value value,
                     Type elementType, Value base, Value index) {
   if (elementType.isBF16())

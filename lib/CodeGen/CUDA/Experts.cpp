@@ -13,7 +13,6 @@
 #include "lib/CodeGen/CUDA/TiledExperts.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
@@ -74,26 +73,18 @@ void emitStreamingExperts(OpBuilder &builder, Location loc,
   }
   Value row = emitAdd(builder, loc,
                       emitMul(builder, loc, expert, index(product.n)), column);
-  Value weightStart = emitMul(builder, loc, row, index(product.k)),
-        inputStart =
-            emitMul(builder, loc, product.hasActiveInput ? place : token,
-                    index(product.k));
-  auto loop = scf::ForOp::create(builder, loc, lane, index(product.k), lanes,
-                                 ValueRange{emitFloat(builder, loc, 0)});
-  {
-    OpBuilder::InsertionGuard inner(builder);
-    builder.setInsertionPointToStart(loop.getBody());
-    Value at = loop.getInductionVar();
-    Value sum = math::FmaOp::create(
-        builder, loc,
-        emitLoadFloat(builder, loc, product.inputType, product.input,
-                      emitAdd(builder, loc, inputStart, at)),
-        emitLoadFloat(builder, loc, product.weightType, product.weight,
-                      emitAdd(builder, loc, weightStart, at)),
-        loop.getRegionIterArg(0));
-    scf::YieldOp::create(builder, loc, sum);
-  }
-  Value sum = emitWarpReduce(builder, loc, loop.getResult(0),
+  RowDots dots{product.k,
+               product.inputType,
+               product.weightType,
+               product.input,
+               product.weight,
+               {},
+               {}};
+  dots.inputStarts = {emitMul(
+      builder, loc, product.hasActiveInput ? place : token, index(product.k))};
+  dots.weightStart = emitMul(builder, loc, row, index(product.k));
+  Value sum = emitWarpReduce(builder, loc,
+                             emitRowDots(builder, loc, lane, dots).front(),
                              [&](Value a, Value b) -> Value {
                                return arith::AddFOp::create(builder, loc, a, b);
                              });

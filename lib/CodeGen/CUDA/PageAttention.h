@@ -104,8 +104,6 @@ private:
   }
   /// This lane's elements of the row of f32 or bf16 at element `first`.
   Values loadRow(mlir::Value base, mlir::Value first, const RowPieces &pieces);
-  void loadPiece(mlir::Value base, mlir::Value at, int64_t piece,
-                 Values &elements);
   void loadQueries();
   /// Where a page has this head's rows.
   mlir::Value pageOf(mlir::Value page, bool isKey);

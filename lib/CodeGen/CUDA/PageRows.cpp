@@ -26,35 +26,6 @@ using cpu::emitMul;
 // Rows
 //===----------------------------------------------------------------------===//
 
-void PageAttention::loadPiece(Value base, Value at, int64_t piece,
-                              Values &elements) {
-  Value address = emitAddress(b, loc, base, shape.elementType, at);
-  bool isNarrow = shape.elementType.isBF16();
-  if (piece == 1) {
-    elements.push_back(
-        emitLoadFloat(b, loc, shape.elementType, address, index(0)));
-    return;
-  }
-  Type i32 = b.getI32Type(), f32 = b.getF32Type();
-  auto type =
-      VectorType::get({isNarrow ? piece / 2 : piece}, isNarrow ? i32 : f32);
-  Value loaded = LLVM::LoadOp::create(
-      b, loc, type, address, static_cast<unsigned>(piece * (isNarrow ? 2 : 4)));
-  auto constant = [&](int64_t value) -> Value {
-    return arith::ConstantIntOp::create(b, loc, i32, value);
-  };
-  for (int64_t i = 0; i < type.getNumElements(); ++i) {
-    Value word = LLVM::ExtractElementOp::create(b, loc, loaded, constant(i));
-    if (!isNarrow) {
-      elements.push_back(word);
-      continue;
-    }
-    for (Value bits : {make<arith::ShLIOp>(word, constant(16)),
-                       make<arith::AndIOp>(word, constant(-65536))})
-      elements.push_back(arith::BitcastOp::create(b, loc, f32, bits));
-  }
-}
-
 PageAttention::Values PageAttention::loadRow(Value base, Value first,
                                              const RowPieces &pieces) {
   Values elements;
@@ -64,7 +35,9 @@ PageAttention::Values PageAttention::loadRow(Value base, Value first,
     if ((i + 1) * pieces.lanes > pieces.count)
       piece = make<arith::MinUIOp>(piece, index(pieces.count - 1));
     Value at = emitMul(b, loc, piece, index(pieces.piece));
-    loadPiece(base, emitAdd(b, loc, first, at), pieces.piece, elements);
+    llvm::append_range(elements, emitLoadFloats(b, loc, shape.elementType, base,
+                                                emitAdd(b, loc, first, at),
+                                                pieces.piece));
   }
   return elements;
 }

@@ -23,17 +23,70 @@ using cpu::emitAdd;
 using cpu::emitIndex;
 using cpu::emitMul;
 
-/// Rows that a warp computes at once: the weight is read once for all of them.
-static constexpr int64_t rowTile = 8;
+/// Rows that a warp computes at once, where there are some: the weight is read
+/// once for all of them.
+static constexpr int64_t mostRows = 8;
 static constexpr int64_t numWarps = 4;
+/// Pieces of a row that are on their way together, where rows are few.
+static constexpr int64_t pieceBatch = 4;
 
-Grid streamingGrid(int64_t n) {
+SmallVector<Value> emitRowDots(OpBuilder &builder, Location loc, Value lane,
+                               const RowDots &dots) {
+  auto index = [&](int64_t value) { return emitIndex(builder, loc, value); };
+  int64_t piece =
+      std::min<int64_t>(dots.weightType.isBF16() ? 8 : 4, dots.k & -dots.k);
+  int64_t numPieces = dots.k / piece;
+  int64_t batch = dots.inputStarts.size() == 1 ? pieceBatch : 1;
+  int64_t numBatches = numPieces / (batch * warpSize);
+  /// Adds `count` pieces, each `warpSize` behind the one before.
+  auto addPieces = [&](Value first, int64_t count, ValueRange sums) {
+    SmallVector<SmallVector<Value>> weights;
+    SmallVector<Value> places, next(sums);
+    for (int64_t i = 0; i < count; ++i) {
+      Value number = emitAdd(builder, loc, first, index(i * warpSize));
+      places.push_back(emitMul(builder, loc, number, index(piece)));
+      weights.push_back(emitLoadFloats(
+          builder, loc, dots.weightType, dots.weight,
+          emitAdd(builder, loc, dots.weightStart, places.back()), piece));
+    }
+    for (auto [place, weight] : llvm::zip_equal(places, weights))
+      for (auto [start, sum] : llvm::zip_equal(dots.inputStarts, next))
+        for (auto [x, y] : llvm::zip_equal(
+                 emitLoadFloats(builder, loc, dots.inputType, dots.input,
+                                emitAdd(builder, loc, start, place), piece),
+                 weight))
+          sum = math::FmaOp::create(builder, loc, x, y, sum);
+    return next;
+  };
+  SmallVector<Value> sums(dots.inputStarts.size(), emitFloat(builder, loc, 0));
+  auto addLoop = [&](Value begin, int64_t end, int64_t count) {
+    auto loop = scf::ForOp::create(builder, loc, begin, index(end),
+                                   index(count * warpSize), sums);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    scf::YieldOp::create(
+        builder, loc,
+        addPieces(loop.getInductionVar(), count, loop.getRegionIterArgs()));
+    sums = loop.getResults();
+  };
+  int64_t whole = numBatches * batch * warpSize;
+  if (batch > 1 && whole > 0)
+    addLoop(lane, whole, batch);
+  if (batch == 1)
+    addLoop(lane, numPieces, 1);
+  else if (whole < numPieces)
+    addLoop(emitAdd(builder, loc, lane, index(whole)), numPieces, 1);
+  return sums;
+}
+
+Grid streamingGrid(int64_t n, int64_t rowTile) {
   return {static_cast<int64_t>(llvm::divideCeil(n, numWarps)), rowTile,
           numWarps * warpSize};
 }
 
 void emitStreamingProduct(OpBuilder &builder, Location loc,
-                          const Product &product, Epilogue epilogue) {
+                          const Product &product, int64_t rowTile,
+                          Epilogue epilogue) {
   auto index = [&](int64_t value) { return emitIndex(builder, loc, value); };
   Value thread = emitThread(builder, loc), lanes = index(warpSize);
   Value lane = arith::RemUIOp::create(builder, loc, thread, lanes),
@@ -51,42 +104,29 @@ void emitStreamingProduct(OpBuilder &builder, Location loc,
   Value first =
       emitMul(builder, loc, emitBlock(builder, loc, Axis::Y), index(rowTile));
   Value last = arith::SubIOp::create(builder, loc, product.rows, index(1));
-  SmallVector<Value> starts;
+  RowDots dots{product.k,
+               product.inputType,
+               product.weightType,
+               product.input,
+               product.weight,
+               {},
+               {}};
   for (int64_t i = 0; i < rowTile; ++i) {
     // Rows behind the last one repeat it and are not stored.
     Value row = arith::MinUIOp::create(
         builder, loc, emitAdd(builder, loc, first, index(i)), last);
-    starts.push_back(emitMul(builder, loc, row, index(product.k)));
+    dots.inputStarts.push_back(emitMul(builder, loc, row, index(product.k)));
   }
-  Value weightStart = emitMul(builder, loc, column, index(product.k));
-  SmallVector<Value> zeros(rowTile, emitFloat(builder, loc, 0));
-  auto loop =
-      scf::ForOp::create(builder, loc, lane, index(product.k), lanes, zeros);
-  {
-    OpBuilder::InsertionGuard inner(builder);
-    builder.setInsertionPointToStart(loop.getBody());
-    Value at = loop.getInductionVar();
-    Value weight =
-        emitLoadFloat(builder, loc, product.weightType, product.weight,
-                      emitAdd(builder, loc, weightStart, at));
-    SmallVector<Value> sums;
-    for (auto [start, sum] : llvm::zip_equal(starts, loop.getRegionIterArgs()))
-      sums.push_back(math::FmaOp::create(
-          builder, loc,
-          emitLoadFloat(builder, loc, product.inputType, product.input,
-                        emitAdd(builder, loc, start, at)),
-          weight, sum));
-    scf::YieldOp::create(builder, loc, sums);
-  }
+  dots.weightStart = emitMul(builder, loc, column, index(product.k));
   // Lane i keeps the sum of row i.
   Value own = emitFloat(builder, loc, 0);
-  for (auto [i, sum] : llvm::enumerate(loop.getResults())) {
+  for (auto [i, sum] : llvm::enumerate(emitRowDots(builder, loc, lane, dots))) {
     Value joined =
         emitWarpReduce(builder, loc, sum, [&](Value a, Value b) -> Value {
           return arith::AddFOp::create(builder, loc, a, b);
         });
     Value isOwn = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                        lane, index(i));
+                                        lane, index(static_cast<int64_t>(i)));
     own = arith::SelectOp::create(builder, loc, isOwn, joined, own);
   }
   Value row = emitAdd(builder, loc, first, lane);
@@ -103,15 +143,23 @@ void emitStreamingProduct(OpBuilder &builder, Location loc,
 
 SmallVector<ProductKernel> productKernels(const Target &target,
                                           const Product &product) {
-  SmallVector<ProductKernel> kernels{{"", streamingGrid(product.n),
-                                      /*sharedBytes=*/0, RowRange(),
-                                      emitStreamingProduct}};
+  auto streaming = [](int64_t rowTile) {
+    return [rowTile](OpBuilder &builder, Location loc, const Product &product,
+                     Epilogue epilogue) {
+      emitStreamingProduct(builder, loc, product, rowTile, epilogue);
+    };
+  };
+  SmallVector<ProductKernel> kernels{
+      {"_one", streamingGrid(product.n, 1), /*sharedBytes=*/0, RowRange{1, 1},
+       streaming(1)},
+      {"", streamingGrid(product.n, mostRows), /*sharedBytes=*/0, RowRange{2},
+       streaming(mostRows)}};
   if (!canTile(product.inputType, product.weightType, product.k))
     return kernels;
   // One pass over the weight is all that few rows need, and tensor cores would
   // wait for it.
-  int64_t next = rowTile + 1;
-  kernels[0].rows.last = rowTile;
+  int64_t next = mostRows + 1;
+  kernels.back().rows.last = mostRows;
   // Tiles until larger ones are enough; the last for all further rows.
   auto add = [&](StringRef suffix, const Tiling &tiling, int64_t end) {
     if (next >= end)

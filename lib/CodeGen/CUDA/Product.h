@@ -8,8 +8,9 @@
 // The kernels of a product: activations [rows, k] times a weight [n, k], both
 // row-major, accumulated in f32. Each is a generator with a grid of its own,
 // for steps of some numbers of rows; the kernel emitter gives it the epilogue.
-// The one here is for few rows, as decoding has: a warp for each output
-// feature, which streams its row of the weight. TiledProduct.h has the other.
+// The ones here are for few rows, as decoding has, one of them for a single
+// one: a warp for each output feature, which streams its row of the weight.
+// TiledProduct.h has the other.
 //
 //===----------------------------------------------------------------------===//
 
@@ -57,13 +58,30 @@ struct Product {
 using Epilogue = llvm::function_ref<void(mlir::Value row, mlir::Value column,
                                          mlir::Value sum)>;
 
-/// The grid of streaming products with `n` output features.
-Grid streamingGrid(int64_t n);
+/// Rows of activations that a warp multiplies with one row of weights: where
+/// they begin, as numbers of elements (indices).
+struct RowDots {
+  int64_t k; ///< elements of a row
+  mlir::Type inputType, weightType;
+  mlir::Value input, weight; ///< !llvm.ptr
+  llvm::SmallVector<mlir::Value> inputStarts;
+  mlir::Value weightStart;
+};
+/// Emits the sums of products of this lane, for each row of activations. Lanes
+/// have pieces of 16 bytes of the weights, a few at once where rows are few.
+llvm::SmallVector<mlir::Value> emitRowDots(mlir::OpBuilder &builder,
+                                           mlir::Location loc, mlir::Value lane,
+                                           const RowDots &dots);
+
+/// The grid of streaming products with `n` output features, of `rowTile` rows
+/// at once.
+Grid streamingGrid(int64_t n, int64_t rowTile);
 
 /// Emits a product for that grid: a warp computes one feature of a few rows,
-/// each lane every 32nd element, and joins the lanes' sums.
+/// and joins the lanes' sums.
 void emitStreamingProduct(mlir::OpBuilder &builder, mlir::Location loc,
-                          const Product &product, Epilogue epilogue);
+                          const Product &product, int64_t rowTile,
+                          Epilogue epilogue);
 
 /// A kernel that computes a product in steps with some numbers of rows.
 struct ProductKernel {

@@ -143,14 +143,16 @@ TEST(ProductKernelsTest, ShareTheNumbersOfRows) {
     return names;
   };
   EXPECT_EQ(namesOf(4096, 4096, bf16),
-            " 9;_narrow 65;_small 385;_large 2147483648;");
-  EXPECT_EQ(namesOf(28672, 4096, bf16), " 9;_small 65;_large 2147483648;");
-  EXPECT_EQ(namesOf(1 << 20, 64, bf16), " 9;_small 65;_large 2147483648;");
+            "_one 2; 9;_narrow 65;_small 385;_large 2147483648;");
+  EXPECT_EQ(namesOf(28672, 4096, bf16),
+            "_one 2; 9;_small 65;_large 2147483648;");
+  EXPECT_EQ(namesOf(1 << 20, 64, bf16),
+            "_one 2; 9;_small 65;_large 2147483648;");
   EXPECT_EQ(namesOf(64, 64, bf16),
-            " 9;_narrow 65;_small 16257;_large 2147483648;");
+            "_one 2; 9;_narrow 65;_small 16257;_large 2147483648;");
   // No tensor cores.
-  EXPECT_EQ(namesOf(4096, 4096, f32), " 2147483648;");
-  EXPECT_EQ(namesOf(4096, 4095, bf16), " 2147483648;");
+  EXPECT_EQ(namesOf(4096, 4096, f32), "_one 2; 2147483648;");
+  EXPECT_EQ(namesOf(4096, 4095, bf16), "_one 2; 2147483648;");
 }
 
 TEST(TiledProductCostTest, TensorCoresMultiplyWithoutConflictsOfBanks) {

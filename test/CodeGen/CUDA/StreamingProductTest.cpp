@@ -1,0 +1,133 @@
+//===- StreamingProductTest.cpp - Products of a few rows ------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Kernels of one product each on the PTX machine: their results, and what they
+// read.
+//
+//===----------------------------------------------------------------------===//
+
+#include "TileHarness.h"
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "lib/PTX/Roofline.h"
+
+using namespace mlir;
+using namespace clade;
+using namespace clade::cuda;
+
+namespace {
+
+struct Shape {
+  int64_t rows, n, k;
+};
+
+struct Outcome {
+  std::vector<uint16_t> input, weight, output;
+  ptx::LaunchReport report;
+  Grid grid;
+};
+
+/// The product of `shape` in bf16 by the kernel for its number of rows, which
+/// has the suffix `suffix`.
+Outcome multiply(const Target &target, Shape shape, StringRef suffix,
+                 uint64_t traceCapacity = 0) {
+  Outcome outcome{bfloats(shape.rows * shape.k, 0),
+                  bfloats(shape.n * shape.k, 12345),
+                  {},
+                  {},
+                  {}};
+  MLIRContext context;
+  Type type = BFloat16Type::get(&context);
+  auto isFor = [&](const ProductKernel &kernel) {
+    return kernel.rows.first <= shape.rows && shape.rows <= kernel.rows.last;
+  };
+  auto kernels =
+      productKernels(target, {shape.n, shape.k, type, type, {}, {}, {}});
+  const ProductKernel *kernel = llvm::find_if(kernels, isFor);
+  EXPECT_EQ(kernel->suffix, suffix);
+  outcome.grid = kernel->grid;
+  ptx::test::Harness harness(kernelText(
+      target, kernel->grid.threads, 3,
+      [&](OpBuilder &builder, Location loc, ValueRange arguments) {
+        Type bf16 = builder.getBF16Type();
+        Product product{shape.n,      shape.k,      bf16,        bf16,
+                        arguments[0], arguments[1], arguments[3]};
+        kernel->emit(
+            builder, loc, product, [&](Value row, Value column, Value sum) {
+              Value first = cpu::emitMul(builder, loc, row,
+                                         cpu::emitIndex(builder, loc, shape.n));
+              emitStoreFloat(builder, loc, sum, bf16, arguments[2],
+                             cpu::emitAdd(builder, loc, first, column));
+            });
+      }));
+  auto count = static_cast<size_t>(shape.rows * shape.n);
+  uint64_t output = harness.buffer(count * 2);
+  ptx::LaunchOptions options = launchOf(kernel->grid, shape.rows, 0);
+  options.traceCapacity = traceCapacity;
+  outcome.report =
+      harness.launch("kernel", options, harness.buffer(outcome.input),
+                     harness.buffer(outcome.weight), output,
+                     static_cast<uint64_t>(shape.rows));
+  outcome.output = harness.read<uint16_t>(output, count);
+  return outcome;
+}
+
+class StreamingProductTest : public testing::TestWithParam<Shape> {};
+
+TEST_P(StreamingProductTest, IsExact) {
+  Shape shape = GetParam();
+  Outcome outcome =
+      multiply(targetOf("sm_80"), shape, shape.rows == 1 ? "_one" : "");
+  EXPECT_TRUE(outcome.report.clean());
+  for (int64_t row = 0; row < shape.rows; ++row)
+    for (int64_t column = 0; column < shape.n; ++column) {
+      SCOPED_TRACE(std::to_string(row) + ", " + std::to_string(column));
+      expectProduct(outcome.output[static_cast<size_t>(row * shape.n + column)],
+                    &outcome.input[static_cast<size_t>(row * shape.k)],
+                    &outcome.weight[static_cast<size_t>(column * shape.k)],
+                    shape.k);
+    }
+}
+
+// Rows of pieces of 16 bytes and less, fewer than the lanes of a warp, several
+// batches and a rest of them; features and rows that end within a block.
+INSTANTIATE_TEST_SUITE_P(Shapes, StreamingProductTest,
+                         testing::Values(Shape{1, 4, 256}, Shape{1, 9, 1024},
+                                         Shape{1, 7, 2312}, Shape{1, 5, 12},
+                                         Shape{1, 3, 34}, Shape{1, 6, 5},
+                                         Shape{1, 2, 1}, Shape{2, 5, 264},
+                                         Shape{7, 6, 40}, Shape{8, 5, 520},
+                                         Shape{3, 4, 33}),
+                         [](const testing::TestParamInfo<Shape> &info) {
+                           return std::to_string(info.param.rows) + "x" +
+                                  std::to_string(info.param.n) + "x" +
+                                  std::to_string(info.param.k);
+                         });
+
+/// Decoding waits for weights: they come once, in whole sectors, and nothing
+/// else of a GPU would take longer.
+TEST(StreamingProductCostTest, IsBoundByTheWeights) {
+  constexpr Shape shape{1, 2048, 4096};
+  for (auto [arch, id] :
+       {std::pair("sm_80", "a100"), {"sm_90a", "h100"}, {"sm_100a", "b200"}}) {
+    SCOPED_TRACE(id);
+    Outcome outcome =
+        multiply(targetOf(arch), shape, "_one", /*traceCapacity=*/1 << 22);
+    const ptx::Counters &counters = outcome.report.counters;
+    ptx::LaunchedKernel kernel;
+    kernel.target = arch;
+    kernel.blocks = counters.blocks;
+    kernel.block = {static_cast<unsigned>(outcome.grid.threads), 64, 0};
+    ptx::Prediction found = ptx::predict(*ptx::findGpu(id), kernel, counters,
+                                         *outcome.report.trace);
+    double least = 2.0 * shape.n * shape.k;
+    EXPECT_LE(double(found.traffic.dramBytes()), 1.05 * least);
+    EXPECT_EQ(counters.total.sectors - counters.total.idealSectors, 0u);
+    EXPECT_EQ(std::string(found.bound.name), "DRAM");
+  }
+}
+
+} // namespace
