@@ -12,6 +12,7 @@
 
 #include "TileHarness.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "lib/CodeGen/CUDA/BlockHelpers.h"
 #include "lib/PTX/Roofline.h"
 
 using namespace mlir;
