@@ -152,7 +152,11 @@ EXPORT cuGraphLaunch(CUgraphExec handle, CUstream streamHandle) {
     return CUDA_ERROR_CONTEXT_IS_DESTROYED;
   // A function of the program may change the graph while it runs.
   std::vector<Step> steps = exec->steps;
-  return runSteps(*context, steps);
+  bool &isLaunching = Graphs::get().isLaunching;
+  isLaunching = true;
+  CUresult result = runSteps(*context, steps);
+  isLaunching = false;
+  return result;
 }
 ALSO("cuGraphLaunch_ptsz", cuGraphLaunch);
 

@@ -45,6 +45,8 @@ struct Graphs {
   Handles<Graph, HandleKind::Graph> graphs;
   Handles<Node, HandleKind::Node> nodes;
   Handles<Exec, HandleKind::Exec> execs;
+  /// While the operations of a graph run: for the report.
+  bool isLaunching = false;
   static Graphs &get();
 };
 

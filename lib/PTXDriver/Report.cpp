@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "lib/PTXDriver/Graphs.h"
 #include "lib/PTXDriver/Module.h"
 #include "lib/PTXDriver/Operations.h"
 
@@ -114,6 +115,7 @@ void vcuda::writeReport(const Function &function,
                {"grid", operation.grid},
                {"block", operation.block},
                {"dynamicShared", operation.dynamicShared},
+               {"graph", Graphs::get().isLaunching},
                {"completed", report.completed},
                {"findings", Json::array()},
                {"blocks", report.counters.blocks},

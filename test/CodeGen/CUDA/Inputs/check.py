@@ -14,6 +14,8 @@ usage: check.py logits CPU GPU [TRUTH]
        check.py launches ARTIFACT REPORT STEPS
          Every launch that the plan of ARTIFACT has was executed STEPS times from PTX (those of selected tokens at most
          as often), completed, without findings, and each executed instructions in all its threads.
+       check.py graphs REPORT
+         How many launches of a token at a time were those of a graph, and of how many launches a graph is.
        check.py products ARTIFACT REPORT
          In steps of more than eight tokens, at least 99 % of the operations of products were on tensor cores, those that
          follow products counted too, with at most 0.02 conflicts of banks for each access to shared memory.
@@ -98,6 +100,19 @@ def count_launches(artifact, report, steps):
     print(f"{sum(planned.values())} launches a step, all executed")
 
 
+def count_graphs(report):
+    launches = [json.loads(line) for line in pathlib.Path(report).read_text().splitlines()]
+    first = launches[0]["kernel"]
+    sizes, steps = collections.Counter(), 0
+    for launch in launches:
+        # Each step begins with the same kernel.
+        steps += launch["kernel"] == first
+        sizes[steps] += launch["graph"]
+    graphs = [size for size in sizes.values() if size]
+    assert len(set(graphs)) <= 1, graphs
+    print(f"{len(graphs)} of {steps} steps were graphs of {graphs[0] if graphs else 0} launches")
+
+
 def count_products(artifact, report):
     first = json.loads((pathlib.Path(artifact) / "launches.json").read_text())["launches"][0]["kernel"]
     tensor, others, accesses, conflicts = 0, 0, 0, 0
@@ -151,6 +166,8 @@ def main():
         compare_families(*sys.argv[2:])
     elif sys.argv[1] == "logits":
         compare_logits(*sys.argv[2:])
+    elif sys.argv[1] == "graphs":
+        count_graphs(*sys.argv[2:])
     elif sys.argv[1] == "products":
         count_products(*sys.argv[2:])
     else:
