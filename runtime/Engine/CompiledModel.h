@@ -17,6 +17,7 @@
 #include "runtime/Engine/Artifact.h"
 #include "runtime/Formats/Checkpoint.h"
 #include "runtime/Tokenizer/Tokenizer.h"
+#include "runtime/Support/ReadAhead.h"
 #include "runtime/Weights/WeightCache.h"
 
 #include <atomic>
@@ -104,6 +105,7 @@ private:
   std::vector<const void *> slots;
   std::vector<ByteSpan> slotBytes; ///< The same with sizes.
   std::shared_ptr<const void> weightOwner;
+  std::unique_ptr<ReadAhead> readAhead; ///< Of what stays in the checkpoint.
   std::shared_ptr<const DeviceModel> deviceModel;
   std::string checkpoint; ///< Path of what the weights were made of.
   mutable std::mutex tokenizerLock;

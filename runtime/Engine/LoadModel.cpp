@@ -98,6 +98,7 @@ Status CompiledModel::loadFromCheckpoint(const ModelOptions &options) {
   for (int32_t slot = 0; slot < owner->numSlots(); ++slot)
     slotBytes.push_back(owner->slot(slot));
   weightOwner = std::move(owner);
+  readAhead = std::make_unique<ReadAhead>(opened.mappings(), slotBytes);
   return {};
 }
 
@@ -151,6 +152,7 @@ Status CompiledModel::moveToDevice(const ModelOptions &options) {
   CLADE_ASSIGN_OR_RETURN(deviceModel,
                          DeviceModel::create(sources, options.device));
   slots.clear();
+  readAhead = nullptr;
   weightOwner = nullptr;
   return {};
 }

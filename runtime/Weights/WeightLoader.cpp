@@ -147,10 +147,11 @@ Status WeightLoader::bindEntry(const WeightEntry &entry) {
 
 Status WeightLoader::bindSlot(const WeightEntry &entry, int64_t layer,
                               int32_t slot) {
+  std::vector<ByteSpan> read;
   auto resolve = [&](const WeightNode &source) -> StatusOr<ByteSpan> {
     CLADE_ASSIGN_OR_RETURN(ByteSpan bytes,
                            resolveSource(sources, source, layer));
-    willNeed(bytes);
+    read.push_back(bytes);
     return bytes;
   };
   StatusOr<std::unique_ptr<Evaluator>> bound =
@@ -168,6 +169,9 @@ Status WeightLoader::bindSlot(const WeightEntry &entry, int64_t layer,
     result.mapped += size;
     return {};
   }
+  // What stays in place is read by whoever uses it.
+  for (ByteSpan bytes : read)
+    willNeed(bytes);
   Job job;
   job.piece = evaluator.granule();
   int64_t granuleBytes = evaluator.bytes(job.piece);
