@@ -16,8 +16,8 @@
 #include "runtime/Device/DeviceModel.h"
 #include "runtime/Engine/Artifact.h"
 #include "runtime/Formats/Checkpoint.h"
-#include "runtime/Tokenizer/Tokenizer.h"
 #include "runtime/Support/ReadAhead.h"
+#include "runtime/Tokenizer/Tokenizer.h"
 #include "runtime/Weights/WeightCache.h"
 
 #include <atomic>

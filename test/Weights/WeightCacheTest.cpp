@@ -117,9 +117,9 @@ TEST_F(WeightCacheTest, CountsWhatHasToBeMade) {
             0);
   EXPECT_EQ(bytes(slice(0)), 0);
   EXPECT_EQ(bytes(slice(1)), 40 * 8 * 2);
-  EXPECT_EQ(bytes(R"({"op":"pack","rows":16,"inner":2,"input":)" + source +
-                  "}"),
-            48 * 24 * 2);
+  EXPECT_EQ(
+      bytes(R"({"op":"pack","rows":16,"inner":2,"input":)" + source + "}"),
+      48 * 24 * 2);
 }
 
 TEST_F(WeightCacheTest, GivesUpWhenCancelled) {
