@@ -207,6 +207,9 @@ runInterpreted(Environment &environment, const rt::Checkpoint &checkpoint,
   return outcome;
 }
 
+/// The token of a run from which on weights are made for the next one.
+static constexpr int64_t keptFromToken = 16;
+
 static rt::ModelOptions modelOptionsOf(const RunOptions &options) {
   rt::ModelOptions modelOptions;
   modelOptions.threads = options.threads;
@@ -262,10 +265,13 @@ runCompiled(const std::string &artifact, const std::string &keep,
     if (auto loaded = (*session)->loadAdapter(path); !loaded.ok())
       return fail(loaded.status()), std::nullopt;
   showProgress("reading the prompt");
-  // The first token comes before what is for other runs.
+  // The first tokens come before what is for other runs, and a run that has no
+  // more would be over before anything is kept.
+  int64_t numTokens = 0;
   generateOptions.onToken =
       [&, print = generateOptions.onToken](const rt::GeneratedToken &token) {
-        keeper.start();
+        if (++numTokens == keptFromToken)
+          keeper.start();
         return print(token);
       };
   auto generation = rt::generate(**session, requests.requests, generateOptions);
