@@ -90,22 +90,22 @@ MappedFile::~MappedFile() {
     ::munmap(const_cast<std::byte *>(content.data()), content.size());
 }
 
-/// Whether the page at `start` is in memory; no if the system does not tell.
-static bool isResident(uintptr_t start, size_t page) {
-  unsigned char state = 0;
-  return ::mincore(reinterpret_cast<void *>(start), page, &state) == 0 &&
+bool clade::rt::isResident(const std::byte *data) {
+  static const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  uintptr_t start = reinterpret_cast<uintptr_t>(data) / page * page;
+  unsigned char state = 1;
+  return ::mincore(reinterpret_cast<void *>(start), page, &state) != 0 ||
          (state & 1) != 0;
 }
 
 void clade::rt::willNeed(ByteSpan bytes) {
   static const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  if (bytes.empty())
-    return;
-  auto begin = reinterpret_cast<uintptr_t>(bytes.data());
-  uintptr_t start = begin / page * page, end = begin + bytes.size();
   // The system looks at every page, which takes a tenth of the time of a load
   // whose pages are all there. What was read, was read as a whole as a rule.
-  if (!isResident(start, page) || !isResident((end - 1) / page * page, page))
-    (void)::madvise(reinterpret_cast<void *>(start), end - start,
-                    MADV_WILLNEED);
+  if (bytes.empty() || (isResident(bytes.data()) && isResident(&bytes.back())))
+    return;
+  auto begin = reinterpret_cast<uintptr_t>(bytes.data());
+  uintptr_t start = begin / page * page;
+  (void)::madvise(reinterpret_cast<void *>(start), begin + bytes.size() - start,
+                  MADV_WILLNEED);
 }

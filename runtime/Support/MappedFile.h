@@ -50,6 +50,9 @@ private:
   ByteSpan content;
 };
 
+/// Whether the page of mapped data is in memory; yes if the system does not tell.
+bool isResident(const std::byte *data);
+
 /// Tells the system that mapped bytes will be read soon: it reads from the disk
 /// ahead of those who touch them. Only advice.
 void willNeed(ByteSpan bytes);

@@ -14,7 +14,6 @@
 #include <functional>
 #include <new>
 #include <optional>
-#include <sys/mman.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -26,21 +25,6 @@ namespace {
 constexpr int64_t partBytes = int64_t(4) << 20;
 constexpr int64_t readBytes = int64_t(1) << 20;
 
-int64_t pageSize() {
-  static const auto size = static_cast<int64_t>(::sysconf(_SC_PAGESIZE));
-  return size;
-}
-
-/// Whether the page of `data` is in memory; yes if the system does not tell.
-bool isResident(const std::byte *data) {
-  auto at = reinterpret_cast<uintptr_t>(data);
-  auto page = static_cast<size_t>(pageSize());
-  unsigned char state = 1;
-  return ::mincore(reinterpret_cast<void *>(at / page * page), page, &state) !=
-             0 ||
-         (state & 1) != 0;
-}
-
 } // namespace
 
 ReadAhead::ReadAhead(std::vector<std::shared_ptr<const MappedFile>> mappedFiles,
@@ -48,7 +32,8 @@ ReadAhead::ReadAhead(std::vector<std::shared_ptr<const MappedFile>> mappedFiles,
     : files(std::move(mappedFiles)) {
   for (const auto &file : files)
     addParts(*file, spans);
-  int64_t memory = static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * pageSize();
+  int64_t memory =
+      static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
   if (total > memory / 2) {
     parts.clear();
     total = 0;

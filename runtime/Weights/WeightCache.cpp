@@ -164,19 +164,21 @@ std::optional<int64_t> clade::rt::bytesToMake(const WeightTable &table) {
   return total;
 }
 
-/// Whether the cache is for these weights.
-static bool isServed(const WeightCacheOptions &options,
-                     const WeightTable &table) {
+/// What the cache would have to hold of these weights; nothing if it is not for
+/// them.
+static std::optional<int64_t> servedBytes(const WeightCacheOptions &options,
+                                          const WeightTable &table) {
   std::optional<int64_t> bytes = clade::rt::bytesToMake(table);
-  return !options.folder.empty() && bytes && *bytes >= options.minBytes &&
-         *bytes <= options.maxBytes;
+  bool isServed = !options.folder.empty() && bytes &&
+                  *bytes >= options.minBytes && *bytes <= options.maxBytes;
+  return isServed ? bytes : std::nullopt;
 }
 
 bool clade::rt::isCached(const WeightCacheOptions &options,
                          const WeightTable &table, std::string_view tableText,
                          const Checkpoint &checkpoint) {
   std::optional<std::string> key =
-      isServed(options, table) ? keyOf(tableText, checkpoint) : std::nullopt;
+      servedBytes(options, table) ? keyOf(tableText, checkpoint) : std::nullopt;
   return key && openEntry(options.folder + "/" + *key, tableText).ok();
 }
 
@@ -186,9 +188,9 @@ clade::rt::cachedWeights(const WeightCacheOptions &options,
                          const Checkpoint &checkpoint,
                          const LoadOptions &loadOptions) {
   const std::optional<PackedWeights> nothing;
-  if (!isServed(options, table))
+  std::optional<int64_t> bytes = servedBytes(options, table);
+  if (!bytes)
     return nothing;
-  std::optional<int64_t> bytes = bytesToMake(table);
   std::error_code error;
   fs::create_directories(options.folder, error);
   std::optional<std::string> key = keyOf(tableText, checkpoint);

@@ -186,8 +186,9 @@ Status WeightLoader::bindSlot(const WeightEntry &entry, int64_t layer,
 
 /// Gives the file `total` bytes; 0, or the system's error.
 int WeightLoader::makeRoom(int64_t total) {
-  if (!options.offsets.empty())
-    return ::posix_fallocate(options.file, 0, total);
+  int error = ::posix_fallocate(options.file, 0, total);
+  if (error != 0 || !options.offsets.empty())
+    return error;
   // Written in large pieces, the file is cached in large folios, which whoever
   // maps it later then maps by large pages.
   std::vector<std::byte> zeros(static_cast<size_t>(std::min(total, roomBytes)));
@@ -198,7 +199,7 @@ int WeightLoader::makeRoom(int64_t total) {
       return errno;
     at += std::max<ssize_t>(written, 0);
   }
-  return ::ftruncate(options.file, total) == 0 ? 0 : errno;
+  return 0;
 }
 
 Status WeightLoader::allocate() {

@@ -23,9 +23,13 @@ static void printCode(const PublishedCode &code) {
                  << "\n";
 }
 
-static void addCode(json &object, const PublishedCode &code) {
+/// Prints what --json asks for; gives the status of the command.
+static int printObject(json object, const PublishedCode &code, bool passed) {
   if (!code.name.empty())
     object["published"] = {{"class", code.name}, {"library", code.library}};
+  llvm::outs() << object.dump(2, ' ', false, json::error_handler_t::replace)
+               << "\n";
+  return passed ? Done : Failed;
 }
 
 //===----------------------------------------------------------------------===//
@@ -65,10 +69,7 @@ int driver::reportLogits(const std::vector<LogitsRow> &rows,
                    {"dtype", dtype},
                    {"rows", list},
                    {"passed", ok}};
-    addCode(object, code);
-    llvm::outs() << object.dump(2, ' ', false, json::error_handler_t::replace)
-                 << "\n";
-    return ok ? Done : Failed;
+    return printObject(std::move(object), code, ok);
   }
   printCode(code);
   llvm::outs() << llvm::format("%-44s %-5s %12s %14s %7s\n", "logits", "dtype",
@@ -127,10 +128,7 @@ int driver::reportBlocks(const BlockComparison &blocks,
                    {"rows", list},
                    {"not_compared", blocks.notCompared},
                    {"passed", ok}};
-    addCode(object, code);
-    llvm::outs() << object.dump(2, ' ', false, json::error_handler_t::replace)
-                 << "\n";
-    return ok ? Done : Failed;
+    return printObject(std::move(object), code, ok);
   }
   printCode(code);
   llvm::outs() << llvm::format("%-52s %6s %5s %12s %14s\n",

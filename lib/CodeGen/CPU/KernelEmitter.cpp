@@ -235,8 +235,6 @@ LogicalResult KernelEmitter::emitTokenwise(Context &context) {
 ProductShape KernelEmitter::productOf(NamedTensorType weight, int64_t n,
                                       int64_t k, int64_t rowTile) const {
   ProductShape shape{n, k, weight.getElementType(), rowTile};
-  if (!weight.getLayout())
-    shape.partRows = {n};
   if (auto blocks = dyn_cast_or_null<BlocksAttr>(weight.getLayout())) {
     shape.form = weightFormOf(blocks.getFormat());
     shape.isExact = referenceRounding;
@@ -357,11 +355,9 @@ LogicalResult KernelEmitter::emitProductClass(Context &context, LinearOp linear,
           n = linear.getNumOutputs();
   ProductShape shape = productOf(linear.getWeight().getType(), n, k, rowTile);
   SmallVector<ParamOp> parts = partsOf(linear.getWeight());
-  if (parts.size() > 1) {
-    shape.partRows.clear();
+  if (!linear.getWeight().getType().getLayout())
     for (ParamOp part : parts)
-      shape.partRows.push_back(part.getType().getShape()[0]);
-  }
+      shape.partRows.push_back(part.getType().getNumFeatures() / k);
   int64_t tileBytes = packedActivationTileBytes(shape);
   Value threadScratch =
       StepView(builder, loc, context.step).scratchOf(context.thread);

@@ -38,7 +38,8 @@ static bool usesPanelCopy(const ProductShape &shape) {
   return !shape.partRows.empty() && shape.rowTile > 8;
 }
 
-/// How far ahead weights that are transposed on the way are asked for.
+/// How far ahead, at least, weights that are transposed on the way are asked
+/// for.
 static constexpr int64_t kPrefetchBytes = 20 << 10;
 
 namespace {
@@ -378,34 +379,26 @@ void ProductEmitter::accumulateRows(OpBuilder &builder, Value aStep,
 SmallVector<Value> ProductEmitter::emitRowSums(OpBuilder &builder, Value a,
                                                int64_t firstColumn,
                                                ValueRange init) {
+  // A register tile is one vector wide here.
   int64_t rowBytes = shape.k * shape.elementType.getIntOrFloatBitWidth() / 8;
-  int64_t ahead = llvm::alignTo(kPrefetchBytes / rowBytes + 1, target.width);
-  SmallVector<SmallVector<Value>> rows;
-  for (int64_t v = 0; v < vectors(); ++v)
-    rows.push_back(
-        inRows->rows(builder, rowPanel, firstColumn + v * target.width));
+  int64_t ahead =
+      llvm::alignTo(llvm::divideCeil(kPrefetchBytes, rowBytes), target.width);
+  SmallVector<Value> rows = inRows->rows(builder, rowPanel, firstColumn);
   return inRows->forGroups(
       builder, init,
       [&](OpBuilder &body, Value first, int64_t count, bool isLast,
           ValueRange carried) {
         SmallVector<Value> sums(carried);
-        for (int64_t v = 0; v < vectors(); ++v) {
-          SmallVector<Value> groups =
-              inRows->transposed(body, rows[v], first, count, isLast);
-          inRows->prefetch(body, rows[v], first, ahead);
-          SmallVector<Value> own;
-          for (int64_t row = 0; row < registerRows; ++row)
-            own.push_back(sums[row * vectors() + v]);
-          for (auto [i, column] : llvm::enumerate(groups)) {
-            Value step = emitAdd(body, loc, first, emitIndex(body, loc, i));
-            Value aStep = emitAddress(
-                body, loc, a, shape.elementType,
-                emitMul(body, loc, step,
-                        emitIndex(body, loc, shape.rowTile * pack)));
-            accumulateRows(body, aStep, {factors(body, column)}, own);
-          }
-          for (int64_t row = 0; row < registerRows; ++row)
-            sums[row * vectors() + v] = own[row];
+        SmallVector<Value> groups =
+            inRows->transposed(body, rows, first, count, isLast);
+        inRows->prefetch(body, rows, first, ahead);
+        for (auto [i, column] : llvm::enumerate(groups)) {
+          Value step = emitAdd(body, loc, first, emitIndex(body, loc, i));
+          Value aStep =
+              emitAddress(body, loc, a, shape.elementType,
+                          emitMul(body, loc, step,
+                                  emitIndex(body, loc, shape.rowTile * pack)));
+          accumulateRows(body, aStep, {factors(body, column)}, sums);
         }
         return sums;
       });
