@@ -12,8 +12,7 @@
 
 #include "lib/CodeGen/CPU/GroupProduct.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
-#include "runtime/Formats/Dequantize.h"
-#include "runtime/Weights/WeightLoader.h"
+#include "test/CodeGen/GroupWeights.h"
 #include "test/CodeGen/KernelTestSupport.h"
 #include "test/CodeGen/ProductHarness.h"
 
@@ -45,74 +44,6 @@ void PrintTo(const Case &c, std::ostream *stream) { *stream << c.name; }
 /// Packs row `row` of f32 [tokens][groupRowBytes / 4].
 using PackRowFunction = void(const float *values, void *packed, int64_t row);
 using UnpackRowFunction = void(const void *weights, float *values, int64_t row);
-
-/// Blocks of random bits: every code and every scale, with halves from 2^-5 to
-/// 2^-3 of either sign.
-std::vector<std::byte> randomBlocks(rt::DType type, int64_t count,
-                                    std::mt19937 &random) {
-  int64_t size = rt::bytesPerBlock(type);
-  std::vector<std::byte> blocks(count * size);
-  for (std::byte &byte : blocks)
-    byte = std::byte(random());
-  for (int64_t i = 0; i < count; ++i) {
-    int64_t at = i * size + (type == rt::DType::Q6_K ? 208 : 0);
-    bool hasMinimum = type == rt::DType::Q4_K || type == rt::DType::Q5_K;
-    for (int64_t half = 0; half < (hasMinimum ? 2 : 1); ++half) {
-      auto bits = static_cast<uint16_t>((random() & 0x83ff) | 10 << 10 |
-                                        (random() & 1) << 10);
-      std::memcpy(&blocks[at + 2 * half], &bits, sizeof(bits));
-    }
-  }
-  return blocks;
-}
-
-/// Numbers of a matrix in blocks, and its blocks in panels.
-struct Weights {
-  Weights(WeightForm form, int64_t n, int64_t k, int64_t panelRows,
-          std::mt19937 &random) {
-    rt::DType dtype = packedLayoutOf(form).type;
-    columns = llvm::alignTo(k, rt::blockLength(dtype));
-    std::vector<std::byte> blocks =
-        randomBlocks(dtype, n * columns / rt::blockLength(dtype), random);
-    rt::StoredTensor tensor;
-    tensor.name = "w";
-    tensor.dtype = dtype;
-    tensor.shape = {n, columns};
-    tensor.bytes = blocks;
-    auto table = rt::WeightTable::parse(
-        R"({"version":1,"weights":[{"param":"packed","slot":0,"program":)"
-        R"({"op":"pack_blocks","rows":)" +
-            std::to_string(panelRows) +
-            R"(,"input":{"op":"source","name":"w","dtype":")" +
-            std::string(rt::dtypeName(dtype)) + R"(","shape":[)" +
-            std::to_string(n) + "," + std::to_string(columns) + "]}}}]}",
-        "weights");
-    rt::StoredTensor tensors[] = {tensor};
-    auto loaded = rt::loadWeights(*table, rt::WeightSources{tensors, "", {}});
-    rt::ByteSpan bytes = loaded->slot(0);
-    packed.assign(bytes.begin(), bytes.end());
-    numbers = decode(dtype, blocks, n * columns);
-    // Without the factor of the minima, what codes stand for before them.
-    if (packedLayoutOf(form).hasMinimum)
-      for (size_t at = 0; at < blocks.size(); at += rt::bytesPerBlock(dtype))
-        blocks[at + 2] = blocks[at + 3] = std::byte(0);
-    terms = decode(dtype, blocks, n * columns);
-    for (size_t i = 0; i < terms.size(); ++i)
-      terms[i] = std::abs(terms[i]) + std::abs(numbers[i] - terms[i]);
-  }
-
-  static std::vector<float>
-  decode(rt::DType dtype, const std::vector<std::byte> &blocks, int64_t count) {
-    std::vector<float> values(count);
-    rt::decodeToF32(dtype, blocks.data(), count, values.data());
-    return values;
-  }
-
-  std::vector<std::byte> packed;
-  std::vector<float> numbers; ///< [n][columns]
-  std::vector<float> terms;   ///< Magnitudes of code times scale and minimum.
-  int64_t columns;
-};
 
 /// A product of one shape, compiled.
 class Product {
@@ -187,34 +118,13 @@ public:
     return values;
   }
 
-  /// A sum of k products in f32, each rounded at most three times, is off by
-  /// less than 2 k eps Σ|x w|, eps = 2^-23, where |w| counts a code times its
-  /// scale and the minimum apart; that of a group of integers is exact. With
-  /// quantised activations a number is off by half of a step, which is 1/127 of
-  /// the largest of its group, and by the rounding of the step and its
-  /// reciprocal.
   void check(const std::vector<float> &y, const std::vector<float> &x,
              int64_t tokens) {
-    double eps = std::numeric_limits<float>::epsilon();
     int wrong = 0;
     for (int64_t row = 0; row < tokens && wrong < 5; ++row)
       for (int64_t column = 0; column < n && wrong < 5; ++column) {
-        const float *w = weights->numbers.data() + column * weights->columns;
-        const float *terms = weights->terms.data() + column * weights->columns;
-        double sum = 0, bound = 0;
-        for (int64_t first = 0; first < k; first += groupColumns) {
-          double largest = 0, all = 0;
-          for (int64_t i = first; i < std::min(k, first + groupColumns); ++i) {
-            double product = double(x[row * k + i]) * w[i];
-            sum += product;
-            bound += 2 * static_cast<double>(k) * eps *
-                     std::abs(double(x[row * k + i])) * terms[i];
-            largest = std::max(largest, std::abs(double(x[row * k + i])));
-            all += std::abs(w[i]);
-          }
-          if (!shape.isExact)
-            bound += largest * all * (1 + 260 * eps) / 254;
-        }
+        auto [sum, bound] =
+            expectedSum(*weights, x.data() + row * k, k, column, shape.isExact);
         double got = y[guard + row * n + column];
         bool right = std::abs(got - sum) <= bound;
         wrong += !right;
@@ -238,7 +148,7 @@ public:
   Target target;
   ProductShape shape;
   std::unique_ptr<LoadedCode> loaded;
-  std::optional<Weights> weights;
+  std::optional<GroupWeights> weights;
 };
 
 class GroupProductTest : public testing::TestWithParam<Case> {};

@@ -1,12 +1,14 @@
-//===- GuardedBuffer.h - Memory that ends at a wall -------------*- C++ -*-===//
+//===- GuardedBuffer.h - Memory between walls -------------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// Compiled kernels are not instrumented by sanitizers; an access behind one of
-// these buffers stops the process instead. Only elements are aligned.
+// An access of a compiled kernel behind or before one of these buffers stops the
+// process. There is memory that cannot be accessed on both sides; a buffer lies
+// directly at one of them, and at the other after what is left of a page. Only
+// elements are aligned.
 //
 //===----------------------------------------------------------------------===//
 
@@ -21,8 +23,13 @@ namespace clade::cpu::test {
 
 class GuardedBuffer {
 public:
+  /// The side of a buffer on which it touches what cannot be accessed.
+  enum class Wall { Behind, Before };
+  /// Where the buffers that this thread makes from now on lie; Behind at first.
+  static void setWall(Wall wall);
+
   /// `size` bytes, a multiple of the elements' size, all of them 0xff: NaN as
-  /// bf16 and as f32. They end where memory that cannot be accessed begins.
+  /// bf16 and as f32.
   explicit GuardedBuffer(size_t size);
   /// A copy of `elements`.
   template <typename T>

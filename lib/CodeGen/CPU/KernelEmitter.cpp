@@ -172,7 +172,7 @@ static void bindRow(RowEmitter &emitter, OpBuilder &builder, Block &body,
     } else if (auto select = dyn_cast<SelectOp>(op)) {
       // Rows of selected tokens lie apart in the buffer of all tokens.
       Value token = StepView(builder, op.getLoc(), step).selectedAt(row);
-      if (Value buffer = buffers.lookup(select.getInput()))
+      if (Value buffer = buffers.lookup(viewed(select.getInput())))
         bind(select.getResult(), buffer, select.getResult().getType(), token);
     } else if (auto fold = dyn_cast<FoldOp>(op)) {
       // Tokens that become one follow each other in the buffer of all tokens.

@@ -1,0 +1,49 @@
+//===- GroupWeights.h - Random quantised weights ----------------*- C++ -*-===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Weights in blocks, packed by the runtime's own program, and what a product
+// with them may give.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CLADE_TEST_CODEGEN_GROUPWEIGHTS_H
+#define CLADE_TEST_CODEGEN_GROUPWEIGHTS_H
+
+#include "lib/CodeGen/CPU/GroupProduct.h"
+#include <cstddef>
+#include <random>
+#include <vector>
+
+namespace clade::cpu::test {
+
+/// Numbers of a matrix in blocks, and its blocks in panels.
+struct GroupWeights {
+  GroupWeights(WeightForm form, int64_t n, int64_t k, int64_t panelRows,
+               std::mt19937 &random);
+
+  std::vector<std::byte> packed;
+  std::vector<float> numbers; ///< [n][columns]
+  std::vector<float> terms;   ///< Magnitudes of code times scale and minimum.
+  int64_t columns;
+};
+
+/// What row `column` of weights times k activations at `x` is, and by how much
+/// a product may be off. A sum of k products in f32, each rounded at most three
+/// times, is off by less than 2 k eps Σ|x w|, eps = 2^-23, where |w| counts a
+/// code times its scale and the minimum apart; that of a group of integers is
+/// exact. With quantised activations a number is off by half of a step, which
+/// is 1/127 of the largest of its group, and by the rounding of the step and
+/// its reciprocal.
+struct ExpectedSum {
+  double sum, bound;
+};
+ExpectedSum expectedSum(const GroupWeights &weights, const float *x, int64_t k,
+                        int64_t column, bool isExact);
+
+} // namespace clade::cpu::test
+
+#endif // CLADE_TEST_CODEGEN_GROUPWEIGHTS_H
