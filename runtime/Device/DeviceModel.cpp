@@ -37,10 +37,13 @@ DeviceModel::create(const DeviceModelSources &sources, int deviceNumber) {
   if (!runsPtxOf(sources.arch, model->gpu->capability()))
     return Status::unsupported("the code is for " + sources.arch +
                                " and does not run on " + model->gpu->name());
-  model->plan = sources.plan;
-  model->numStates = sources.numStates;
-  model->outputWidth = sources.outputWidth;
-  CLADE_RETURN_IF_ERROR(model->loadKernels(sources));
+  model->text = sources;
+  model->images = sources.images;
+  CLADE_RETURN_IF_ERROR(model->gpu->enter());
+  CLADE_RETURN_IF_ERROR(model->loadCode(sources));
+  CLADE_RETURN_IF_ERROR(model->loadKernels(model->text.plan));
+  if (model->images)
+    CLADE_RETURN_IF_ERROR(model->loadKernels(model->images->plan));
   CLADE_RETURN_IF_ERROR(model->uploadWeights(sources));
   return std::shared_ptr<const DeviceModel>(std::move(model));
 }
@@ -82,9 +85,7 @@ Status DeviceModel::loadCode(const DeviceModelSources &sources) {
   return loadImage(sources.kernels, "the kernels");
 }
 
-Status DeviceModel::loadKernels(const DeviceModelSources &sources) {
-  CLADE_RETURN_IF_ERROR(gpu->enter());
-  CLADE_RETURN_IF_ERROR(loadCode(sources));
+Status DeviceModel::loadKernels(const LaunchPlan &plan) {
   const CudaDriver &driver = gpu->driver();
   for (const auto &[name, shape] : plan.kernels) {
     Kernel &kernel = kernels[name];

@@ -20,20 +20,29 @@
 #include "runtime/Device/LaunchTimes.h"
 #include "runtime/Device/MachineCode.h"
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <vector>
 
 namespace clade::rt {
 
-/// What a model for a GPU is made of.
-struct DeviceModelSources {
+/// What steps of an entry launch, and what they take and give.
+struct DeviceEntry {
+  LaunchPlan plan;
+  int64_t numStates = 0;
+  int64_t outputWidth = 0; ///< Values of a row of CladeStep::output.
+  int64_t pixelWidth = 0;  ///< Of a row of CladeStep::pixels; 0 if none.
+  int64_t mediaWidth = 0;  ///< Of a row of CladeStep::media; 0 if none.
+};
+
+/// What a model for a GPU is made of: its entry for text is the entry.
+struct DeviceModelSources : DeviceEntry {
   std::string arch;    ///< As in the manifest, such as `sm_80`.
   std::string kernels; ///< Text of kernels.ptx.
   MachineCode machineCode;
-  LaunchPlan plan;
-  int64_t numStates = 0;
-  int64_t outputWidth = 0;
+  /// Of a model that takes images: its kernels are in the same text.
+  std::optional<DeviceEntry> images;
   /// The weights in the host's memory, in the order of slots; those that are
   /// one have one address.
   std::vector<std::span<const std::byte>> weights;
@@ -67,12 +76,12 @@ private:
   Status loadCode(const DeviceModelSources &sources);
   /// Loads text or machine code. Unsupported if the driver does not take it.
   Status loadImage(const std::string &image, const std::string &what);
-  Status loadKernels(const DeviceModelSources &sources);
+  Status loadKernels(const LaunchPlan &plan);
   Status uploadWeights(const DeviceModelSources &sources);
 
   std::shared_ptr<const CudaDevice> gpu;
-  LaunchPlan plan;
-  int64_t numStates = 0, outputWidth = 0;
+  DeviceEntry text;
+  std::optional<DeviceEntry> images;
   CUmodule module = nullptr;
   std::string loaded;
   std::map<std::string, Kernel> kernels;
@@ -83,8 +92,10 @@ private:
 /// Not thread-safe.
 class DeviceStep {
 public:
+  /// Steps of the entry for text, or with `ofImages` of that for images, which
+  /// the model must have.
   static StatusOr<std::unique_ptr<DeviceStep>>
-  create(std::shared_ptr<const DeviceModel> model);
+  create(std::shared_ptr<const DeviceModel> model, bool ofImages = false);
 
   /// Runs a step and waits for it. Arrays of `step`, page tables included, are
   /// the host's; keys and values of its states lie on the device; `output` is
@@ -117,6 +128,14 @@ private:
   static Shape shapeOf(const CladeStep &step);
   /// What kernels read of a step, in one piece.
   class Arguments;
+  /// The rows of images that tokens of a step stand for, behind each other.
+  struct Media {
+    std::vector<float> values;
+    std::vector<int32_t> rows; ///< As CladeStep::media_rows.
+  };
+  Media mediaOf(const CladeStep &step) const;
+  CladeStep layOut(const CladeStep &step, const Media &media,
+                   std::vector<CladeKVState> &states, Arguments &pieces);
   Status reserve(DeviceBuffer &buffer, uint64_t bytes, const char *what);
   Status uploadArguments(const CladeStep &step);
   CUdeviceptr addressOf(LaunchArgument argument, const Shape &shape) const;
@@ -125,10 +144,14 @@ private:
   Status launchAll(const Shape &shape);
 
   std::shared_ptr<const DeviceModel> model;
+  const DeviceEntry *entry = nullptr; ///< One of the model's.
   std::shared_ptr<CudaStream> queue;
   DeviceBuffer arguments, workspace, output;
   PinnedBuffer stagedArguments, stagedOutput;
   uint64_t statesOffset = 0; ///< Of the states in `arguments`.
+  /// Of the arrays that kernels are given there, which depend on the numbers of
+  /// states and of tokens alone.
+  std::array<uint64_t, numLaunchInputs> inputOffsets = {};
   /// Of steps that came twice, the last used first. Their arguments are the
   /// addresses of the buffers above.
   std::vector<KeptGraph> graphs;

@@ -39,6 +39,15 @@ private:
   DeviceBuffer buffer;
 };
 
+/// Makes such memory, in the order of `stream`.
+inline MakePages devicePages(std::shared_ptr<CudaStream> stream) {
+  return [stream = std::move(stream)](
+             uint64_t limit) -> StatusOr<std::unique_ptr<PageMemory>> {
+    return std::unique_ptr<PageMemory>(
+        std::make_unique<DevicePages>(stream, limit));
+  };
+}
+
 } // namespace clade::rt
 
 #endif // CLADE_RUNTIME_DEVICE_DEVICEPAGES_H

@@ -46,10 +46,11 @@ class DeviceStep::Arguments {
 public:
   Arguments(char *host, CUdeviceptr device) : host(host), device(device) {}
 
-  /// Adds an array; gives its address on the device.
+  /// Adds an array, if there is one; gives its address on the device.
   template <typename T> T *add(const T *data, int64_t count) {
-    uint64_t size = static_cast<uint64_t>(std::max<int64_t>(count, 0)) *
-                    sizeof(std::remove_cv_t<T>);
+    uint64_t size = data ? static_cast<uint64_t>(std::max<int64_t>(count, 0)) *
+                               sizeof(std::remove_cv_t<T>)
+                         : 0;
     if (host && size)
       std::memcpy(host + used, data, size);
     CUdeviceptr address = device + used;
@@ -77,8 +78,9 @@ DeviceStep::Shape DeviceStep::shapeOf(const CladeStep &step) {
 }
 
 StatusOr<std::unique_ptr<DeviceStep>>
-DeviceStep::create(std::shared_ptr<const DeviceModel> model) {
+DeviceStep::create(std::shared_ptr<const DeviceModel> model, bool ofImages) {
   std::unique_ptr<DeviceStep> result(new DeviceStep());
+  result->entry = ofImages ? &*model->images : &model->text;
   CLADE_ASSIGN_OR_RETURN(result->queue, CudaStream::create(model->device()));
   result->model = std::move(model);
   result->times = LaunchTimes::fromEnvironment(result->queue);
@@ -105,46 +107,86 @@ Status DeviceStep::reserve(DeviceBuffer &buffer, uint64_t bytes,
   return {};
 }
 
+DeviceStep::Media DeviceStep::mediaOf(const CladeStep &step) const {
+  Media media;
+  if (!entry->mediaWidth || !step.media_rows)
+    return media;
+  auto width = static_cast<size_t>(entry->mediaWidth);
+  for (int32_t token = 0; token < step.num_tokens; ++token) {
+    int32_t row = step.media_rows[token];
+    if (row < 0) {
+      media.rows.push_back(-1);
+      continue;
+    }
+    media.rows.push_back(static_cast<int32_t>(media.values.size() / width));
+    const float *values = step.media + static_cast<size_t>(row) * width;
+    media.values.insert(media.values.end(), values, values + width);
+  }
+  return media;
+}
+
+/// Lays out a step with all it points to; `states` become those of the device.
+CladeStep DeviceStep::layOut(const CladeStep &step, const Media &media,
+                             std::vector<CladeKVState> &states,
+                             Arguments &pieces) {
+  CladeStep copy = step;
+  // The struct comes first; its pointers are known at the end. Its size, that
+  // of the states and of what kernels are given are the same in all steps of so
+  // many tokens.
+  pieces.add(&step, 1);
+  statesOffset = pieces.size();
+  copy.states = pieces.add(states.data(), entry->numStates);
+  auto addInput = [&](LaunchInput input, auto *data, int64_t count) {
+    inputOffsets[static_cast<size_t>(input)] = pieces.size();
+    return pieces.add(data, count);
+  };
+  copy.tokens = addInput(LaunchInput::Tokens, step.tokens, step.num_tokens);
+  copy.token_types =
+      addInput(LaunchInput::TokenTypes, step.token_types, step.num_tokens);
+  copy.pixels = addInput(LaunchInput::Pixels, step.pixels,
+                         step.num_tokens * entry->pixelWidth);
+  copy.positions = pieces.add(step.positions, step.num_tokens);
+  copy.sequence_of = pieces.add(step.sequence_of, step.num_tokens);
+  copy.first_token = pieces.add(step.first_token, step.num_sequences + 1);
+  copy.selected = pieces.add(step.selected, step.num_selected);
+  copy.scaled_lengths = pieces.add(step.scaled_lengths, step.num_sequences);
+  copy.grids = pieces.add(step.grids, 2 * int64_t(step.num_sequences));
+  copy.media_positions =
+      pieces.add(step.media_positions,
+                 entry->mediaWidth ? 3 * int64_t(step.num_tokens) : 0);
+  copy.media_rows =
+      pieces.add(media.rows.data(), static_cast<int64_t>(media.rows.size()));
+  copy.media = pieces.add(media.values.data(),
+                          static_cast<int64_t>(media.values.size()));
+  // States of a group share a page table.
+  std::map<const int32_t *, const int32_t *> tables;
+  for (size_t i = 0; i < states.size(); ++i) {
+    const CladeKVState &state = step.states[i];
+    auto [table, isNew] = tables.emplace(state.pages, nullptr);
+    if (isNew)
+      table->second = pieces.add(state.pages, int64_t(state.pages_stride) *
+                                                  step.num_sequences);
+    states[i] = state;
+    states[i].pages = table->second;
+  }
+  // What kernels are given otherwise, or what only CPUs have.
+  copy.layers = nullptr;
+  copy.weights = nullptr;
+  copy.output = nullptr;
+  copy.workspace = copy.scratch = nullptr;
+  copy.barrier = nullptr;
+  copy.trace = nullptr;
+  copy.route = nullptr;
+  copy.adapters = nullptr;
+  return copy;
+}
+
 /// Copies the step with all it points to.
 Status DeviceStep::uploadArguments(const CladeStep &step) {
-  std::vector<CladeKVState> states(static_cast<size_t>(model->numStates));
-  auto layOut = [&](Arguments &pieces) {
-    CladeStep copy = step;
-    // The struct comes first; its pointers are known at the end. Its size and
-    // that of the states are the same in all steps.
-    pieces.add(&step, 1);
-    statesOffset = pieces.size();
-    auto numStates = static_cast<size_t>(model->numStates);
-    copy.states = pieces.add(states.data(), model->numStates);
-    copy.tokens = pieces.add(step.tokens, step.num_tokens);
-    copy.positions = pieces.add(step.positions, step.num_tokens);
-    copy.sequence_of = pieces.add(step.sequence_of, step.num_tokens);
-    copy.first_token = pieces.add(step.first_token, step.num_sequences + 1);
-    copy.selected = pieces.add(step.selected, step.num_selected);
-    copy.scaled_lengths = pieces.add(step.scaled_lengths, step.num_sequences);
-    // States of a group share a page table.
-    std::map<const int32_t *, const int32_t *> tables;
-    for (size_t i = 0; i < numStates; ++i) {
-      const CladeKVState &state = step.states[i];
-      auto [table, isNew] = tables.emplace(state.pages, nullptr);
-      if (isNew)
-        table->second = pieces.add(state.pages, int64_t(state.pages_stride) *
-                                                    step.num_sequences);
-      states[i] = state;
-      states[i].pages = table->second;
-    }
-    // What kernels are given otherwise, or what only CPUs have.
-    copy.layers = nullptr;
-    copy.weights = nullptr;
-    copy.output = nullptr;
-    copy.workspace = copy.scratch = nullptr;
-    copy.barrier = nullptr;
-    copy.trace = nullptr;
-    copy.route = nullptr;
-    return copy;
-  };
+  std::vector<CladeKVState> states(static_cast<size_t>(entry->numStates));
+  Media media = mediaOf(step);
   Arguments measured(nullptr, 0);
-  layOut(measured);
+  layOut(step, media, states, measured);
   CLADE_RETURN_IF_ERROR(
       reserve(arguments, measured.size(), "the arguments of a step"));
   if (stagedArguments.size() < arguments.size()) {
@@ -154,7 +196,7 @@ Status DeviceStep::uploadArguments(const CladeStep &step) {
                                                   "the arguments of a step"));
   }
   Arguments written(stagedArguments.data(), arguments.address());
-  CladeStep copy = layOut(written);
+  CladeStep copy = layOut(step, media, states, written);
   std::memcpy(stagedArguments.data(), &copy, sizeof(copy));
   if (!states.empty())
     std::memcpy(stagedArguments.data() + statesOffset, states.data(),
@@ -168,7 +210,7 @@ CUdeviceptr DeviceStep::addressOf(LaunchArgument argument,
   auto number = static_cast<uint64_t>(argument.number),
        tokens = static_cast<uint64_t>(paddedRows(shape.tokens)),
        selected = static_cast<uint64_t>(paddedRows(shape.selected)),
-       fixed = alignUp(static_cast<uint64_t>(model->plan.fixedBytes));
+       fixed = alignUp(static_cast<uint64_t>(entry->plan.fixedBytes));
   switch (argument.space) {
   case LaunchArgument::Space::Fixed:
     return workspace.address() + number;
@@ -176,10 +218,12 @@ CUdeviceptr DeviceStep::addressOf(LaunchArgument argument,
     return workspace.address() + fixed + number * tokens;
   case LaunchArgument::Space::Selected:
     return workspace.address() + fixed +
-           static_cast<uint64_t>(model->plan.tokenBytes) * tokens +
+           static_cast<uint64_t>(entry->plan.tokenBytes) * tokens +
            number * selected;
   case LaunchArgument::Space::Output:
     return output.address();
+  case LaunchArgument::Space::Input:
+    return arguments.address() + inputOffsets[number];
   case LaunchArgument::Space::Weight:
     return model->weights[number];
   case LaunchArgument::Space::State:
@@ -219,7 +263,7 @@ Status DeviceStep::launch(const Launch &launch, const Shape &shape) {
 Status DeviceStep::launchOneByOne(const Shape &shape) {
   if (times)
     CLADE_RETURN_IF_ERROR(times->begin());
-  for (const Launch &one : model->plan.launches)
+  for (const Launch &one : entry->plan.launches)
     CLADE_RETURN_IF_ERROR(launch(one, shape));
   return {};
 }
@@ -252,10 +296,10 @@ Status DeviceStep::launchAll(const Shape &shape) {
 
 Status DeviceStep::run(const CladeStep &step) {
   auto fixed = static_cast<int64_t>(
-      alignUp(static_cast<uint64_t>(model->plan.fixedBytes)));
-  std::optional<int64_t> tokens = checkedMul(model->plan.tokenBytes,
+      alignUp(static_cast<uint64_t>(entry->plan.fixedBytes)));
+  std::optional<int64_t> tokens = checkedMul(entry->plan.tokenBytes,
                                              paddedRows(step.num_tokens)),
-                         selected = checkedMul(model->plan.selectedBytes,
+                         selected = checkedMul(entry->plan.selectedBytes,
                                                paddedRows(step.num_selected)),
                          rows = tokens && selected
                                     ? checkedAdd(*tokens, *selected)
@@ -268,7 +312,7 @@ Status DeviceStep::run(const CladeStep &step) {
               "the workspace"));
   // Not larger than the logits of the step, whose size was checked.
   uint64_t outputBytes = static_cast<uint64_t>(step.num_selected) *
-                         static_cast<uint64_t>(model->outputWidth) *
+                         static_cast<uint64_t>(entry->outputWidth) *
                          sizeof(float);
   CLADE_RETURN_IF_ERROR(reserve(output, outputBytes, "the logits"));
   if (stagedOutput.size() < outputBytes) {

@@ -19,15 +19,16 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int64_t planVersion = 4;
+constexpr int64_t planVersion = 5;
 constexpr int64_t maxBytes = int64_t(1) << 50;
 
 using Space = LaunchArgument::Space;
-constexpr std::array<std::pair<Space, const char *>, 6> spaceNames = {{
+constexpr std::array<std::pair<Space, const char *>, 7> spaceNames = {{
     {Space::Fixed, "fixed"},
     {Space::Token, "token"},
     {Space::Selected, "selected"},
     {Space::Output, "output"},
+    {Space::Input, "input"},
     {Space::Weight, "weight"},
     {Space::State, "state"},
 }};
@@ -91,6 +92,7 @@ StatusOr<LaunchArgument> readArgument(const json &value, const LaunchPlan &plan,
     int64_t end = space == Space::Fixed      ? plan.fixedBytes
                   : space == Space::Token    ? plan.tokenBytes
                   : space == Space::Selected ? plan.selectedBytes
+                  : space == Space::Input    ? numLaunchInputs
                   : space == Space::Weight   ? weights
                   : space == Space::State    ? states
                                              : 1;

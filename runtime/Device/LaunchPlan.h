@@ -28,6 +28,16 @@ namespace clade::rt {
 /// The files of an artifact for a GPU.
 inline constexpr const char *kernelsFile = "kernels.ptx";
 inline constexpr const char *launchesFile = "launches.json";
+/// Of a model that takes images: the launches of a step of these.
+inline constexpr const char *imageLaunchesFile = "image_launches.json";
+
+/// Arrays of a CladeStep that kernels are given.
+enum class LaunchInput : int64_t {
+  Tokens,     ///< CladeStep::tokens
+  TokenTypes, ///< CladeStep::token_types
+  Pixels      ///< CladeStep::pixels
+};
+inline constexpr int64_t numLaunchInputs = 3;
 
 /// What an argument of a launch points to.
 struct LaunchArgument {
@@ -36,6 +46,7 @@ struct LaunchArgument {
     Token,    ///< workspace, behind these: for each row of tokens
     Selected, ///< workspace, behind these: for each row of selected tokens
     Output,   ///< CladeStep::output
+    Input,    ///< an array of the CladeStep, as LaunchInput numbers them
     Weight,   ///< weight `number`
     State     ///< the CladeKVState `number`
   };

@@ -86,8 +86,10 @@ Artifact::~Artifact() {
 
 Status Artifact::checkFiles() {
   bool isCuda = content.target.isCuda();
+  const char *code = isCuda ? kernelsFile : "code.so",
+             *launches = isCuda ? launchesFile : code;
   for (const char *required :
-       {isCuda ? kernelsFile : "code.so", isCuda ? launchesFile : "code.so",
+       {code, launches, isCuda && content.images ? imageLaunchesFile : launches,
         "weights.json"})
     if (!hasFile(required))
       return Status::corruption(quoteName(directory) +
@@ -106,14 +108,22 @@ Status Artifact::checkFiles() {
   return {};
 }
 
-Status Artifact::readLaunches() {
-  std::string path = filePath(launchesFile);
+StatusOr<LaunchPlan> Artifact::readPlan(const char *name, size_t states) const {
+  std::string path = filePath(name);
   CLADE_ASSIGN_OR_RETURN(std::string text, readTextFile(path));
   StatusOr<LaunchPlan> read = LaunchPlan::fromJson(
-      text, content.weightSlots, static_cast<int64_t>(content.states.size()));
+      text, content.weightSlots, static_cast<int64_t>(states));
   if (!read.ok())
     return read.takeStatus().withContext(quoteName(path));
-  plan = std::move(*read);
+  return read;
+}
+
+Status Artifact::readLaunches() {
+  CLADE_ASSIGN_OR_RETURN(plan, readPlan(launchesFile, content.states.size()));
+  if (!content.images)
+    return {};
+  CLADE_ASSIGN_OR_RETURN(
+      imagePlan, readPlan(imageLaunchesFile, content.images->states.size()));
   return {};
 }
 

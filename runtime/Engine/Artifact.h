@@ -22,6 +22,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 namespace clade::rt {
 
@@ -76,6 +77,8 @@ public:
   const std::string &kernels() const { return kernelText; }
   const MachineCode &machineCode() const { return machineCodes; }
   const LaunchPlan &launches() const { return plan; }
+  /// The same of a step of images, if the model takes any.
+  const std::optional<LaunchPlan> &imageLaunches() const { return imagePlan; }
   /// The entry `image`, or null.
   CladeStepFunction image() const { return imageFunction; }
   /// The text of weights.json, as it was checked.
@@ -95,12 +98,14 @@ private:
   Status checkFiles();
   Status loadCode();
   Status readLaunches();
+  StatusOr<LaunchPlan> readPlan(const char *name, size_t states) const;
 
   std::string directory;
   Manifest content;
   std::string weights, kernelText;
   MachineCode machineCodes;
   LaunchPlan plan;
+  std::optional<LaunchPlan> imagePlan;
   int codeFile = -1; ///< Open as long as the code is loaded.
   void *library = nullptr;
   CladeStepFunction forwardFunction = nullptr;

@@ -147,6 +147,13 @@ Status CompiledModel::moveToDevice(const ModelOptions &options) {
   sources.plan = code->launches();
   sources.numStates = static_cast<int64_t>(manifest().states.size());
   sources.outputWidth = manifest().logitsWidth();
+  if (const std::optional<ManifestImages> &images = manifest().images) {
+    int64_t width = manifest().entries.at("image").outputWidth;
+    sources.mediaWidth = width;
+    sources.images = {*code->imageLaunches(),
+                      static_cast<int64_t>(images->states.size()), width,
+                      images->layout.width(), /*mediaWidth=*/0};
+  }
   sources.weights = std::move(slotBytes);
   sources.progress = options.progress;
   CLADE_ASSIGN_OR_RETURN(deviceModel,

@@ -81,6 +81,11 @@ Session::create(std::shared_ptr<const CompiledModel> model,
       return Status::unsupported("code for a GPU cannot be traced");
     CLADE_ASSIGN_OR_RETURN(session->deviceStep,
                            DeviceStep::create(session->model().onDevice()));
+    if (session->model().manifest().images) {
+      CLADE_ASSIGN_OR_RETURN(session->imageStep,
+                             DeviceStep::create(session->model().onDevice(),
+                                                /*ofImages=*/true));
+    }
     threads = 1; // They have nothing to do.
   }
   CLADE_ASSIGN_OR_RETURN(session->pool, ThreadPool::create(threads));
@@ -95,11 +100,7 @@ Status Session::makeCache(uint64_t budget) {
   if (deviceStep) {
     const std::shared_ptr<CudaStream> &stream = deviceStep->stream();
     CLADE_ASSIGN_OR_RETURN(available, stream->device()->freeBytes());
-    makePages =
-        [stream](uint64_t bytes) -> StatusOr<std::unique_ptr<PageMemory>> {
-      return std::unique_ptr<PageMemory>(
-          std::make_unique<DevicePages>(stream, bytes));
-    };
+    makePages = devicePages(stream);
   } else {
     available = availableMemory();
   }

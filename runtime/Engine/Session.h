@@ -180,6 +180,7 @@ private:
   int64_t contextLimit;
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<DeviceStep> deviceStep; ///< If the code is for a GPU.
+  std::unique_ptr<DeviceStep> imageStep;  ///< And the model takes images.
   std::unique_ptr<KVCache> cache;
   std::atomic<bool> cancelled{false};
 

@@ -12,6 +12,7 @@
 
 #include "runtime/Engine/Session.h"
 
+#include "runtime/Device/DevicePages.h"
 #include "runtime/Support/CheckedMath.h"
 
 #include <algorithm>
@@ -27,8 +28,10 @@ constexpr int64_t patchesOfStep = 1 << 13;
 /// Keys and values of one step: the pages of each image follow each other.
 class StepStates {
 public:
+  /// Lays out the pages, in memory as `makePages` makes it.
   Status prepare(const std::vector<ManifestState> &kinds,
-                 const std::vector<int32_t> &firstToken) {
+                 const std::vector<int32_t> &firstToken,
+                 const MakePages &makePages) {
     size_t images = firstToken.size() - 1;
     int32_t longest = 0, numPages = 0;
     auto pagesOf = [&](size_t image) {
@@ -48,23 +51,34 @@ public:
                                                             numPages),
                              valueBytes = checkedMul<int64_t>(
                                  kind.valuePageBytes(), numPages);
-      auto &memory = buffers.emplace_back(std::make_unique<AlignedBuffer[]>(2));
-      CLADE_RETURN_IF_ERROR(memory[0].reserve(
-          keyBytes ? static_cast<uint64_t>(*keyBytes) : UINT64_MAX,
-          "the keys of images"));
-      CLADE_RETURN_IF_ERROR(memory[1].reserve(
-          valueBytes ? static_cast<uint64_t>(*valueBytes) : UINT64_MAX,
-          "the values of images"));
-      rows.push_back(
-          {memory[0].data(), memory[1].data(), pages.data(), longest, 0});
+      CLADE_ASSIGN_OR_RETURN(
+          char *keys, reserve(keyBytes, "the keys of images", makePages));
+      CLADE_ASSIGN_OR_RETURN(
+          char *values, reserve(valueBytes, "the values of images", makePages));
+      rows.push_back({keys, values, pages.data(), longest, 0});
     }
     return {};
   }
   const CladeKVState *data() const { return rows.data(); }
 
 private:
+  StatusOr<char *> reserve(std::optional<int64_t> bytes, const char *what,
+                           const MakePages &makePages) {
+    uint64_t size = bytes ? static_cast<uint64_t>(*bytes) : UINT64_MAX;
+    if (makePages) {
+      CLADE_ASSIGN_OR_RETURN(std::unique_ptr<PageMemory> memory,
+                             makePages(size));
+      CLADE_RETURN_IF_ERROR(memory->commit(size).withContext(what));
+      return devicePages.emplace_back(std::move(memory))->base();
+    }
+    auto &buffer = buffers.emplace_back(std::make_unique<AlignedBuffer>());
+    CLADE_RETURN_IF_ERROR(buffer->reserve(size, what));
+    return buffer->data();
+  }
+
   std::vector<int32_t> pages;
-  std::vector<std::unique_ptr<AlignedBuffer[]>> buffers;
+  std::vector<std::unique_ptr<AlignedBuffer>> buffers;
+  std::vector<std::unique_ptr<PageMemory>> devicePages;
   std::vector<CladeKVState> rows;
 };
 
@@ -157,11 +171,14 @@ Status Session::runImages(const ImagePatches &images, int64_t first,
   auto patches = static_cast<int64_t>(place.size());
   for (int64_t patch : images.firstPatches(first, end, known.layout.fold))
     all.push_back(static_cast<int32_t>(patch));
-  CLADE_RETURN_IF_ERROR(reserveFor(known.workspace, known.scratch, patches,
-                                   static_cast<int64_t>(all.size()),
-                                   end - first, mostPatches));
+  if (!imageStep)
+    CLADE_RETURN_IF_ERROR(reserveFor(known.workspace, known.scratch, patches,
+                                     static_cast<int64_t>(all.size()),
+                                     end - first, mostPatches));
   StepStates states;
-  CLADE_RETURN_IF_ERROR(states.prepare(known.states, begin));
+  CLADE_RETURN_IF_ERROR(states.prepare(
+      known.states, begin,
+      imageStep ? devicePages(imageStep->stream()) : MakePages()));
   CladeStep step = emptyStep();
   step.num_tokens = static_cast<int32_t>(patches);
   step.num_sequences = static_cast<int32_t>(end - first);
@@ -176,6 +193,8 @@ Status Session::runImages(const ImagePatches &images, int64_t first,
   step.output = output;
   step.pixels = images.pixels.data() + firstPatch * known.layout.width();
   step.grids = images.grids.data() + 2 * first;
+  if (imageStep)
+    return imageStep->run(step);
   CladeStepFunction image = model().artifact().image();
   pool->run([&step, image](int thread) { image(&step, thread); });
   return {};

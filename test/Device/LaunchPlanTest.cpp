@@ -27,7 +27,7 @@ LaunchPlan example() {
   plan.launches.push_back(
       {"first", {{Space::Weight, 2}, {Space::State, 1}, {Space::Token, 256}}});
   plan.launches.push_back({"last", {{Space::Selected, 8}, {Space::Output, 0}}});
-  plan.launches.push_back({"first", {{Space::Fixed, 64}}, 1, 8, 5});
+  plan.launches.push_back({"first", {{Space::Fixed, 64}, {Space::Input, 2}}, 1, 8, 5});
   plan.launches.push_back({"last", {}, 9});
   plan.launches.push_back({"first", {}, 1, INT32_MAX, {}, 16, 4});
   return plan;
@@ -68,8 +68,8 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadPlanTest,
     testing::Values(
         BadPlan{"{", "parse error"}, BadPlan{"[]", "expected an object"},
-        BadPlan{changed("\"version\": 4", "\"version\": 3"),
-                "expected version 4, got 3"},
+        BadPlan{changed("\"version\": 5", "\"version\": 4"),
+                "expected version 5, got 4"},
         BadPlan{changed("\"launches\"", "\"lunches\""),
                 "unknown key 'lunches'"},
         BadPlan{changed("\"token_bytes\": 512", "\"token_bytes\": -1"),
@@ -106,6 +106,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "launch 0: 'weight': expected a number below 3, got 3"},
         BadPlan{changed("\"state\",\n     1", "\"state\",\n     2"),
                 "launch 0: 'state': expected a number below 2, got 2"},
+        BadPlan{changed("\"input\",\n     2", "\"input\",\n     3"),
+                "launch 2: 'input': expected a number below 3, got 3"},
         BadPlan{changed("\"fixed\",\n     64", "\"fixed\",\n     128"),
                 "launch 2: 'fixed': expected a number below 128, got 128"},
         BadPlan{changed("\"token\",\n     256", "\"token\",\n     512"),

@@ -485,14 +485,23 @@ static bool addCudaCode(mlir::ModuleOp module, const SlotTable &slots,
                         const cuda::Target &target, const ModelChoice &choice,
                         rt::Manifest &manifest,
                         rt::ArtifactContents &contents) {
-  auto code =
-      cuda::compileModel(module, slots, target, [&](mlir::ModuleOp code) {
-        return dump(code, choice, 4, "code");
-      });
+  cuda::LayerStates states;
+  for (const CladeLayer &layer : manifest.layers)
+    states.text.push_back(layer.first_state);
+  if (manifest.images)
+    for (const CladeLayer &layer : manifest.images->layers)
+      states.images.push_back(layer.first_state);
+  auto code = cuda::compileModel(
+      module, slots, target, states,
+      [&](mlir::ModuleOp code) { return dump(code, choice, 4, "code"); });
   if (failed(code))
     return false;
   // Its launches are the step; the workspace is theirs to know.
   manifest.entries["forward"] = {"forward", code->outputWidth};
+  if (code->images && manifest.images) {
+    manifest.entries["image"] = {"image", code->images->outputWidth};
+    contents.extraFiles[rt::imageLaunchesFile] = code->images->plan.toJson();
+  }
   contents.extraFiles[rt::kernelsFile] = std::move(code->ptx);
   contents.extraFiles[rt::launchesFile] = code->plan.toJson();
   for (auto &[arch, machineCode] : code->machineCode)
@@ -524,8 +533,6 @@ bool driver::compileToFolder(Environment &environment,
       describeModel(*model, checkpoint, choice, target->describe());
   describeLayers(module, *slots, manifest);
   manifest.tokenTypes = numTokenTypes(module);
-  if (manifest.tokenTypes > 0 && target->cuda)
-    return fail("--target cuda does not have types of tokens yet") == Done;
   manifest.weightSlots = slots->numWeights;
   module.walk([&](RotaryTableOp table) {
     manifest.lengthDependentRotary |=

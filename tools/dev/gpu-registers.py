@@ -35,6 +35,10 @@ MODELS = [
     ("llama", "f32", {"num_hidden_layers": 1}),
     ("gpt_oss", "bf16", {"num_hidden_layers": 2}),
     ("deepseek_v3", "bf16", {}),
+    ("deepseek_v3", "bf16", {"kv_lora_rank": 512, "qk_rope_head_dim": 64}),
+    ("mamba2", "bf16", {"hidden_size": 128, "num_heads": 4, "head_dim": 64, "state_size": 128}),
+    ("qwen3_next", "bf16", {"linear_key_head_dim": 128, "linear_value_head_dim": 128}),
+    ("qwen2_5_vl", "bf16", {}),
 ]
 
 
@@ -61,10 +65,12 @@ def measure(clade, ptxas, folder):
         for arch in ARCHS:
             artifact = folder / "artifact"
             run(clade, "compile", model, "--dtype", dtype, "--target", "cuda", "--arch", arch, "-o", artifact)
-            plan = json.loads((artifact / "launches.json").read_text())
+            kernels = {}
+            for plan in artifact.glob("*launches.json"):
+                kernels |= json.loads(plan.read_text())["kernels"]
             report = run(ptxas, "-v", f"-arch={arch}", artifact / "kernels.ptx", "-o", folder / "cubin")
             for name, registers, spilled in figures(report):
-                kernel = plan["kernels"][name]
+                kernel = kernels[name]
                 kind = (re.sub(r"_\d+$", "", name), dtype)
                 old = rows[kind].get(arch, (0, 0, 0))
                 new = (registers, spilled, kernel["shared"])

@@ -164,8 +164,6 @@ private:
   /// Where the frames of films become one; other folds are bound.
   mlir::LogicalResult evaluateFold(FoldOp op);
   mlir::LogicalResult evaluateInterpolate(InterpolateOp op);
-  /// Row and column of the patch in its image.
-  std::array<mlir::Value, 2> placeInGrid(int64_t merge, mlir::Location loc);
   mlir::LogicalResult evaluatePutAt(PutAtOp op);
   mlir::LogicalResult evaluateMediaPositions(PositionsOp op);
   mlir::LogicalResult evaluateAdapterChoice(AdapterChoiceOp op);

@@ -50,11 +50,20 @@ int64_t partialBytes(const cpu::AttentionShape &shape) {
 }
 
 PageRange emitPageRange(OpBuilder &builder, Location loc,
-                        const cpu::AttentionShape &shape, Value position) {
+                        const cpu::AttentionShape &shape, Value step,
+                        Value token) {
   auto index = [&](int64_t value) { return emitIndex(builder, loc, value); };
+  cpu::StepView view(builder, loc, step);
   PageRange range;
   range.begin = index(0);
-  range.contextEnd = emitAdd(builder, loc, position, index(1));
+  if (shape.isBidirectional) {
+    Value sequence = view.sequenceAt(token);
+    Value end = view.firstTokenAt(emitAdd(builder, loc, sequence, index(1)));
+    range.contextEnd =
+        arith::SubIOp::create(builder, loc, end, view.firstTokenAt(sequence));
+  } else {
+    range.contextEnd = emitAdd(builder, loc, view.positionAt(token), index(1));
+  }
   if (shape.window)
     range.begin = arith::MaxSIOp::create(
         builder, loc, range.begin,
@@ -120,9 +129,7 @@ void emitJoinSlices(OpBuilder &builder, Location loc,
         token = emitBlock(builder, loc, Axis::Y);
   OpBuilder::InsertionGuard whole(builder);
   beginOwnTokens(builder, loc, operands.step, token, hasTiles);
-  PageRange pages = emitPageRange(
-      builder, loc, shape,
-      cpu::StepView(builder, loc, operands.step).positionAt(token));
+  PageRange pages = emitPageRange(builder, loc, shape, operands.step, token);
   Slices slices = emitSlices(builder, loc, shape, operands.step, pages);
   Value count = cpu::emitCeilDiv(
       builder, loc, arith::SubIOp::create(builder, loc, pages.end, pages.first),

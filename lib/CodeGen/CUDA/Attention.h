@@ -5,13 +5,14 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The kernels of causal softmax attention of a step's tokens, any mix of
-// prefill and decode. Each is a generator with grids of its own, for steps of
-// some numbers of tokens. Where sequences have few tokens, a block has a token
-// and query heads of one key/value head, so that it loads keys and values once
-// for all of them; in steps of few tokens it has a slice of the context as
-// well, and a second kernel joins the slices. Prompts in bf16 are tiled for
-// tensor cores; in a step with both each kernel leaves out what is the other's.
+// The kernels of softmax attention of a step's tokens, causal in any mix of
+// prefill and decode, or in both directions over whole sequences. Each is a
+// generator with grids of its own, for steps of some numbers of tokens. Where
+// sequences have few tokens, a block has a token and query heads of one
+// key/value head, so that it loads keys and values once for all of them; in
+// steps of few tokens it has a slice of the context as well, and a second
+// kernel joins the slices. Prompts in bf16 are tiled for tensor cores; in a
+// step with both each kernel leaves out what is the other's.
 //
 //===----------------------------------------------------------------------===//
 
@@ -24,11 +25,11 @@
 namespace clade::cuda {
 
 /// Where the operands of attention are, !llvm.ptr each: the CladeStep, its
-/// CladeKVState, [token][qHeads][keySize], [token][qHeads][valueSize], and
-/// [qHeads] if the shape has a type of sinks. `partial` is room for what
-/// slices give, `partialBytes` of it.
+/// CladeKVState, [token][qHeads][keySize], [token][qHeads][valueSize], [qHeads]
+/// if the shape has a type of sinks, and the group (i32) of each token if it
+/// has groups. `partial` is room for what slices give, `partialBytes` of it.
 struct AttentionOperands {
-  mlir::Value step, state, queries, output, sinks, partial;
+  mlir::Value step, state, queries, output, sinks, groups, partial;
 };
 
 struct AttentionKernel {
@@ -43,8 +44,8 @@ struct AttentionKernel {
       emit;
 };
 
-/// The kernels for `shape`, of which all that is causal is computed, in order:
-/// for every number of tokens there are some. They keep `shape`.
+/// The kernels for `shape` in order: for every number of tokens there are some.
+/// They keep `shape`.
 llvm::SmallVector<AttentionKernel>
 attentionKernels(const Target &target, const cpu::AttentionShape &shape);
 

@@ -33,8 +33,11 @@ struct PageRange {
   mlir::Value first, end;        ///< pages
   mlir::Value begin, contextEnd; ///< positions: the first key, behind the last
 };
+/// Of the token (an index) of the step: those up to it, or in attention in both
+/// directions all of its sequence, which is in the step as a whole.
 PageRange emitPageRange(mlir::OpBuilder &builder, mlir::Location loc,
-                        const cpu::AttentionShape &shape, mlir::Value position);
+                        const cpu::AttentionShape &shape, mlir::Value step,
+                        mlir::Value token);
 
 /// Slices of a token (indices): how many there can be, and pages of each.
 struct Slices {

@@ -101,7 +101,8 @@ void TiledAttention::fetchQueries() {
                 emitMul(builder, loc, place, index(shape.keySize)))),
             Value()};
   };
-  copyRows(constant(0), layout.keyStride, layout.keyPieces, tileTokens, source);
+  copyRows(constant(0), layout.keyStride, layout.keyPieces, layout.tokens,
+           source);
 }
 
 /// Copies the keys and values of pages from `page` on to `stage`.
@@ -145,7 +146,7 @@ void TiledAttention::fetchTile(Value page, Value stage) {
 TiledAttention::Values TiledAttention::multiplyKeys(Value stage) {
   // Of the queries the four matrices are two halves of rows, then of columns;
   // of the keys the other way round.
-  Value ownRow = i32<arith::AddIOp>(i32<arith::MulIOp>(warp, mmaM),
+  Value ownRow = i32<arith::AddIOp>(i32<arith::MulIOp>(tokenGroup, mmaM),
                                     i32<arith::RemUIOp>(lane, 16));
   Value queryAt = i32<arith::AddIOp>(
       i32<arith::MulIOp>(ownRow, layout.keyStride),
@@ -229,16 +230,18 @@ void TiledAttention::multiplyValues(Value stage, ArrayRef<Value> weights,
       i32<arith::RemUIOp>(lane, 8),
       i32<arith::MulIOp>(i32<arith::RemUIOp>(i32<arith::DivUIOp>(lane, 8), 2),
                          8));
-  Value valueAt = sharedAt(i32<arith::AddIOp>(
+  Value own = i32<arith::AddIOp>(
       i32<arith::AddIOp>(stage, layout.valueOffset),
-      i32<arith::AddIOp>(
-          i32<arith::MulIOp>(row, layout.valueStride),
-          i32<arith::MulIOp>(i32<arith::DivUIOp>(lane, 16), pieceBytes))));
+      i32<arith::MulIOp>(part, layout.partPieces() * pieceBytes));
+  Value valueAt = sharedAt(i32<arith::AddIOp>(
+      own, i32<arith::AddIOp>(
+               i32<arith::MulIOp>(row, layout.valueStride),
+               i32<arith::MulIOp>(i32<arith::DivUIOp>(lane, 16), pieceBytes))));
   for (int64_t key = 0; key < layout.keys; key += mmaK) {
     ArrayRef<Value> weight = weights.take_front(4);
     weights = weights.drop_front(4);
     MutableArrayRef<Value> next(sums);
-    for (int64_t piece = 0; piece < layout.valuePieces; piece += 2) {
+    for (int64_t piece = 0; piece < layout.partPieces(); piece += 2) {
       Values pair =
           loadFragment(advance(valueAt, constant(key * layout.valueStride +
                                                  piece * pieceBytes)),

@@ -7,6 +7,11 @@
 //
 // What the files of emitTiledAttention share; for these files only.
 //
+// Sums of more than 256 values are too many for a warp's registers: two warps
+// have half of them each, for the same 16 tokens, whose scores both compute. A
+// block then has 32 tokens, and keys so long that one stage is what fits; other
+// blocks multiply while it waits.
+//
 // Rows in shared memory lie an odd number of pieces of 16 bytes apart, so that
 // the eight rows that an ldmatrix reads at once are in different banks; copies
 // of eight lanes are pieces of eight rows for the same reason. Scores are kept
@@ -32,10 +37,12 @@ inline constexpr int64_t elementsOfPiece = pieceBytes / elementBytes;
 /// Rows of sums that a lane has, of the 16 of its warp: eight apart.
 inline constexpr int64_t ownRows = 2;
 
-/// Where tiles lie in shared memory.
+/// What a block has, and where tiles lie in shared memory.
 struct TileLayout {
   explicit TileLayout(const cpu::AttentionShape &shape)
-      : keyPieces(shape.keySize / elementsOfPiece),
+      : parts(std::max(shape.keySize, shape.valueSize) > 256 ? 2 : 1),
+        tokens(tileTokens / parts), stages(parts > 1 ? 1 : 2),
+        keyPieces(shape.keySize / elementsOfPiece),
         valuePieces(shape.valueSize / elementsOfPiece),
         // Fewer keys where sums take twice the registers.
         keys(shape.keySize > 128 || shape.valueSize > 128 ? 32 : 64),
@@ -52,9 +59,12 @@ struct TileLayout {
   static int64_t strideOf(int64_t pieces) {
     return (padded(pieces) + 1) * pieceBytes;
   }
-  int64_t queryBytes() const { return tileTokens * keyStride; }
-  int64_t sharedBytes() const { return queryBytes() + 2 * stageBytes; }
+  int64_t queryBytes() const { return tokens * keyStride; }
+  int64_t sharedBytes() const { return queryBytes() + stages * stageBytes; }
+  /// Of the values that a warp has.
+  int64_t partPieces() const { return valuePieces / parts; }
 
+  int64_t parts, tokens, stages;
   int64_t keyPieces, valuePieces, keys;
   int64_t keyStride, valueStride, valueOffset, stageBytes; ///< bytes
 };
@@ -139,6 +149,8 @@ private:
   cpu::StepView view;
   mlir::Value head, kvHead, firstToken, numTokens; ///< index
   mlir::Value warp;                                ///< i32
+  /// The warp's 16 tokens among the tile's, and its part of the values (i32).
+  mlir::Value tokenGroup, part;
   mlir::Value lowest, slope;
   /// Of this lane's rows: token (index), position and sequence (i32), whether
   /// it is there and computed here.

@@ -20,7 +20,7 @@ using namespace clade;
 
 FailureOr<cuda::CompiledCode>
 cuda::compileModel(ModuleOp module, const SlotTable &slots,
-                   const Target &target,
+                   const Target &target, const LayerStates &states,
                    llvm::function_ref<bool(ModuleOp)> onCode) {
   MLIRContext *context = module.getContext();
   DialectRegistry registry;
@@ -32,21 +32,23 @@ cuda::compileModel(ModuleOp module, const SlotTable &slots,
   auto kernelModule =
       gpu::GPUModuleOp::create(builder, module.getLoc(), "kernels");
   KernelEmitter kernels(kernelModule, target);
-  StepPlanner planner(kernels, slots);
   CompiledCode result;
   bool isThere = false;
   for (auto function : module.getOps<func::FuncOp>()) {
     if (!function->hasAttr(entryAttr))
       continue;
-    if (isThere || function.getSymName() != "forward")
-      return function.emitError() << "the entry '" << function.getSymName()
-                                  << "' has no code for CUDA yet";
-    isThere = true;
+    bool isImages = function.getSymName() == "image";
+    if (isImages ? result.images.has_value() : isThere)
+      return function.emitError() << "expected one entry in a module";
+    isThere |= !isImages;
+    CompiledEntry &entry = isImages ? result.images.emplace()
+                                    : static_cast<CompiledEntry &>(result);
+    StepPlanner planner(kernels, slots, isImages ? states.images : states.text);
     FailureOr<rt::LaunchPlan> plan = planner.plan(function);
     if (failed(plan))
       return failure();
-    result.plan = std::move(*plan);
-    result.outputWidth = planner.getOutputWidth();
+    entry.plan = std::move(*plan);
+    entry.outputWidth = planner.getOutputWidth();
   }
   if (!isThere)
     return module.emitError() << "expected an entry in the module";

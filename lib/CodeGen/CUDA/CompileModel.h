@@ -13,24 +13,35 @@
 #include "runtime/Device/LaunchPlan.h"
 
 #include <map>
+#include <optional>
 
 namespace clade::cuda {
 
-/// What the runtime runs on a GPU.
-struct CompiledCode {
-  std::string ptx;
-  /// Machine code by architecture, where there is an assembler.
-  std::map<std::string, std::string> machineCode;
+/// The launches of an entry.
+struct CompiledEntry {
   rt::LaunchPlan plan;
   int64_t outputWidth = 0;
 };
 
-/// Compiles the entry `forward` of a module of kernels whose weights are not
-/// packed. `onCode` sees the gpu.module before it is lowered; compiling fails
-/// if it does. Reports ops without a CUDA form at the line of their spec.
+/// What the runtime runs on a GPU: the entry `forward`, and perhaps `image`.
+struct CompiledCode : CompiledEntry {
+  std::string ptx;
+  /// Machine code by architecture, where there is an assembler.
+  std::map<std::string, std::string> machineCode;
+  std::optional<CompiledEntry> images;
+};
+
+/// The first state of each layer of an entry, in their order.
+struct LayerStates {
+  llvm::SmallVector<int64_t> text, images;
+};
+
+/// Compiles the entries of a module of kernels whose weights are not packed.
+/// `onCode` sees the gpu.module before it is lowered; compiling fails if it
+/// does. Reports ops without a CUDA form at the line of their spec.
 mlir::FailureOr<CompiledCode>
 compileModel(mlir::ModuleOp module, const SlotTable &slots,
-             const Target &target,
+             const Target &target, const LayerStates &states,
              llvm::function_ref<bool(mlir::ModuleOp code)> onCode);
 
 } // namespace clade::cuda

@@ -50,10 +50,8 @@ FailureOr<ArrayRef<KernelCode>> KernelEmitter::emit(KernelOp kernel,
     result = emitExpertsKernel(context);
     break;
   case KernelKind::Recurrent:
-    for (Operation &op : context.body())
-      if (isa<CausalConvOp, ScanOp>(op))
-        return reportNoCode(&op);
-    return reportNoCode(kernel);
+    result = emitRecurrentKernel(context);
+    break;
   }
   if (failed(result))
     return failure();
@@ -95,6 +93,10 @@ void KernelEmitter::begin(Context &context, const Part &part,
       addOnce(states, write.getState());
     if (auto attend = dyn_cast<AttendCachedOp>(op))
       addOnce(states, attend.getState());
+    if (auto convolution = dyn_cast<CausalConvOp>(op))
+      addOnce(states, convolution.getState());
+    if (auto scan = dyn_cast<ScanOp>(op))
+      addOnce(states, scan.getState());
   }
   for (int64_t param : params)
     arguments.push_back({KernelArgument::Param, param});
@@ -204,6 +206,15 @@ LogicalResult KernelEmitter::evaluateRow(RowEmitter &emitter, Context &context,
         return reportNoCode(op, " of what its own kernel computes");
       bind(select.getResult(), buffer, select.getResult().getType(),
            StepView(builder, op->getLoc(), context.step).selectedAt(row));
+    } else if (auto fold = dyn_cast<FoldOp>(op)) {
+      // Tokens that become one follow each other in the buffer of all tokens.
+      Value buffer = context.buffers.lookup(viewed(fold.getInput()));
+      if (buffer && fold.getBatch())
+        emitter.bindFold(fold, buffer);
+      else if (buffer)
+        bind(fold.getResult(), buffer, fold.getResult().getType(), row);
+      else
+        return reportNoCode(op, " of what its own kernel computes");
     }
   }
   for (Operation *op : part.ops)
@@ -250,11 +261,9 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
       viewed(context.body().getTerminator()->getOperand(0)) !=
           attend.getResult())
     return reportNoCode(attend, " with ops around it");
-  for (auto [isThere, what] :
-       {std::pair(attend.getBidirectional(), " in both directions"),
-        {attend.getGroups() != nullptr, " in groups"}})
-    if (isThere)
-      return reportNoCode(attend, what);
+  Value groups = attend.getGroups();
+  if (groups && !isa<BlockArgument>(groups))
+    return reportNoCode(attend, " in groups that its own kernel computes");
   auto sink =
       attend.getSink() ? attend.getSink().getDefiningOp<ParamOp>() : ParamOp();
   if (attend.getSink() && !sink)
@@ -272,6 +281,8 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
       std::nullopt};
   if (attend.getSoftcap())
     shape.softcap = attend.getSoftcap()->convertToDouble();
+  shape.isBidirectional = attend.getBidirectional();
+  shape.hasGroups = groups != nullptr;
   shape.hasSharedRows = attend.getShared();
   if (attend.getSlopes())
     shape.slopes = *attend.getSlopes();
@@ -283,6 +294,8 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
     if (kernel.readsState) {
       part.ops.insert(attend);
       part.operands.insert(queryValue);
+      if (groups)
+        part.operands.insert(groups);
     }
     // Slices know nothing of the sink: it counts once.
     if (sink && !kernel.writesPartial)
@@ -301,6 +314,8 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
     if (kernel.readsState) {
       operands.state = context.states.lookup(attend.getState());
       operands.queries = context.buffers.lookup(queryValue);
+      if (groups)
+        operands.groups = context.buffers.lookup(groups);
     }
     if (part.writesResults) {
       operands.output = context.results[0];

@@ -14,8 +14,9 @@
 #ifndef CLADE_CODEGEN_CUDA_KERNELEMITTER_H
 #define CLADE_CODEGEN_CUDA_KERNELEMITTER_H
 
-#include "dialect/Clade/CladeDialect.h"
+#include "dialect/Clade/LinearRecurrence.h"
 #include "lib/CodeGen/CUDA/Experts.h"
+#include "lib/CodeGen/RowMemory.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -81,10 +82,25 @@ private:
   mlir::LogicalResult emitTokenwise(Context &context);
   mlir::LogicalResult emitProductKernel(Context &context);
   mlir::LogicalResult emitAttentionKernel(Context &context);
+  mlir::LogicalResult emitRecurrentKernel(Context &context);
+  mlir::LogicalResult emitConvolutionKernel(Context &context,
+                                            CausalConvOp convolution);
+  mlir::LogicalResult emitScanKernel(Context &context, ScanOp scan);
+  mlir::LogicalResult emitLinearScanKernel(Context &context, ScanOp scan,
+                                           const LinearRecurrence &recurrence,
+                                           const Part &before);
+  mlir::LogicalResult emitRowScanKernel(Context &context, ScanOp scan,
+                                        const Part &before);
+  mlir::LogicalResult emitScanToken(Context &context, ScanOp scan,
+                                    const Part &before, mlir::Value token,
+                                    llvm::ArrayRef<RowMemory> carried,
+                                    int64_t &sharedBytes);
   mlir::LogicalResult emitExpertsKernel(Context &context);
   mlir::LogicalResult emitGroupsKernel(Context &context, ExpertsProduct product,
                                        mlir::Value chosen, RowRange rows);
   mlir::LogicalResult emitActivations(Context &context, LinearOp linear);
+  /// Reports an op that may not follow a product or a convolution.
+  mlir::LogicalResult checkEpilogue(const Part &part, llvm::StringRef behind);
   mlir::Value emitEpilogue(Context &context, mlir::Value value,
                            mlir::Value heart, mlir::Value row,
                            mlir::Value column, mlir::Value sum);

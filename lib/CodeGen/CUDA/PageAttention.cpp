@@ -66,7 +66,10 @@ void PageAttention::emitWarpPages() {
   auto numHeads = static_cast<size_t>(heads);
   // Carried: of each head the largest score, this lane's part of the sum of the
   // weights, and of the weighted values.
-  Values initial(numHeads, emitFloat(b, loc, -INFINITY));
+  // Of a group there may be no key in a page: what is largest then is finite.
+  double lowest =
+      shape.hasGroups ? std::numeric_limits<float>::lowest() : -INFINITY;
+  Values initial(numHeads, emitFloat(b, loc, lowest));
   initial.append(numHeads * static_cast<size_t>(1 + values.elements()),
                  emitFloat(b, loc, 0));
   auto loop = scf::ForOp::create(b, loc, emitAdd(b, loc, pages.first, warp),
@@ -82,7 +85,8 @@ void PageAttention::emitWarpPages() {
     for (size_t head = 0; head < numHeads; ++head) {
       Value score = finishScore(scores[head], key, static_cast<int64_t>(head));
       Value old = loop.getRegionIterArg(static_cast<unsigned>(head));
-      // At least one key of a page is attended, so the maximum is finite.
+      // Without groups at least one key of a page is attended, so the maximum
+      // is finite.
       Value largest = emitWarpReduce(b, loc, score, [&](Value x, Value y) {
         return make<arith::MaximumFOp>(x, y);
       });
@@ -237,7 +241,12 @@ void PageAttention::emit(bool hasTiles) {
   cpu::StepView view(b, loc, operands.step);
   sequence = view.sequenceAt(token);
   position = view.positionAt(token);
-  pages = emitPageRange(b, loc, shape, position);
+  pages = emitPageRange(b, loc, shape, operands.step, token);
+  if (shape.hasGroups) {
+    keyGroups = cpu::emitAddress(b, loc, operands.groups, b.getI32Type(),
+                                 view.firstTokenAt(sequence));
+    ownGroup = emitLoad(b, loc, b.getI32Type(), operands.groups, token);
+  }
   if (!isSlice)
     return emitPages();
   slices = emitSlices(b, loc, shape, operands.step, pages);

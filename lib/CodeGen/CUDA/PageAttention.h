@@ -134,6 +134,8 @@ private:
   mlir::Value slice;
   llvm::SmallVector<Values> queries; ///< Of each head this lane's elements.
   Values slopes;
+  /// Where the groups of the sequence's keys are, and the token's own (i32).
+  mlir::Value keyGroups, ownGroup;
   Values largest, totals, sums; ///< Of the warp, at the end.
 };
 

@@ -20,6 +20,7 @@ namespace clade::cuda {
 using cpu::emitAdd;
 using cpu::emitAddress;
 using cpu::emitIndex;
+using cpu::emitLoad;
 using cpu::emitMul;
 
 //===----------------------------------------------------------------------===//
@@ -165,6 +166,13 @@ Value PageAttention::finishScore(Value score, Value key, int64_t head) {
       isLess(key, pages.contextEnd),
       arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, key,
                             pages.begin));
+  if (shape.hasGroups) {
+    // Keys behind the last have no group.
+    Value last = make<arith::SubIOp>(pages.contextEnd, index(1));
+    Value group = emitLoad(b, loc, b.getI32Type(), keyGroups,
+                           make<arith::MinUIOp>(key, last));
+    isAttended = make<arith::AndIOp>(isAttended, isEqual(group, ownGroup));
+  }
   return arith::SelectOp::create(b, loc, isAttended, score,
                                  emitFloat(b, loc, -INFINITY));
 }

@@ -9,6 +9,7 @@
 
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/Power.h"
 #include "lib/CodeGen/CUDA/RowEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -47,6 +48,13 @@ LogicalResult KernelEmitter::emitActivations(Context &context,
   return finish(context, {1, 1, rowThreads}, emitter.getSharedBytes());
 }
 
+LogicalResult KernelEmitter::checkEpilogue(const Part &part, StringRef behind) {
+  for (Operation *op : part.ops)
+    if (!isa<ParamOp, ConstantOp, UnaryOp, BinaryOp, CastOp, ViewOp>(op))
+      return reportNoCode(op, " behind " + behind);
+  return success();
+}
+
 /// The value of an epilogue op at a place of the result.
 Value KernelEmitter::emitEpilogue(Context &context, Value value, Value heart,
                                   Value row, Value column, Value sum) {
@@ -75,8 +83,7 @@ Value KernelEmitter::emitEpilogue(Context &context, Value value, Value heart,
                                        operand(unary.getInput()));
   if (auto binary = dyn_cast<BinaryOp>(op)) {
     Value lhs = operand(binary.getLhs()), rhs = operand(binary.getRhs());
-    return cpu::RowEmitter::applyBinary(builder, loc, binary.getKind(), lhs,
-                                        rhs);
+    return emitBinary(builder, loc, binary.getKind(), lhs, rhs);
   }
   // Casts and views: other ops were refused before.
   return operand(op->getOperand(0));
@@ -109,12 +116,8 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
     part.operands.insert(inputValue);
   part.readsPacked = !isStored;
   part.writesResults = true;
-  for (Operation *op : part.ops) {
-    auto binary = dyn_cast<BinaryOp>(op);
-    if (!isa<ParamOp, ConstantOp, UnaryOp, BinaryOp, CastOp, ViewOp>(op) ||
-        (binary && binary.getKind() == BinaryKind::Pow))
-      return reportNoCode(op, " behind a product");
-  }
+  if (failed(checkEpilogue(part, "a product")))
+    return failure();
   Product product{linear.getNumOutputs(),
                   linear.getNumInputs(),
                   linear.getInput().getType().getElementType(),

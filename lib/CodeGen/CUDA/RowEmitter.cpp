@@ -10,6 +10,7 @@
 #include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/Power.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -130,7 +131,11 @@ Value RowEmitter::get(Value value, const RowIndex &index) {
   Location loc = value.getLoc();
   if (auto it = memories.find(value); it != memories.end())
     return load(it->second, index, loc);
+  if (Value alias = aliases.lookup(value))
+    return get(alias, index);
   Operation *op = value.getDefiningOp();
+  if (auto view = dyn_cast<ViewOp>(op))
+    return getViewed(view, index);
   if (auto constant = dyn_cast<ConstantOp>(op))
     return emitFloat(builder, loc, constant.getValue().convertToDouble());
   if (auto unary = dyn_cast<UnaryOp>(op))
@@ -138,8 +143,7 @@ Value RowEmitter::get(Value value, const RowIndex &index) {
                                        get(unary.getInput(), index));
   if (auto binary = dyn_cast<BinaryOp>(op)) {
     Value lhs = get(binary.getLhs(), index), rhs = get(binary.getRhs(), index);
-    return cpu::RowEmitter::applyBinary(builder, loc, binary.getKind(), lhs,
-                                        rhs);
+    return emitBinary(builder, loc, binary.getKind(), lhs, rhs);
   }
   if (auto where = dyn_cast<WhereOp>(op)) {
     Value condition = get(where.getCondition(), index),
@@ -172,10 +176,16 @@ Value RowEmitter::get(Value value, const RowIndex &index) {
   return get(op->getOperand(0), index);
 }
 
+/// The same place in row-major order, under the axes of what is viewed.
+Value RowEmitter::getViewed(ViewOp op, const RowIndex &index) {
+  Location loc = op.getLoc();
+  RowMemory seen;
+  seen.layout = RowLayout::contiguous(op.getResult().getType());
+  auto own = RowLayout::contiguous(op.getInput().getType());
+  return get(op.getInput(), unflatten(own, flatIndex(seen, index, loc), loc));
+}
+
 LogicalResult RowEmitter::evaluate(Operation *op) {
-  if (auto binary = dyn_cast<BinaryOp>(op);
-      binary && binary.getKind() == BinaryKind::Pow)
-    return reportNoCode(op, " of kind pow");
   if (isa<UnaryOp, BinaryOp, CastOp, SpreadOp, RepeatOp, ConstantOp, WhereOp>(
           op)) {
     if (mustBeInMemory(op,
@@ -209,14 +219,35 @@ LogicalResult RowEmitter::evaluate(Operation *op) {
     return evaluateEmbed(embed);
   if (auto write = dyn_cast<CacheWriteOp>(op))
     return evaluateCacheWrite(write);
-  if (auto positions = dyn_cast<PositionsOp>(op))
-    return positions.getResult().getType().getRank() == 1
-               ? success()
-               : reportNoCode(op, " of several axes");
+  if (auto fold = dyn_cast<FoldOp>(op); fold && fold.getBatch())
+    return evaluateFold(fold);
   // The kernel binds these.
-  if (isa<ParamOp, SelectOp>(op) && memories.count(op->getResult(0)))
+  if (isa<ParamOp, SelectOp, FoldOp>(op) && memories.count(op->getResult(0)))
     return success();
-  return reportNoCode(op);
+  return evaluateMedia(op);
+}
+
+/// The ops of places and rows that the step tells.
+LogicalResult RowEmitter::evaluateMedia(Operation *op) {
+  if (auto positions = dyn_cast<PositionsOp>(op)) {
+    // Those of one axis are read where they are used.
+    if (positions.getResult().getType().getRank() == 2)
+      evaluateMediaPositions(positions);
+    return success();
+  }
+  if (auto grid = dyn_cast<GridPositionsOp>(op))
+    evaluateGridPositions(grid);
+  else if (auto frames = dyn_cast<GridFramesOp>(op))
+    evaluateGridFrames(frames);
+  else if (auto windows = dyn_cast<GridWindowsOp>(op))
+    evaluateGridWindows(windows);
+  else if (auto interpolate = dyn_cast<InterpolateOp>(op))
+    evaluateInterpolate(interpolate);
+  else if (auto put = dyn_cast<PutAtOp>(op))
+    evaluatePutAt(put);
+  else
+    return reportNoCode(op);
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -224,8 +255,12 @@ LogicalResult RowEmitter::evaluate(Operation *op) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult RowEmitter::evaluateView(ViewOp op) {
+  if (keepsViews && !memories.count(op.getInput()))
+    return success();
   RowMemory memory = inMemory(op.getInput());
   std::optional<RowMemory> seen = memory.viewed(op);
+  if (!seen && keepsViews)
+    return success();
   if (!seen) {
     RowMemory copy = newRow(op.getInput().getType());
     writeRow(op.getInput(), copy);

@@ -33,9 +33,41 @@ public:
   void bind(mlir::Value value, RowMemory memory) {
     memories[value] = std::move(memory);
   }
+  /// Lets code read `value` under the name of `argument`, which has its axes.
+  void bindTo(mlir::Value argument, mlir::Value value) {
+    if (auto it = memories.find(value); it != memories.end())
+      bind(argument, it->second);
+    else
+      aliases[argument] = value;
+  }
+  /// From now on, views of what lies in no order that strides tell are computed
+  /// place by place, and not copied to an order of their own.
+  void keepViews() { keepsViews = true; }
+  /// Says where the rows of all tokens are that a fold of films reads.
+  void bindFold(FoldOp fold, mlir::Value rows) {
+    foldedRows[fold.getResult()] = rows;
+  }
   /// The address of a state of the layer, given by the kernel.
   void bindState(int64_t state, mlir::Value address) {
     states[state] = address;
+  }
+  /// Where a value is; computes it to memory if it is none that was bound or
+  /// evaluated there.
+  const RowMemory &memoryOf(mlir::Value value) { return inMemory(value); }
+  /// Stores a value to memory of its axes, wherever it is now.
+  void storeInto(mlir::Value value, const RowMemory &memory) {
+    writeRow(value, memory);
+  }
+  /// The same to shared memory of its own.
+  RowMemory copyOf(mlir::Value value) {
+    RowMemory memory = newRow(mlir::cast<NamedTensorType>(value.getType()));
+    writeRow(value, memory);
+    return memory;
+  }
+  /// The f32 at a place of a value: loaded, or computed from what is in memory
+  /// by the elementwise ops before it.
+  mlir::Value valueAt(mlir::Value value, const RowIndex &index) {
+    return get(value, index);
   }
   /// Evaluates one op: keeps it as an expression, or emits its code. Fails with
   /// a diagnostic at the op for one without a CUDA form.
@@ -51,6 +83,7 @@ private:
                    mlir::Location loc);
   mlir::Value flatIndex(const RowMemory &memory, const RowIndex &index,
                         mlir::Location loc);
+  mlir::Value getViewed(ViewOp op, const RowIndex &index);
   RowMemory &inMemory(mlir::Value value);
   RowMemory newRow(NamedTensorType type);
   mlir::Value newShared(int64_t bytes);
@@ -69,6 +102,19 @@ private:
               llvm::function_ref<void(mlir::Value at, mlir::Value lane)> body);
 
   mlir::LogicalResult evaluateReduce(ReduceOp op);
+  // RowMedia.cpp
+  /// Numbers (indices) as a row of `type`, which has one place for each.
+  RowMemory storeNumbers(NamedTensorType type,
+                         llvm::ArrayRef<mlir::Value> numbers,
+                         mlir::Location loc);
+  mlir::LogicalResult evaluateMedia(mlir::Operation *op);
+  void evaluateMediaPositions(PositionsOp op);
+  void evaluateGridPositions(GridPositionsOp op);
+  void evaluateGridFrames(GridFramesOp op);
+  void evaluateGridWindows(GridWindowsOp op);
+  mlir::LogicalResult evaluateFold(FoldOp op);
+  void evaluateInterpolate(InterpolateOp op);
+  void evaluatePutAt(PutAtOp op);
   // RowSelection.cpp
   mlir::LogicalResult evaluateSoftmax(SoftmaxOp op);
   mlir::LogicalResult evaluateTopK(TopKOp op);
@@ -81,6 +127,7 @@ private:
   mlir::LogicalResult evaluateView(ViewOp op);
   mlir::LogicalResult evaluateSlice(SliceOp op);
   mlir::LogicalResult evaluateRope(RopeOp op);
+  mlir::Value emitFrequency(RotaryTableOp op, mlir::Value pair);
   mlir::LogicalResult evaluateRotaryTable(RotaryTableOp op);
   mlir::LogicalResult evaluateEmbed(EmbedOp op);
   mlir::LogicalResult evaluateCacheWrite(CacheWriteOp op);
@@ -91,6 +138,8 @@ private:
   int64_t sharedBytes = 0;
   llvm::DenseMap<mlir::Value, RowMemory> memories;
   llvm::DenseMap<int64_t, mlir::Value> states;
+  llvm::DenseMap<mlir::Value, mlir::Value> foldedRows, aliases;
+  bool keepsViews = false;
 };
 
 /// Reports that `op` has no CUDA form, at the line of the spec that asked for

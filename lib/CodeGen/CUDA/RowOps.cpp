@@ -9,6 +9,7 @@
 #include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/Power.h"
 #include "lib/CodeGen/CUDA/RowEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -87,21 +88,89 @@ LogicalResult RowEmitter::evaluateRope(RopeOp op) {
   return success();
 }
 
+/// Frequency `pair` (an index) of a table of angles, in f32.
+Value RowEmitter::emitFrequency(RotaryTableOp op, Value pair) {
+  Location loc = op.getLoc();
+  Type f32 = builder.getF32Type(), f64 = builder.getF64Type(),
+       i32 = builder.getI32Type();
+  Value frequencies = emitDeviceArray(builder, loc, op.getFrequencies());
+  if (!op.getLongFrequencies() && !op.getDynamicFactor())
+    return emitLoad(builder, loc, f32, frequencies, pair);
+  StepView view(builder, loc, step);
+  Value length = view.scaledLengthAt(view.sequenceAt(row)),
+        original = emitIndex(builder, loc, *op.getOriginalLength());
+  if (op.getLongFrequencies()) {
+    Value isLong = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::sgt, length, original);
+    frequencies = arith::SelectOp::create(
+        builder, loc, isLong,
+        emitDeviceArray(builder, loc, *op.getLongFrequencies()), frequencies);
+  }
+  if (!op.getDynamicFactor())
+    return emitLoad(builder, loc, f32, frequencies, pair);
+  // The base grows with the length, and is rounded to f32 as the published one.
+  auto wide = [&](double value) -> Value {
+    return arith::ConstantOp::create(builder, loc,
+                                     builder.getF64FloatAttr(value));
+  };
+  auto toFloat = [&](Value index, Type type) -> Value {
+    return arith::SIToFPOp::create(
+        builder, loc, type,
+        arith::IndexCastOp::create(builder, loc, i32, index));
+  };
+  double factor = op.getDynamicFactor()->convertToDouble(),
+         size = 2.0 * static_cast<double>(op.getFrequencies().size());
+  Value stretched = arith::MulFOp::create(
+      builder, loc, wide(factor / static_cast<double>(*op.getOriginalLength())),
+      toFloat(arith::MaxSIOp::create(builder, loc, length, original), f64));
+  stretched = arith::SubFOp::create(builder, loc, stretched, wide(factor - 1));
+  Value base = arith::MulFOp::create(
+      builder, loc, wide(op.getTheta()->convertToDouble()),
+      emitPower(builder, loc, stretched, wide(size / (size - 2))));
+  base = arith::TruncFOp::create(builder, loc, f32, base);
+  base = arith::ExtFOp::create(builder, loc, f64, base);
+  Value exponent = arith::DivFOp::create(
+      builder, loc,
+      toFloat(emitMul(builder, loc, pair, emitIndex(builder, loc, 2)), f32),
+      emitFloat(builder, loc, size));
+  Value power = arith::TruncFOp::create(
+      builder, loc, f32,
+      emitPower(builder, loc, base,
+                arith::ExtFOp::create(builder, loc, f64, exponent)));
+  return arith::DivFOp::create(builder, loc, emitFloat(builder, loc, 1), power);
+}
+
 LogicalResult RowEmitter::evaluateRotaryTable(RotaryTableOp op) {
   Location loc = op.getLoc();
-  if (op.getAxes() || op.getDynamicFactor() || op.getLongFrequencies())
-    return reportNoCode(op, " of several axes or with a scaling by length");
   RowMemory cos = newRow(op.getCos().getType()),
             sin = newRow(op.getSin().getType());
   Type f32 = builder.getF32Type(),
        type = op.getCos().getType().getElementType();
-  Value frequencies = emitDeviceArray(builder, loc, op.getFrequencies()),
-        position = get(op.getPositions(), RowIndex()),
-        scale = emitFloat(builder, loc, op.getScale().convertToDouble());
+  Value scale = emitFloat(builder, loc, op.getScale().convertToDouble());
+  // Each pair may have an axis of its own.
+  Value axes;
+  RowMemory positions;
+  if (op.getAxes()) {
+    SmallVector<float> numbers(op.getAxes()->begin(), op.getAxes()->end());
+    axes = emitDeviceArray(builder, loc, numbers);
+    positions = inMemory(op.getPositions());
+  }
+  auto positionAt = [&](Value pair) {
+    RowIndex index;
+    if (!axes)
+      return get(op.getPositions(), index);
+    Value axis =
+        arith::FPToSIOp::create(builder, loc, builder.getI64Type(),
+                                emitLoad(builder, loc, f32, axes, pair));
+    index.axes.emplace_back(
+        positions.layout.names[0],
+        arith::IndexCastOp::create(builder, loc, builder.getIndexType(), axis));
+    return load(positions, index, loc);
+  };
   forEachIndex(cos.layout, loc, [&](const RowIndex &index) {
     Value at = flatIndex(cos, index, loc);
-    Value angle = arith::MulFOp::create(
-        builder, loc, position, emitLoad(builder, loc, f32, frequencies, at));
+    Value angle = arith::MulFOp::create(builder, loc, positionAt(at),
+                                        emitFrequency(op, at));
     auto [sine, cosine] = emitSinCos(builder, loc, angle);
     for (auto [value, memory] : {std::pair(cosine, &cos), {sine, &sin}}) {
       Value scaled = arith::MulFOp::create(builder, loc, value, scale);
@@ -129,7 +198,14 @@ LogicalResult RowEmitter::evaluateEmbed(EmbedOp op) {
   // A table of learned positions has a row for each.
   StepView view(builder, loc, step);
   bool isOfPositions = op.getIds().getDefiningOp<PositionsOp>() != nullptr;
-  Value token = isOfPositions ? view.positionAt(row) : view.tokenAt(row);
+  // Tokens, or their types, are arrays that the kernel is given.
+  Value token =
+      isOfPositions
+          ? view.positionAt(row)
+          : cpu::emitToIndex(builder, loc,
+                             emitLoad(builder, loc, builder.getI32Type(),
+                                      inMemory(op.getIds()).base,
+                                      emitIndex(builder, loc, 0)));
   memory.layout = RowLayout::contiguous(op.getResult().getType());
   memory.base = emitAddress(
       builder, loc, table.base, table.elementType,

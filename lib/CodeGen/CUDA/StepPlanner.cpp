@@ -14,6 +14,7 @@ using namespace mlir;
 using namespace clade;
 using namespace clade::cuda;
 using rt::LaunchArgument;
+using rt::LaunchInput;
 using Space = rt::LaunchArgument::Space;
 
 /// A place in the workspace for a value of its own.
@@ -55,7 +56,6 @@ LogicalResult StepPlanner::addKernel(Scope &scope, KernelOp kernel,
     for (KernelArgument argument : code.arguments) {
       switch (argument.kind) {
       case KernelArgument::Operand:
-        // Token ids have no buffer: they are read from the step.
         launch.arguments.push_back(
             scope.buffers.lookup(kernel.getInputs()[argument.number]));
         break;
@@ -123,7 +123,8 @@ LogicalResult StepPlanner::addLayers(Scope &scope, LayersOp layers) {
     Scope layer;
     layer.params = kind.params;
     layer.firstWeight = row.firstWeight;
-    layer.firstState = row.firstState;
+    layer.firstState = firstStates.front();
+    firstStates = firstStates.drop_front();
     for (auto [argument, buffer] :
          llvm::zip_equal(body.getArguments(), carried))
       layer.buffers[argument] = buffer;
@@ -159,6 +160,15 @@ FailureOr<rt::LaunchPlan> StepPlanner::plan(func::FuncOp entry) {
   outputWidth = cast<NamedTensorType>(output.getType()).getNumFeatures();
   Scope scope;
   scope.params = slots.globals;
+  // Pixels of an entry for images; tokens and their types of one for texts.
+  for (BlockArgument argument : body.getArguments())
+    if (auto type = dyn_cast<NamedTensorType>(argument.getType()))
+      scope.buffers[argument] = {
+          Space::Input, static_cast<int64_t>(type.getElementType().isF32()
+                                                 ? LaunchInput::Pixels
+                                             : argument.getArgNumber() == 0
+                                                 ? LaunchInput::Tokens
+                                                 : LaunchInput::TokenTypes)};
   for (Operation &op : body.without_terminator()) {
     if (auto layers = dyn_cast<LayersOp>(op)) {
       if (failed(addLayers(scope, layers)))

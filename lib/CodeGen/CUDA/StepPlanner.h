@@ -22,8 +22,10 @@ namespace clade::cuda {
 
 class StepPlanner {
 public:
-  StepPlanner(KernelEmitter &kernels, const SlotTable &slots)
-      : kernels(kernels), slots(slots) {}
+  /// `firstStates` are the states of the entry's layers, in their order.
+  StepPlanner(KernelEmitter &kernels, const SlotTable &slots,
+              llvm::ArrayRef<int64_t> firstStates)
+      : kernels(kernels), slots(slots), firstStates(firstStates) {}
 
   /// Plans an entry and emits its kernels.
   mlir::FailureOr<rt::LaunchPlan> plan(mlir::func::FuncOp entry);
@@ -43,6 +45,7 @@ private:
 
   KernelEmitter &kernels;
   const SlotTable &slots;
+  llvm::ArrayRef<int64_t> firstStates; ///< Of the layers that are to come.
   rt::LaunchPlan result;
   /// Temporaries of a kind's kernels, which all its layers share.
   llvm::DenseMap<mlir::Value, rt::LaunchArgument> temporaries;

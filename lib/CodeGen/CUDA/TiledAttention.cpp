@@ -33,14 +33,17 @@ using cpu::emitMul;
 //===----------------------------------------------------------------------===//
 
 bool canTileAttention(const Target &target, const cpu::AttentionShape &shape) {
-  return shape.elementType.isBF16() && shape.keySize % elementsOfPiece == 0 &&
-         shape.valueSize % elementsOfPiece == 0 && shape.keySize <= 256 &&
-         shape.valueSize <= 256 &&
-         tiledAttentionShared(shape) <= target.portableSharedBytes();
+  if (!shape.elementType.isBF16() || shape.keySize % elementsOfPiece != 0 ||
+      shape.valueSize % elementsOfPiece != 0 || shape.hasGroups)
+    return false;
+  TileLayout layout(shape);
+  return layout.valuePieces % layout.parts == 0 &&
+         layout.partPieces() * elementsOfPiece <= 256 &&
+         layout.sharedBytes() <= target.portableSharedBytes();
 }
 
 Grid tiledAttentionGrid(const cpu::AttentionShape &shape) {
-  return {shape.qHeads, tileTokens, tileWarps * warpSize};
+  return {shape.qHeads, TileLayout(shape).tokens, tileWarps * warpSize};
 }
 
 int64_t tiledAttentionShared(const cpu::AttentionShape &shape) {
@@ -53,6 +56,8 @@ TiledAttention::TiledAttention(OpBuilder &builder, Location loc,
     : TensorCores(builder, loc), shape(shape), operands(operands),
       layout(shape), view(builder, loc, operands.step) {
   warp = i32<arith::DivUIOp>(thread, warpSize);
+  tokenGroup = i32<arith::DivUIOp>(warp, layout.parts);
+  part = i32<arith::RemUIOp>(warp, layout.parts);
   lowest = number(-INFINITY);
 }
 
@@ -68,7 +73,7 @@ TiledAttention::State TiledAttention::addSequence(Value which, State state) {
   Value run = make<arith::SubIOp>(end, begin);
   begin = make<arith::MaxUIOp>(begin, firstToken);
   end = make<arith::MinUIOp>(
-      end, emitAdd(builder, loc, firstToken, index(tileTokens)));
+      end, emitAdd(builder, loc, firstToken, index(layout.tokens)));
   // Tokens of few are computed elsewhere.
   Value isTiled = compare(arith::CmpIPredicate::uge, run, index(tiledRun));
   Values initial = state.all();
@@ -78,8 +83,11 @@ TiledAttention::State TiledAttention::addSequence(Value which, State state) {
   builder.setInsertionPointToStart(whole.elseBlock());
   scf::YieldOp::create(builder, loc, initial);
   builder.setInsertionPointToStart(whole.thenBlock());
-  PageRange range = emitPageRange(builder, loc, shape, view.positionAt(begin));
-  Value last = view.positionAt(make<arith::SubIOp>(end, index(1)));
+  PageRange range = emitPageRange(builder, loc, shape, operands.step, begin);
+  // In both directions all tokens see the last one of the sequence.
+  Value last = shape.isBidirectional
+                   ? make<arith::SubIOp>(range.contextEnd, index(1))
+                   : view.positionAt(make<arith::SubIOp>(end, index(1)));
   endPage =
       emitAdd(builder, loc,
               make<arith::DivUIOp>(last, index(CLADE_PAGE_TOKENS)), index(1));
@@ -88,7 +96,8 @@ TiledAttention::State TiledAttention::addSequence(Value which, State state) {
   for (size_t row = 0; row < ownRows; ++row) {
     Value isOwn =
         compare(arith::CmpIPredicate::eq, sequences[row], toI32(which));
-    lastKeys.push_back(select(isOwn, positions[row], constant(-1)));
+    Value lastKey = shape.isBidirectional ? toI32(last) : positions[row];
+    lastKeys.push_back(select(isOwn, lastKey, constant(-1)));
     if (shape.window)
       firstKeys.push_back(
           i32<arith::SubIOp>(positions[row], *shape.window - 1));
@@ -105,23 +114,31 @@ TiledAttention::State TiledAttention::addSequence(Value which, State state) {
     OpBuilder::InsertionGuard inner(builder);
     builder.setInsertionPointToStart(loop.getBody());
     Value page = loop.getInductionVar();
-    Value stage = loop.getRegionIterArgs().back();
-    // The other of the two stages.
-    Value other = i32<arith::SubIOp>(
-        constant(2 * layout.queryBytes() + layout.stageBytes), stage);
+    Value stage = loop.getRegionIterArgs().back(), other = stage;
+    if (layout.stages == 2)
+      other = i32<arith::SubIOp>(
+          constant(2 * layout.queryBytes() + layout.stageBytes), stage);
+    Value following = emitAdd(builder, loc, page, index(step));
+    auto fetchFollowing = [&] {
+      scf::IfOp::create(builder, loc,
+                        compare(arith::CmpIPredicate::ult, following, endPage),
+                        [&](OpBuilder &, Location) {
+                          fetchTile(following, other);
+                          commit();
+                          scf::YieldOp::create(builder, loc);
+                        });
+    };
     // The tile is there, and nobody reads the one before.
     waitFor(0);
-    Value following = emitAdd(builder, loc, page, index(step));
-    scf::IfOp::create(builder, loc,
-                      compare(arith::CmpIPredicate::ult, following, endPage),
-                      [&](OpBuilder &, Location) {
-                        fetchTile(following, other);
-                        commit();
-                        scf::YieldOp::create(builder, loc);
-                      });
+    if (layout.stages == 2)
+      fetchFollowing();
     Values next =
         addTile(page, stage, State::of(loop.getRegionIterArgs().drop_back()))
             .all();
+    if (layout.stages == 1) {
+      emitSync(builder, loc);
+      fetchFollowing();
+    }
     next.push_back(other);
     scf::YieldOp::create(builder, loc, next);
   }
@@ -133,10 +150,10 @@ TiledAttention::State TiledAttention::addSequence(Value which, State state) {
 void TiledAttention::loadRows() {
   Value last = make<arith::SubIOp>(numTokens, index(1));
   for (int64_t row = 0; row < ownRows; ++row) {
-    Value place =
-        i32<arith::AddIOp>(i32<arith::AddIOp>(i32<arith::MulIOp>(warp, mmaM),
-                                              i32<arith::DivUIOp>(lane, 4)),
-                           row * 8);
+    Value place = i32<arith::AddIOp>(
+        i32<arith::AddIOp>(i32<arith::MulIOp>(tokenGroup, mmaM),
+                           i32<arith::DivUIOp>(lane, 4)),
+        row * 8);
     Value token = emitAdd(builder, loc, firstToken, toIndex(place));
     Value isThere = compare(arith::CmpIPredicate::ule, token, last);
     token = make<arith::MinUIOp>(token, last);
@@ -168,7 +185,9 @@ void TiledAttention::store(State state) {
     }
     factors.push_back(make<arith::DivFOp>(factor, total));
   }
-  Value column = i32<arith::MulIOp>(i32<arith::RemUIOp>(lane, 4), 2);
+  Value column = i32<arith::AddIOp>(
+      i32<arith::MulIOp>(i32<arith::RemUIOp>(lane, 4), 2),
+      i32<arith::MulIOp>(part, layout.partPieces() * elementsOfPiece));
   for (size_t row = 0; row < ownRows; ++row) {
     auto own = scf::IfOp::create(builder, loc, areOwn[row]);
     OpBuilder::InsertionGuard guard(builder);
@@ -197,7 +216,7 @@ void TiledAttention::emit() {
   head = emitBlock(builder, loc, Axis::X);
   kvHead = make<arith::DivUIOp>(head, index(shape.qHeads / shape.kvHeads));
   firstToken = emitMul(builder, loc, emitBlock(builder, loc, Axis::Y),
-                       index(tileTokens));
+                       index(layout.tokens));
   numTokens = cpu::emitToIndex(builder, loc, view.numTokens());
   if (!shape.slopes.empty())
     slope = make<arith::MulFOp>(
@@ -209,7 +228,7 @@ void TiledAttention::emit() {
   commit();
   waitFor(0);
   if (shape.keySize <= 128) {
-    Value ownRow = i32<arith::AddIOp>(i32<arith::MulIOp>(warp, mmaM),
+    Value ownRow = i32<arith::AddIOp>(i32<arith::MulIOp>(tokenGroup, mmaM),
                                       i32<arith::RemUIOp>(lane, 16));
     Value queryAt = sharedAt(i32<arith::AddIOp>(
         i32<arith::MulIOp>(ownRow, layout.keyStride),
@@ -222,10 +241,12 @@ void TiledAttention::emit() {
   State state;
   state.largest.assign(ownRows, lowest);
   state.totals.assign(ownRows, number(0));
-  state.sums.assign(static_cast<size_t>(shape.valueSize / 2), number(0));
+  state.sums.assign(
+      static_cast<size_t>(layout.partPieces() * elementsOfPiece / 2),
+      number(0));
   // Sequences that have tokens in the tile, mostly one.
   Value last = make<arith::MinUIOp>(
-      emitAdd(builder, loc, firstToken, index(tileTokens - 1)),
+      emitAdd(builder, loc, firstToken, index(layout.tokens - 1)),
       make<arith::SubIOp>(numTokens, index(1)));
   Value end = emitAdd(builder, loc, view.sequenceAt(last), index(1));
   auto loop = scf::ForOp::create(builder, loc, view.sequenceAt(firstToken), end,

@@ -50,6 +50,8 @@ cpu::AttentionShape AttentionRun::shapeIn(OpBuilder &builder) const {
       type,           problem.window,  scale,           problem.softcap};
   shape.slopes = slopes;
   shape.hasSharedRows = problem.hasSharedRows;
+  shape.isBidirectional = problem.isBidirectional;
+  shape.hasGroups = problem.groupTokens > 0;
   if (problem.hasSinks)
     shape.sinkType = type;
   return shape;
@@ -119,17 +121,24 @@ AttentionOutcome AttentionRun::run(uint64_t traceCapacity) {
     if (range == kernels[i].ranges.end())
       continue;
     // The kernel's own context has its types.
-    ptx::test::Harness harness(kernelText(
-        target, kernels[i].grid.threads, 6,
-        [&](OpBuilder &builder, Location loc, ValueRange arguments) {
-          AttentionOperands operands{arguments[0], arguments[1], arguments[2],
-                                     arguments[3], arguments[4], arguments[5]};
-          if (!problem.hasSinks)
-            operands.sinks = Value();
-          SmallVector<AttentionKernel> same =
-              attentionKernels(target, shapeIn(builder));
-          same[i].emit(builder, loc, operands);
-        }));
+    ptx::test::Harness harness(
+        kernelText(target, kernels[i].grid.threads, 7,
+                   [&](OpBuilder &builder, Location loc, ValueRange arguments) {
+                     AttentionOperands operands;
+                     operands.step = arguments[0];
+                     operands.state = arguments[1];
+                     operands.queries = arguments[2];
+                     operands.output = arguments[3];
+                     operands.sinks = problem.hasSinks ? arguments[4] : Value();
+                     operands.partial = arguments[5];
+                     operands.groups = arguments[6];
+                     SmallVector<AttentionKernel> same =
+                         attentionKernels(target, shapeIn(builder));
+                     same[i].emit(builder, loc, operands);
+                   }));
+    std::vector<int32_t> groups;
+    for (int32_t position : positions)
+      groups.push_back(problem.groupOf(position));
     // A kernel may leave out what another one has written.
     uint64_t resultAt = hasResults ? harness.buffer(results)
                                    : harness.buffer(results.size()),
@@ -143,7 +152,7 @@ AttentionOutcome AttentionRun::run(uint64_t traceCapacity) {
     outcome.reports.push_back(harness.launch(
         "kernel", options, uploadStep(harness), uploadState(harness),
         upload(harness, queries), resultAt, upload(harness, sinks), sumsAt,
-        static_cast<uint64_t>(tokens)));
+        harness.buffer(groups), static_cast<uint64_t>(tokens)));
     outcome.kernels.push_back(kernels[i].suffix.str());
     EXPECT_TRUE(outcome.reports.back().completed);
     if (kernels[i].writesPartial)
@@ -187,9 +196,16 @@ void AttentionRun::expectClose(const std::vector<float> &output) const {
       int64_t kvHead = head / (problem.qHeads / problem.kvHeads);
       auto begin = static_cast<int32_t>(std::max<int64_t>(
           0, position + 1 - problem.window.value_or(position + 1)));
+      int32_t last = problem.isBidirectional
+                         ? problem.sequences[sequence].length - 1
+                         : position;
+      std::vector<int32_t> attended;
+      for (int32_t key = begin; key <= last; ++key)
+        if (problem.groupOf(key) == problem.groupOf(position))
+          attended.push_back(key);
       Row scores;
       double magnitude = 0; // Of the products of a score.
-      for (int32_t key = begin; key <= position; ++key) {
+      for (int32_t key : attended) {
         double score = 0, size = 0;
         for (int64_t i = 0; i < problem.keySize; ++i) {
           double product =
@@ -226,8 +242,7 @@ void AttentionRun::expectClose(const std::vector<float> &output) const {
       for (int64_t i = 0; i < problem.valueSize; ++i, ++next) {
         double exact = 0, size = 0;
         for (size_t key = 0; key < scores.size(); ++key) {
-          double value =
-              valueAt(sequence, begin + static_cast<int32_t>(key), kvHead, i);
+          double value = valueAt(sequence, attended[key], kvHead, i);
           exact += scores[key] / total * value;
           size += scores[key] / total * std::fabs(value);
         }

@@ -27,13 +27,19 @@ struct AttentionProblem {
   std::string name;
   int64_t qHeads, kvHeads, keySize, valueSize;
   bool isNarrow = false, hasSlopes = false, hasSinks = false,
-       hasSharedRows = false;
+       hasSharedRows = false, isBidirectional = false;
   std::optional<int64_t> window = {};
   std::optional<float> softcap = {};
   struct Sequence {
     int32_t length, run;
   };
   std::vector<Sequence> sequences = {{1, 1}};
+  /// Tokens of a group that follow each other; 0 if there are none.
+  int32_t groupTokens = 0;
+
+  int32_t groupOf(int32_t position) const {
+    return groupTokens ? position / groupTokens % 3 : 0;
+  }
 
   int64_t numTokens() const {
     int64_t count = 0;

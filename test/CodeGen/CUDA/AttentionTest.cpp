@@ -91,6 +91,20 @@ std::vector<AttentionProblem> problems() {
   latent.keySize = 40;
   latent.valueSize = 32;
   all.push_back(latent);
+  // Whole sequences in both directions; of a group there is no key in some
+  // pages.
+  AttentionProblem both =
+      plain("both_directions", 4, 2, 32, false, {{70, 70}, {1, 1}, {33, 33}});
+  both.isBidirectional = true;
+  all.push_back(both);
+  both.name = "groups";
+  both.groupTokens = 40;
+  all.push_back(both);
+  both.name = "groups_bf16";
+  both.isNarrow = true;
+  both.groupTokens = 4;
+  both.sequences = {{150, 150}};
+  all.push_back(both);
   AttentionProblem unequal = plain("unequal", 4, 4, 48, true, {{300, 1}});
   unequal.valueSize = 32;
   all.push_back(unequal);
@@ -133,6 +147,17 @@ std::vector<AttentionProblem> tiledProblems() {
   shared.valueSize = 32;
   shared.hasSharedRows = true;
   all.push_back(shared);
+  // Keys and sums of two warps for each 16 tokens, one stage.
+  shared.name = "latent_576";
+  shared.qHeads = 2;
+  shared.keySize = 576;
+  shared.valueSize = 512;
+  shared.sequences = {{100, 70}};
+  all.push_back(shared);
+  AttentionProblem both =
+      plain("both_directions", 2, 1, 64, true, {{150, 150}, {20, 20}, {3, 3}});
+  both.isBidirectional = true;
+  all.push_back(both);
   AttentionProblem unequal = plain("unequal", 2, 2, 96, true, {{80, 80}});
   unequal.valueSize = 64;
   all.push_back(unequal);

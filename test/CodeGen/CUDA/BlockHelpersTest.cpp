@@ -14,6 +14,7 @@
 
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/Compile.h"
+#include "lib/CodeGen/CUDA/Power.h"
 #include "runtime/Device/DeviceModel.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -160,6 +161,46 @@ TEST(BlockHelpersTest, ElementsAreReadAndWrittenByTheirType) {
       });
   EXPECT_EQ(output, (std::vector<float>{1.015625f, 1.0f, -0.0f, INFINITY,
                                         3.00405527e38f}));
+}
+
+/// All pairs of bases and exponents, special ones among them.
+TEST(BlockHelpersTest, PowersRoundOnce) {
+  std::vector<float> numbers{0.0f,     1.0f,      -1.0f, 2.0f,    0.5f,
+                             -3.0f,    1e-4f,     0.25f, 127.0f,  -0.75f,
+                             1e30f,    1e-40f,    7e-7f, 10000.f, 500000.f,
+                             INFINITY, -INFINITY, NAN};
+  for (int i = 0; i < 24; ++i)
+    numbers.push_back(float(i) / 24.0f + 0.01f);
+  auto count = static_cast<int64_t>(numbers.size());
+  std::vector<float> output = runKernel(
+      static_cast<int32_t>(count), count, 1, 0, numbers,
+      [&](OpBuilder &b, Location loc, Value row, Value input, Value output) {
+        Value base = emitLoadFloat(b, loc, b.getF32Type(), input, row);
+        Value start = cpu::emitMul(b, loc, row, cpu::emitIndex(b, loc, count));
+        emitStridedLoop(
+            b, loc, emitThread(b, loc), 1, cpu::emitIndex(b, loc, count),
+            [&](Value at) {
+              Value exponent = emitLoadFloat(b, loc, b.getF32Type(), input, at);
+              cpu::emitStore(
+                  b, loc, emitBinary(b, loc, BinaryKind::Pow, base, exponent),
+                  output, cpu::emitAdd(b, loc, start, at));
+            });
+      });
+  ASSERT_EQ(output.size(), numbers.size() * numbers.size());
+  for (size_t i = 0; i < numbers.size(); ++i)
+    for (size_t j = 0; j < numbers.size(); ++j) {
+      float base = numbers[i], exponent = numbers[j],
+            got = output[i * numbers.size() + j];
+      // Infinite exponents are for what is not one.
+      if (std::isinf(exponent) && std::fabs(base) == 1.0f)
+        continue;
+      auto expected =
+          float(std::pow(static_cast<double>(base), double(exponent)));
+      if (std::isnan(expected))
+        EXPECT_TRUE(std::isnan(got)) << base << " ^ " << exponent;
+      else
+        EXPECT_EQ(got, expected) << base << " ^ " << exponent;
+    }
 }
 
 } // namespace

@@ -34,6 +34,8 @@ import struct
 import subprocess
 import sys
 
+import images
+
 
 def tensors(path):
     data = pathlib.Path(path).read_bytes()
@@ -68,19 +70,25 @@ def compare_logits(cpu, gpu, truth=None):
     print(f"{len(cpu)} of {len(cpu)} agree")
 
 
-def count_launches(artifact, report, steps):
-    plan = json.loads((pathlib.Path(artifact) / "launches.json").read_text())
+def count_launches(artifact, report, steps, imageSteps=0):
+    plan = {"kernels": {}}
     # A launch for more rows than the one before it takes its place; what groups choices for it comes before, and what joins
     # slices behind it.
     forms, planned, columns = {}, collections.Counter(), collections.defaultdict(set)
-    for launch in plan["launches"]:
+    launches = []
+    for file, count in ("launches.json", steps), ("image_launches.json", imageSteps):
+        if count:
+            own = json.loads((pathlib.Path(artifact) / file).read_text())
+            plan["kernels"].update(own["kernels"])
+            launches += [(launch, count) for launch in own["launches"]]
+    for launch, count in launches:
         columns[launch["kernel"]].add(launch.get("columns", plan["kernels"][launch["kernel"]]["columns"]))
         if launch["kernel"].startswith(("experts_groups", "attention_join")):
             forms[launch["kernel"]] = launch["kernel"]
             continue
         if "min_rows" not in launch:
             first = launch["kernel"]
-            planned[first] += 1
+            planned[first] += count
         forms[launch["kernel"]] = first
     executed, parts = collections.Counter(), collections.Counter()
     for line in pathlib.Path(report).read_text().splitlines():
@@ -93,11 +101,10 @@ def count_launches(artifact, report, steps):
         # No thread leaves before its first instruction.
         assert launch["total"]["lanes"] >= launch["threads"] > 0, launch
     assert parts["attention_slices"] == parts["attention_join"], parts
-    for name, launches in planned.items():
-        expected = launches * steps
+    for name, expected in planned.items():
         isWhole = executed[name] == expected
         assert isWhole or (plan["kernels"][name]["rows"] == "selected" and 0 < executed[name] < expected), (name, executed[name], expected)
-    print(f"{sum(planned.values())} launches a step, all executed")
+    print(f"{sum(planned.values()) / steps:g} launches a step, all executed")
 
 
 def count_graphs(report):
@@ -143,9 +150,18 @@ def compare_families(clade, folder, dtype, *families):
 
     for family in families:
         factor = factors.get(family, 37) if dtype == "bf16" else 37
-        tokens = ",".join(str(i * factor % 251 + 3) for i in range(40))
+        tokens = [i * factor % 251 + 3 for i in range(40)]
         model, artifact, report = folder / family, folder / (family + ".artifact"), folder / (family + ".report")
         run("tiny", family, "-o", model)
+        config = json.loads((model / "config.json").read_text())
+        what, result, hasImages = ["--force", "5,6,7", "--chunk", "16"], "--logits", "vision_config" in config
+        if hasImages:
+            # One image fills windows and pages, and one does not.
+            tokens = images.make_images(model, folder / "images", [(8, 12), (6, 4)]) + tokens[:20]
+            what += ["--inputs", folder / "images"]
+        elif family == "bert":
+            what, result = ["--types", ",".join(str(i // 25) for i in range(40))], "--embeddings"
+        steps = 1 if family == "bert" else -(-len(tokens) // 16) + 3
         logits = []
         for name, target, own in ("cpu", "cpu", dtype), ("gpu", "cuda", dtype), ("truth", "cpu", "f32"):
             if name == "truth" and dtype == "f32":
@@ -153,10 +169,10 @@ def compare_families(clade, folder, dtype, *families):
             run("compile", model, "--dtype", own, "--target", target, "-o", artifact)
             logits.append(folder / f"{family}.{name}")
             environment = {"CLADE_CUDA_REPORT": str(report)} if target == "cuda" else {}
-            run("run", artifact, "--tokens", tokens, "--force", "5,6,7", "--chunk", "16", "--logits", logits[-1], **environment)
+            run("run", artifact, "--tokens", ",".join(map(str, tokens)), *what, result, logits[-1], **environment)
             if target == "cuda":
                 print(family)
-                count_launches(artifact, report, 6)
+                count_launches(artifact, report, steps, int(hasImages))
         compare_logits(*logits)
     print(f"{len(families)} families agree")
 
