@@ -10,6 +10,9 @@
 // product and its limit alternate within one process and the best of each
 // counts, because both swing with what else the machine does.
 //
+// The limit of the arithmetic of quantised weights is that of 8-bit dot
+// products.
+//
 //   product-bench [CPU [FEATURES]]
 //
 //===----------------------------------------------------------------------===//
@@ -64,8 +67,22 @@ double measure(int threads, const std::function<void(int)> &work) {
 struct Bench {
   explicit Bench(const Target &target) : target(target) {}
 
+  /// What a product's weights are held as.
+  struct Form {
+    const char *name;
+    bool isBF16 = false;
+    WeightForm form = WeightForm::Plain;
+
+    /// The fastest arithmetic that such a product can have.
+    Arithmetic arithmetic() const {
+      if (form != WeightForm::Plain)
+        return Arithmetic::Int8;
+      return isBF16 ? Arithmetic::BF16 : Arithmetic::F32;
+    }
+  };
+
   std::unique_ptr<LoadedCode> compile(const ProductShape &shape,
-                                      MLIRContext *context, bool bf16) {
+                                      MLIRContext *context, const Form &form) {
     auto start = std::chrono::steady_clock::now();
     OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(context));
     addProductFunction(*module, "product", target, shape);
@@ -78,27 +95,25 @@ struct Bench {
       return nullptr;
     module = ModuleOp::create(UnknownLoc::get(context));
     addProductFunction(*module, "product", target, shape);
-    peakFlops = addPeakProbe(*module, "peak", target,
-                             bf16 ? Arithmetic::BF16 : Arithmetic::F32);
+    peakFlops = addPeakProbe(*module, "peak", target, form.arithmetic());
     readBytes = addReadProbe(*module, "read", target);
     return LoadedCode::create(*module, {target.cpu, target.features, 3},
                               {"product", "peak", "read"});
   }
 
   /// One line: the product's rate, the limit's, their ratio, compile time.
-  void run(int64_t m, int64_t n, int64_t k, bool bf16, int threads,
+  void run(int64_t m, int64_t n, int64_t k, const Form &form, int threads,
            TokenClass tokens) {
     std::unique_ptr<MLIRContext> context = makeContext();
-    Type element = bf16 ? Type(BFloat16Type::get(context.get()))
-                        : Type(Float32Type::get(context.get()));
-    ProductShape shape{n, k, element, target.rowTile(tokens)};
-    std::unique_ptr<LoadedCode> loaded = compile(shape, context.get(), bf16);
+    Type element = form.isBF16 ? Type(BFloat16Type::get(context.get()))
+                               : Type(Float32Type::get(context.get()));
+    ProductShape shape{n, k, element, target.rowTile(tokens), form.form};
+    std::unique_ptr<LoadedCode> loaded = compile(shape, context.get(), form);
     if (!loaded)
       return;
-    int64_t size = bf16 ? 2 : 4;
-    Buffer weights(target.packedWeightElements(element, n, k) * size);
-    Buffer activations(
-        target.packedActivationElements(element, m, k, shape.rowTile) * 4);
+    Buffer weights(packedWeightBytes(target, shape));
+    Buffer activations(llvm::divideCeil(m, shape.rowTile) *
+                       packedActivationTileBytes(shape));
     Buffer y(m * n * 4), scratch(threads * 4096);
     auto *product = loaded->function<ProductFunction>("product");
     double best = 1e9, limit = 1e9;
@@ -115,7 +130,7 @@ struct Bench {
                          peak(scratch.as<char>() + thread * 4096, kPeakSteps);
                        }));
     }
-    print(m, n, k, bf16, threads, weights.size(), best, limit, reads);
+    print(m, n, k, form.name, threads, weights.size(), best, limit, reads);
   }
 
   void readPart(const LoadedCode &loaded, const Buffer &weights, int thread,
@@ -125,7 +140,7 @@ struct Bench {
         weights.as<char>() + thread * steps * readBytes, steps);
   }
 
-  void print(int64_t m, int64_t n, int64_t k, bool bf16, int threads,
+  void print(int64_t m, int64_t n, int64_t k, const char *form, int threads,
              size_t bytes, double best, double limit, bool reads) {
     double rate = 2e-9 * m * n * k / best, bound = 0;
     if (reads) {
@@ -134,11 +149,11 @@ struct Bench {
     } else {
       bound = 1e-9 * threads * kPeakSteps * peakFlops / limit;
     }
-    std::printf("%4ld x %5ld x %5ld %s %d thread(s): %7.1f of %7.1f %s  %5.1f "
-                "%%   compile %.1f ms\n",
-                m, n, k, bf16 ? "bf16" : "f32 ", threads, rate, bound,
-                reads ? "GB/s   " : "GFLOP/s", 100 * rate / bound,
-                compileSeconds * 1e3);
+    std::printf(
+        "%4ld x %5ld x %5ld %-4s %d thread(s): %7.1f of %7.1f %s  %5.1f "
+        "%%   compile %.1f ms\n",
+        m, n, k, form, threads, rate, bound, reads ? "GB/s   " : "GFLOP/s",
+        100 * rate / bound, compileSeconds * 1e3);
     std::fflush(stdout);
   }
 
@@ -158,18 +173,24 @@ int main(int argc, char **argv) {
     return 1;
   std::printf("M x N x K on %s\n", target->cpu.c_str());
   Bench bench(*target);
-  for (bool bf16 : {true, false})
+  const Bench::Form forms[] = {{"bf16", true},
+                               {"f32"},
+                               {"q8_0", false, WeightForm::Int8},
+                               {"q4_0", false, WeightForm::Int4},
+                               {"q4_k", false, WeightForm::Int4K},
+                               {"q6_k", false, WeightForm::Int6K}};
+  for (const Bench::Form &form : forms)
     for (int threads : {1, 2}) {
-      bench.run(512, 2048, 640, bf16, threads, TokenClass::Many);
-      bench.run(512, 640, 2048, bf16, threads, TokenClass::Many);
-      bench.run(512, 4096, 4096, bf16, threads, TokenClass::Many);
+      bench.run(512, 2048, 640, form, threads, TokenClass::Many);
+      bench.run(512, 640, 2048, form, threads, TokenClass::Many);
+      bench.run(512, 4096, 4096, form, threads, TokenClass::Many);
     }
-  for (bool bf16 : {true, false})
+  for (const Bench::Form &form : forms)
     for (int threads : {1, 2}) {
-      bench.run(1, 4096, 4096, bf16, threads, TokenClass::One);
-      bench.run(1, 16384, 4096, bf16, threads, TokenClass::One);
-      bench.run(4, 16384, 4096, bf16, threads, TokenClass::Few);
-      bench.run(8, 16384, 4096, bf16, threads, TokenClass::Few);
+      bench.run(1, 4096, 4096, form, threads, TokenClass::One);
+      bench.run(1, 16384, 4096, form, threads, TokenClass::One);
+      bench.run(4, 16384, 4096, form, threads, TokenClass::Few);
+      bench.run(8, 16384, 4096, form, threads, TokenClass::Few);
     }
   return 0;
 }

@@ -42,7 +42,9 @@ struct AttentionShape {
   /// Only for bf16: rounds where a reference that runs operation by operation
   /// in bf16 does, that is q . k, its product with `scale`, the three steps of
   /// the soft cap, the sum with the bias, and the probabilities after a softmax
-  /// in f32. Otherwise everything between loads and the final store is f32.
+  /// in f32. Otherwise everything between loads and the final store is f32,
+  /// but for the exponentials, which may be rounded to bf16 before they
+  /// multiply values.
   bool referenceRounding = false;
   /// With `referenceRounding`, the distance of a score to the largest one
   /// rounds, too.

@@ -414,4 +414,32 @@ void TileEmitter::emitProbabilities(ValueRange inverse) {
   });
 }
 
+/// In the place of an even key's weights come pairs of bf16, as i32: its own
+/// below and the next key's above. Blocks of keys are even.
+void TileEmitter::pairWeights() {
+  Value first = sub(alignDown(firstKey, plan.keyBlock), baseKey);
+  Value keys = sub(endKey, baseKey);
+  Value sixteen = arith::ConstantOp::create(
+      builder, loc, i32Vector, DenseElementsAttr::get(i32Vector, 16));
+  auto bits = [&](Value place) -> Value {
+    Value weight = emitRoundToBF16(
+        builder, loc, emitLoad(builder, loc, f32Vector, scores, place));
+    auto shorts = VectorType::get(target.width, builder.getI16Type());
+    return arith::ExtUIOp::create(
+        builder, loc, i32Vector,
+        arith::BitcastOp::create(builder, loc, shorts, weight));
+  };
+  loop(first, keys, 2, {}, [&](Value key, ValueRange) -> Values {
+    for (int64_t v = 0; v < rowVectors(); ++v) {
+      Value low = add(mul(key, plan.rows), v * target.width),
+            high = add(low, plan.rows);
+      Value pair = arith::OrIOp::create(
+          builder, loc, bits(low),
+          arith::ShLIOp::create(builder, loc, bits(high), sixteen));
+      emitStore(builder, loc, pair, scores, low);
+    }
+    return {};
+  });
+}
+
 } // namespace clade::cpu

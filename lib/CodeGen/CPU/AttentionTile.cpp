@@ -61,6 +61,8 @@ void TileEmitter::emit() {
   Values inverse = emitExponentials(maxima);
   if (rounds())
     emitProbabilities(inverse);
+  if (pairsKeys())
+    pairWeights();
   clearSums();
   emitValues();
   emitOutput();
@@ -366,6 +368,24 @@ Values TileEmitter::splitChunk(Value chunk) {
                                     constant(static_cast<int32_t>(0xffff0000)));
   return {arith::BitcastOp::create(builder, loc, f32Vector, even),
           arith::BitcastOp::create(builder, loc, f32Vector, odd)};
+}
+
+/// Of the same chunk of two rows, pairs of an element of each: the even ones
+/// and the odd ones.
+Values TileEmitter::mixChunks(Value low, Value high) {
+  auto constant = [&](int32_t bits) {
+    return arith::ConstantOp::create(builder, loc, i32Vector,
+                                     DenseElementsAttr::get(i32Vector, bits));
+  };
+  Value sixteen = constant(16), lowHalf = constant(0xffff),
+        highHalf = constant(static_cast<int32_t>(0xffff0000));
+  Value even = arith::OrIOp::create(
+      builder, loc, arith::AndIOp::create(builder, loc, low, lowHalf),
+      arith::ShLIOp::create(builder, loc, high, sixteen));
+  Value odd = arith::OrIOp::create(
+      builder, loc, arith::ShRUIOp::create(builder, loc, low, sixteen),
+      arith::AndIOp::create(builder, loc, high, highHalf));
+  return {productOperands(even).front(), productOperands(odd).front()};
 }
 
 //===----------------------------------------------------------------------===//

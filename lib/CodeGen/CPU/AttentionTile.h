@@ -11,8 +11,8 @@
 // [key][row], so that softmax runs down the columns of whole vectors:
 //
 //   scores    AttentionScores.cpp    q . k, scale, soft cap, mask, maximum
-//   softmax   AttentionScores.cpp    exp, sum, and in the reference's mode
-//                                    the rounded probabilities
+//   softmax   AttentionScores.cpp    exp, sum, in the reference's mode the
+//                                    rounded probabilities, pairs of weights
 //   values    AttentionValues.cpp    sum of p * v, page by page, and the output
 //
 // Two forms of the first product serve different tiles. `Packed`: lanes are
@@ -150,6 +150,7 @@ private:
   mlir::Value loadChunk(mlir::Value base, mlir::Value offset, int64_t count);
   Values splitChunk(mlir::Value chunk);
   Values productOperands(mlir::Value chunk);
+  Values mixChunks(mlir::Value low, mlir::Value high);
 
   // AttentionScores.cpp
   Values emitScores();
@@ -176,6 +177,7 @@ private:
                         body);
   Values emitExponentials(mlir::ValueRange maxima);
   void emitProbabilities(mlir::ValueRange inverse);
+  void pairWeights();
 
   // AttentionValues.cpp
   int64_t sumStride() const;
@@ -205,6 +207,10 @@ private:
 
   bool isBF16() const { return shape.elementType.isBF16(); }
   bool usesDotBF16() const { return isBF16() && target.hasBF16; }
+  /// Whether values of two keys are multiplied at once, by weights in bf16.
+  bool pairsKeys() const {
+    return usesDotBF16() && plan.form == TilePlan::Form::Packed;
+  }
   bool rounds() const { return isBF16() && shape.referenceRounding; }
   /// Vectors of f32 in a chunk of elements.
   int64_t units() const { return isBF16() ? 2 : 1; }

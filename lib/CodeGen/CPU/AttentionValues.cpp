@@ -9,6 +9,10 @@
 // rows of the tile use it; the sums wait in scratch memory in between. Only
 // rows of written tokens are read: zero times a stale number could be anything.
 //
+// Where the CPU multiplies pairs of bf16, a tile of several tokens takes two
+// keys at once: their weights are rounded to bf16, as flash attention does
+// (Dao et al. 2022), and their rows of values are mixed as they are loaded.
+//
 //===----------------------------------------------------------------------===//
 
 #include "lib/CodeGen/CPU/AttentionTile.h"
@@ -112,7 +116,37 @@ void TileEmitter::emitColumnGroup(const PageOfValues &page, Value firstRow,
     }
     return next;
   };
-  totals = loop(page.firstSlot, page.endSlot, 1, totals, addKey);
+  auto addPair = [&](Value slot, ValueRange carried) {
+    Values next(carried);
+    Values values;
+    // A key outside of the range weighs nothing: any written row will do.
+    Value low = arith::MaxSIOp::create(builder, loc, slot, page.firstSlot),
+          high = minimum(add(slot, 1), sub(page.endSlot, index(1)));
+    for (int64_t c = 0; c < chunks; ++c) {
+      auto rowOf = [&](Value key) {
+        return loadChunk(
+            page.base,
+            add(mul(key, shape.valueStride()), add(column, c * chunk())),
+            count);
+      };
+      values.append(mixChunks(rowOf(low), rowOf(high)));
+    }
+    Value scorePlace = add(mul(slot, plan.rows), firstRow);
+    for (int64_t row = 0; row < plan.rowBlock; ++row) {
+      Value pair =
+          emitLoad(builder, loc, i32, page.scores, add(scorePlace, row));
+      Value weights =
+          productOperands(emitSplat(builder, loc, pair, target.width)).front();
+      for (int64_t v = 0; v < vectors; ++v) {
+        Value &sum = next[row * vectors + v];
+        sum = addProduct(sum, weights, values[v]);
+      }
+    }
+    return next;
+  };
+  totals = pairsKeys() ? loop(alignDown(page.firstSlot, 2), page.endSlot, 2,
+                              totals, addPair)
+                       : loop(page.firstSlot, page.endSlot, 1, totals, addKey);
   for (int64_t row = 0; row < plan.rowBlock; ++row)
     for (int64_t v = 0; v < vectors; ++v)
       emitStore(builder, loc, totals[row * vectors + v], sums, place(row, v));

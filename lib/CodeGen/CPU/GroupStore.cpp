@@ -90,26 +90,32 @@ void RowPacker::quantise(OpBuilder &builder, Value group) {
   Value first =
       emitMul(builder, loc, group, emitIndex(builder, loc, groupColumns));
   SmallVector<Value> parts;
+  // Without their signs numbers are ordered as their bits are, with what is no
+  // number above all.
+  Value magnitudeBits = arith::ConstantOp::create(
+      builder, loc, DenseElementsAttr::get(i32s, 0x7fffffff));
   Value largest;
   for (int64_t i = 0; i < groupColumns; i += width) {
     parts.push_back(
         emitLoad(builder, loc, f32s, values,
                  emitAdd(builder, loc, first, emitIndex(builder, loc, i))));
-    Value magnitude = math::AbsFOp::create(builder, loc, parts.back());
-    largest = largest
-                  ? arith::MaximumFOp::create(builder, loc, largest, magnitude)
-                        .getResult()
-                  : magnitude;
+    Value bits = arith::BitcastOp::create(builder, loc, i32s, parts.back());
+    Value magnitude = arith::AndIOp::create(builder, loc, bits, magnitudeBits);
+    largest = largest ? arith::MaxSIOp::create(builder, loc, largest, magnitude)
+                            .getResult()
+                      : magnitude;
   }
-  Value most = vector::ReductionOp::create(
-      builder, loc, vector::CombiningKind::MAXIMUMF, largest);
+  Value most = arith::BitcastOp::create(
+      builder, loc, builder.getF32Type(),
+      vector::ReductionOp::create(builder, loc, vector::CombiningKind::MAXSI,
+                                  largest));
   Value isZero = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OLT,
                                        most, constant(negligible));
   auto orZero = [&](Value value) -> Value {
     return arith::SelectOp::create(builder, loc, isZero, constant(0), value);
   };
   Value scale =
-      orZero(arith::DivFOp::create(builder, loc, most, constant(127)));
+      orZero(arith::MulFOp::create(builder, loc, most, constant(1.0f / 127)));
   Value inverse =
       orZero(arith::DivFOp::create(builder, loc, constant(127), most));
   Value factor = emitSplat(builder, loc, inverse, width);

@@ -135,6 +135,9 @@ Interval Row::output(int64_t i) const {
     magnitude += w.high * std::abs(v);
   }
   double error = (weights.size() + 4) * epsilon * magnitude;
+  // Weights may be rounded to bf16; those of `rounds()` are already.
+  if (attention.bf16 && !rounds())
+    error += 0x1p-8 * magnitude;
   sum = {sum.low - error, sum.high + error};
   if (!rounds())
     sum = {sum.low / (sum.low < 0 ? total.low : total.high),
