@@ -107,7 +107,7 @@ def WMap_PackBlocksOp : WMap_Transform<"pack_blocks"> {
   let summary = "blocks of a matrix in panels";
   let description = [{
     [N, K] becomes bytes [ceil(N/rows)][K / numbers of a block][rows · bytes of a block]: in a
-    panel of `rows` rows, for each block of columns, the scales and codes of 16 rows at a time
+    panel of `rows` rows, for each block of columns, the scales and codes of its rows
     alternate
     (docs/rationale/packed-weights.md). Of three axes the first counts matrices. Inverse:
     `wmap.unpack_blocks`, bit for bit.

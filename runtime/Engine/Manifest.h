@@ -27,7 +27,7 @@
 namespace clade::rt {
 
 /// Version of the artifact format that this runtime reads and writes.
-inline constexpr int64_t artifactVersion = 6;
+inline constexpr int64_t artifactVersion = 7;
 
 /// The model that was compiled.
 struct ManifestModel {

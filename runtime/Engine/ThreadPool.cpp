@@ -24,9 +24,11 @@ using namespace clade::rt;
 
 namespace {
 
-/// About 50 microseconds of waiting: longer than most gaps between the phases
-/// of a step, shorter than what a sleeping core would cost others.
-constexpr int maxSpins = 2000;
+/// About a millisecond of waiting: longer than the gaps between the phases of
+/// a step, and than what a caller does between two steps of decoding, such as
+/// choosing a token. Waking a core that sleeps takes long where it is a virtual
+/// one, up to half a millisecond.
+constexpr int maxSpins = 40000;
 constexpr int maxYields = 64;
 
 void pauseCore() {

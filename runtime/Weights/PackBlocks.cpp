@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Quantise makes blocks of numbers; PackBlocks moves the blocks of 16 rows into
+// Quantise makes blocks of numbers; PackBlocks moves the blocks of rows into
 // the layout of PackedBlocks.h, and UnpackBlocks takes them out again bit for
 // bit.
 //
@@ -103,9 +103,8 @@ public:
       orderBlock(layout, block, ordered);
       block = ordered;
     }
-    std::byte *unit = panel + unitAt(row);
     forEachField([&](int64_t at, auto size) {
-      move(size, block + at, unit + place(at, size, row));
+      move(size, block + at, panel + place(at, size, row));
     });
   }
   /// The way back.
@@ -113,9 +112,8 @@ public:
     std::byte ordered[maxPackedBlockBytes];
     bool isOrdered = isInPackedOrder(layout);
     std::byte *to = isOrdered ? block : ordered;
-    const std::byte *unit = panel + unitAt(row);
     forEachField([&](int64_t at, auto size) {
-      move(size, unit + place(at, size, row), to + at);
+      move(size, panel + place(at, size, row), to + at);
     });
     if (!isOrdered)
       restoreBlock(layout, ordered, block);
@@ -126,12 +124,9 @@ public:
 private:
   template <int64_t N> using Size = std::integral_constant<int64_t, N>;
 
-  int64_t unitAt(int64_t row) const {
-    return row / packedBlockRows * packedBlockRows * blockBytes;
-  }
   /// Of a field `size` bytes long, `at` bytes into a block.
-  static int64_t place(int64_t at, int64_t size, int64_t row) {
-    return at * packedBlockRows + size * (row % packedBlockRows);
+  int64_t place(int64_t at, int64_t size, int64_t row) const {
+    return at * panelRows + size * row;
   }
   /// A word has codes, which are signed or are not: it changes, or changes
   /// back. No other type than Q8_0 has words that are not codes.

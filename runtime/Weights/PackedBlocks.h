@@ -6,9 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // Which block types compiled products read as they are, and how a panel of them
-// lies in memory. A panel of R rows is, for each block of columns and each 16
-// of its rows, a unit: the fields of the blocks, row after row of each field.
-// In this order,
+// lies in memory. A panel of R rows is, for each block of columns, the fields
+// of the blocks of its rows, row after row of each field. In this order,
 //
 //   what the groups of 32 columns share, in blocks of 256: f16 d; with a
 //     minimum f16 dmin and u32 tops, four bits a group: those above the four of
@@ -16,8 +15,8 @@
 //   for each group of 32 columns
 //     its scale: f16; in blocks of 256 a byte with four bits of the scale and,
 //       above, of the minimum; of Q6_K two i8, of 16 columns each
-//     the codes in words of four columns, so that a run of 64 bytes is that of
-//       16 rows: of 8 bits eight words; else four with the low four bits of
+//     the codes in words of four columns, so that a run of 4 R bytes is that
+//       of the panel: of 8 bits eight words; else four with the low four bits of
 //       columns c (low half of a byte) and c + 16, and behind them
 //       the fifth bit       one word: that of column 4 s + b is bit s of byte b
 //       fifth and sixth     two words: those of column 4 r + b, r < 4, are bits
@@ -35,7 +34,7 @@
 
 namespace clade::rt {
 
-/// Rows whose scales and codes alternate.
+/// The rows of a panel are a multiple of this.
 inline constexpr int64_t packedBlockRows = 16;
 /// Columns that a group has, whatever the type.
 inline constexpr int64_t packedGroupColumns = 32;
@@ -52,7 +51,7 @@ struct PackedLayout {
   int64_t zero;
   bool hasMinimum;
 
-  /// Bytes of one row, or of a column of 16 rows a sixteenth.
+  /// Bytes of one row.
   constexpr int64_t groupBytes() const {
     return scaleBytes + packedGroupColumns * bits / 8;
   }

@@ -179,28 +179,25 @@ TEST_F(PackBlocksTest, PanelsHoldScalesAndCodes) {
         for (int64_t row = 0; row < rows; ++row)
           for (int64_t group = 0; group < columns / 32; ++group) {
             int64_t from = (row * columns / 32 + group) * block;
-            int64_t unit =
-                (row / panelRows * (columns / 32) + group) * panelRows * block +
-                row % panelRows / 16 * 16 * block;
-            int64_t lane = row % 16;
+            int64_t at =
+                (row / panelRows * (columns / 32) + group) * panelRows * block;
+            int64_t inPanel = row % panelRows;
             for (int64_t i = 0; i < 2; ++i)
-              EXPECT_EQ(byteAt(packed, unit + 2 * lane + i),
+              EXPECT_EQ(byteAt(packed, at + 2 * inPanel + i),
                         byteAt(stored, from + i));
             for (int64_t i = 0; i < block - 2; ++i) {
               int code = byteAt(stored, from + 2 + i);
               if (format.dtype == DType::Q8_0)
                 code = static_cast<int8_t>(code) + 128;
-              EXPECT_EQ(
-                  byteAt(packed, unit + 32 + i / 4 * 64 + 4 * lane + i % 4),
-                  code);
+              EXPECT_EQ(byteAt(packed, at + (2 + i / 4 * 4) * panelRows +
+                                           4 * inPanel + i % 4),
+                        code);
             }
           }
         // What fills the last panel is zero.
         int64_t filled = (rows - 1) % panelRows + 1;
-        if (filled <= panelRows - 16)
-          EXPECT_EQ(
-              byteAt(packed, static_cast<int64_t>(packed.size()) - 16 * block),
-              0);
+        if (filled < panelRows)
+          EXPECT_EQ(byteAt(packed, static_cast<int64_t>(packed.size()) - 1), 0);
       }
 }
 
@@ -208,8 +205,8 @@ TEST_F(PackBlocksTest, PanelsHoldScalesAndCodes) {
 /// runtime/Weights/PackedBlocks.h describes it.
 class PanelReader {
 public:
-  PanelReader(DType dtype, const std::byte *unit, int64_t lane)
-      : dtype(dtype), unit(unit), lane(lane) {}
+  PanelReader(DType dtype, const std::byte *block, int64_t rows, int64_t row)
+      : dtype(dtype), block(block), rows(rows), row(row) {}
 
   std::vector<float> numbers() {
     bool isLong = blockLength(dtype) == 256;
@@ -247,9 +244,9 @@ public:
 private:
   template <typename T> T field() {
     T value;
-    std::memcpy(&value, unit + at + static_cast<int64_t>(sizeof(T)) * lane,
+    std::memcpy(&value, block + at + static_cast<int64_t>(sizeof(T)) * row,
                 sizeof(T));
-    at += 16 * static_cast<int64_t>(sizeof(T));
+    at += rows * static_cast<int64_t>(sizeof(T));
     return value;
   }
   std::vector<int> group32() {
@@ -294,8 +291,8 @@ private:
   }
 
   DType dtype;
-  const std::byte *unit;
-  int64_t lane, at = 0;
+  const std::byte *block;
+  int64_t rows, row, at = 0;
 };
 
 /// Blocks of random bits whose halves are numbers.
@@ -326,11 +323,11 @@ TEST_F(PackBlocksTest, PanelsStandForWhatTheirBlocksDo) {
               bytes = bytesPerBlock(format.dtype);
       for (int64_t row = 0; row < rows; ++row)
         for (int64_t block = 0; block < columns / length; ++block) {
-          int64_t unit = (row / panelRows * (columns / length) + block) *
-                             panelRows * bytes +
-                         row % panelRows / 16 * 16 * bytes;
+          int64_t at = (row / panelRows * (columns / length) + block) *
+                       panelRows * bytes;
           const float *from = expected.data() + row * columns + block * length;
-          EXPECT_EQ(PanelReader(format.dtype, packed.data() + unit, row % 16)
+          EXPECT_EQ(PanelReader(format.dtype, packed.data() + at, panelRows,
+                                row % panelRows)
                         .numbers(),
                     std::vector<float>(from, from + length))
               << format.name << " row " << row << " block " << block;

@@ -25,9 +25,6 @@ using namespace mlir;
 
 namespace clade::cpu {
 
-static constexpr int64_t unitRows = rt::packedBlockRows;
-/// Bytes of the codes of four columns of 16 rows.
-static constexpr int64_t runBytes = 4 * unitRows;
 /// Runs of four columns in a group.
 static constexpr int64_t steps = groupColumns / 4;
 
@@ -78,8 +75,8 @@ public:
   SmallVector<Value> emit(OpBuilder &builder, Value a, Value w);
 
 private:
-  /// A group of a panel: its block, where the group is from a block's begin on
-  /// (of the first 16 rows), and its number in the block.
+  /// A group of a panel: its block, where the group is, and its number in the
+  /// block.
   struct Group {
     Value block, address, index;
   };
@@ -94,6 +91,8 @@ private:
                  MutableArrayRef<Value> sums);
   SmallVector<Value> sumsOfPart(OpBuilder &builder, Value a, const Group &group,
                                 int64_t part);
+  void multiply(OpBuilder &builder, Value a, Value step, ArrayRef<Value> codes,
+                MutableArrayRef<Value> sums);
   void exact(OpBuilder &builder, Value a, const Group &group,
              SmallVectorImpl<Value> &sums);
   void exactRun(OpBuilder &builder, Value a, const Group &group, Value run,
@@ -127,24 +126,14 @@ private:
     return emitSplat(builder, loc, loadAt(builder, type, base, offset),
                      target.width);
   }
-  /// Where the 16 rows of a vector are in a block, and where in their runs.
-  int64_t unitOf(int64_t v) const {
-    return (firstColumn + v * target.width) / unitRows * unitRows *
-           layout.blockBytes();
-  }
-  int64_t laneOf(int64_t v) const {
-    return (firstColumn + v * target.width) % unitRows;
-  }
+  /// The panel's row that is in the first lane of a vector.
+  int64_t rowOf(int64_t v) const { return firstColumn + v * target.width; }
   SmallVector<GroupScales> scalesOf(OpBuilder &builder, const Group &group) {
     SmallVector<GroupScales> scales;
-    for (int64_t v = 0; v < vectors; ++v) {
-      Value unit = emitIndex(builder, loc, unitOf(v));
-      scales.push_back(
-          emitGroupScales(builder, loc, target, shape.form,
-                          addressAt(builder, group.block, unit),
-                          addressAt(builder, group.address, unit), group.index,
-                          emitIndex(builder, loc, laneOf(v)), target.width));
-    }
+    for (int64_t v = 0; v < vectors; ++v)
+      scales.push_back(emitGroupScales(
+          builder, loc, target, shape.form, group.block, group.address,
+          group.index, emitIndex(builder, loc, rowOf(v)), target.width));
     return scales;
   }
   int64_t runs() const { return layout.bits == 8 ? steps : steps / 2; }
@@ -220,7 +209,8 @@ Value GroupEmitter::dot(OpBuilder &builder, Value sum, Value weights,
 /// where `codesOf` looks for them.
 GroupEmitter::Run GroupEmitter::loadRun(OpBuilder &builder, Value group,
                                         int64_t v, Value run) {
-  int64_t first = unitOf(v) + unitRows * layout.scaleBytes + 4 * laneOf(v);
+  int64_t rows = target.panelRows, runBytes = 4 * rows,
+          first = rows * layout.scaleBytes + 4 * rowOf(v);
   auto at = [&](Value index) {
     return addressAt(
         builder, group,
@@ -267,6 +257,22 @@ Value GroupEmitter::codesOf(OpBuilder &builder, const Run &run, int64_t half) {
   return arith::OrIOp::create(builder, loc, codes, tops);
 }
 
+/// Adds the products of four columns, those of step `step` (index) of a group.
+void GroupEmitter::multiply(OpBuilder &builder, Value a, Value step,
+                            ArrayRef<Value> codes,
+                            MutableArrayRef<Value> sums) {
+  Value base = addressAt(
+      builder, a,
+      emitMul(builder, loc, step, emitIndex(builder, loc, 4 * shape.rowTile)));
+  for (int64_t row = 0; row < rows; ++row) {
+    Value x = loadSplat(builder, builder.getI32Type(), base, 4 * row);
+    for (int64_t v = 0; v < vectors; ++v) {
+      Value &sum = sums[row * vectors + v];
+      sum = dot(builder, sum, codes[v], x);
+    }
+  }
+}
+
 /// The sums of integers of one part of a group, row by row.
 SmallVector<Value> GroupEmitter::sumsOfPart(OpBuilder &builder, Value a,
                                             const Group &group, int64_t part) {
@@ -278,37 +284,41 @@ SmallVector<Value> GroupEmitter::sumsOfPart(OpBuilder &builder, Value a,
       start = loadSplat(builder, builder.getI32Type(), a, startAt + 4 * row);
     integers.append(vectors, start);
   }
-  auto multiply = [&](int64_t step, ArrayRef<Value> codes) {
-    for (int64_t row = 0; row < rows; ++row) {
-      Value x =
-          loadSplat(builder, builder.getI32Type(), a, 4 * (step * tile + row));
-      for (int64_t v = 0; v < vectors; ++v) {
-        Value &sum = integers[row * vectors + v];
-        sum = dot(builder, sum, codes[v], x);
-      }
-    }
-  };
   Value flip;
   if (layout.bits == 8 && !target.hasVNNI)
     flip = splatInt(builder, static_cast<int32_t>(0x80808080));
-  for (int64_t run = 0; run < runs(); ++run) {
+  auto addRun = [&](OpBuilder &body, Value run, MutableArrayRef<Value> sums) {
     SmallVector<Run> loaded;
     for (int64_t v = 0; v < vectors; ++v)
-      loaded.push_back(
-          loadRun(builder, group.address, v, emitIndex(builder, loc, run)));
+      loaded.push_back(loadRun(body, group.address, v, run));
     for (int64_t half = 0; half < halves(); ++half) {
       if (layout.parts > 1 && half != part)
         continue;
       SmallVector<Value> codes;
       for (const Run &each : loaded) {
-        codes.push_back(codesOf(builder, each, half));
+        codes.push_back(codesOf(body, each, half));
         if (flip)
-          codes.back() =
-              arith::XOrIOp::create(builder, loc, codes.back(), flip);
+          codes.back() = arith::XOrIOp::create(body, loc, codes.back(), flip);
       }
-      multiply(run + half * runs(), codes);
+      Value step = emitAdd(body, loc, run, emitIndex(body, loc, half * runs()));
+      multiply(body, a, step, codes, sums);
     }
+  };
+  if (rows == 1 && layout.bits == 8) {
+    // Of one row loads are nearly all there is: few of them in a loop let the
+    // CPU foresee them.
+    auto loop = scf::ForOp::create(
+        builder, loc, emitIndex(builder, loc, 0),
+        emitIndex(builder, loc, runs()), emitIndex(builder, loc, 1), integers,
+        [&](OpBuilder &body, Location, Value run, ValueRange carried) {
+          SmallVector<Value> sums(carried);
+          addRun(body, run, sums);
+          scf::YieldOp::create(body, loc, sums);
+        });
+    return SmallVector<Value>(loop.getResults());
   }
+  for (int64_t run = 0; run < runs(); ++run)
+    addRun(builder, emitIndex(builder, loc, run), integers);
   return integers;
 }
 
@@ -346,7 +356,7 @@ void GroupEmitter::quantised(OpBuilder &builder, Value a, const Group &group,
   }
 }
 
-/// One run of 64 bytes: four columns, or eight of less than eight bits.
+/// One run: four columns of all rows, or eight of less than eight bits.
 void GroupEmitter::exactRun(OpBuilder &builder, Value a, const Group &group,
                             Value run, ArrayRef<GroupScales> scales,
                             MutableArrayRef<Value> sums) {
@@ -408,15 +418,17 @@ void GroupEmitter::exact(OpBuilder &builder, Value a, const Group &group,
 /// The first `count` groups of a block, with the activations from `a` on.
 void GroupEmitter::emitGroups(OpBuilder &builder, Value a, Value block,
                               Value count, SmallVectorImpl<Value> &sums) {
-  Value head = addressAt(builder, block,
-                         emitIndex(builder, loc, unitRows * layout.headBytes));
+  Value head =
+      addressAt(builder, block,
+                emitIndex(builder, loc, target.panelRows * layout.headBytes));
   auto body = [&](OpBuilder &body, Value index, SmallVectorImpl<Value> &inner) {
     auto step = [&](Value base, int64_t bytes) {
       return addressAt(body, base,
                        emitMul(body, loc, index, emitIndex(body, loc, bytes)));
     };
     Value aGroup = step(a, groupTileBytes(shape));
-    Group group{block, step(head, unitRows * layout.groupBytes()), index};
+    Group group{block, step(head, target.panelRows * layout.groupBytes()),
+                index};
     if (shape.isExact)
       exact(body, aGroup, group, inner);
     else

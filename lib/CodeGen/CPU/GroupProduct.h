@@ -65,13 +65,13 @@ struct GroupScales {
   llvm::SmallVector<mlir::Value, 2> scales;
   mlir::Value minimum;
 };
-/// Emits the scales of `width` rows, as vectors or, of one, as scalars. `unit`
-/// is where the blocks of 16 rows begin, `group` where their group number
-/// `index` of the block does, `lane` (index) the first of the rows.
+/// Emits the scales of `width` rows of a panel, as vectors or, of one, as
+/// scalars. `block` is where a block of the panel begins, `group` where its
+/// group number `index` does, `row` (index) the first of the rows.
 GroupScales emitGroupScales(mlir::OpBuilder &builder, mlir::Location loc,
                             const Target &target, WeightForm form,
-                            mlir::Value unit, mlir::Value group,
-                            mlir::Value index, mlir::Value lane, int64_t width);
+                            mlir::Value block, mlir::Value group,
+                            mlir::Value index, mlir::Value row, int64_t width);
 
 /// Bytes of the row that emitPackGroups takes.
 int64_t groupRowBytes(int64_t k);

@@ -16,10 +16,6 @@ using namespace mlir;
 
 namespace clade::cpu {
 
-/// Bytes of a field of 16 rows.
-static constexpr int64_t halfField = 2 * rt::packedBlockRows,
-                         byteField = rt::packedBlockRows;
-
 WeightForm weightFormOf(StringRef format) {
   return llvm::StringSwitch<WeightForm>(format)
       .Case("q8_0", WeightForm::Int8)
@@ -58,15 +54,15 @@ namespace {
 class ScaleEmitter {
 public:
   ScaleEmitter(OpBuilder &builder, Location loc, const Target &target,
-               Value lane, int64_t width)
-      : builder(builder), loc(loc), target(target), lane(lane), width(width) {}
+               Value row, int64_t width)
+      : builder(builder), loc(loc), target(target), row(row), width(width) {}
 
   /// The field of one row a lane, `offset` bytes from `base`.
   Value field(Value base, int64_t offset, unsigned bits) {
     Value at = emitAddress(builder, loc, base, builder.getI8Type(),
                            emitIndex(builder, loc, offset));
     return emitLoad(builder, loc, typeOf(builder.getIntegerType(bits)), at,
-                    lane);
+                    row);
   }
   Value half(Value base, int64_t offset) {
     return emitHalfToFloat(builder, loc, target, field(base, offset, 16));
@@ -113,20 +109,22 @@ private:
   OpBuilder &builder;
   Location loc;
   const Target &target;
-  Value lane;
+  Value row;
   int64_t width;
 };
 } // namespace
 
 GroupScales emitGroupScales(OpBuilder &builder, Location loc,
-                            const Target &target, WeightForm form, Value unit,
-                            Value group, Value index, Value lane,
+                            const Target &target, WeightForm form, Value block,
+                            Value group, Value index, Value row,
                             int64_t width) {
-  ScaleEmitter emitter(builder, loc, target, lane, width);
+  ScaleEmitter emitter(builder, loc, target, row, width);
+  // Bytes of a field of all rows.
+  int64_t byteField = target.panelRows, halfField = 2 * byteField;
   const rt::PackedLayout &layout = packedLayoutOf(form);
   if (layout.headBytes == 0)
     return {{emitter.half(group, 0)}, {}};
-  Value scale = emitter.half(unit, 0);
+  Value scale = emitter.half(block, 0);
   GroupScales result;
   if (!layout.hasMinimum) {
     for (int64_t part = 0; part < layout.parts; ++part)
@@ -139,14 +137,14 @@ GroupScales emitGroupScales(OpBuilder &builder, Location loc,
   Value bits = arith::IndexCastOp::create(
       builder, loc, builder.getI32Type(),
       emitMul(builder, loc, index, emitIndex(builder, loc, 4)));
-  Value tops =
-      emitter.down(emitter.field(unit, 2 * halfField, 32), emitter.splat(bits));
+  Value tops = emitter.down(emitter.field(block, 2 * halfField, 32),
+                            emitter.splat(bits));
   Value ofScale = emitter.either(emitter.both(low, 15),
                                  emitter.up(emitter.both(tops, 3), 4));
   Value ofMinimum = emitter.either(emitter.down(low, emitter.constant(4)),
                                    emitter.up(emitter.both(tops, 12), 2));
   result.scales.push_back(emitter.times(ofScale, scale));
-  result.minimum = emitter.times(ofMinimum, emitter.half(unit, halfField));
+  result.minimum = emitter.times(ofMinimum, emitter.half(block, halfField));
   return result;
 }
 

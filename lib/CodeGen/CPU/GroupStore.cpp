@@ -195,6 +195,7 @@ namespace {
 struct RowCodes {
   Location loc;
   const rt::PackedLayout &layout;
+  int64_t panelRows;
   Value base; ///< Of the row's first word.
 
   Value step(OpBuilder &builder, int64_t step);
@@ -210,7 +211,7 @@ private:
   Value bits(OpBuilder &builder, int64_t word, int64_t shift, int64_t mask) {
     Value bytes =
         emitLoad(builder, loc, VectorType::get(4, builder.getI8Type()), base,
-                 emitIndex(builder, loc, word * 4 * rt::packedBlockRows));
+                 emitIndex(builder, loc, word * 4 * panelRows));
     Value wide = arith::ExtUIOp::create(
         builder, loc, VectorType::get(4, builder.getI32Type()), bytes);
     if (shift > 0)
@@ -248,7 +249,8 @@ Value RowCodes::step(OpBuilder &builder, int64_t step) {
 void emitUnpackGroups(OpBuilder &builder, Location loc, const Target &target,
                       WeightForm form, int64_t k, Value weights, Value row,
                       function_ref<void(OpBuilder &, Value, Value)> store) {
-  constexpr int64_t unitRows = rt::packedBlockRows, width = 4;
+  constexpr int64_t width = 4;
+  int64_t panelRows = target.panelRows;
   const rt::PackedLayout &layout = packedLayoutOf(form);
   int64_t groups = paddedColumns(k) / groupColumns,
           blockBytes = panelBlockBytes(target, form),
@@ -267,27 +269,23 @@ void emitUnpackGroups(OpBuilder &builder, Location loc, const Target &target,
     return emitAddress(b, loc, base, b.getI8Type(),
                        emitMul(b, loc, count, index(b, bytes)));
   };
-  Value inPanel = part(builder, row, target.panelRows, /*isRest=*/true),
-        lane = part(builder, inPanel, unitRows, /*isRest=*/true);
+  Value inPanel = part(builder, row, panelRows, /*isRest=*/true);
   Value panel =
-      step(builder, weights,
-           part(builder, row, target.panelRows, /*isRest=*/false), panelBytes);
-  Value units =
-      step(builder, panel, part(builder, inPanel, unitRows, /*isRest=*/false),
-           unitRows * layout.blockBytes());
+      step(builder, weights, part(builder, row, panelRows, /*isRest=*/false),
+           panelBytes);
   forEach(builder, loc, groups, 1, [&](OpBuilder &body, Value group) {
     Value inBlock = part(body, group, layout.groups, /*isRest=*/true);
-    Value unit =
-        step(body, units, part(body, group, layout.groups, /*isRest=*/false),
+    Value block =
+        step(body, panel, part(body, group, layout.groups, /*isRest=*/false),
              blockBytes);
     Value at = step(
-        body, step(body, unit, index(body, 1), unitRows * layout.headBytes),
-        inBlock, unitRows * layout.groupBytes());
-    GroupScales scales = emitGroupScales(body, loc, target, form, unit, at,
-                                         inBlock, lane, /*width=*/1);
-    Value codesAt = step(body, step(body, at, lane, 4), index(body, 1),
-                         unitRows * layout.scaleBytes);
-    RowCodes codes{loc, layout, codesAt};
+        body, step(body, block, index(body, 1), panelRows * layout.headBytes),
+        inBlock, panelRows * layout.groupBytes());
+    GroupScales scales = emitGroupScales(body, loc, target, form, block, at,
+                                         inBlock, inPanel, /*width=*/1);
+    Value codesAt = step(body, step(body, at, inPanel, 4), index(body, 1),
+                         panelRows * layout.scaleBytes);
+    RowCodes codes{loc, layout, panelRows, codesAt};
     for (int64_t i = 0; i < groupColumns / width; ++i) {
       Value number = arith::SIToFPOp::create(
           body, loc, VectorType::get(width, body.getF32Type()),
