@@ -46,6 +46,10 @@ if os.path.exists(ptxas):
 # Machine code takes long to make, and no test but those of it needs any.
 config.environment["CLADE_PTXAS"] = ""
 
+# Code for AArch64 runs here if there is something to run it and a compiler for what calls it.
+if shutil.which("qemu-aarch64") and shutil.which("aarch64-linux-gnu-gcc"):
+    config.available_features.add("arm-run")
+
 # What takes longest is left to tools/check: see `ninja check-clade`.
 if lit_config.params.get("quick"):
     config.available_features.add("quick")
@@ -55,5 +59,5 @@ llvm_config.add_tool_substitutions(
     [os.path.join(config.clade_build_dir, "bin")],
 )
 llvm_config.add_tool_substitutions(
-    ["FileCheck", "not", "split-file", "count", "mlir-opt", "llvm-nm", "llvm-readelf"], [config.llvm_tools_dir]
+    ["FileCheck", "not", "split-file", "count", "mlir-opt", "llvm-nm", "llvm-objdump", "llvm-readelf"], [config.llvm_tools_dir]
 )

@@ -19,6 +19,7 @@
 
 #include <cerrno>
 #include <dlfcn.h>
+#include <elf.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -45,6 +46,22 @@ openChecked(const std::string &path, const ManifestFile &expected) {
     return Status::corruption(quoteName(path) +
                               " does not match its hash in the manifest");
   return file;
+}
+
+/// The kind of processor that this program runs on.
+#if defined(__x86_64__)
+constexpr uint16_t ownMachine = EM_X86_64;
+#else
+constexpr uint16_t ownMachine = EM_AARCH64;
+#endif
+
+/// Whether an open file is code for another kind of processor. What is no code
+/// at all is left to the loader.
+bool isForOtherMachine(int file) {
+  Elf64_Ehdr header;
+  return ::pread(file, &header, sizeof(header), 0) == sizeof(header) &&
+         (header.e_machine == EM_X86_64 || header.e_machine == EM_AARCH64) &&
+         header.e_machine != ownMachine;
 }
 
 const char *loaderMessage() {
@@ -135,6 +152,10 @@ Status Artifact::loadCode() {
   codeFile = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (codeFile < 0)
     return systemError("cannot open", path, errno);
+  if (isForOtherMachine(codeFile))
+    return Status::unsupported(quoteName(path) +
+                               " is code for another kind of processor; "
+                               "compile the model for this machine");
   std::string unique = "/proc/self/fd/" + std::to_string(codeFile);
   library = ::dlopen(unique.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library)

@@ -36,7 +36,11 @@ std::vector<std::string> undefinedSymbols(ArrayRef<char> object) {
   for (llvm::object::SymbolRef symbol : (*file)->symbols()) {
     uint32_t flags = llvm::cantFail(symbol.getFlags());
     std::string name = llvm::cantFail(symbol.getName()).str();
-    if ((flags & llvm::object::SymbolRef::SF_Undefined) && !name.empty())
+    StringRef text(name);
+    bool isSanitizer =
+        text.starts_with("__asan_") || text.starts_with("__tsan_");
+    if ((flags & llvm::object::SymbolRef::SF_Undefined) && !text.empty() &&
+        !isSanitizer)
       names.push_back(name);
   }
   return names;

@@ -70,8 +70,32 @@ TEST_F(TargetTest, WidthFollowsFeatures) {
   }
 }
 
+TEST_F(TargetTest, ArmHasItsOwnFeatures) {
+  struct {
+    const char *cpu, *features;
+    bool dot;
+  } cases[] = {{"aarch64", "", false},
+               {"aarch64", "+dotprod", true},
+               {"cortex-a76", "", true},
+               {"neoverse-n1", "-dotprod", false},
+               {"apple-m1", "", true}};
+  for (auto [cpu, features, dot] : cases) {
+    FailureOr<Target> target = resolve(cpu, features);
+    ASSERT_TRUE(succeeded(target)) << message;
+    EXPECT_TRUE(target->isArm) << cpu;
+    EXPECT_EQ(target->width, 4) << cpu;
+    EXPECT_EQ(target->panelRows, 16) << cpu;
+    EXPECT_TRUE(target->hasFMA && target->hasF16) << cpu;
+    EXPECT_EQ(target->hasSignedDot, dot) << cpu << " " << features;
+    EXPECT_EQ(target->triple().substr(0, 8), "aarch64-") << cpu;
+  }
+  EXPECT_TRUE(failed(resolve("neoverse-n1", "+avx2")));
+  EXPECT_EQ(message, "unknown CPU feature 'avx2'\n");
+}
+
 TEST_F(TargetTest, TilesDivideWhatTheyTile) {
-  for (const char *cpu : {"x86-64-v2", "x86-64-v3", "x86-64-v4", "znver4"}) {
+  for (const char *cpu :
+       {"x86-64-v2", "x86-64-v3", "x86-64-v4", "znver4", "aarch64"}) {
     FailureOr<Target> target = resolve(cpu);
     ASSERT_TRUE(succeeded(target)) << message;
     EXPECT_EQ(target->rowTile(TokenClass::One), 1);

@@ -13,6 +13,7 @@
 
 #include "lib/CodeGen/CPU/Compile.h"
 
+#include "lib/CodeGen/CPU/Sanitize.h"
 #include "lib/CodeGen/CPU/Target.h"
 #include "lib/CodeGen/CPU/VectorMath.h"
 #include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
@@ -110,8 +111,10 @@ static std::unique_ptr<llvm::TargetMachine>
 createTargetMachine(Location loc, const Target &target, int optLevel) {
   LLVMInitializeX86AsmPrinter();
   LLVMInitializeX86AsmParser();
+  LLVMInitializeAArch64AsmPrinter();
+  LLVMInitializeAArch64AsmParser();
   std::string error;
-  llvm::Triple triple(llvm::sys::getProcessTriple());
+  llvm::Triple triple(target.triple());
   const llvm::Target *backend =
       llvm::TargetRegistry::lookupTarget(triple, error);
   if (!backend) {
@@ -126,9 +129,9 @@ createTargetMachine(Location loc, const Target &target, int optLevel) {
   }
   llvm::TargetOptions options;
   options.MCOptions.AsmVerbose = false;
-  std::unique_ptr<llvm::TargetMachine> machine(
-      backend->createTargetMachine(triple, target.cpu, target.features, options,
-                                   llvm::Reloc::PIC_, std::nullopt, *level));
+  std::unique_ptr<llvm::TargetMachine> machine(backend->createTargetMachine(
+      triple, target.codeGenCPU(), target.features, options, llvm::Reloc::PIC_,
+      std::nullopt, *level));
   if (!machine)
     emitError(loc) << "no code generator for '" << triple.str() << "'";
   return machine;
@@ -190,6 +193,7 @@ generateObject(ModuleOp module, const Target &target, int optLevel) {
   translated->setTargetTriple(machine->getTargetTriple());
   translated->setDataLayout(machine->createDataLayout());
   allowFullVectors(*translated, target);
+  sanitizeCode(*translated, *machine);
 
   SmallVector<char> object;
   {

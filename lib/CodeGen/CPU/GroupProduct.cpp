@@ -102,6 +102,7 @@ private:
   Value dot(OpBuilder &builder, Value sum, Value weights, Value activations);
   Value call(OpBuilder &builder, StringRef name, Type type, ValueRange args);
   Value pairSums(OpBuilder &builder, Value a, Value b);
+  Value dotArm(OpBuilder &builder, Value sum, Value weights, Value activations);
 
   VectorType f32s(OpBuilder &builder) {
     return VectorType::get(target.width, builder.getF32Type());
@@ -162,10 +163,38 @@ Value GroupEmitter::pairSums(OpBuilder &builder, Value a, Value b) {
   return call(builder, name, i32s(builder), {a, b});
 }
 
+/// `dot` on AArch64: by an instruction, or byte by byte of each lane. Codes of
+/// weights fit in signed bytes there, as no form is multiplied unsigned.
+Value GroupEmitter::dotArm(OpBuilder &builder, Value sum, Value weights,
+                           Value activations) {
+  if (target.hasSignedDot) {
+    auto bytes = VectorType::get(4 * target.width, builder.getI8Type());
+    auto cast = [&](Value value) -> Value {
+      return vector::BitCastOp::create(builder, loc, bytes, value);
+    };
+    return call(builder, "llvm.aarch64.neon.sdot.v4i32.v16i8", i32s(builder),
+                {sum, cast(weights), cast(activations)});
+  }
+  for (int32_t byte = 0; byte < 4; ++byte) {
+    auto widen = [&](Value value) -> Value {
+      if (byte < 3)
+        value = arith::ShLIOp::create(builder, loc, value,
+                                      splatInt(builder, 24 - 8 * byte));
+      return arith::ShRSIOp::create(builder, loc, value, splatInt(builder, 24));
+    };
+    Value product =
+        arith::MulIOp::create(builder, loc, widen(weights), widen(activations));
+    sum = arith::AddIOp::create(builder, loc, sum, product);
+  }
+  return sum;
+}
+
 /// `sum` (i32) plus the products of four codes of a weight and four of an
 /// activation in each lane, all as i32.
 Value GroupEmitter::dot(OpBuilder &builder, Value sum, Value weights,
                         Value activations) {
+  if (target.isArm)
+    return dotArm(builder, sum, weights, activations);
   auto bytes = VectorType::get(4 * target.width, builder.getI8Type());
   auto cast = [&](Type type, Value value) -> Value {
     return vector::BitCastOp::create(builder, loc, type, value);

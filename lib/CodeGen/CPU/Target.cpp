@@ -64,6 +64,15 @@ static void chooseTile(Target &target, const llvm::MCSubtargetInfo &subtarget) {
   auto has = [&](StringRef features) {
     return subtarget.checkFeatures(features);
   };
+  target.panelRows = 16;
+  if (target.isArm) {
+    // All of it is in the baseline. There are twice as many registers as SSE
+    // has.
+    target.hasFMA = target.hasF16 = true;
+    target.accumulators = 16;
+    target.hasSignedDot = has("+dotprod");
+    return;
+  }
   target.hasFMA = has("+fma") || has("+avx512f");
   target.hasF16 = has("+f16c") || has("+avx512f");
   if (has("+avx512f,+avx512bw,+avx512vl,+avx512dq")) {
@@ -74,36 +83,72 @@ static void chooseTile(Target &target, const llvm::MCSubtargetInfo &subtarget) {
     target.hasVNNI = has("+avx512vnni");
     return;
   }
-  target.panelRows = 16;
   target.width = has("+avx2") ? 8 : 4;
   target.accumulators = has("+avx2") ? 12 : 8;
   target.hasVNNI = has("+avx2,+avxvnni");
 }
 
-FailureOr<Target> Target::resolve(Location loc, StringRef cpu,
-                                  StringRef features) {
-  llvm::Triple triple(llvm::sys::getProcessTriple());
-  if (!triple.isArch64Bit() || !triple.isX86())
-    return emitError(loc) << "expected an x86-64 CPU, got '" << triple.str()
-                          << "'";
-  LLVMInitializeX86TargetInfo();
-  LLVMInitializeX86Target();
-  LLVMInitializeX86TargetMC();
+/// The triple of this process if it is of the architecture, or Linux on it.
+static llvm::Triple tripleOf(bool isArm) {
+  llvm::Triple own(llvm::sys::getProcessTriple());
+  if (own.isArch64Bit() && (isArm ? own.isAArch64() : own.isX86()))
+    return own;
+  return llvm::Triple(isArm ? "aarch64-unknown-linux-gnu"
+                            : "x86_64-unknown-linux-gnu");
+}
 
+std::string Target::triple() const { return tripleOf(isArm).str(); }
+
+/// A description of the CPU `cpu` with `features`; null after an error.
+static std::unique_ptr<llvm::MCSubtargetInfo>
+makeSubtarget(Location loc, bool isArm, StringRef cpu, StringRef features) {
+  llvm::Triple triple = tripleOf(isArm);
   std::string error;
   const llvm::Target *backend =
       llvm::TargetRegistry::lookupTarget(triple, error);
-  if (!backend)
-    return emitError(loc) << error;
+  if (!backend) {
+    emitError(loc) << error;
+    return nullptr;
+  }
+  return std::unique_ptr<llvm::MCSubtargetInfo>(
+      backend->createMCSubtargetInfo(triple, cpu, features));
+}
+
+/// Whether `cpu` is an AArch64 CPU; fails, after an error, if it is none of
+/// either architecture.
+static FailureOr<bool> findArchitecture(Location loc, StringRef cpu) {
+  if (cpu == baselineArm)
+    return true;
+  bool hostIsArm = llvm::Triple(llvm::sys::getProcessTriple()).isAArch64();
+  for (bool isArm : {hostIsArm, !hostIsArm}) {
+    // A subtarget of the baseline knows every name without complaining itself.
+    auto names = makeSubtarget(loc, isArm, isArm ? "generic" : "x86-64", "");
+    if (!names)
+      return failure();
+    if (names->isCPUStringValid(cpu))
+      return isArm;
+  }
+  return emitError(loc) << "unknown CPU '" << cpu << "'";
+}
+
+FailureOr<Target> Target::resolve(Location loc, StringRef cpu,
+                                  StringRef features) {
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86Target();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeAArch64TargetInfo();
+  LLVMInitializeAArch64Target();
+  LLVMInitializeAArch64TargetMC();
 
   Target target;
   target.cpu = cpu == "native" ? llvm::sys::getHostCPUName().str() : cpu.str();
-  // A subtarget of the baseline knows every name without complaining itself.
-  std::unique_ptr<llvm::MCSubtargetInfo> names(
-      backend->createMCSubtargetInfo(triple, "x86-64", ""));
-  if (!names->isCPUStringValid(target.cpu))
-    return emitError(loc) << "unknown CPU '" << target.cpu << "'";
-  if (failed(checkFeatures(loc, features, *names)))
+  FailureOr<bool> isArm = findArchitecture(loc, target.cpu);
+  if (failed(isArm))
+    return failure();
+  target.isArm = *isArm;
+  auto names =
+      makeSubtarget(loc, target.isArm, target.isArm ? "generic" : "x86-64", "");
+  if (!names || failed(checkFeatures(loc, features, *names)))
     return failure();
 
   if (cpu == "native")
@@ -112,12 +157,14 @@ FailureOr<Target> Target::resolve(Location loc, StringRef cpu,
     target.features += ",";
   target.features += features;
 
-  std::unique_ptr<llvm::MCSubtargetInfo> subtarget(
-      backend->createMCSubtargetInfo(triple, target.cpu, target.features));
-  if (!subtarget->checkFeatures("+64bit"))
+  auto subtarget =
+      makeSubtarget(loc, target.isArm, target.codeGenCPU(), target.features);
+  if (!subtarget)
+    return failure();
+  if (!target.isArm && !subtarget->checkFeatures("+64bit"))
     return emitError(loc) << "expected a 64-bit CPU, got '" << target.cpu
                           << "'";
-  if (!subtarget->checkFeatures("+sse4.2"))
+  if (!target.isArm && !subtarget->checkFeatures("+sse4.2"))
     return emitError(loc) << "expected a CPU with SSE4.2, got '" << target.cpu
                           << "'";
   chooseTile(target, *subtarget);

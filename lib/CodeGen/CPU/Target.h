@@ -33,9 +33,12 @@ enum class TokenClass {
 /// of tokens correctly, and all of them produce the same bits.
 TokenClass tokenClassOf(int64_t tokens);
 
-/// An x86-64 CPU, as far as kernels depend on it.
+/// The baseline of 64-bit Arm as the name of a CPU.
+inline constexpr llvm::StringLiteral baselineArm = "aarch64";
+
+/// An x86-64 or AArch64 CPU, as far as kernels depend on it.
 struct Target {
-  /// LLVM's name of the CPU, never "native".
+  /// LLVM's name of the CPU, or `baselineArm`; never "native".
   std::string cpu;
   /// Explicit LLVM feature list, "+avx2,-avx512f,…", in LLVM's order.
   std::string features;
@@ -52,15 +55,27 @@ struct Target {
   bool hasBF16 = false;
   /// `vpdpbusd` exists for vectors of `width` lanes.
   bool hasVNNI = false;
-  /// `vcvtph2ps` exists.
+  /// `vcvtph2ps` or `fcvtl` exists.
   bool hasF16 = false;
+  /// The CPU is an AArch64 one, whose vectors are those of NEON.
+  bool isArm = false;
+  /// `sdot` exists; only on AArch64.
+  bool hasSignedDot = false;
 
-  /// Resolves a CPU name ("native", "znver4", "x86-64-v3" …) and a feature
-  /// list ("" or "+x,-y", applied on top of the CPU's own). Unknown names and
-  /// CPUs other than x86-64 with SSE4.2 are errors, reported at `loc`.
+  /// Resolves a CPU name ("native", "znver4", "x86-64-v3", "neoverse-n1",
+  /// "aarch64" …) and a feature list ("" or "+x,-y", applied on top of the
+  /// CPU's own). A name of both architectures is that of this machine's.
+  /// Unknown names, and x86 CPUs without 64 bits or SSE4.2, are errors,
+  /// reported at `loc`.
   static mlir::FailureOr<Target> resolve(mlir::Location loc,
                                          llvm::StringRef cpu = "native",
                                          llvm::StringRef features = "");
+
+  /// LLVM's names of the machine and of the CPU.
+  std::string triple() const;
+  llvm::StringRef codeGenCPU() const {
+    return cpu == baselineArm ? "generic" : llvm::StringRef(cpu);
+  }
 
   /// Rows that packed activations keep together (MR).
   int64_t rowTile(TokenClass tokens) const;
