@@ -89,6 +89,13 @@ private:
   std::vector<CUdeviceptr> weights;
 };
 
+/// What is asked and shown of the choices of a step: `experts` of a router for
+/// a token. Before the step they are -1 and may be told; behind it they are
+/// those that the code chose by itself.
+using DeviceRouter =
+    std::function<void(const LaunchRouter &router, int32_t token,
+                       std::span<int32_t> experts, bool isAsked)>;
+
 /// Not thread-safe.
 class DeviceStep {
 public:
@@ -99,8 +106,9 @@ public:
 
   /// Runs a step and waits for it. Arrays of `step`, page tables included, are
   /// the host's; keys and values of its states lie on the device; `output` is
-  /// the host's. Weights, layers, workspace and scratch are not read.
-  Status run(const CladeStep &step);
+  /// the host's. Weights, layers, workspace and scratch are not read. `choose`
+  /// may be empty.
+  Status run(const CladeStep &step, const DeviceRouter &choose = {});
 
   const std::shared_ptr<CudaStream> &stream() const { return queue; }
 
@@ -118,6 +126,7 @@ private:
   struct Shape {
     int32_t tokens = 0, selected = 0;
     int32_t longest = 1, shortest = INT32_MAX; ///< Tokens of sequences.
+    bool isRouted = false; ///< Choices of experts are told and shown.
 
     friend bool operator==(const Shape &, const Shape &) = default;
   };
@@ -138,6 +147,11 @@ private:
                    std::vector<CladeKVState> &states, Arguments &pieces);
   Status reserve(DeviceBuffer &buffer, uint64_t bytes, const char *what);
   Status uploadArguments(const CladeStep &step);
+  /// Calls `choose` with the choices of all tokens in the staged memory.
+  void forEachChoice(const CladeStep &step, bool isAsked,
+                     const DeviceRouter &choose);
+  Status uploadChoices(const CladeStep &step, const DeviceRouter &choose);
+  Status showChoices(const CladeStep &step, const DeviceRouter &choose);
   CUdeviceptr addressOf(LaunchArgument argument, const Shape &shape) const;
   Status launch(const Launch &launch, const Shape &shape);
   Status launchOneByOne(const Shape &shape);
@@ -146,8 +160,8 @@ private:
   std::shared_ptr<const DeviceModel> model;
   const DeviceEntry *entry = nullptr; ///< One of the model's.
   std::shared_ptr<CudaStream> queue;
-  DeviceBuffer arguments, workspace, output;
-  PinnedBuffer stagedArguments, stagedOutput;
+  DeviceBuffer arguments, workspace, output, choices;
+  PinnedBuffer stagedArguments, stagedOutput, stagedChoices;
   uint64_t statesOffset = 0; ///< Of the states in `arguments`.
   /// Of the arrays that kernels are given there, which depend on the numbers of
   /// states and of tokens alone.

@@ -205,6 +205,57 @@ Status DeviceStep::uploadArguments(const CladeStep &step) {
                        written.size());
 }
 
+void DeviceStep::forEachChoice(const CladeStep &step, bool isAsked,
+                               const DeviceRouter &choose) {
+  int64_t rows = paddedRows(step.num_tokens);
+  for (const LaunchRouter &router : entry->plan.routers) {
+    auto *first = reinterpret_cast<int32_t *>(stagedChoices.data() +
+                                              router.offset * rows);
+    for (int32_t token = 0; token < step.num_tokens; ++token) {
+      // What is told lies behind what was chosen.
+      int32_t *own = first + int64_t(2) * token * router.active,
+              *told = own + router.active;
+      if (isAsked)
+        std::fill(own, told + router.active, -1);
+      choose(router, token,
+             {isAsked ? told : own, static_cast<size_t>(router.active)},
+             isAsked);
+    }
+  }
+}
+
+/// Asks what the step is to choose, and brings it to the device.
+Status DeviceStep::uploadChoices(const CladeStep &step,
+                                 const DeviceRouter &choose) {
+  std::optional<int64_t> bytes =
+      checkedMul(entry->plan.choiceBytes, paddedRows(step.num_tokens));
+  const char *what = "choices of experts";
+  CLADE_RETURN_IF_ERROR(
+      reserve(choices,
+              bytes ? static_cast<uint64_t>(*bytes)
+                    : uint64_t(std::numeric_limits<int64_t>::max()),
+              what));
+  if (stagedChoices.size() < choices.size()) {
+    CLADE_ASSIGN_OR_RETURN(
+        stagedChoices,
+        PinnedBuffer::allocate(queue->device(), choices.size(), what));
+  }
+  forEachChoice(step, /*isAsked=*/true, choose);
+  return queue->upload(choices.address(), stagedChoices.data(),
+                       static_cast<uint64_t>(*bytes));
+}
+
+Status DeviceStep::showChoices(const CladeStep &step,
+                               const DeviceRouter &choose) {
+  auto bytes = static_cast<uint64_t>(entry->plan.choiceBytes *
+                                     paddedRows(step.num_tokens));
+  CLADE_RETURN_IF_ERROR(
+      queue->download(stagedChoices.data(), choices.address(), bytes));
+  CLADE_RETURN_IF_ERROR(queue->synchronize());
+  forEachChoice(step, /*isAsked=*/false, choose);
+  return {};
+}
+
 CUdeviceptr DeviceStep::addressOf(LaunchArgument argument,
                                   const Shape &shape) const {
   auto number = static_cast<uint64_t>(argument.number),
@@ -224,6 +275,8 @@ CUdeviceptr DeviceStep::addressOf(LaunchArgument argument,
     return output.address();
   case LaunchArgument::Space::Input:
     return arguments.address() + inputOffsets[number];
+  case LaunchArgument::Space::Choices:
+    return shape.isRouted ? choices.address() + number * tokens : 0;
   case LaunchArgument::Space::Weight:
     return model->weights[number];
   case LaunchArgument::Space::State:
@@ -294,7 +347,11 @@ Status DeviceStep::launchAll(const Shape &shape) {
   return graphs.front().graph.launch();
 }
 
-Status DeviceStep::run(const CladeStep &step) {
+Status DeviceStep::run(const CladeStep &step, const DeviceRouter &choose) {
+  Shape shape = shapeOf(step);
+  shape.isRouted = choose && !entry->plan.routers.empty();
+  if (shape.isRouted)
+    CLADE_RETURN_IF_ERROR(uploadChoices(step, choose));
   auto fixed = static_cast<int64_t>(
       alignUp(static_cast<uint64_t>(entry->plan.fixedBytes)));
   std::optional<int64_t> tokens = checkedMul(entry->plan.tokenBytes,
@@ -321,7 +378,7 @@ Status DeviceStep::run(const CladeStep &step) {
         PinnedBuffer::allocate(queue->device(), output.size(), "the logits"));
   }
   CLADE_RETURN_IF_ERROR(uploadArguments(step));
-  CLADE_RETURN_IF_ERROR(launchAll(shapeOf(step)));
+  CLADE_RETURN_IF_ERROR(launchAll(shape));
   if (outputBytes)
     CLADE_RETURN_IF_ERROR(
         queue->download(stagedOutput.data(), output.address(), outputBytes));
@@ -330,5 +387,5 @@ Status DeviceStep::run(const CladeStep &step) {
     CLADE_RETURN_IF_ERROR(times->write(step.num_tokens));
   if (outputBytes)
     std::memcpy(step.output, stagedOutput.data(), outputBytes);
-  return {};
+  return shape.isRouted ? showChoices(step, choose) : Status();
 }

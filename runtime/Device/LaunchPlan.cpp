@@ -21,14 +21,17 @@ namespace {
 
 constexpr int64_t planVersion = 5;
 constexpr int64_t maxBytes = int64_t(1) << 50;
+/// Bytes of a choice that is made and told.
+constexpr int64_t choiceSize = 2 * sizeof(int32_t);
 
 using Space = LaunchArgument::Space;
-constexpr std::array<std::pair<Space, const char *>, 7> spaceNames = {{
+constexpr std::array<std::pair<Space, const char *>, 8> spaceNames = {{
     {Space::Fixed, "fixed"},
     {Space::Token, "token"},
     {Space::Selected, "selected"},
     {Space::Output, "output"},
     {Space::Input, "input"},
+    {Space::Choices, "choices"},
     {Space::Weight, "weight"},
     {Space::State, "state"},
 }};
@@ -93,6 +96,7 @@ StatusOr<LaunchArgument> readArgument(const json &value, const LaunchPlan &plan,
                   : space == Space::Token    ? plan.tokenBytes
                   : space == Space::Selected ? plan.selectedBytes
                   : space == Space::Input    ? numLaunchInputs
+                  : space == Space::Choices  ? plan.choiceBytes
                   : space == Space::Weight   ? weights
                   : space == Space::State    ? states
                                              : 1;
@@ -150,13 +154,37 @@ StatusOr<Launch> readLaunch(const json &value, const LaunchPlan &plan,
   return launch;
 }
 
+StatusOr<LaunchRouter> readRouter(const json &value, const LaunchPlan &plan) {
+  if (!value.is_object())
+    return Status::corruption("expected an object");
+  CLADE_RETURN_IF_ERROR(
+      rejectUnknownKeys(value, {"offset", "layer", "active", "experts"}));
+  LaunchRouter router;
+  CLADE_ASSIGN_OR_RETURN(router.offset, readInteger(value, "offset", maxBytes));
+  for (auto [name, number] : {std::pair("layer", &router.layer),
+                              {"active", &router.active},
+                              {"experts", &router.experts}}) {
+    CLADE_ASSIGN_OR_RETURN(int64_t read, readInteger(value, name, INT32_MAX));
+    *number = static_cast<int32_t>(read);
+  }
+  int64_t end = router.offset + int64_t(router.active) * choiceSize;
+  if (router.active < 1 || router.active > router.experts ||
+      end > plan.choiceBytes || router.offset % 4 != 0)
+    return Status::corruption("expected 1 to " +
+                              std::to_string(router.experts) + " choices in " +
+                              std::to_string(plan.choiceBytes) +
+                              " bytes, got " + std::to_string(router.active) +
+                              " behind " + std::to_string(router.offset));
+  return router;
+}
+
 StatusOr<LaunchPlan> readPlan(const json &value, int64_t weights,
                               int64_t states) {
   if (!value.is_object())
     return Status::corruption("expected an object");
-  CLADE_RETURN_IF_ERROR(
-      rejectUnknownKeys(value, {"version", "fixed_bytes", "token_bytes",
-                                "selected_bytes", "kernels", "launches"}));
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(
+      value, {"version", "fixed_bytes", "token_bytes", "selected_bytes",
+              "choice_bytes", "kernels", "launches", "routers"}));
   CLADE_ASSIGN_OR_RETURN(int64_t version,
                          readInteger(value, "version", INT32_MAX));
   if (version != planVersion)
@@ -170,6 +198,8 @@ StatusOr<LaunchPlan> readPlan(const json &value, int64_t weights,
                          readInteger(value, "token_bytes", maxBytes));
   CLADE_ASSIGN_OR_RETURN(plan.selectedBytes,
                          readInteger(value, "selected_bytes", maxBytes));
+  CLADE_ASSIGN_OR_RETURN(plan.choiceBytes,
+                         readInteger(value, "choice_bytes", maxBytes));
   auto kernels = value.find("kernels");
   if (kernels == value.end() || !kernels->is_object())
     return Status::corruption("expected an object 'kernels'");
@@ -186,6 +216,14 @@ StatusOr<LaunchPlan> readPlan(const json &value, int64_t weights,
       return launch.takeStatus().withContext(
           "launch " + std::to_string(plan.launches.size()));
     plan.launches.push_back(std::move(*launch));
+  }
+  CLADE_ASSIGN_OR_RETURN(const json *routers, readArray(value, "routers"));
+  for (const json &item : *routers) {
+    StatusOr<LaunchRouter> router = readRouter(item, plan);
+    if (!router.ok())
+      return router.takeStatus().withContext(
+          "router " + std::to_string(plan.routers.size()));
+    plan.routers.push_back(*router);
   }
   return plan;
 }
@@ -218,9 +256,16 @@ std::string LaunchPlan::toJson() const {
       item["columns"] = *launch.columns;
     launchList.push_back(std::move(item));
   }
-  return json{{"version", planVersion},    {"fixed_bytes", fixedBytes},
-              {"token_bytes", tokenBytes}, {"selected_bytes", selectedBytes},
-              {"kernels", kernelList},     {"launches", launchList}}
+  json routerList = json::array();
+  for (const LaunchRouter &router : routers)
+    routerList.push_back({{"offset", router.offset},
+                          {"layer", router.layer},
+                          {"active", router.active},
+                          {"experts", router.experts}});
+  return json{{"version", planVersion},      {"fixed_bytes", fixedBytes},
+              {"token_bytes", tokenBytes},   {"selected_bytes", selectedBytes},
+              {"choice_bytes", choiceBytes}, {"kernels", kernelList},
+              {"launches", launchList},      {"routers", routerList}}
              .dump(1, ' ', false, json::error_handler_t::replace) +
          "\n";
 }

@@ -47,6 +47,7 @@ struct LaunchArgument {
     Selected, ///< workspace, behind these: for each row of selected tokens
     Output,   ///< CladeStep::output
     Input,    ///< an array of the CladeStep, as LaunchInput numbers them
+    Choices,  ///< room for the choices of a LaunchRouter, or null
     Weight,   ///< weight `number`
     State     ///< the CladeKVState `number`
   };
@@ -83,12 +84,27 @@ struct Launch {
   friend bool operator==(const Launch &, const Launch &) = default;
 };
 
+/// A choice of `active` of `experts` experts for each token, in layer `layer`
+/// of the published model. It has room of its own, i32 [token][2][active] from
+/// `offset` bytes for each token on: what the code chose, and what it is to
+/// choose instead, -1 for its own.
+struct LaunchRouter {
+  int64_t offset = 0;
+  int32_t layer = 0, active = 1, experts = 1;
+
+  friend bool operator==(const LaunchRouter &, const LaunchRouter &) = default;
+};
+
 struct LaunchPlan {
   /// Bytes of the workspace in any step, and for each row of tokens and of
   /// selected tokens, whose numbers are rounded up to `rowBlock`.
   int64_t fixedBytes = 0, tokenBytes = 0, selectedBytes = 0;
+  /// Bytes of choices for each row of tokens, rounded up likewise. They are
+  /// there in steps whose choices somebody makes or sees.
+  int64_t choiceBytes = 0;
   std::map<std::string, LaunchKernel> kernels;
   std::vector<Launch> launches;
+  std::vector<LaunchRouter> routers;
 
   /// Rows of a buffer are counted in blocks of so many: every buffer begins at
   /// a multiple of 64 bytes.

@@ -19,7 +19,9 @@
 
 namespace clade::rt {
 
-/// The choice for one token in one layer.
+/// The choice for one token in one layer. Code for a CPU shows its own and
+/// takes what is written in its place; code for a GPU asks before a step, and
+/// shows what it would have chosen behind it.
 struct Route {
   int32_t layer = 0;    ///< Index of the layer in the published model.
   int64_t position = 0; ///< Of the token in its sequence.
@@ -27,6 +29,9 @@ struct Route {
   /// [0, numExperts): their scores are then those that count.
   std::span<int32_t> experts;
   int32_t numExperts = 0; ///< That there are to choose from.
+  /// Nothing is chosen yet: experts are -1, and are the code's own choice where
+  /// they stay so.
+  bool isAsked = false;
 };
 
 } // namespace clade::rt

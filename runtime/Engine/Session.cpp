@@ -386,10 +386,13 @@ Status Session::runPiece() {
     step.route_state = this;
   }
   if (deviceStep) {
+    DeviceRouter choose;
     if (router)
-      return Status::unsupported(
-          "code for a GPU neither shows nor replaces its choices of experts");
-    CLADE_RETURN_IF_ERROR(deviceStep->run(step));
+      choose = [this](const LaunchRouter &made, int32_t token,
+                      std::span<int32_t> experts, bool isAsked) {
+        route(made.layer, token, experts, made.experts, isAsked);
+      };
+    CLADE_RETURN_IF_ERROR(deviceStep->run(step, choose));
   } else {
     CladeStepFunction forward = model().artifact().forward();
     pool->run([&step, forward](int thread) { forward(&step, thread); });
@@ -401,10 +404,10 @@ Status Session::runPiece() {
 }
 
 void Session::route(int32_t layer, int32_t token, std::span<int32_t> experts,
-                    int32_t numExperts) const {
+                    int32_t numExperts, bool isAsked) const {
   auto i = static_cast<size_t>(token);
   SequenceId sequence = growths[static_cast<size_t>(sequenceOf[i])].id;
-  router(sequence, {layer, positions[i], experts, numExperts});
+  router(sequence, {layer, positions[i], experts, numExperts, isAsked});
 }
 
 void Session::scatterRows() {

@@ -171,7 +171,7 @@ private:
                    int64_t firstPatch, float *output);
   void scatterRows();
   void route(int32_t layer, int32_t token, std::span<int32_t> experts,
-             int32_t numExperts) const;
+             int32_t numExperts, bool isAsked = false) const;
 
   std::shared_ptr<const CompiledModel> sharedModel;
   const int32_t chunk;

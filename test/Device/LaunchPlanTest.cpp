@@ -22,12 +22,20 @@ LaunchPlan example() {
   plan.fixedBytes = 128;
   plan.tokenBytes = 512;
   plan.selectedBytes = 64;
+  plan.choiceBytes = 48;
+  plan.routers = {{/*offset=*/0, /*layer=*/1, /*active=*/2, /*experts=*/8},
+                  {/*offset=*/16, /*layer=*/2, /*active=*/4, /*experts=*/4}};
   plan.kernels["first"] = {false, 1, 1, 128, 64};
   plan.kernels["last"] = {true, 7, 8, 96, 0};
   plan.launches.push_back(
       {"first", {{Space::Weight, 2}, {Space::State, 1}, {Space::Token, 256}}});
   plan.launches.push_back({"last", {{Space::Selected, 8}, {Space::Output, 0}}});
-  plan.launches.push_back({"first", {{Space::Fixed, 64}, {Space::Input, 2}}, 1, 8, 5});
+  plan.launches.push_back(
+      {"first",
+       {{Space::Fixed, 64}, {Space::Input, 2}, {Space::Choices, 16}},
+       1,
+       8,
+       5});
   plan.launches.push_back({"last", {}, 9});
   plan.launches.push_back({"first", {}, 1, INT32_MAX, {}, 16, 4});
   return plan;
@@ -108,6 +116,15 @@ INSTANTIATE_TEST_SUITE_P(
                 "launch 0: 'state': expected a number below 2, got 2"},
         BadPlan{changed("\"input\",\n     2", "\"input\",\n     3"),
                 "launch 2: 'input': expected a number below 3, got 3"},
+        BadPlan{changed("\"choices\",\n     16", "\"choices\",\n     48"),
+                "launch 2: 'choices': expected a number below 48, got 48"},
+        BadPlan{
+            changed("\"active\": 4", "\"active\": 5"),
+            "router 1: expected 1 to 4 choices in 48 bytes, got 5 behind 16"},
+        BadPlan{
+            changed("\"offset\": 16", "\"offset\": 20"),
+            "router 1: expected 1 to 4 choices in 48 bytes, got 4 behind 20"},
+        BadPlan{changed("\"routers\"", "\"rooters\""), "unknown key 'rooters'"},
         BadPlan{changed("\"fixed\",\n     64", "\"fixed\",\n     128"),
                 "launch 2: 'fixed': expected a number below 128, got 128"},
         BadPlan{changed("\"token\",\n     256", "\"token\",\n     512"),

@@ -81,15 +81,21 @@ Status ExpertChoices::take(const rt::Route &route, Key key) {
           std::to_string(route.numExperts - 1) + ", got " +
           std::to_string(expert));
   // The same experts in another order are the same choice.
-  differing += !std::ranges::is_permutation(row, route.experts);
+  if (!route.isAsked)
+    differing += !std::ranges::is_permutation(row, route.experts);
   std::ranges::copy(row, route.experts.begin());
   return {};
 }
 
 void ExpertChoices::route(size_t request, const rt::Route &route) {
   std::lock_guard lock(mutex);
-  ++choices;
   Key key{request, route.layer};
+  if (route.isAsked) {
+    if (told && failure.ok())
+      failure = take(route, key);
+    return;
+  }
+  ++choices;
   if (isRecorded) {
     ChoiceTable &table = made[key];
     auto active = static_cast<int64_t>(route.experts.size());

@@ -60,6 +60,12 @@ FailureOr<ArrayRef<KernelCode>> KernelEmitter::emit(KernelOp kernel,
   return ArrayRef<KernelCode>(codes);
 }
 
+/// Whether a choice is one of experts, of each token one.
+static bool isShown(TopKOp op) {
+  return op.getRouted() &&
+         RowLayout::contiguous(op.getIndices().getType()).rank() == 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Functions
 //===----------------------------------------------------------------------===//
@@ -98,6 +104,15 @@ void KernelEmitter::begin(Context &context, const Part &part,
     if (auto scan = dyn_cast<ScanOp>(op))
       addOnce(states, scan.getState());
   }
+  SmallVector<TopKOp> choices;
+  for (Operation *op : part.ops)
+    if (auto topK = dyn_cast<TopKOp>(op); topK && isShown(topK)) {
+      arguments.push_back(
+          {KernelArgument::Choices, static_cast<int64_t>(choices.size())});
+      choices.push_back(topK);
+      kernel.choices.emplace_back(topK.getIndices().getType().getShape().back(),
+                                  topK.getInput().getType().getShape().back());
+    }
   for (int64_t param : params)
     arguments.push_back({KernelArgument::Param, param});
   for (int64_t state : states)
@@ -126,10 +141,13 @@ void KernelEmitter::begin(Context &context, const Part &part,
   context.step = entry.getArgument(next++);
   context.buffers.clear();
   context.states.clear();
+  context.choices.clear();
   context.results.clear();
   context.paramPointers.assign(context.params.size(), Value());
   for (BlockArgument operand : operands)
     context.buffers[operand] = entry.getArgument(next++);
+  for (TopKOp topK : choices)
+    context.choices[topK] = entry.getArgument(next++);
   for (int64_t param : params)
     context.paramPointers[param] = entry.getArgument(next++);
   for (int64_t state : states)
@@ -191,6 +209,8 @@ LogicalResult KernelEmitter::evaluateRow(RowEmitter &emitter, Context &context,
   };
   for (auto [state, address] : context.states)
     emitter.bindState(state, address);
+  for (auto [topK, pointer] : context.choices)
+    emitter.bindChoices(cast<TopKOp>(topK), pointer);
   for (auto [operand, buffer] : context.buffers) {
     auto type = cast<NamedTensorType>(operand.getType());
     bind(operand, buffer, type, type.hasSequence() ? row : Value());

@@ -31,7 +31,8 @@ struct KernelArgument {
     Param,   ///< parameter `number` of the kernel, in the order of its ops
     State,   ///< state `number` of the layer
     Packed,  ///< activations of a product, between two launches
-    Partial  ///< what slices of contexts give, between two launches
+    Partial, ///< what slices of contexts give, between two launches
+    Choices  ///< what choice `number` of the kernel notes and is told
   };
   Kind kind;
   int64_t number = 0;
@@ -47,6 +48,8 @@ struct KernelCode {
   /// For which it is launched with other columns, in place of `rows`.
   llvm::SmallVector<LaunchRange> ranges;
   llvm::SmallVector<KernelArgument> arguments;
+  /// Choices of experts that it makes: so many, of so many.
+  llvm::SmallVector<std::pair<int64_t, int64_t>> choices;
 };
 
 class RowEmitter;

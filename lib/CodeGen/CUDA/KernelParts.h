@@ -62,6 +62,7 @@ struct KernelEmitter::Context {
   llvm::MapVector<mlir::Value, mlir::Value> buffers;
   llvm::SmallVector<mlir::Value> results, paramPointers;
   llvm::MapVector<int64_t, mlir::Value> states;
+  llvm::MapVector<mlir::Operation *, mlir::Value> choices;
 
   mlir::Block &body() { return kernel.getBody().front(); }
   mlir::Value paramPointer(ParamOp param) {

@@ -47,6 +47,11 @@ public:
   void bindFold(FoldOp fold, mlir::Value rows) {
     foldedRows[fold.getResult()] = rows;
   }
+  /// Where the choices of all tokens are noted and told, i32 [row][2][choices];
+  /// null in steps whose choices nobody sees.
+  void bindChoices(TopKOp op, mlir::Value pointer) {
+    choicePointers[op.getIndices()] = pointer;
+  }
   /// The address of a state of the layer, given by the kernel.
   void bindState(int64_t state, mlir::Value address) {
     states[state] = address;
@@ -118,6 +123,8 @@ private:
   // RowSelection.cpp
   mlir::LogicalResult evaluateSoftmax(SoftmaxOp op);
   mlir::LogicalResult evaluateTopK(TopKOp op);
+  void emitRouting(TopKOp op, const RowMemory &input, const RowMemory &values,
+                   const RowMemory &indices);
   mlir::LogicalResult evaluateGather(GatherOp op);
   mlir::LogicalResult evaluateMember(MemberOp op);
   mlir::LogicalResult evaluateMix(MixOp op);
@@ -138,7 +145,7 @@ private:
   int64_t sharedBytes = 0;
   llvm::DenseMap<mlir::Value, RowMemory> memories;
   llvm::DenseMap<int64_t, mlir::Value> states;
-  llvm::DenseMap<mlir::Value, mlir::Value> foldedRows, aliases;
+  llvm::DenseMap<mlir::Value, mlir::Value> foldedRows, aliases, choicePointers;
   bool keepsViews = false;
 };
 

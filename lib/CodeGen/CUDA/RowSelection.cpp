@@ -10,6 +10,7 @@
 #include "lib/CodeGen/CUDA/RowEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -185,9 +186,60 @@ LogicalResult RowEmitter::evaluateTopK(TopKOp op) {
     scf::YieldOp::create(builder, loc, ValueRange{largest, chosen});
   });
   emitSync(builder, loc);
+  if (choicePointers.count(op.getIndices()))
+    emitRouting(op, input, values, indices);
   bind(op.getValues(), values);
   bind(op.getIndices(), indices);
   return success();
+}
+
+/// Notes the experts of the token and takes those that it is told.
+void RowEmitter::emitRouting(TopKOp op, const RowMemory &input,
+                             const RowMemory &values,
+                             const RowMemory &indices) {
+  Location loc = op.getLoc();
+  int64_t count = indices.layout.sizes[0], size = input.layout.sizes.back();
+  StringRef axis = indices.layout.names[0];
+  Type i32 = builder.getI32Type();
+  auto constant = [&](int64_t value) -> Value {
+    return arith::ConstantIntOp::create(builder, loc, i32, value);
+  };
+  Value choices = choicePointers.lookup(op.getIndices());
+  Value isSeen = LLVM::ICmpOp::create(
+      builder, loc, LLVM::ICmpPredicate::ne, choices,
+      LLVM::ZeroOp::create(builder, loc, choices.getType()));
+  auto branch = scf::IfOp::create(builder, loc, isSeen);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  Value first =
+      cpu::emitMul(builder, loc, row, emitIndex(builder, loc, 2 * count));
+  emitStridedLoop(
+      builder, loc, thread, threads, emitIndex(builder, loc, count),
+      [&](Value at) {
+        RowIndex choice = with({}, axis, at);
+        Value own = arith::FPToSIOp::create(builder, loc, i32,
+                                            load(indices, choice, loc));
+        Value place = emitAdd(builder, loc, first, at);
+        emitStore(builder, loc, own, choices, place);
+        Value told = emitLoad(
+            builder, loc, i32, choices,
+            emitAdd(builder, loc, place, emitIndex(builder, loc, count)));
+        Value isTold = arith::CmpIOp::create(
+            builder, loc, arith::CmpIPredicate::sge, told, constant(0));
+        // Whoever tells them is outside of this code: stay in the row.
+        told = arith::MinSIOp::create(builder, loc, told, constant(size - 1));
+        Value expert = arith::SelectOp::create(builder, loc, isTold, told, own);
+        RowIndex from = with({}, input.layout.names.back(),
+                             arith::IndexCastOp::create(
+                                 builder, loc, builder.getIndexType(), expert));
+        emitStoreFloat(builder, loc, load(input, from, loc), values.elementType,
+                       values.base, flatIndex(values, choice, loc));
+        emitStoreFloat(
+            builder, loc,
+            arith::SIToFPOp::create(builder, loc, builder.getF32Type(), expert),
+            indices.elementType, indices.base, flatIndex(indices, choice, loc));
+      });
+  emitSync(builder, loc);
 }
 
 /// A number of a place in memory as an index.

@@ -78,6 +78,16 @@ LogicalResult StepPlanner::addKernel(Scope &scope, KernelOp kernel,
                                      launch.arguments.size());
         launch.arguments.push_back({Space::Token, 0});
         break;
+      case KernelArgument::Choices: {
+        auto [active, experts] =
+            code.choices[static_cast<size_t>(argument.number)];
+        launch.arguments.push_back({Space::Choices, result.choiceBytes});
+        result.routers.push_back(
+            {result.choiceBytes, static_cast<int32_t>(scope.layer),
+             static_cast<int32_t>(active), static_cast<int32_t>(experts)});
+        result.choiceBytes += 2 * 4 * active;
+        break;
+      }
       case KernelArgument::Partial:
         launch.arguments.push_back({Space::Fixed, 0});
         break;
@@ -123,6 +133,7 @@ LogicalResult StepPlanner::addLayers(Scope &scope, LayersOp layers) {
     Scope layer;
     layer.params = kind.params;
     layer.firstWeight = row.firstWeight;
+    layer.layer = row.layer;
     layer.firstState = firstStates.front();
     firstStates = firstStates.drop_front();
     for (auto [argument, buffer] :

@@ -37,7 +37,7 @@ private:
   struct Scope {
     llvm::DenseMap<mlir::Value, rt::LaunchArgument> buffers;
     llvm::ArrayRef<llvm::StringRef> params;
-    int64_t firstWeight = 0, firstState = 0;
+    int64_t firstWeight = 0, firstState = 0, layer = 0;
   };
   rt::LaunchArgument take(mlir::Type type);
   mlir::LogicalResult addKernel(Scope &scope, KernelOp kernel, bool isOutput);
