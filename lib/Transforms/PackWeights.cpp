@@ -92,7 +92,10 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
   /// Lets the product read its weight as it is published, if it can.
   bool leaveInPlace(LinearOp linear, ArrayRef<EmbedOp> embeds) {
     wmap::FuncOp function = functionOf(linear.getWeight());
-    if (!function || blockFormatOf(returnedValue(function)))
+    if (!function || blockFormatOf(returnedValue(function)) ||
+        cast<RankedTensorType>(function.getResultType())
+            .getElementType()
+            .isF16())
       return false;
     int64_t columns = linear.getNumInputs();
     SmallVector<Value> parts = publishedParts(function, columns);
@@ -257,8 +260,9 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
     return ParamOp::create(builder, loc, type, name);
   }
 
+  /// Numbers of f16 are widened column by column.
   int64_t depthOf(Type elementType) {
-    return elementType.getIntOrFloatBitWidth() == 32 ? 1 : inner.getValue();
+    return elementType.isBF16() ? inner.getValue() : 1;
   }
 
   /// `shape` is that of a matrix or a stack of matrices.

@@ -30,8 +30,11 @@ using namespace mlir;
 static constexpr int64_t leastRows = 16, leastColumns = 32;
 /// The form that takes blocks as they are stored, and makes none.
 static constexpr StringLiteral keep = "keep";
-/// What `wmap.quantise` makes, and `keep`.
-static constexpr StringLiteral forms[] = {keep, "q8_0", "q4_0", "q4_k", "q6_k"};
+/// The form that is no blocks, but numbers of 16 bits.
+static constexpr StringLiteral half = "f16";
+/// What `wmap.quantise` makes, and the others.
+static constexpr StringLiteral forms[] = {keep,   half,   "q8_0",
+                                          "q4_0", "q4_k", "q6_k"};
 /// Columns of the blocks of q4_k and q6_k.
 static constexpr int64_t superBlock = 256;
 
@@ -78,8 +81,8 @@ struct QuantiseWeightsPass
                                           : form.getValue();
     if (!llvm::is_contained(forms, format)) {
       getOperation().emitError()
-          << "expected the form keep, int8, int4, q8_0, q4_0, q4_k or q6_k, "
-             "got '"
+          << "expected the form keep, f16, int8, int4, q8_0, q4_0, q4_k or "
+             "q6_k, got '"
           << form.getValue() << "'";
       return signalPassFailure();
     }
@@ -156,6 +159,8 @@ private:
   }
 
   static bool isStoredAs(wmap::FuncOp function, StringRef format) {
+    if (format == half)
+      return false;
     auto stored = blockFormatOf(returnedValue(function), BlockSources::Stored);
     return stored && (format == keep || *stored == format);
   }
@@ -203,7 +208,8 @@ private:
     auto param = operand.get().getDefiningOp<ParamOp>();
     NamedTensorType type = param.getType();
     OpBuilder builder(param);
-    auto numbers = type.withElementType(builder.getF32Type());
+    auto numbers = type.withElementType(
+        cast<RankedTensorType>(function.getResultType()).getElementType());
     operand.set(ParamOp::create(builder, param.getLoc(), numbers,
                                 function.getSymName()));
     auto old = getOperation().lookupSymbol<wmap::FuncOp>(param.getName());
@@ -224,7 +230,9 @@ private:
     OpBuilder builder(function);
     Location loc = function.getLoc();
     auto result = cast<RankedTensorType>(function.getResultType());
-    auto type = RankedTensorType::get(result.getShape(), builder.getF32Type());
+    auto type = RankedTensorType::get(
+        result.getShape(),
+        format == half ? Type(builder.getF16Type()) : builder.getF32Type());
     auto copy = wmap::FuncOp::create(builder, loc, name, type);
     builder.setInsertionPointToEnd(&copy.getBody().emplaceBlock());
     IRMapping mapping;
@@ -240,7 +248,9 @@ private:
           builder, loc, RankedTensorType::get(shape, builder.getF32Type()),
           blocks);
     } else {
-      numbers = makeBlocks(builder, loc, value, format, matrix);
+      numbers = format == half
+                    ? makeHalves(builder, loc, value)
+                    : makeBlocks(builder, loc, value, format, matrix);
     }
     if (numbers.getType() != type)
       numbers = wmap::ReshapeOp::create(builder, loc, type, numbers);
@@ -249,16 +259,29 @@ private:
     return copy;
   }
 
-  /// Quantises the rows of a matrix, before they are rounded to what is
-  /// computed in.
-  static Value makeBlocks(OpBuilder &builder, Location loc, Value value,
-                          StringRef format, ArrayRef<int64_t> matrix) {
+  /// A value before it is rounded to what is computed in.
+  static Value beforeRounding(Value value) {
     while (auto cast = value.getDefiningOp<wmap::CastOp>()) {
       if (!isa<Float32Type, BFloat16Type, Float16Type>(
               matrixType(cast.getInput()).getElementType()))
         break;
       value = cast.getInput();
     }
+    return value;
+  }
+
+  static Value makeHalves(OpBuilder &builder, Location loc, Value value) {
+    value = beforeRounding(value);
+    auto type = matrixType(value).clone(Type(builder.getF16Type()));
+    return value.getType() == type
+               ? value
+               : wmap::CastOp::create(builder, loc, type, value).getResult();
+  }
+
+  /// Quantises the rows of a matrix.
+  static Value makeBlocks(OpBuilder &builder, Location loc, Value value,
+                          StringRef format, ArrayRef<int64_t> matrix) {
+    value = beforeRounding(value);
     Type element = matrixType(value).getElementType();
     auto rows = RankedTensorType::get(matrix, element);
     if (value.getType() != rows)

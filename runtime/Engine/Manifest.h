@@ -43,8 +43,8 @@ struct ManifestModel {
   std::optional<int64_t> maxPositions;
   /// Absolute path of the adapter that is merged into the weights, if one is.
   std::optional<std::string> adapter = std::nullopt;
-  /// What weights of products are held as: `dense`, `keep`, `int8`, `int4`,
-  /// `q8_0`, `q4_0`, `q4_k` or `q6_k`.
+  /// What weights of products are held as: `dense`, `keep`, `f16`, `int8`,
+  /// `int4`, `q8_0`, `q4_0`, `q4_k` or `q6_k`.
   std::string weights = "dense";
   /// Where weights of single products are published row by row in the type they
   /// are multiplied in: `panels`, made of them, or `rows`, read as they are.

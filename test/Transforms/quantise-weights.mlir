@@ -2,6 +2,7 @@
 // RUN: clade-opt %s --clade-quantise-weights="form=keep" --split-input-file | FileCheck %s --check-prefix=KEEP
 // RUN: clade-opt %s --clade-quantise-weights="form=int4" --split-input-file | FileCheck %s --check-prefix=FOUR
 // RUN: clade-opt %s --clade-quantise-weights="form=q4_k" --split-input-file | FileCheck %s --check-prefix=LONG
+// RUN: clade-opt %s --clade-quantise-weights="form=f16" --split-input-file | FileCheck %s --check-prefix=HALF
 
 // The numbers of a weight are those of its blocks. They are made of what was
 // published, not of what the model computes in; a last block is filled up.
@@ -15,6 +16,10 @@
 // CHECK:   %[[CUT:.*]] = wmap.slice %[[NUMBERS]] axis 1 from 0 : tensor<16x64xf32> -> tensor<16x40xf32>
 // CHECK:   wmap.reshape %[[CUT]] : tensor<16x40xf32> -> tensor<16x5x8xf32>
 // KEEP: wmap.func @w -> tensor<16x5x8xbf16>
+// HALF: wmap.func @w.f16 -> tensor<16x5x8xf16> {
+// HALF-NEXT: %[[SOURCE:.*]] = wmap.source "published" : tensor<16x5x8xf32>
+// HALF-NEXT: %[[HALF:.*]] = wmap.cast %[[SOURCE]] : tensor<16x5x8xf32> -> tensor<16x5x8xf16>
+// HALF-NEXT: wmap.return %[[HALF]]
 wmap.func @w -> tensor<16x5x8xbf16> {
   %0 = wmap.source "published" : tensor<16x5x8xf32>
   %1 = wmap.cast %0 : tensor<16x5x8xf32> -> tensor<16x5x8xbf16>

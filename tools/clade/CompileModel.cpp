@@ -103,14 +103,15 @@ void ModelChoice::addLatentTo(CLI::App &command) {
 
 void driver::addWeightsOption(CLI::App &command, std::string &weights) {
   command
-      .add_option("--weights", weights,
-                  "What the weights of products are held as: dense, the type "
-                  "to compute in; int8 or q8_0, q4_0, or int4 with a head in 8 "
-                  "bits: groups of 32 with a scale; q4_k, q6_k: GGUF's blocks "
-                  "of 256; keep, blocks where the checkpoint has them and "
-                  "dense elsewhere")
-      ->check(CLI::IsMember(
-          {"dense", "keep", "int8", "int4", "q8_0", "q4_0", "q4_k", "q6_k"}));
+      .add_option(
+          "--weights", weights,
+          "What the weights of products are held as: dense, the type "
+          "to compute in; f16; int8 or q8_0, q4_0, or int4 with a head in 8 "
+          "bits: groups of 32 with a scale; q4_k, q6_k: GGUF's blocks "
+          "of 256; keep, blocks where the checkpoint has them and "
+          "dense elsewhere")
+      ->check(CLI::IsMember({"dense", "keep", "f16", "int8", "int4", "q8_0",
+                             "q4_0", "q4_k", "q6_k"}));
 }
 
 /// Writes the module after a stage to DIR/NN-stage.mlir. Prints what is wrong.

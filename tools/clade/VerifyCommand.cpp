@@ -57,7 +57,8 @@ static int compareArtifact(Environment &environment,
   choice.latent = latentFormOf(manifest);
   choice.weights = manifest.model.weights;
   choice.layout = manifest.model.layout;
-  if (choice.weights != "dense" && choice.precision == "fused")
+  if (choice.weights != "dense" && choice.weights != "f16" &&
+      choice.precision == "fused")
     return fail("with weights in " + choice.weights +
                 " and --precision fused, products round their activations to 8 "
                 "bits, which no bound of this level allows; compile with "

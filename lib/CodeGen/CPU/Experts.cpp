@@ -105,7 +105,7 @@ static int64_t tileBytes(const ProductShape &product) {
 
 /// What a thread keeps: a tile, and a row that becomes groups.
 static int64_t scratchBytes(const ExpertsShape &shape, int64_t rowTile) {
-  int64_t row = shape.form == WeightForm::Plain ? 0 : groupRowBytes(shape.k);
+  int64_t row = hasBlocks(shape.form) ? groupRowBytes(shape.k) : 0;
   return tileBytes(shape.product(rowTile)) + row;
 }
 
@@ -296,7 +296,7 @@ void ExpertsEmitter::emitRows(OpBuilder &builder, const ProductShape &product,
 
 void ExpertsEmitter::packRows(OpBuilder &builder, const ProductShape &product,
                               Value count, Order order) {
-  bool isPlain = shape.form == WeightForm::Plain;
+  bool isPlain = !hasBlocks(shape.form);
   Value numbers;
   if (!isPlain) {
     numbers = emitAddress(builder, loc, in.scratch, builder.getI8Type(),
@@ -314,7 +314,7 @@ void ExpertsEmitter::packRows(OpBuilder &builder, const ProductShape &product,
       Value values = RowEmitter::loadVector(b, loc, width, shape.elementType,
                                             base, column, mask);
       if (isPlain)
-        emitStorePacked(b, loc, target, shape.elementType, product.rowTile,
+        emitStorePacked(b, loc, target, product.elementType, product.rowTile,
                         shape.k, in.scratch, i, column, values);
       else
         emitStore(b, loc, values, numbers, column, mask);

@@ -45,9 +45,10 @@ const rt::PackedLayout &packedLayoutOf(WeightForm form) {
   case WeightForm::Int6K:
     return of(rt::DType::Q6_K);
   case WeightForm::Plain:
+  case WeightForm::Half:
     break;
   }
-  llvm_unreachable("plain weights have no blocks");
+  llvm_unreachable("numbers have no blocks");
 }
 
 namespace {

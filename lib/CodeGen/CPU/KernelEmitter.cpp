@@ -239,6 +239,10 @@ ProductShape KernelEmitter::productOf(NamedTensorType weight, int64_t n,
     shape.form = weightFormOf(blocks.getFormat());
     shape.isExact = referenceRounding;
   }
+  if (weight.getElementType().isF16()) {
+    shape.form = WeightForm::Half;
+    shape.elementType = Float32Type::get(weight.getContext());
+  }
   return shape;
 }
 
@@ -250,7 +254,7 @@ LogicalResult KernelEmitter::emitPrologueRow(Context &context, LinearOp linear,
   OpBuilder &builder = context.builder;
   Location loc = linear.getLoc();
   int64_t k = shape.k;
-  bool isPlain = shape.form == WeightForm::Plain;
+  bool isPlain = !hasBlocks(shape.form);
   Value numbers;
   if (!isPlain) {
     numbers = emitAddress(builder, loc, rowScratch, builder.getI8Type(),

@@ -52,7 +52,7 @@ public:
         pack(Target::packDepth(shape.elementType)),
         depth(llvm::divideCeil(shape.k, pack)),
         panels(llvm::divideCeil(shape.n, target.panelRows)) {
-    bool isPlain = shape.form == WeightForm::Plain;
+    bool isPlain = !hasBlocks(shape.form);
     registerRows = isPlain
                        ? target.registerRows(shape.elementType, shape.rowTile)
                        : groupRegisterRows(target, shape);
@@ -92,6 +92,7 @@ private:
   void accumulate(OpBuilder &builder, Value a, Value w, Value step,
                   int64_t firstColumn, MutableArrayRef<Value> sums);
   Value loadGroups(OpBuilder &builder, Type type, Value base, int64_t index);
+  Value loadHalves(OpBuilder &builder, Value base, int64_t index);
   void accumulateRows(OpBuilder &builder, Value aStep,
                       ArrayRef<SmallVector<Value, 2>> columns,
                       MutableArrayRef<Value> sums);
@@ -302,7 +303,7 @@ void ProductEmitter::emitLoop(OpBuilder &builder, Value end, int64_t step,
 /// The loop over K for one register tile; the sums come row by row.
 SmallVector<Value> ProductEmitter::emitSums(OpBuilder &builder, Value a,
                                             Value w, int64_t firstColumn) {
-  if (shape.form != WeightForm::Plain)
+  if (hasBlocks(shape.form))
     return emitGroupSums(builder, loc, target, shape, a, w, firstColumn,
                          registerRows, columnTile);
   auto type = VectorType::get(target.width, builder.getF32Type());
@@ -328,8 +329,9 @@ void ProductEmitter::accumulate(OpBuilder &builder, Value a, Value w,
                                 MutableArrayRef<Value> sums) {
   Type element = shape.elementType;
   Type group = element.isF32() ? element : Type(builder.getI32Type());
+  bool isHalf = shape.form == WeightForm::Half;
   Value wStep =
-      emitAddress(builder, loc, w, element,
+      emitAddress(builder, loc, w, isHalf ? builder.getI16Type() : element,
                   emitMul(builder, loc, step,
                           emitIndex(builder, loc, target.panelRows * pack)));
   Value aStep =
@@ -337,10 +339,15 @@ void ProductEmitter::accumulate(OpBuilder &builder, Value a, Value w,
                   emitMul(builder, loc, step,
                           emitIndex(builder, loc, shape.rowTile * pack)));
   SmallVector<SmallVector<Value, 2>> columns;
-  for (int64_t v = 0; v < vectors(); ++v)
-    columns.push_back(factors(
-        builder, loadGroups(builder, VectorType::get(target.width, group),
-                            wStep, firstColumn + v * target.width)));
+  for (int64_t v = 0; v < vectors(); ++v) {
+    int64_t column = firstColumn + v * target.width;
+    if (isHalf)
+      columns.push_back({loadHalves(builder, wStep, column)});
+    else
+      columns.push_back(factors(
+          builder, loadGroups(builder, VectorType::get(target.width, group),
+                              wStep, column)));
+  }
   accumulateRows(builder, aStep, columns, sums);
 }
 
@@ -352,6 +359,15 @@ Value ProductEmitter::loadGroups(OpBuilder &builder, Type type, Value base,
                               emitIndex(builder, loc, index * pack));
   return LLVM::LoadOp::create(builder, loc, type, address,
                               element.getIntOrFloatBitWidth() / 8);
+}
+
+/// A vector of weights in f16, from number `index` of `base` on, as f32.
+Value ProductEmitter::loadHalves(OpBuilder &builder, Value base,
+                                 int64_t index) {
+  auto type = VectorType::get(target.width, builder.getI16Type());
+  return emitHalfToFloat(
+      builder, loc, target,
+      emitLoad(builder, loc, type, base, emitIndex(builder, loc, index)));
 }
 
 /// Adds to every sum of the tile the products of one group of each row of
@@ -496,13 +512,16 @@ void ProductEmitter::callEpilogue(OpBuilder &builder, Value row, Value panel,
 }
 
 int64_t packedWeightBytes(const Target &target, const ProductShape &shape) {
-  if (shape.form != WeightForm::Plain)
+  if (hasBlocks(shape.form))
     return llvm::divideCeil(shape.n, target.panelRows) *
            llvm::divideCeil(shape.k,
                             packedLayoutOf(shape.form).groups * groupColumns) *
            panelBlockBytes(target, shape.form);
+  int64_t bits = shape.form == WeightForm::Half
+                     ? 16
+                     : shape.elementType.getIntOrFloatBitWidth();
   return target.packedWeightElements(shape.elementType, shape.n, shape.k) *
-         shape.elementType.getIntOrFloatBitWidth() / 8;
+         bits / 8;
 }
 
 int64_t productScratchBytes(const Target &target, const ProductShape &shape) {
@@ -515,7 +534,7 @@ int64_t productScratchBytes(const Target &target, const ProductShape &shape) {
 }
 
 int64_t packedActivationTileBytes(const ProductShape &shape) {
-  if (shape.form != WeightForm::Plain)
+  if (hasBlocks(shape.form))
     return llvm::divideCeil(shape.k, groupColumns) * groupTileBytes(shape);
   int64_t pack = Target::packDepth(shape.elementType);
   return shape.rowTile * llvm::alignTo(shape.k, pack) *

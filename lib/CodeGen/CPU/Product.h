@@ -13,6 +13,7 @@
 //   weights      [ceil(N / R)][ceil(K / P)][R][P]
 //   activations  [ceil(M / MR)][ceil(K / P)][MR][P]
 //
+// with P = 1 for weights in f16, whose activations are in f32, and
 // padded with zeros in K. Weight rows past N and activation rows past M can be
 // read but may hold anything. Quantised weights and what they are multiplied
 // with have other layouts (GroupProduct.h).
@@ -30,6 +31,7 @@ namespace clade::cpu {
 /// What a weight's elements are stored as.
 enum class WeightForm {
   Plain, ///< Numbers of the product's element type.
+  Half,  ///< Numbers of f16, multiplied by activations in f32.
   // Blocks of GGUF files, named after the bits of a code.
   Int8,  ///< Q8_0: 32 codes and a scale in f16.
   Int4,  ///< Q4_0, the same.
@@ -38,6 +40,11 @@ enum class WeightForm {
   Int5K, ///< Q5_K, the same.
   Int6K, ///< Q6_K: 256 codes, for each 16 a scale of 8 bits.
 };
+
+/// Whether weights are codes with scales (GroupProduct.h).
+inline bool hasBlocks(WeightForm form) {
+  return form != WeightForm::Plain && form != WeightForm::Half;
+}
 
 /// The static part of a product.
 struct ProductShape {
@@ -50,7 +57,7 @@ struct ProductShape {
   /// MR, one of `Target::rowTile`'s values.
   int64_t rowTile;
   WeightForm form = WeightForm::Plain;
-  /// With another form than Plain: activations stay in f32.
+  /// With blocks: activations stay in f32.
   bool isExact = false;
   /// Plain weights that lie row by row (WeightRows.h): the rows of each part.
   /// Empty where they lie in panels.

@@ -109,11 +109,11 @@ Draw drawModel(Sweep &sweep) {
   draw.dtype = sweep.chance(50) ? "bf16" : "f32";
   draw.rounds = sweep.chance(40);
   draw.weights = "dense";
-  if (sweep.chance(25)) {
+  if (sweep.chance(35)) {
+    constexpr const char *forms[] = {"f16", "int8", "int4", "q4_k", "q6_k"};
+    draw.weights = forms[sweep.below(5)];
     // Products that round their activations have no bound of this kind.
-    draw.rounds = true;
-    constexpr const char *forms[] = {"int8", "int4", "q4_k", "q6_k"};
-    draw.weights = forms[sweep.below(4)];
+    draw.rounds |= draw.weights != "f16";
   }
   draw.inRows = draw.weights == "dense" && sweep.chance(30);
   draw.chunk =

@@ -15,7 +15,7 @@ import sys
 
 clade, step_input, run_step, folder, checkpoint, cpu, *options = sys.argv[1:]
 TOKENS = [str((7 * i * i + 3 * i) % 97) for i in range(100)]
-ROUNDS = "bf16" in options or ("--weights" in options and "reference" not in options)
+ROUNDS = "bf16" in options or ("--weights" in options and not {"reference", "f16"} & set(options))
 BOUND = 2**-6 if ROUNDS else 1e-5
 
 
