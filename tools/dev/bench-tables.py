@@ -14,6 +14,7 @@
 #
 #   gemma  Gemma 3 270M (tools/dev/models.sh)
 #   llama  1.2 B random numbers in the sizes of Llama 3.2 1B
+#   qwen3  1.7 B random numbers in the sizes of Qwen3 1.7B
 #
 # and FORM is what the weights are held as. clade and llama.cpp read the same GGUF
 # file, bit for bit, but for int4 (clade's has a head in 8 bits, llama.cpp gets
@@ -21,7 +22,7 @@
 # optimum-intel: fp16, int8 a row, int4 in groups of 128.
 #
 # What is made lies in $CLADE_CACHE/bench and is made once: about 12 GB for all
-# tables of llama.
+# tables of llama, 17 for those of qwen3. --prepare makes it and measures nothing.
 #
 #===------------------------------------------------------------------------===#
 import argparse
@@ -36,13 +37,18 @@ sys.path.append(str(pathlib.Path(__file__).parents[2] / "test" / "Parity"))
 import packages
 
 FOLDER = packages.CACHE / "bench"
-LLAMA = {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32,
-         "num_key_value_heads": 8, "head_dim": 64, "vocab_size": 128256, "max_position_embeddings": 131072,
-         "tie_word_embeddings": "true"}
+# What `clade tiny` writes: the sizes of the model that each is called after.
+RANDOM = {
+    "llama": {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32,
+              "num_key_value_heads": 8, "head_dim": 64, "vocab_size": 128256, "max_position_embeddings": 131072,
+              "tie_word_embeddings": "true"},
+    "qwen3": {"hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 28, "num_attention_heads": 16,
+              "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936, "max_position_embeddings": 40960,
+              "tie_word_embeddings": "true"}}
 # FORM: the GGUF file's type, clade's --weights (of the published form where None comes first), OpenVINO's form.
 FORMS = {"bf16": ("bf16", None, "dense", "fp16"), "int8": ("q8_0", "file", "keep", "int8"), "int4": ("q4_0", None, "int4", "int4"),
          "q4_0": ("q4_0", "file", "keep", "int4"), "q4_k": ("q4_k", "file", "keep", "int4")}
-TABLES = [f"{model}-{form}" for model in ("gemma", "llama") for form in FORMS]
+TABLES = [f"{model}-{form}" for model in ("gemma", *RANDOM) for form in FORMS]
 
 
 @contextlib.contextmanager
@@ -82,12 +88,12 @@ class Models:
         if model == "gemma":
             made = subprocess.run([packages.TREE / "tools/dev/models.sh", "hf"], check=True, capture_output=True, text=True)
             return pathlib.Path(made.stdout.split()[-1])
-        path = FOLDER / "llama"
+        path = FOLDER / model
         if not path.exists():
             with made_at(path) as part:
-                self.call("tiny", "llama", "-o", part, "--dtype", "bf16",
-                          *(word for key, value in LLAMA.items() for word in ("--set", f"{key}={value}")))
-                write_tokenizer(part, LLAMA["vocab_size"])
+                self.call("tiny", model, "-o", part, "--dtype", "bf16",
+                          *(word for key, value in RANDOM[model].items() for word in ("--set", f"{key}={value}")))
+                write_tokenizer(part, RANDOM[model]["vocab_size"])
         return path
 
     def gguf(self, model, kind):
@@ -132,6 +138,8 @@ def measure(name, models, options):
                "--batch", "1", "--rounds", options.rounds, "--steps", options.steps, "--threads", options.threads]
     if peers:
         command += ["--peers", ",".join(peers)]
+    if options.prepare:
+        return True
     print(f"\n{name}: {' '.join(map(str, command[1:]))}", flush=True)
     return subprocess.run(list(map(str, command)), env=found).returncode == 0
 
@@ -144,6 +152,7 @@ def main():
     parser.add_argument("--steps", type=int, default=32)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--peers", type=lambda s: [p for p in s.split(",") if p], default=["llama.cpp", "openvino", "transformers"])
+    parser.add_argument("--prepare", action="store_true")
     options = parser.parse_args()
     unknown = [table for table in options.table if table not in TABLES]
     if unknown or not options.table:
