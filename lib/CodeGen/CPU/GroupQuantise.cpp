@@ -1,0 +1,297 @@
+//===- GroupQuantise.cpp - Rows into groups -------------------------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A group's scale waits for its largest magnitude, and its codes for the scale:
+// four groups go through these steps together, as the four lanes that are
+// neighbours everywhere in a vector.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CPU/GroupProduct.h"
+
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace clade::cpu {
+
+/// Groups whose largest magnitude is below this are zero: its reciprocal is a
+/// number.
+static constexpr float negligible = 0x1p-120f;
+
+/// Groups whose scales are found together.
+static constexpr int64_t batch = 4;
+
+static int64_t paddedColumns(int64_t k) {
+  return static_cast<int64_t>(llvm::alignTo(k, groupColumns));
+}
+
+int64_t groupRowBytes(int64_t k) {
+  return static_cast<int64_t>(llvm::alignTo(paddedColumns(k) * 4, 64));
+}
+
+void emitPadRow(OpBuilder &builder, Location loc, int64_t k, Value values) {
+  Value zero =
+      arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(0));
+  for (int64_t i = k; i < paddedColumns(k); ++i)
+    emitStore(builder, loc, zero, values, emitIndex(builder, loc, i));
+}
+
+namespace {
+/// One row and its place.
+struct RowPacker {
+  Location loc;
+  const Target &target;
+  const ProductShape &shape;
+  Value values, base;
+
+  void quantise(OpBuilder &builder, Value firstGroup, int64_t count);
+
+private:
+  using Combine = function_ref<Value(Value, Value)>;
+  struct Scales {
+    Value scale, inverse;
+  };
+
+  Value constant(OpBuilder &builder, float value) {
+    return arith::ConstantOp::create(
+        builder, loc, DenseElementsAttr::get(f32s(builder), value));
+  }
+  Value constant(OpBuilder &builder, int32_t value) {
+    return arith::ConstantOp::create(
+        builder, loc, DenseElementsAttr::get(i32s(builder), value));
+  }
+  VectorType f32s(OpBuilder &builder) {
+    return VectorType::get(target.width, builder.getF32Type());
+  }
+  VectorType i32s(OpBuilder &builder) {
+    return VectorType::get(target.width, builder.getI32Type());
+  }
+  Value shuffle(OpBuilder &builder, Value a, Value b,
+                function_ref<int64_t(int64_t lane)> from);
+  Value reduce(OpBuilder &builder, SmallVector<Value> vectors, Combine combine);
+  Value magnitudes(OpBuilder &builder, ArrayRef<Value> group);
+  Scales scalesOf(OpBuilder &builder, Value most);
+  Value correction(OpBuilder &builder, Value sums, Value scales);
+  void storeCodes(OpBuilder &builder, Value codes, int64_t first, Value at);
+  void storeLanes(OpBuilder &builder, Value vector, ArrayRef<Value> places,
+                  int64_t index);
+};
+} // namespace
+
+/// Lanes of `a` and, counted on from the width, of `b`.
+Value RowPacker::shuffle(OpBuilder &builder, Value a, Value b,
+                         function_ref<int64_t(int64_t lane)> from) {
+  SmallVector<int32_t> lanes;
+  for (int64_t lane = 0; lane < target.width; ++lane)
+    lanes.push_back(static_cast<int32_t>(from(lane)));
+  return LLVM::ShuffleVectorOp::create(builder, loc, a, b, lanes);
+}
+
+/// What `combine` makes of all lanes of each of up to four vectors: lane l has
+/// that of vector l modulo 4.
+Value RowPacker::reduce(OpBuilder &builder, SmallVector<Value> vectors,
+                        Combine combine) {
+  vectors.resize(batch, vectors.front());
+  // Lanes 4 g … of a pair: the first of g's lanes from `a`, the others of `b`.
+  auto pick = [&](Value a, Value b, std::array<int64_t, 4> lanes) {
+    return shuffle(builder, a, b, [&](int64_t lane) {
+      int64_t from = lanes[lane % 4];
+      return lane / 4 * 4 + from % 4 + from / 4 * target.width;
+    });
+  };
+  auto pair = [&](Value a, Value b, std::array<int64_t, 4> low,
+                  std::array<int64_t, 4> high) {
+    return combine(pick(a, b, low), pick(a, b, high));
+  };
+  Value first = pair(vectors[0], vectors[1], {0, 4, 1, 5}, {2, 6, 3, 7}),
+        second = pair(vectors[2], vectors[3], {0, 4, 1, 5}, {2, 6, 3, 7});
+  Value all = pair(first, second, {0, 1, 4, 5}, {2, 3, 6, 7});
+  for (int64_t distance = target.width / 2; distance >= batch; distance /= 2)
+    all = combine(all, shuffle(builder, all, all, [&](int64_t lane) {
+                    return (lane + distance) % target.width;
+                  }));
+  return all;
+}
+
+/// The larger magnitudes of a group's vectors, as bits: without their signs
+/// numbers are ordered as their bits are, with what is no number above all.
+Value RowPacker::magnitudes(OpBuilder &builder, ArrayRef<Value> group) {
+  Value mask = constant(builder, int32_t(0x7fffffff)), largest;
+  for (Value part : group) {
+    Value bits = arith::BitcastOp::create(builder, loc, i32s(builder), part);
+    Value magnitude = arith::AndIOp::create(builder, loc, bits, mask);
+    largest = largest ? arith::MaxSIOp::create(builder, loc, largest, magnitude)
+                            .getResult()
+                      : magnitude;
+  }
+  return largest;
+}
+
+RowPacker::Scales RowPacker::scalesOf(OpBuilder &builder, Value most) {
+  Value isZero = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OLT,
+                                       most, constant(builder, negligible));
+  auto orZero = [&](Value value) -> Value {
+    return arith::SelectOp::create(builder, loc, isZero,
+                                   constant(builder, 0.0f), value);
+  };
+  return {orZero(arith::MulFOp::create(builder, loc, most,
+                                       constant(builder, 1.0f / 127))),
+          orZero(arith::DivFOp::create(builder, loc, constant(builder, 127.0f),
+                                       most))};
+}
+
+/// Stores `width` codes (i8), which begin at column `first` of a group, whose
+/// packed form is at `at`.
+void RowPacker::storeCodes(OpBuilder &builder, Value codes, int64_t first,
+                           Value at) {
+  int64_t words = target.width / 4;
+  auto type = VectorType::get(words, builder.getI32Type());
+  Value packed = vector::BitCastOp::create(builder, loc, type, codes);
+  if (shape.rowTile == 1)
+    return emitStore(builder, loc, packed, at,
+                     emitIndex(builder, loc, first / 4));
+  for (int64_t word = 0; word < words; ++word)
+    emitStore(builder, loc,
+              vector::ExtractOp::create(builder, loc, packed, word), at,
+              emitIndex(builder, loc, (first / 4 + word) * shape.rowTile));
+}
+
+/// Stores the first lanes, one to each of `places`, as word `index` there.
+void RowPacker::storeLanes(OpBuilder &builder, Value vector,
+                           ArrayRef<Value> places, int64_t index) {
+  for (auto [lane, place] : llvm::enumerate(places))
+    emitStore(builder, loc,
+              vector::ExtractOp::create(builder, loc, vector,
+                                        static_cast<int64_t>(lane)),
+              place, emitIndex(builder, loc, index));
+}
+
+/// What a product adds for the sums of the codes of a part: to the integers, or
+/// with a minimum times that.
+Value RowPacker::correction(OpBuilder &builder, Value sums, Value scales) {
+  if (packedLayoutOf(shape.form).hasMinimum)
+    return arith::MulFOp::create(
+        builder, loc,
+        arith::SIToFPOp::create(builder, loc, f32s(builder), sums), scales);
+  return arith::MulIOp::create(
+      builder, loc, sums,
+      constant(builder,
+               static_cast<int32_t>(-groupOffset(target, shape.form))));
+}
+
+/// `count` groups, four at most, from `firstGroup` (index) on.
+void RowPacker::quantise(OpBuilder &builder, Value firstGroup, int64_t count) {
+  int64_t width = target.width, vectors = groupColumns / width;
+  const rt::PackedLayout &layout = packedLayoutOf(shape.form);
+  Value first =
+      emitMul(builder, loc, firstGroup, emitIndex(builder, loc, groupColumns));
+  SmallVector<SmallVector<Value>> groups(count);
+  SmallVector<Value> largest, places;
+  for (int64_t g = 0; g < count; ++g) {
+    for (int64_t v = 0; v < vectors; ++v)
+      groups[g].push_back(emitLoad(
+          builder, loc, f32s(builder), values,
+          emitAdd(builder, loc, first,
+                  emitIndex(builder, loc, g * groupColumns + v * width))));
+    largest.push_back(magnitudes(builder, groups[g]));
+    Value group = emitAdd(builder, loc, firstGroup, emitIndex(builder, loc, g));
+    places.push_back(
+        emitAddress(builder, loc, base, builder.getI8Type(),
+                    emitMul(builder, loc, group,
+                            emitIndex(builder, loc, groupTileBytes(shape)))));
+  }
+  Value most = reduce(builder, largest, [&](Value a, Value b) -> Value {
+    return arith::MaxSIOp::create(builder, loc, a, b);
+  });
+  Scales scales = scalesOf(
+      builder, arith::BitcastOp::create(builder, loc, f32s(builder), most));
+
+  SmallVector<SmallVector<Value>> totals(layout.parts,
+                                         SmallVector<Value>(count));
+  for (int64_t g = 0; g < count; ++g) {
+    Value factor =
+        shuffle(builder, scales.inverse, scales.inverse,
+                [&](int64_t lane) { return lane / batch * batch + g; });
+    for (auto [v, part] : llvm::enumerate(groups[g])) {
+      Value scaled = arith::MulFOp::create(builder, loc, part, factor);
+      Value whole = math::RoundEvenOp::create(builder, loc, scaled);
+      Value integers =
+          arith::FPToSIOp::create(builder, loc, i32s(builder), whole);
+      Value &total = totals[v * layout.parts / vectors][g];
+      total =
+          total
+              ? arith::AddIOp::create(builder, loc, total, integers).getResult()
+              : integers;
+      Value codes = arith::TruncIOp::create(
+          builder, loc, VectorType::get(width, builder.getI8Type()), integers);
+      storeCodes(builder, codes, static_cast<int64_t>(v) * width, places[g]);
+    }
+  }
+  int64_t scalesAt = groupColumns / 4 * shape.rowTile;
+  storeLanes(builder, scales.scale, places, scalesAt);
+  for (auto [part, total] : llvm::enumerate(totals)) {
+    Value sums = reduce(builder, total, [&](Value a, Value b) -> Value {
+      return arith::AddIOp::create(builder, loc, a, b);
+    });
+    storeLanes(builder, correction(builder, sums, scales.scale), places,
+               scalesAt + (1 + static_cast<int64_t>(part)) * shape.rowTile);
+  }
+}
+
+static void emitQuantisedRow(OpBuilder &builder, Location loc, RowPacker packer,
+                             int64_t groups) {
+  int64_t whole = groups / batch * batch;
+  if (whole > 0)
+    scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0),
+                       emitIndex(builder, loc, whole),
+                       emitIndex(builder, loc, batch), ValueRange{},
+                       [&](OpBuilder &body, Location, Value group, ValueRange) {
+                         packer.quantise(body, group, batch);
+                         scf::YieldOp::create(body, loc);
+                       });
+  if (whole < groups)
+    packer.quantise(builder, emitIndex(builder, loc, whole), groups - whole);
+}
+
+void emitPackGroups(OpBuilder &builder, Location loc, const Target &target,
+                    const ProductShape &shape, Value values, Value row,
+                    Value base) {
+  if (shape.isExact) {
+    auto type = VectorType::get(target.width, builder.getF32Type());
+    scf::ForOp::create(
+        builder, loc, emitIndex(builder, loc, 0),
+        emitIndex(builder, loc, paddedColumns(shape.k)),
+        emitIndex(builder, loc, target.width), ValueRange{},
+        [&](OpBuilder &body, Location, Value column, ValueRange) {
+          emitStorePacked(body, loc, target, body.getF32Type(), shape.rowTile,
+                          paddedColumns(shape.k), base, row, column,
+                          emitLoad(body, loc, type, values, column));
+          scf::YieldOp::create(body, loc);
+        });
+    return;
+  }
+  Value tileRows = emitIndex(builder, loc, shape.rowTile);
+  Value tile = arith::DivUIOp::create(builder, loc, row, tileRows),
+        inTile = arith::RemUIOp::create(builder, loc, row, tileRows);
+  Value place = emitAdd(
+      builder, loc,
+      emitMul(builder, loc, tile,
+              emitIndex(builder, loc, packedActivationTileBytes(shape))),
+      emitMul(builder, loc, inTile, emitIndex(builder, loc, 4)));
+  RowPacker packer{loc, target, shape, values,
+                   emitAddress(builder, loc, base, builder.getI8Type(), place)};
+  emitQuantisedRow(builder, loc, packer, paddedColumns(shape.k) / groupColumns);
+}
+
+} // namespace clade::cpu
