@@ -469,7 +469,7 @@ static bool addCpuCode(mlir::ModuleOp module, const SlotTable &slots,
                   rt::ManifestWorkspace &workspace,
                   rt::ManifestScratch &scratch) {
     workspace = {entry.workspace.fixed, entry.workspace.perToken,
-                 entry.workspace.perSelected, 0};
+                 entry.workspace.perSelected, entry.workspace.perSequence};
     scratch = {entry.scratch.fixedBytes, entry.scratch.bytesPerContextToken};
   };
   needs(*code, manifest.workspace, manifest.scratch);

@@ -128,6 +128,14 @@ int64_t attentionScratchBytes(const Target &target, const AttentionShape &shape,
   return scratch.fixedBytes + scratch.bytesPerToken * tokens;
 }
 
+int64_t attentionSliceBytes(const Target &target, const AttentionShape &shape) {
+  if (!hasSlices(shape))
+    return 0;
+  AttentionPlan plan = AttentionPlan::of(target, shape);
+  return shape.kvHeads * plan.headParts * maxSlices *
+         SliceLayout(target, shape, plan.one()).bytes;
+}
+
 //===----------------------------------------------------------------------===//
 // Tasks
 //===----------------------------------------------------------------------===//
@@ -154,7 +162,7 @@ public:
                    const AttentionShape &shape, Value step,
                    const AttentionValues &call)
       : builder(builder), loc(loc), target(target), shape(shape),
-        plan(AttentionPlan::of(target, shape)), call(call) {
+        plan(AttentionPlan::of(target, shape)), step(step), call(call) {
     this->shape.window = finiteWindow(shape);
     StepView view(builder, loc, step);
     numTokens = emitToIndex(builder, loc, view.numTokens());
@@ -168,15 +176,20 @@ private:
   Value add(Value a, Value b) { return emitAdd(builder, loc, a, b); }
   Value sequenceAt(Value token);
   Value countTokens(Value first, Value sequence);
-  void emitTasks(Tile tile, Value firstTask, Value numThreads);
+  Slices slicesOf(const Tile &tile);
+  Value emitTiles(Value thread, Value numThreads, bool joins);
   void emitTask(Tile tile, Value task);
+  void emitJoin(Tile tile, Value task);
+  void setHeads(Tile &tile, Value task);
   void emitTile(const Tile &tile);
+  int64_t tasksOfTile() const { return shape.kvHeads * plan.headParts; }
 
   OpBuilder &builder;
   Location loc;
   const Target &target;
   AttentionShape shape;
   AttentionPlan plan;
+  Value step;
   const AttentionValues &call;
   Value numTokens, sequenceOf;
 };
@@ -202,25 +215,64 @@ Value AttentionEmitter::countTokens(Value first, Value sequence) {
   return emitLoop(builder, loc, add(first, one), end, 1, one, count)[0];
 }
 
+/// The slices of the context of a tile; one, unless its token is the only one
+/// of its sequence: there is memory for one such token.
+Slices AttentionEmitter::slicesOf(const Tile &tile) {
+  Value one = index(1), pageTokens = index(CLADE_PAGE_TOKENS);
+  Value last = emitToIndex(builder, loc,
+                           emitLoad(builder, loc, builder.getI32Type(),
+                                    call.positions, tile.firstToken));
+  Value end = add(last, one), first = index(0);
+  if (shape.window)
+    first = arith::MaxSIOp::create(
+        builder, loc,
+        arith::SubIOp::create(builder, loc, end, index(*shape.window)), first);
+  Value pages = arith::SubIOp::create(
+      builder, loc, emitCeilDiv(builder, loc, end, pageTokens),
+      arith::DivUIOp::create(builder, loc, first, pageTokens));
+  Value ofSlice = arith::MaxUIOp::create(
+      builder, loc, emitCeilDiv(builder, loc, pages, index(maxSlices)),
+      index(minSlicePages));
+  auto firstTokenOf = [&](Value sequence) -> Value {
+    return emitLoad(builder, loc, builder.getI32Type(), call.firstTokens,
+                    sequence);
+  };
+  Value next = arith::SubIOp::create(
+      builder, loc,
+      emitToIndex(builder, loc, firstTokenOf(add(tile.sequence, one))), one);
+  Value isAlone = arith::CmpIOp::create(
+      builder, loc, arith::CmpIPredicate::eq, next,
+      emitToIndex(builder, loc, firstTokenOf(tile.sequence)));
+  auto select = [&](Value a, Value b) -> Value {
+    return arith::SelectOp::create(builder, loc, isAlone, a, b);
+  };
+  // Otherwise all pages, at most as many as there can be positions.
+  return {select(emitCeilDiv(builder, loc, pages, ofSlice), one),
+          select(ofSlice, index(std::numeric_limits<int32_t>::max()))};
+}
+
 void AttentionEmitter::emitTile(const Tile &tile) {
-  auto emitAs = [&](const TilePlan &form) {
+  auto emitAs = [&](const TilePlan &form, const Tile &tile) {
     TileEmitter(builder, loc, target, shape, form, call, tile).emit();
   };
   if (!plan.single)
-    return emitAs(plan.full);
+    return emitAs(plan.full, tile);
   Value isSingle = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
                                          tile.tokens, index(1));
   auto branch = scf::IfOp::create(builder, loc, isSingle,
                                   /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(branch.thenBlock());
-  emitAs(*plan.single);
+  emitAs(*plan.single, tile);
   builder.setInsertionPointToStart(branch.elseBlock());
-  emitAs(plan.full);
+  Tile whole = tile;
+  whole.slices.reset();
+  emitAs(plan.full, whole);
 }
 
-/// Task `task` of a tile: one key/value head, and a part of its query heads.
-void AttentionEmitter::emitTask(Tile tile, Value task) {
+/// The heads of task `task` of a tile: one key/value head, and a part of its
+/// query heads; and where their slices are.
+void AttentionEmitter::setHeads(Tile &tile, Value task) {
   int64_t group = shape.qHeads / shape.kvHeads;
   Value parts = index(plan.headParts);
   Value heads = index(plan.full.heads);
@@ -231,66 +283,119 @@ void AttentionEmitter::emitTask(Tile tile, Value task) {
   tile.heads = arith::MinSIOp::create(builder, loc, left, heads);
   tile.firstQueryHead =
       add(emitMul(builder, loc, tile.kvHead, index(group)), firstOfPart);
+  if (!tile.slices)
+    return;
+  Value before = emitMul(builder, loc, tile.sequence, index(tasksOfTile()));
+  int64_t bytes = SliceLayout(target, shape, plan.one()).bytes;
+  tile.partOfSlice = emitAddress(
+      builder, loc, call.slices, builder.getI8Type(),
+      emitMul(builder, loc, add(before, task), index(maxSlices * bytes)));
+}
+
+/// Task `task` of a tile: heads, and one of the slices.
+void AttentionEmitter::emitTask(Tile tile, Value task) {
+  Value heads = task;
+  if (tile.slices) {
+    tile.slice = arith::RemUIOp::create(builder, loc, task, tile.slices->count);
+    heads = arith::DivUIOp::create(builder, loc, task, tile.slices->count);
+  }
+  setHeads(tile, heads);
+  if (tile.slices) {
+    int64_t bytes = SliceLayout(target, shape, plan.one()).bytes;
+    tile.partOfSlice =
+        emitAddress(builder, loc, tile.partOfSlice, builder.getI8Type(),
+                    emitMul(builder, loc, tile.slice, index(bytes)));
+  }
   emitTile(tile);
 }
 
-void AttentionEmitter::emit(Value thread, Value numThreads) {
+void AttentionEmitter::emitJoin(Tile tile, Value task) {
+  setHeads(tile, task);
+  TileEmitter(builder, loc, target, shape, plan.one(), call, tile).emitJoin();
+}
+
+/// Walks all tiles, and emits those tasks of each that are `thread`'s: to
+/// attend, or to join slices. Returns whether a tile has several (i1).
+Value AttentionEmitter::emitTiles(Value thread, Value numThreads, bool joins) {
   // `turn` is the thread that takes the first task of the next tile.
   Value zero = index(0);
-  Type indexType = builder.getIndexType();
-  auto loop = scf::WhileOp::create(builder, loc, {indexType, indexType},
-                                   ValueRange{zero, zero});
+  Value no =
+      arith::ConstantOp::create(builder, loc, builder.getBoolAttr(false));
+  SmallVector<Type> types{builder.getIndexType(), builder.getIndexType(),
+                          builder.getI1Type()};
+  SmallVector<Location> locs(types.size(), loc);
+  auto loop =
+      scf::WhileOp::create(builder, loc, types, ValueRange{zero, zero, no});
   OpBuilder::InsertionGuard guard(builder);
-  Block *before = builder.createBlock(&loop.getBefore(), {},
-                                      {indexType, indexType}, {loc, loc});
+  Block *before = builder.createBlock(&loop.getBefore(), {}, types, locs);
   Value more = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt,
                                      before->getArgument(0), numTokens);
   scf::ConditionOp::create(builder, loc, more, before->getArguments());
 
-  Block *after = builder.createBlock(&loop.getAfter(), {},
-                                     {indexType, indexType}, {loc, loc});
-  Value turn = after->getArgument(1);
+  Block *after = builder.createBlock(&loop.getAfter(), {}, types, locs);
+  Value turn = after->getArgument(1), sliced = after->getArgument(2);
   Tile tile;
   tile.firstToken = after->getArgument(0);
   Value sequence = sequenceAt(tile.firstToken);
   tile.sequence = emitToIndex(builder, loc, sequence);
   tile.tokens = countTokens(tile.firstToken, sequence);
-
-  Value tasks = index(shape.kvHeads * plan.headParts);
+  Value tasks = index(tasksOfTile());
+  if (hasSlices(shape)) {
+    tile.slices = slicesOf(tile);
+    Value isCut = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ugt,
+                                        tile.slices->count, index(1));
+    sliced = arith::OrIOp::create(builder, loc, sliced, isCut);
+    tasks = joins ? arith::SelectOp::create(builder, loc, isCut, tasks, zero)
+                        .getResult()
+                  : emitMul(builder, loc, tasks, tile.slices->count);
+  }
   Value distance =
       arith::SubIOp::create(builder, loc, add(thread, numThreads), turn);
   Value firstTask = arith::RemUIOp::create(builder, loc, distance, numThreads);
-  emitTasks(tile, firstTask, numThreads);
+  auto owned = scf::ForOp::create(builder, loc, firstTask, tasks, numThreads);
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(owned.getBody());
+    if (joins)
+      emitJoin(tile, owned.getInductionVar());
+    else
+      emitTask(tile, owned.getInductionVar());
+  }
   Value nextTurn =
       arith::RemUIOp::create(builder, loc, add(turn, tasks), numThreads);
-  scf::YieldOp::create(builder, loc,
-                       ValueRange{add(tile.firstToken, tile.tokens), nextTurn});
+  scf::YieldOp::create(
+      builder, loc,
+      ValueRange{add(tile.firstToken, tile.tokens), nextTurn, sliced});
+  return loop.getResult(2);
 }
 
-void AttentionEmitter::emitTasks(Tile tile, Value firstTask, Value numThreads) {
-  auto loop =
-      scf::ForOp::create(builder, loc, firstTask,
-                         index(shape.kvHeads * plan.headParts), numThreads);
+void AttentionEmitter::emit(Value thread, Value numThreads) {
+  Value sliced = emitTiles(thread, numThreads, /*joins=*/false);
+  if (!hasSlices(shape))
+    return;
+  auto branch = scf::IfOp::create(builder, loc, sliced);
   OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(loop.getBody());
-  emitTask(tile, loop.getInductionVar());
+  builder.setInsertionPointToStart(branch.thenBlock());
+  emitBarrier(builder, loc, step, thread);
+  emitTiles(thread, numThreads, /*joins=*/true);
 }
 
 void emitAttention(OpBuilder &builder, Location loc, const Target &target,
                    const AttentionShape &shape, Value step, Value state,
                    Value queries, Value output, Value thread, Value numThreads,
-                   Value scratch, Value sinks, Value groups) {
+                   Value scratch, Value slices, Value sinks, Value groups) {
   KVStateView view(builder, loc, state);
   AttentionValues call;
   call.state = state;
   call.keys = view.keys();
   call.values = shape.hasSharedRows ? call.keys : view.values();
   call.positions = StepView(builder, loc, step).positions();
-  if (shape.isBidirectional)
+  if (shape.isBidirectional || hasSlices(shape))
     call.firstTokens = StepView(builder, loc, step).firstToken();
   call.queries = queries;
   call.output = output;
   call.scratch = scratch;
+  call.slices = slices;
   call.sinks = sinks;
   call.groups = groups;
   if (!shape.slopes.empty())

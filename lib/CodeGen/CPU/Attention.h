@@ -80,12 +80,18 @@ AttentionScratch attentionScratch(const Target &target,
 int64_t attentionScratchBytes(const Target &target, const AttentionShape &shape,
                               int64_t contextTokens);
 
+/// A long context of one token is cut into slices, so that several threads
+/// share it: bytes of memory of all threads for each sequence of a step, in
+/// which they leave what they found; 0 where no context is cut.
+int64_t attentionSliceBytes(const Target &target, const AttentionShape &shape);
+
 /// Emits this thread's share of the attention of the CladeStep at `step` over
 /// the CladeKVState at `state`. `queries` points to [token][qHeads][keySize],
 /// `output` to [token][qHeads][valueSize]; `thread` and `numThreads` are of
 /// type index; `scratch` points to this thread's scratch memory; `sinks` points
 /// to [qHeads] if the shape has a type of sinks, `groups` to the number (i32)
-/// of each token if it has groups. The bits of the output do not depend on
+/// of each token if it has groups; `slices` to the memory that
+/// attentionSliceBytes() describes. The bits of the output do not depend on
 /// `numThreads`. The caller needs a barrier before it reads the output of other
 /// threads.
 void emitAttention(mlir::OpBuilder &builder, mlir::Location loc,
@@ -93,7 +99,8 @@ void emitAttention(mlir::OpBuilder &builder, mlir::Location loc,
                    mlir::Value step, mlir::Value state, mlir::Value queries,
                    mlir::Value output, mlir::Value thread,
                    mlir::Value numThreads, mlir::Value scratch,
-                   mlir::Value sinks = {}, mlir::Value groups = {});
+                   mlir::Value slices, mlir::Value sinks = {},
+                   mlir::Value groups = {});
 
 } // namespace clade::cpu
 

@@ -28,8 +28,7 @@ using namespace mlir;
 
 namespace clade::cpu {
 
-/// The larger of `a` and `b` in each lane; `b` where `a` is not a number.
-static Value emitLarger(OpBuilder &builder, Location loc, Value a, Value b) {
+Value emitLarger(OpBuilder &builder, Location loc, Value a, Value b) {
   Value isLarger =
       arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OGT, a, b);
   return arith::SelectOp::create(builder, loc, isLarger, a, b);
@@ -375,36 +374,41 @@ Values TileEmitter::overScores(
               });
 }
 
-/// Scores become exp(score - maximum). Returns the inverses of their sums, and
-/// leaves them in scratch memory. A sink is a score, too.
-Values TileEmitter::emitExponentials(ValueRange ofScores) {
-  Values maxima(ofScores);
+/// exp(score - maximum).
+Value TileEmitter::powerOf(Value score, Value maximum) {
+  Value distance = arith::SubFOp::create(builder, loc, score, maximum);
+  if (rounds() && shape.roundsDistance)
+    distance = round(distance);
+  return math::ExpOp::create(builder, loc, distance);
+}
+
+/// Scores become exponentials. The inverses of their sums are left in scratch
+/// memory, too. A sink is a score.
+TileEmitter::Softmax TileEmitter::emitExponentials(ValueRange ofScores) {
+  Softmax result;
+  Values &maxima = result.maxima;
+  maxima.assign(ofScores.begin(), ofScores.end());
   for (auto [maximum, sink] : llvm::zip(maxima, rowSinks))
     maximum = emitLarger(builder, loc, sink, maximum);
-  auto powerOf = [&](Value score, Value maximum) -> Value {
-    Value distance = arith::SubFOp::create(builder, loc, score, maximum);
-    if (rounds() && shape.roundsDistance)
-      distance = round(distance);
-    return math::ExpOp::create(builder, loc, distance);
-  };
   Values zeros(rowVectors(), splatF32(0));
-  Values totals =
+  result.totals =
       overScores(zeros, [&](Value score, int64_t v, Value &total) -> Value {
         Value power = powerOf(score, maxima[v]);
         total = arith::AddFOp::create(builder, loc, total, power);
         return power;
       });
-  totals = foldLanes(totals, [&](Value a, Value b) -> Value {
+  result.totals = foldLanes(result.totals, [&](Value a, Value b) -> Value {
     return arith::AddFOp::create(builder, loc, a, b);
   });
-  for (auto [v, total] : llvm::enumerate(totals)) {
+  for (auto [v, total] : llvm::enumerate(result.totals)) {
     if (!rowSinks.empty())
       total = arith::AddFOp::create(builder, loc, total,
                                     powerOf(rowSinks[v], maxima[v]));
-    total = arith::DivFOp::create(builder, loc, splatF32(1), total);
-    emitStore(builder, loc, total, inverses, index(v * target.width));
+    Value inverse = arith::DivFOp::create(builder, loc, splatF32(1), total);
+    emitStore(builder, loc, inverse, inverses, index(v * target.width));
+    result.inverses.push_back(inverse);
   }
-  return totals;
+  return result;
 }
 
 /// Exponentials become probabilities, rounded to bf16.

@@ -22,6 +22,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "runtime/include/clade/abi.h"
+#include <limits>
 
 using namespace mlir;
 
@@ -45,6 +46,11 @@ void TileEmitter::emit() {
   };
   packedQueries = part(layout.queries);
   sums = part(layout.sums);
+  if (tile.slices) {
+    sliced = isSliced();
+    sums =
+        arith::SelectOp::create(builder, loc, sliced, tile.partOfSlice, sums);
+  }
   rowPositions = part(layout.positions);
   inverses = part(layout.inverses);
   scores = part(layout.scores);
@@ -53,18 +59,32 @@ void TileEmitter::emit() {
   emitPositions();
   if (shape.sinkType)
     rowSinks = valuesOfHeads(call.sinks, shape.sinkType, part(layout.sinks));
+  // Sinks count once, where slices are joined.
+  if (sliced)
+    for (Value &sink : rowSinks)
+      sink = arith::SelectOp::create(
+          builder, loc, sliced,
+          splatF32(-std::numeric_limits<float>::infinity()), sink);
   if (call.slopes)
     rowSlopes = valuesOfHeads(call.slopes, f32, part(layout.slopes));
   emitKeyRange();
   packQueries();
   Values maxima = emitScores();
-  Values inverse = emitExponentials(maxima);
+  Softmax softmax = emitExponentials(maxima);
   if (rounds())
-    emitProbabilities(inverse);
+    emitProbabilities(softmax.inverses);
   if (pairsKeys())
     pairWeights();
   clearSums();
   emitValues();
+  if (!sliced)
+    return emitOutput();
+  auto branch =
+      scf::IfOp::create(builder, loc, sliced, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  keepSlice(softmax);
+  builder.setInsertionPointToStart(branch.elseBlock());
   emitOutput();
 }
 
@@ -167,6 +187,8 @@ void TileEmitter::emitKeyRange() {
     Value first = sub(positionAt(tile.firstToken), index(*shape.window - 1));
     firstKey = arith::MaxSIOp::create(builder, loc, first, firstKey);
   }
+  if (tile.slices)
+    narrowToSlice();
   Value pageTokens = index(CLADE_PAGE_TOKENS);
   firstPage = arith::DivUIOp::create(builder, loc, firstKey, pageTokens);
   endPage = emitCeilDiv(builder, loc, endKey, pageTokens);

@@ -14,6 +14,7 @@
 //   softmax   AttentionScores.cpp    exp, sum, in the reference's mode the
 //                                    rounded probabilities, pairs of weights
 //   values    AttentionValues.cpp    sum of p * v, page by page, and the output
+//   slices    AttentionSlices.cpp    sums of parts of a context become one
 //
 // Two forms of the first product serve different tiles. `Packed`: lanes are
 // rows, keys are broadcast; queries are transposed once per tile. `Dot`: lanes
@@ -52,6 +53,33 @@ struct AttentionPlan {
   std::optional<TilePlan> single;
 
   static AttentionPlan of(const Target &target, const AttentionShape &shape);
+  /// The plan of a tile of one token.
+  const TilePlan &one() const { return single ? *single : full; }
+};
+
+/// What a slice of a context leaves for each of its rows: the sum of values,
+/// weighed by exponentials of the distance to the largest score of the slice;
+/// that score; and the sum of the exponentials. Offsets in bytes.
+struct SliceLayout {
+  int64_t sums = 0, maxima, totals, bytes;
+
+  SliceLayout(const Target &target, const AttentionShape &shape,
+              const TilePlan &plan);
+};
+
+/// The slices of a context are of as many whole pages as make at most so many
+/// of them, and of so many pages at least. They follow from the context alone,
+/// and so does the result.
+inline constexpr int64_t maxSlices = 8, minSlicePages = 32;
+
+/// Whether a token's context can be cut: not where every step of the reference
+/// is rounded, which are of the whole row.
+bool hasSlices(const AttentionShape &shape);
+
+/// The slices of a tile's context (index).
+struct Slices {
+  mlir::Value count; ///< at least 1
+  mlir::Value pages; ///< of a slice
 };
 
 /// Offsets in bytes of the parts of a thread's scratch memory.
@@ -75,6 +103,10 @@ struct Tile {
   mlir::Value kvHead;
   mlir::Value firstQueryHead;
   mlir::Value heads; ///< 1 to TilePlan::heads
+  /// Null where contexts are not cut.
+  std::optional<Slices> slices = {};
+  mlir::Value slice = {};       ///< the number of the slice, of type index
+  mlir::Value partOfSlice = {}; ///< !llvm.ptr: where a slice leaves what it has
 };
 
 /// What is the same for all tiles of a call.
@@ -83,11 +115,12 @@ struct AttentionValues {
   mlir::Value keys;      ///< !llvm.ptr
   mlir::Value values;    ///< !llvm.ptr
   mlir::Value positions; ///< !llvm.ptr
-  /// !llvm.ptr: CladeStep::first_token; null unless bidirectional.
+  /// !llvm.ptr: CladeStep::first_token.
   mlir::Value firstTokens;
   mlir::Value queries; ///< !llvm.ptr
   mlir::Value output;  ///< !llvm.ptr
   mlir::Value scratch; ///< !llvm.ptr
+  mlir::Value slices;  ///< !llvm.ptr
   mlir::Value sinks;   ///< !llvm.ptr, null if there are none
   mlir::Value slopes;  ///< !llvm.ptr, null if there are none
   mlir::Value groups;  ///< !llvm.ptr: i32 of each token; null if there are none
@@ -101,6 +134,10 @@ Values emitLoop(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value lower,
                 mlir::Value upper, int64_t step, mlir::ValueRange carried,
                 llvm::function_ref<Values(mlir::Value, mlir::ValueRange)> body);
 
+/// The larger of `a` and `b` in each lane; `b` where `a` is not a number.
+mlir::Value emitLarger(mlir::OpBuilder &builder, mlir::Location loc,
+                       mlir::Value a, mlir::Value b);
+
 class TileEmitter {
 public:
   TileEmitter(mlir::OpBuilder &builder, mlir::Location loc,
@@ -109,6 +146,9 @@ public:
               const Tile &tile);
 
   void emit();
+  /// Makes the output of what the tile's slices left, that of the first at
+  /// `Tile::partOfSlice` and the others behind.
+  void emitJoin();
 
 private:
   using PageBody =
@@ -175,7 +215,11 @@ private:
                     llvm::function_ref<mlir::Value(mlir::Value score, int64_t v,
                                                    mlir::Value &carried)>
                         body);
-  Values emitExponentials(mlir::ValueRange maxima);
+  struct Softmax {
+    Values maxima, totals, inverses;
+  };
+  Softmax emitExponentials(mlir::ValueRange maxima);
+  mlir::Value powerOf(mlir::Value score, mlir::Value maximum);
   void emitProbabilities(mlir::ValueRange inverse);
   void pairWeights();
 
@@ -189,6 +233,13 @@ private:
   void emitOutput();
   void emitOutputRow(mlir::Value token, mlir::Value head);
   void storeChunk(const OutputRow &output, mlir::Value column, int64_t count);
+
+  // AttentionSlices.cpp
+  mlir::Value isSliced();
+  void narrowToSlice();
+  void keepSlice(const Softmax &softmax);
+  void joinScales(mlir::Value maxima, mlir::Value totals, int64_t v);
+  void joinRow(mlir::Value row, mlir::Value maxima);
 
   // Small pieces.
   mlir::Value index(int64_t value);
@@ -237,6 +288,7 @@ private:
   // the first key of firstKey's page.
   mlir::Value firstKey, endKey, firstPage, endPage, baseKey;
   mlir::Value pageTable;
+  mlir::Value sliced; ///< i1: the tile is one of several slices; may be null.
   /// The last position that each row attends, and the one before its first.
   Values lastPositions, beforePositions;
   /// The group of each row's token, and the least and the greatest of them

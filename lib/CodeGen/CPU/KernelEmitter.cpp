@@ -520,11 +520,14 @@ LogicalResult KernelEmitter::emitAttentionKernel(Context &context) {
   scratch.fixedBytes = std::max(scratch.fixedBytes, need.fixedBytes);
   scratch.bytesPerContextToken =
       std::max(scratch.bytesPerContextToken, need.bytesPerToken);
+  // Packed activations are of products, and their memory is free meanwhile.
+  packedBytesPerSequence =
+      std::max(packedBytesPerSequence, attentionSliceBytes(target, shape));
   emitAttention(builder, loc, target, shape, context.step,
                 context.stateAddress(attend.getState(), builder, loc), query,
                 context.results[0], context.thread, context.numThreads,
                 StepView(builder, loc, context.step).scratchOf(context.thread),
-                sinks, groups);
+                context.packed, sinks, groups);
   return success();
 }
 

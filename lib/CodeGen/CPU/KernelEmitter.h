@@ -46,6 +46,8 @@ public:
   int64_t getNumKernels() const { return functions.size(); }
   /// Bytes of packed activations for each row, the largest of all products.
   int64_t getPackedBytesPerRow() const { return packedBytesPerRow; }
+  /// Bytes of the same memory for each sequence of a step, beside them.
+  int64_t getPackedBytesPerSequence() const { return packedBytesPerSequence; }
 
 private:
   struct Context;
@@ -75,7 +77,7 @@ private:
   std::string prefix;
   llvm::StringMap<mlir::func::FuncOp> functions;
   ScratchNeed scratch;
-  int64_t packedBytesPerRow = 0;
+  int64_t packedBytesPerRow = 0, packedBytesPerSequence = 0;
 };
 
 } // namespace clade::cpu

@@ -55,7 +55,8 @@ void StepEmitter::plan(Block &block, int64_t &tokens, int64_t &selected) {
 WorkspaceNeed StepEmitter::getWorkspace() const {
   // Rounding up to blocks, and one block more, in both parts.
   int64_t perToken = tokenBytes + kernels.getPackedBytesPerRow();
-  return {2 * rowBlock * (perToken + selectedBytes), perToken, selectedBytes};
+  return {2 * rowBlock * (perToken + selectedBytes), perToken, selectedBytes,
+          kernels.getPackedBytesPerSequence()};
 }
 
 Value StepEmitter::pointerOf(Scope &scope, Place place, Location loc) {

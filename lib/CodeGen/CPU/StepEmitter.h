@@ -21,9 +21,10 @@
 
 namespace clade::cpu {
 
-/// Bytes of workspace: fixed, and for each token and each selected token.
+/// Bytes of workspace: fixed, and for each token, each selected token and each
+/// sequence.
 struct WorkspaceNeed {
-  int64_t fixed = 0, perToken = 0, perSelected = 0;
+  int64_t fixed = 0, perToken = 0, perSelected = 0, perSequence = 0;
 };
 
 class StepEmitter {

@@ -14,6 +14,7 @@
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/MathExtras.h"
 #include <algorithm>
+#include <barrier>
 #include <numeric>
 #include <random>
 #include <thread>
@@ -216,7 +217,7 @@ static OwningOpRef<ModuleOp> makeModule(MLIRContext *context,
   StepView step(builder, loc, args[0]);
   emitAttention(builder, loc, target, shape, args[0], args[1], args[2], args[3],
                 args[4], emitToIndex(builder, loc, step.numThreads()),
-                step.scratchOf(args[4]), /*sinks=*/{},
+                step.scratchOf(args[4]), step.workspace(), /*sinks=*/{},
                 shape.hasGroups ? step.tokens() : Value());
   func::ReturnOp::create(builder, loc);
   return module;
@@ -250,6 +251,9 @@ std::vector<float> CompiledAttention::run(const AttentionData &data,
   int64_t stride = scratchBytes + fenceBytes;
   GuardedBuffer output(outputs * elementBytes(attention));
   GuardedBuffer scratch(threads * stride);
+  GuardedBuffer slices(data.sequences.size() *
+                       attentionSliceBytes(target(), shape));
+  std::barrier barrier(threads);
   GuardedBuffer pages(data.pages), positions(data.positions),
       sequenceOf(data.sequenceOf);
 
@@ -280,14 +284,22 @@ std::vector<float> CompiledAttention::run(const AttentionData &data,
   step.states = &state;
   step.scratch = scratch.as<char>();
   step.scratch_bytes = stride;
+  step.workspace = slices.as<char>();
+  step.barrier_state = &barrier;
+  step.barrier = [](void *state, int32_t) {
+    static_cast<std::barrier<> *>(state)->arrive_and_wait();
+  };
 
   auto *function =
       module->function<void(const CladeStep *, const CladeKVState *,
                             const void *, void *, int64_t)>("attention");
   auto work = [&](int thread) {
-    for (int i = 0; i < repeats; ++i)
+    for (int i = 0; i < repeats; ++i) {
       function(&step, &state, data.queries.as<void>(), output.as<void>(),
                thread);
+      // What slices left is read until here.
+      barrier.arrive_and_wait();
+    }
   };
   std::vector<std::thread> others;
   for (int thread = 1; thread < threads; ++thread)

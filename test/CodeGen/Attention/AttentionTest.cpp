@@ -125,6 +125,28 @@ TEST_P(AttentionTest, queryHeadsPerKeyHead) {
     }
 }
 
+/// Contexts of one token are cut into two to eight slices, which begin with
+/// pages; beside some that are not cut, and prompts.
+TEST_P(AttentionTest, longContexts) {
+  const Sequences sequences = {{2600, 1}, {30, 1},   {1023, 1}, {1024, 1},
+                               {1500, 9}, {8300, 1}, {0, 1}};
+  for (bool bf16 : {true, false})
+    for (int64_t window : {0, 1500})
+      for (auto [qHeads, kvHeads] : {std::pair{4, 1}, {3, 3}, {20, 2}}) {
+        AttentionCase attention;
+        attention.bf16 = bf16;
+        attention.qHeads = qHeads;
+        attention.kvHeads = kvHeads;
+        attention.keySize = 24;
+        attention.valueSize = 33;
+        if (window > 0)
+          attention.window = window;
+        if (qHeads == 3)
+          attention.softcap = 2;
+        check(attention, sequences);
+      }
+}
+
 TEST_P(AttentionTest, bothDirections) {
   const Sequences sequences = {{0, 70}, {0, 1}, {0, 33}, {0, 32}, {0, 5}};
   for (bool bf16 : {true, false})
