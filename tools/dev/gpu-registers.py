@@ -36,7 +36,7 @@ MODELS = [
     ("gpt_oss", "bf16", {"num_hidden_layers": 2}),
     ("deepseek_v3", "bf16", {}),
     ("deepseek_v3", "bf16", {"kv_lora_rank": 512, "qk_rope_head_dim": 64}),
-    ("mamba2", "bf16", {"hidden_size": 128, "num_heads": 4, "head_dim": 64, "state_size": 128}),
+    ("mamba2", "bf16", {"hidden_size": 128, "num_heads": 2, "head_dim": 64, "state_size": 128}),
     ("qwen3_next", "bf16", {"linear_key_head_dim": 128, "linear_value_head_dim": 128}),
     ("qwen2_5_vl", "bf16", {}),
 ]
