@@ -25,14 +25,15 @@ void clade::buildFusePipeline(OpPassManager &passes) {
 }
 
 void clade::buildKernelPipeline(OpPassManager &passes, int64_t rows,
-                                int64_t inner, int64_t chunk, bool inPlace) {
+                                int64_t inner, int64_t chunk, Packing packing) {
   passes.addPass(createMakeStateExplicitPass());
   if (chunk > 0)
     passes.addPass(createChunkScansPass(ChunkScansPassOptions{chunk}));
   passes.addPass(createSinkIntoScansPass());
   if (rows > 0)
     passes.addPass(
-        createPackWeightsPass(PackWeightsPassOptions{rows, inner, inPlace}));
+        createPackWeightsPass({rows, inner, packing == Packing::Unpublished,
+                               packing == Packing::Blocks}));
   passes.addPass(createFormKernelsPass());
   passes.addPass(createCSEPass());
 }

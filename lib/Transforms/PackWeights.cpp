@@ -167,11 +167,15 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
                : wmap::FuncOp();
   }
 
+  bool isPacked(wmap::FuncOp weight) {
+    return !onlyBlocks || blockFormatOf(returnedValue(weight));
+  }
+
   /// Lets rows be taken from the panels of the product's weight where the table
   /// is made as it is.
   void shareTable(LinearOp linear, ArrayRef<EmbedOp> embeds) {
     wmap::FuncOp weight = functionOf(linear.getWeight());
-    if (!weight)
+    if (!weight || !isPacked(weight))
       return;
     forTables(weight, linear, embeds, [&](ParamOp param) {
       return packedParam(OpBuilder(param), param.getLoc(), weight,
@@ -214,6 +218,8 @@ struct PackWeightsPass : impl::PackWeightsPassBase<PackWeightsPass> {
     if (!param || type.getLayout())
       return;
     auto function = getOperation().lookupSymbol<wmap::FuncOp>(param.getName());
+    if (!isPacked(function))
+      return;
     SmallVector<int64_t> shape{linear.getNumOutputs(), linear.getNumInputs()};
     if (experts > 0)
       shape.insert(shape.begin(), experts);

@@ -127,13 +127,14 @@ def PackWeightsPass : Pass<"clade-pack-weights", "::mlir::ModuleOp"> {
     With `in-place`, the weight of a `clade.linear` that is published row by row in
     the type it is multiplied in stays as it is, and so do the parts of one whose
     rows follow each other, each but the last in whole panels: the product reads
-    `clade.stack_rows` of them.
-    test/Transforms/pack-weights.mlir and pack-weights-in-place.mlir show it.
+    `clade.stack_rows` of them. With `only-blocks`, none but weights in blocks are packed.
+    test/Transforms/pack-weights.mlir, pack-weights-in-place.mlir and pack-weights-blocks.mlir show it.
   }];
   let options = [
     Option<"rows", "rows", "int64_t", "32", "Output rows of a panel">,
     Option<"inner", "inner", "int64_t", "2", "Neighbouring columns of 16-bit weights">,
-    Option<"inPlace", "in-place", "bool", "false", "Leave weights of single products where they are published">
+    Option<"inPlace", "in-place", "bool", "false", "Leave weights of single products where they are published">,
+    Option<"onlyBlocks", "only-blocks", "bool", "false", "Pack weights in blocks only">
   ];
   let dependentDialects = ["::clade::wmap::WMapDialect"];
 }

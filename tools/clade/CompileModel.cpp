@@ -25,6 +25,7 @@
 #include "runtime/Image/Processor.h"
 #include "runtime/Support/File.h"
 #include "runtime/Support/Hash.h"
+#include "runtime/Weights/PackedBlocks.h"
 #include "runtime/Weights/PackedWeights.h"
 
 #include "llvm/Support/FileSystem.h"
@@ -363,8 +364,11 @@ bool driver::formKernels(mlir::ModuleOp module, int64_t panelRows,
          dump(module, choice, 2, "fuse") &&
          runPasses(module,
                    [&](mlir::OpPassManager &passes) {
+                     Packing packing = choice.isCuda()    ? Packing::Blocks
+                                       : choice.hasRows() ? Packing::Unpublished
+                                                          : Packing::All;
                      buildKernelPipeline(passes, panelRows, 2, choice.scanChunk,
-                                         choice.hasRows());
+                                         packing);
                    }) &&
          dump(module, choice, 3, "kernels");
 }
@@ -399,8 +403,10 @@ struct CodeTarget {
   std::optional<cpu::Target> cpu;
   std::optional<cuda::Target> cuda;
 
-  /// Rows of the panels that weights are packed into; 0 for rows as they are.
-  int64_t panelRows() const { return cpu ? cpu->panelRows : 0; }
+  /// Rows of the panels that weights are packed into.
+  int64_t panelRows() const {
+    return cpu ? cpu->panelRows : rt::packedBlockRows;
+  }
   rt::ManifestTarget describe() const {
     return cpu ? describeTarget(*cpu)
                : rt::ManifestTarget{"cuda", cuda->arch, {}};
@@ -426,8 +432,7 @@ static std::optional<CodeTarget> resolveTarget(mlir::MLIRContext &context,
   for (auto [isAsked, option] :
        {std::pair(choice.precision == "reference", "--precision reference"),
         {choice.isTraced, "--trace"},
-        {choice.places.count > 0, "--adapter-slots"},
-        {choice.weights != "dense", "--weights"}})
+        {choice.places.count > 0, "--adapter-slots"}})
     if (isAsked)
       return fail("--target cuda does not have " + std::string(option) +
                   " yet"),

@@ -40,6 +40,8 @@ MODELS = [
     ("qwen3_next", "bf16", {"linear_key_head_dim": 128, "linear_value_head_dim": 128}),
     ("qwen2_5_vl", "bf16", {}),
 ]
+# Forms of weights, in a model without tails but the blocks' own.
+FORMS = ["q8_0", "q4_0", "q4_k", "q6_k"]
 
 
 def run(*command):
@@ -59,19 +61,21 @@ def figures(text):
 
 def measure(clade, ptxas, folder):
     rows = collections.defaultdict(dict)
-    for number, (family, dtype, settings) in enumerate(MODELS):
+    cases = [(*model, "dense") for model in MODELS] + [(*MODELS[0], form) for form in FORMS]
+    for number, (family, dtype, settings, form) in enumerate(cases):
         model = folder / f"model-{number}"
         run(clade, "tiny", family, "-o", model, *(f"--set={key}={value}" for key, value in settings.items()))
         for arch in ARCHS:
             artifact = folder / "artifact"
-            run(clade, "compile", model, "--dtype", dtype, "--target", "cuda", "--arch", arch, "-o", artifact)
+            run(clade, "compile", model, "--dtype", dtype, "--weights", form, "--no-error", "--target", "cuda", "--arch", arch,
+                "-o", artifact)
             kernels = {}
             for plan in artifact.glob("*launches.json"):
                 kernels |= json.loads(plan.read_text())["kernels"]
             report = run(ptxas, "-v", f"-arch={arch}", artifact / "kernels.ptx", "-o", folder / "cubin")
             for name, registers, spilled in figures(report):
                 kernel = kernels[name]
-                kind = (re.sub(r"_\d+$", "", name), dtype)
+                kind = (re.sub(r"_\d+$", "", name), dtype if form == "dense" else form)
                 old = rows[kind].get(arch, (0, 0, 0))
                 new = (registers, spilled, kernel["shared"])
                 rows[kind][arch] = tuple(map(max, zip(old, new)))

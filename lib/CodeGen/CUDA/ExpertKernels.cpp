@@ -54,8 +54,11 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
       context.kernel.getNumResults() != 1 ||
       viewed(body.getTerminator()->getOperand(0)) != op->getResult(0))
     return reportNoCode(op, " with ops around it");
-  if (weight.getResult().getType().getLayout())
-    return reportNoCode(op, " with a weight in groups");
+  product.groupLayout = groupsOf(weight.getResult().getType());
+  if (product.groupLayout &&
+      failed(
+          emitActivations(context, inputValue, product.k, product.groupLayout)))
+    return failure();
   Location loc = op->getLoc();
   product.inputType =
       cast<NamedTensorType>(inputValue.getType()).getElementType();
@@ -83,16 +86,18 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
     part.add(weight.getOperation());
     if (bias)
       part.add(bias.getOperation());
-    part.operands.insert(inputValue);
+    if (!product.groupLayout)
+      part.operands.insert(inputValue);
     if (chosenValue && !kernel.readsGroups)
       part.operands.insert(chosenValue);
-    part.readsPacked = kernel.readsGroups;
+    part.readsPacked = kernel.readsGroups || product.groupLayout;
     part.writesResults = true;
     begin(context, part, kernel.suffix);
     markBuffers(context);
     context.codes.back().rows = kernel.rows;
     product.rows = context.rows;
-    product.input = context.buffers.lookup(inputValue);
+    product.input = product.groupLayout ? context.packed
+                                        : context.buffers.lookup(inputValue);
     product.weight = context.paramPointer(weight);
     product.chosen = context.buffers.lookup(chosenValue);
     product.groups = context.packed;

@@ -10,6 +10,7 @@
 #include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/GroupProduct.h"
 #include "lib/CodeGen/CUDA/TiledExperts.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -37,6 +38,19 @@ Grid streamingExpertsGrid(const ExpertsProduct &product) {
   return {product.active * blocksOfChoice(product), 1, expertWarps * warpSize};
 }
 
+Value emitExpert(OpBuilder &builder, Location loc,
+                 const ExpertsProduct &product, Value place, Value choice) {
+  if (!product.isChosen)
+    return choice;
+  Value expert = cpu::emitToIndex(
+      builder, loc,
+      cpu::emitLoad(builder, loc, builder.getI32Type(), product.chosen, place));
+  expert =
+      arith::MaxSIOp::create(builder, loc, expert, emitIndex(builder, loc, 0));
+  return arith::MinSIOp::create(builder, loc, expert,
+                                emitIndex(builder, loc, product.experts - 1));
+}
+
 void emitStreamingExperts(OpBuilder &builder, Location loc,
                           const ExpertsProduct &product,
                           ExpertsEpilogue epilogue) {
@@ -62,15 +76,7 @@ void emitStreamingExperts(OpBuilder &builder, Location loc,
   auto whole = scf::IfOp::create(builder, loc, isThere);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(whole.thenBlock());
-  Value expert = choice;
-  if (product.isChosen) {
-    expert = cpu::emitToIndex(builder, loc,
-                              cpu::emitLoad(builder, loc, builder.getI32Type(),
-                                            product.chosen, place));
-    expert = arith::MaxSIOp::create(builder, loc, expert, index(0));
-    expert = arith::MinSIOp::create(builder, loc, expert,
-                                    index(product.experts - 1));
-  }
+  Value expert = emitExpert(builder, loc, product, place, choice);
   Value row = emitAdd(builder, loc,
                       emitMul(builder, loc, expert, index(product.n)), column);
   RowDots dots{product.k,
@@ -97,6 +103,8 @@ void emitStreamingExperts(OpBuilder &builder, Location loc,
 
 SmallVector<ExpertsKernel> expertsKernels(const Target &target,
                                           const ExpertsProduct &product) {
+  if (product.groupLayout)
+    return groupExpertsKernels(product);
   SmallVector<ExpertsKernel> kernels{
       {"", streamingExpertsGrid(product), /*sharedBytes=*/0, RowRange(),
        /*readsGroups=*/false, emitStreamingExperts}};

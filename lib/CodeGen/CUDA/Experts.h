@@ -30,6 +30,8 @@ struct ExpertsProduct {
   mlir::Value input = {}, weight = {};        ///< !llvm.ptr
   mlir::Value chosen = {}; ///< [token][active] i32, of streaming products.
   mlir::Value groups = {}; ///< What emitGroups wrote, of tiled ones.
+  /// As in Product.
+  const rt::PackedLayout *groupLayout = nullptr;
 };
 
 /// What becomes of a sum: `place` is the number of the choice in all of the
@@ -55,6 +57,12 @@ struct ExpertsKernel {
 /// values need not be there yet.
 llvm::SmallVector<ExpertsKernel> expertsKernels(const Target &target,
                                                 const ExpertsProduct &product);
+
+/// The matrix of a choice, whose number is `place` in all of the step and
+/// `choice` in its token: what was chosen, within bounds whatever it is.
+mlir::Value emitExpert(mlir::OpBuilder &builder, mlir::Location loc,
+                       const ExpertsProduct &product, mlir::Value place,
+                       mlir::Value choice);
 
 /// The grid of emitStreamingExperts.
 Grid streamingExpertsGrid(const ExpertsProduct &product);

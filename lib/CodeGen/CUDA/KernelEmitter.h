@@ -101,7 +101,9 @@ private:
   mlir::LogicalResult emitExpertsKernel(Context &context);
   mlir::LogicalResult emitGroupsKernel(Context &context, ExpertsProduct product,
                                        mlir::Value chosen, RowRange rows);
-  mlir::LogicalResult emitActivations(Context &context, LinearOp linear);
+  mlir::LogicalResult emitActivations(Context &context, mlir::Value input,
+                                      int64_t k,
+                                      const rt::PackedLayout *groups);
   /// Reports an op that may not follow a product or a convolution.
   mlir::LogicalResult checkEpilogue(const Part &part, llvm::StringRef behind);
   mlir::Value emitEpilogue(Context &context, mlir::Value value,

@@ -24,6 +24,9 @@ namespace clade::cuda {
 /// Threads of a block that computes the row of a token.
 inline constexpr int64_t rowThreads = 128;
 
+/// The layout of a weight in groups, null for others.
+const rt::PackedLayout *groupsOf(NamedTensorType weight);
+
 /// The ops that become a gpu.func, and what else it reads and writes.
 struct KernelEmitter::Part {
   llvm::SetVector<mlir::Operation *> ops;

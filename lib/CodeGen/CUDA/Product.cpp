@@ -9,6 +9,7 @@
 
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/GroupProduct.h"
 #include "lib/CodeGen/CUDA/TiledProduct.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -143,6 +144,8 @@ void emitStreamingProduct(OpBuilder &builder, Location loc,
 
 SmallVector<ProductKernel> productKernels(const Target &target,
                                           const Product &product) {
+  if (product.groups)
+    return groupProductKernels(target, product);
   auto streaming = [](int64_t rowTile) {
     return [rowTile](OpBuilder &builder, Location loc, const Product &product,
                      Epilogue epilogue) {

@@ -19,6 +19,7 @@
 
 #include "lib/CodeGen/CUDA/Target.h"
 #include "mlir/IR/Builders.h"
+#include "runtime/Weights/PackedBlocks.h"
 
 #include <functional>
 #include <limits>
@@ -51,6 +52,9 @@ struct Product {
   mlir::Type inputType, weightType; ///< f32 or bf16 each.
   mlir::Value input, weight;        ///< !llvm.ptr to row 0.
   mlir::Value rows;                 ///< index
+  /// Of a weight in groups, whose activations are records (GroupCores.h). Null
+  /// for others.
+  const rt::PackedLayout *groups = nullptr;
 };
 
 /// Emits what becomes of the sum for `row` and `column` (indices). Called for

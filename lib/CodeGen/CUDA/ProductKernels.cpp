@@ -9,6 +9,7 @@
 
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/GroupCores.h"
 #include "lib/CodeGen/CUDA/Power.h"
 #include "lib/CodeGen/CUDA/RowEmitter.h"
 
@@ -22,29 +23,39 @@ using cpu::emitAddress;
 using cpu::emitIndex;
 using cpu::emitMul;
 
-/// Emits the launch that computes the activations of a product as rows of their
-/// type.
-LogicalResult KernelEmitter::emitActivations(Context &context,
-                                             LinearOp linear) {
+const rt::PackedLayout *clade::cuda::groupsOf(NamedTensorType weight) {
+  auto blocks = dyn_cast_or_null<BlocksAttr>(weight.getLayout());
+  return blocks ? &layoutOf(blocks.getFormat()) : nullptr;
+}
+
+/// Emits the launch that computes the activations of a product: as rows of
+/// their type, or as records where the weight is in groups. A token may have
+/// several rows.
+LogicalResult KernelEmitter::emitActivations(Context &context, Value input,
+                                             int64_t k,
+                                             const rt::PackedLayout *groups) {
   OpBuilder &builder = context.builder;
-  Location loc = linear.getLoc();
-  auto type = linear.getInput().getType();
+  Location loc = context.kernel.getLoc();
+  auto type = cast<NamedTensorType>(input.getType());
   Part part;
-  part.add(linear.getInput());
+  part.add(input);
   part.writesPacked = true;
   begin(context, part, "_input");
   Value row = emitBlock(builder, loc, Axis::Y);
   RowEmitter emitter(builder, loc, rowThreads, context.step, row);
   if (failed(evaluateRow(emitter, context, part, row)))
     return failure();
-  int64_t k = linear.getNumInputs();
-  Value first = emitMul(builder, loc, row, emitIndex(builder, loc, k));
-  emitter.storeRow(
-      linear.getInput(),
-      emitAddress(builder, loc, context.packed, type.getElementType(), first),
-      type.getElementType());
-  packedBytesPerRow =
-      std::max(packedBytesPerRow, k * type.getElementTypeBitWidth() / 8);
+  int64_t bytes = type.getNumFeatures() * type.getElementTypeBitWidth() / 8;
+  if (groups)
+    bytes = type.getNumFeatures() / k * recordRowBytes(*groups, k);
+  Value pointer =
+      emitAddress(builder, loc, context.packed, builder.getI8Type(),
+                  emitMul(builder, loc, row, emitIndex(builder, loc, bytes)));
+  if (groups)
+    emitter.storeRecords(input, pointer, *groups, k);
+  else
+    emitter.storeRow(input, pointer, type.getElementType());
+  packedBytesPerRow = std::max(packedBytesPerRow, bytes);
   return finish(context, {1, 1, rowThreads}, emitter.getSharedBytes());
 }
 
@@ -98,11 +109,11 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
       linear.getBias() ? linear.getBias().getDefiningOp<ParamOp>() : ParamOp();
   if (!weight || (linear.getBias() && !bias))
     return reportNoCode(linear, " with a weight that is no parameter");
-  if (linear.getWeight().getType().getLayout())
-    return reportNoCode(linear, " with a weight in groups");
+  const rt::PackedLayout *groups = groupsOf(linear.getWeight().getType());
   Value inputValue = viewed(linear.getInput());
-  bool isStored = isa<BlockArgument>(inputValue);
-  if (!isStored && failed(emitActivations(context, linear)))
+  bool isStored = isa<BlockArgument>(inputValue) && !groups;
+  if (!isStored && failed(emitActivations(context, linear.getInput(),
+                                          linear.getNumInputs(), groups)))
     return failure();
 
   Part part;
@@ -124,7 +135,8 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
                   linear.getWeight().getType().getElementType(),
                   {},
                   {},
-                  {}};
+                  {},
+                  groups};
   auto store = [&](Value row, Value column, Value sum) {
     if (bias)
       sum = arith::AddFOp::create(

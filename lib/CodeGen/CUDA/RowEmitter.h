@@ -19,6 +19,7 @@
 #include "dialect/Clade/CladeDialect.h"
 #include "lib/CodeGen/CPU/RowEmitter.h"
 #include "mlir/IR/Builders.h"
+#include "runtime/Weights/PackedBlocks.h"
 
 namespace clade::cuda {
 
@@ -79,6 +80,10 @@ public:
   mlir::LogicalResult evaluate(mlir::Operation *op);
   /// Stores a value as a contiguous row of `elementType` at `pointer`.
   void storeRow(mlir::Value value, mlir::Value pointer, mlir::Type elementType);
+  /// Stores rows of `k` numbers, which `value` has behind each other, as
+  /// records of activations in 8 bits (GroupCores.h) at `pointer`.
+  void storeRecords(mlir::Value value, mlir::Value pointer,
+                    const rt::PackedLayout &layout, int64_t k);
   /// Bytes of shared memory used so far.
   int64_t getSharedBytes() const { return sharedBytes; }
 
@@ -138,6 +143,9 @@ private:
   mlir::LogicalResult evaluateRotaryTable(RotaryTableOp op);
   mlir::LogicalResult evaluateEmbed(EmbedOp op);
   mlir::LogicalResult evaluateCacheWrite(CacheWriteOp op);
+  // GroupRows.cpp
+  RowMemory unpackRow(EmbedOp op, const RowMemory &table, mlir::Value token,
+                      BlocksAttr blocks);
 
   mlir::OpBuilder &builder;
   int64_t threads;

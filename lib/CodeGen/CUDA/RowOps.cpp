@@ -192,8 +192,6 @@ LogicalResult RowEmitter::evaluateRotaryTable(RotaryTableOp op) {
 
 LogicalResult RowEmitter::evaluateEmbed(EmbedOp op) {
   Location loc = op.getLoc();
-  if (op.getTable().getType().getLayout())
-    return reportNoCode(op, " of a packed table");
   RowMemory table = inMemory(op.getTable()), memory = table;
   // A table of learned positions has a row for each.
   StepView view(builder, loc, step);
@@ -206,6 +204,11 @@ LogicalResult RowEmitter::evaluateEmbed(EmbedOp op) {
                              emitLoad(builder, loc, builder.getI32Type(),
                                       inMemory(op.getIds()).base,
                                       emitIndex(builder, loc, 0)));
+  if (auto blocks =
+          dyn_cast_or_null<BlocksAttr>(op.getTable().getType().getLayout())) {
+    memories[op.getResult()] = unpackRow(op, table, token, blocks);
+    return success();
+  }
   memory.layout = RowLayout::contiguous(op.getResult().getType());
   memory.base = emitAddress(
       builder, loc, table.base, table.elementType,

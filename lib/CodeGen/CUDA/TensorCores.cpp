@@ -7,12 +7,18 @@
 
 #include "lib/CodeGen/CUDA/TensorCores.h"
 
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 
 namespace clade::cuda {
+
+/// Rows of sums that a thread stores at once.
+static constexpr int64_t storeBatch = 8;
 
 TensorCores::TensorCores(OpBuilder &builder, Location loc)
     : builder(builder), loc(loc), shared(emitSharedSpace(builder, loc)) {
@@ -96,6 +102,47 @@ void TensorCores::commit() { NVVM::CpAsyncCommitGroupOp::create(builder, loc); }
 void TensorCores::waitFor(uint32_t count) {
   NVVM::CpAsyncWaitGroupOp::create(builder, loc, count);
   emitSync(builder, loc);
+}
+
+Value TensorCores::left(Value count, Value first, int64_t limit) {
+  Value rest = arith::SubIOp::create(builder, loc, count, first);
+  return toI32(arith::MinUIOp::create(builder, loc, rest,
+                                      cpu::emitIndex(builder, loc, limit)));
+}
+
+void TensorCores::readSums(
+    int64_t threads, int64_t n, int64_t stride, Value rows, Value columns,
+    llvm::function_ref<void(Value, Value, Value)> store) {
+  // Each thread has a column of sums, so that a warp's accesses are rows.
+  Value column = i32<arith::RemUIOp>(thread, n);
+  OpBuilder::InsertionGuard guard(builder);
+  if (columns) {
+    auto isThere = scf::IfOp::create(builder, loc, isBelow(column, columns));
+    builder.setInsertionPointToStart(isThere.thenBlock());
+  }
+  auto storeRow = [&](Value row) {
+    Value place = i32<arith::AddIOp>(i32<arith::MulIOp>(row, stride * 4),
+                                     i32<arith::MulIOp>(column, 4));
+    Value sum = LLVM::LoadOp::create(builder, loc, builder.getF32Type(),
+                                     sharedAt(place));
+    store(toIndex(row), toIndex(column), sum);
+  };
+  // A few rows at once, so that what they load is under way together.
+  int64_t step = threads / n, batch = storeBatch * step;
+  Value first = i32<arith::DivUIOp>(thread, n);
+  Value left = i32<arith::SubIOp>(i32<arith::AddIOp>(rows, step - 1), first);
+  Value end = i32<arith::AddIOp>(
+      first, i32<arith::MulIOp>(i32<arith::DivUIOp>(left, batch), batch));
+  auto loop = scf::ForOp::create(builder, loc, first, end, constant(batch));
+  {
+    OpBuilder::InsertionGuard inner(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    for (int64_t i = 0; i < storeBatch; ++i)
+      storeRow(i32<arith::AddIOp>(loop.getInductionVar(), i * step));
+  }
+  auto rest = scf::ForOp::create(builder, loc, end, rows, constant(step));
+  builder.setInsertionPointToStart(rest.getBody());
+  storeRow(rest.getInductionVar());
 }
 
 } // namespace clade::cuda

@@ -65,6 +65,19 @@ protected:
   /// Waits for all copies but those of the last `count` groups, of all threads.
   void waitFor(uint32_t count);
 
+  /// How much is left of `count` (index) from `first` (index) on, at most
+  /// `limit`, as i32.
+  mlir::Value left(mlir::Value count, mlir::Value first, int64_t limit);
+  /// Calls `store` with the rows and columns (index) of a tile, and what shared
+  /// memory has for them: rows of `n` f32, `stride` apart. Each of `threads`
+  /// threads has a column of some rows. `rows` and `columns` (i32, null for
+  /// all) are there.
+  void readSums(int64_t threads, int64_t n, int64_t stride, mlir::Value rows,
+                mlir::Value columns,
+                llvm::function_ref<void(mlir::Value row, mlir::Value column,
+                                        mlir::Value sum)>
+                    store);
+
   mlir::OpBuilder &builder;
   mlir::Location loc;
   mlir::Value shared;       ///< !llvm.ptr<3>

@@ -21,8 +21,6 @@ using namespace mlir;
 
 namespace clade::cuda {
 
-/// Rows of sums that a thread stores at once.
-static constexpr int64_t storeBatch = 8;
 /// Columns of the weights' fragments that one ldmatrix gives.
 static constexpr int64_t loadN = 2 * mmaN;
 
@@ -76,12 +74,6 @@ TileEmitter::TileEmitter(OpBuilder &builder, Location loc, const Tiling &tiling,
   warpColumn = i32<arith::MulIOp>(i32<arith::RemUIOp>(warp, tiling.warpsN),
                                   tiling.warpN());
   beginFragments();
-}
-
-Value TileEmitter::left(Value count, Value first, int64_t limit) {
-  Value rest = arith::SubIOp::create(builder, loc, count, first);
-  return toI32(arith::MinUIOp::create(builder, loc, rest,
-                                      cpu::emitIndex(builder, loc, limit)));
 }
 
 Value TileEmitter::columnsFrom(Value column) {
@@ -233,39 +225,8 @@ void TileEmitter::emit(const Tile &tile,
   storeSums(sums);
   emitSync(builder, loc);
 
-  // Each thread has a column of sums, so that a warp's accesses are rows.
-  Value column = i32<arith::RemUIOp>(thread, tiling.n);
-  OpBuilder::InsertionGuard guard(builder);
-  if (tile.columns) {
-    auto isThere =
-        scf::IfOp::create(builder, loc, isBelow(column, tile.columns));
-    builder.setInsertionPointToStart(isThere.thenBlock());
-  }
-  auto storeRow = [&](Value row) {
-    Value place =
-        i32<arith::AddIOp>(i32<arith::MulIOp>(row, tiling.sumStride() * 4),
-                           i32<arith::MulIOp>(column, 4));
-    Value sum = LLVM::LoadOp::create(builder, loc, builder.getF32Type(),
-                                     sharedAt(place));
-    store(toIndex(row), toIndex(column), sum);
-  };
-  // A few rows at once, so that what they load is under way together.
-  int64_t step = tiling.threads() / tiling.n, batch = storeBatch * step;
-  Value first = i32<arith::DivUIOp>(thread, tiling.n);
-  Value left =
-      i32<arith::SubIOp>(i32<arith::AddIOp>(tile.rows, step - 1), first);
-  Value end = i32<arith::AddIOp>(
-      first, i32<arith::MulIOp>(i32<arith::DivUIOp>(left, batch), batch));
-  auto loop = scf::ForOp::create(builder, loc, first, end, constant(batch));
-  {
-    OpBuilder::InsertionGuard inner(builder);
-    builder.setInsertionPointToStart(loop.getBody());
-    for (int64_t i = 0; i < storeBatch; ++i)
-      storeRow(i32<arith::AddIOp>(loop.getInductionVar(), i * step));
-  }
-  auto rest = scf::ForOp::create(builder, loc, end, tile.rows, constant(step));
-  builder.setInsertionPointToStart(rest.getBody());
-  storeRow(rest.getInductionVar());
+  readSums(tiling.threads(), tiling.n, tiling.sumStride(), tile.rows,
+           tile.columns, store);
 }
 
 } // namespace clade::cuda

@@ -82,7 +82,7 @@ public:
 
   /// How much is left of `count` (index) from `first` (index) on, at most
   /// `limit`, as i32.
-  mlir::Value left(mlir::Value count, mlir::Value first, int64_t limit);
+  using TensorCores::left;
   /// The tile's number of columns, null if all tiles have all.
   mlir::Value columnsFrom(mlir::Value column);
 

@@ -31,14 +31,10 @@ int64_t firstBusyRows(const Tiling &tiling, int64_t n) {
   return (rowsOfTiles - 1) * tiling.m + 1;
 }
 
-/// Where the tile of this block begins. Blocks that run together take a few
-/// rows of tiles, and columns one after another: their activations stay in L2,
-/// and weights come from memory once for each such group. Every other group
-/// goes back, since the weights it begins with were used last.
-static std::pair<Value, Value> emitPlace(OpBuilder &builder, Location loc,
-                                         const Target &target,
-                                         const Tiling &tiling,
-                                         const Product &product) {
+std::pair<Value, Value> emitTilePlace(OpBuilder &builder, Location loc,
+                                      const Target &target,
+                                      const Tiling &tiling, int64_t n,
+                                      int64_t rowBytes, Value rows) {
   auto index = [&](int64_t value) { return emitIndex(builder, loc, value); };
   auto minus = [&](Value a, Value b) -> Value {
     return arith::SubIOp::create(builder, loc, a, b);
@@ -49,15 +45,15 @@ static std::pair<Value, Value> emitPlace(OpBuilder &builder, Location loc,
   auto remainder = [&](Value a, Value b) -> Value {
     return arith::RemUIOp::create(builder, loc, a, b);
   };
-  int64_t numColumns = tiledGrid(tiling, product.n).columns;
+  int64_t numColumns = tiledGrid(tiling, n).columns;
   // Two thirds of L2, as weights and results pass through it too.
   int64_t most = std::clamp<int64_t>(
-      target.l2Bytes * 2 / 3 / (tiling.m * product.k * 2), 1, 64);
+      target.l2Bytes * 2 / 3 / (tiling.m * rowBytes), 1, 64);
   Value number = emitAdd(builder, loc,
                          emitMul(builder, loc, emitBlock(builder, loc, Axis::Y),
                                  index(numColumns)),
                          emitBlock(builder, loc, Axis::X));
-  Value numRows = cpu::emitCeilDiv(builder, loc, product.rows, index(tiling.m));
+  Value numRows = cpu::emitCeilDiv(builder, loc, rows, index(tiling.m));
   // Groups of one size: a small one would pass all weights for few rows.
   Value group =
       cpu::emitCeilDiv(builder, loc, numRows,
@@ -85,7 +81,8 @@ void emitTiledProduct(OpBuilder &builder, Location loc, const Target &target,
   tile.input = product.input;
   tile.weight = product.weight;
   std::tie(tile.row, tile.column) =
-      emitPlace(builder, loc, target, tiling, product);
+      emitTilePlace(builder, loc, target, tiling, product.n,
+                    product.k * elementBytes, product.rows);
   tile.rows = emitter.left(product.rows, tile.row, tiling.m);
   tile.columns = emitter.columnsFrom(tile.column);
   emitter.emit(tile, [&](Value row, Value column, Value sum) {

@@ -25,6 +25,17 @@ Grid tiledGrid(const Tiling &tiling, int64_t n);
 /// GPU.
 int64_t firstBusyRows(const Tiling &tiling, int64_t n);
 
+/// Where the tile of this block begins (row and column, index) in a product of
+/// `rows` (index) rows of activations of `rowBytes` bytes each. Blocks that run
+/// together take a few rows of tiles, and columns one after another: their
+/// activations stay in L2, and weights come from memory once for each such
+/// group. Every other group goes back, since the weights it begins with were
+/// used last.
+std::pair<mlir::Value, mlir::Value>
+emitTilePlace(mlir::OpBuilder &builder, mlir::Location loc,
+              const Target &target, const Tiling &tiling, int64_t n,
+              int64_t rowBytes, mlir::Value rows);
+
 /// Emits a product for that grid.
 void emitTiledProduct(mlir::OpBuilder &builder, mlir::Location loc,
                       const Target &target, const Tiling &tiling,

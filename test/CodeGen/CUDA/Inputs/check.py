@@ -22,6 +22,9 @@ usage: check.py logits CPU GPU [TRUTH]
        check.py families CLADE FOLDER DTYPE FAMILY…
          A small model of each family runs on both in f32 or bf16, and both rules above hold. In bf16 all make the choices of
          experts that the CPU makes, of which at most a tenth are others than the GPU's own.
+       check.py weights CLADE MODEL FORM… [--dtype DTYPE]
+         MODEL with its weights in each form runs on both, and both rules hold; TRUTH is a run in f32 whose activations are
+         f32, too.
 """
 
 import array
@@ -140,13 +143,41 @@ def count_products(artifact, report):
     print(f"{share:.2%} on tensor cores, {rate:.3f} conflicts an access")
 
 
+def run_clade(clade, *arguments, **environment):
+    done = subprocess.run([clade, *map(str, arguments)], check=True, stdout=subprocess.PIPE, env=os.environ | environment)
+    return done.stdout
+
+
+def compare_weights(clade, model, *forms):
+    dtype = "f32"
+    if "--dtype" in forms:
+        forms, dtype = forms[:-2], forms[-1]
+    artifact = model + ".artifact"
+    tokens = ",".join(str(i * 37 % 251 + 3) for i in range(40))
+    for form in forms:
+        logits, report = [], f"{model}.{form}-report"
+        pathlib.Path(report).unlink(missing_ok=True)
+        for name, own, options in (
+            ("cpu", dtype, []),
+            ("gpu", dtype, ["--target", "cuda"]),
+            ("truth", "f32", ["--precision", "reference"]),
+        ):
+            run_clade(clade, "compile", model, "--weights", form, "--no-error", "--dtype", own, *options, "-o", artifact)
+            logits.append(f"{model}.{name}")
+            environment = {"CLADE_CUDA_REPORT": report} if name == "gpu" else {}
+            run_clade(clade, "run", artifact, "--tokens", tokens, "--force", "5,6,7", "--chunk", "16", "--logits", logits[-1], **environment)
+            if name == "gpu":
+                count_launches(artifact, report, 6)
+        compare_logits(*logits)
+    print(f"{len(forms)} forms of weights agree")
+
+
 def compare_families(clade, folder, dtype, *families):
     folder = pathlib.Path(folder) / f"families-{dtype}"
     folder.mkdir()
 
     def run(*arguments, **environment):
-        done = subprocess.run([clade, *map(str, arguments)], check=True, stdout=subprocess.PIPE, env=os.environ | environment)
-        return done.stdout
+        return run_clade(clade, *arguments, **environment)
 
     for family in families:
         tokens = [i * 37 % 251 + 3 for i in range(40)]
@@ -186,6 +217,8 @@ def compare_families(clade, folder, dtype, *families):
 def main():
     if sys.argv[1] == "families":
         compare_families(*sys.argv[2:])
+    elif sys.argv[1] == "weights":
+        compare_weights(*sys.argv[2:])
     elif sys.argv[1] == "logits":
         compare_logits(*sys.argv[2:])
     elif sys.argv[1] == "graphs":

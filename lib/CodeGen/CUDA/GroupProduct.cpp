@@ -1,0 +1,343 @@
+//===- GroupProduct.cpp - Products with weights in groups -----------------===//
+//
+// Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/CodeGen/CUDA/GroupProduct.h"
+
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "lib/CodeGen/CUDA/GroupCores.h"
+#include "lib/CodeGen/CUDA/GroupTile.h"
+#include "lib/CodeGen/CUDA/TiledProduct.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace clade::cuda {
+
+using cpu::emitAdd;
+using cpu::emitIndex;
+using cpu::emitMul;
+
+/// Groups that are on their way together. Blocks of eight have whole batches.
+static constexpr int64_t groupBatch = recordBatch;
+/// Floats from the sums of one row of activations to those of the next, which
+/// two halves of a warp write or read in different banks.
+static constexpr int64_t sumStride = 20;
+/// Threads that sums are left with, one each.
+static constexpr int64_t sumThreads = panelRows * inputRows;
+
+/// Threads of a block that streams panels of rows of `k` columns.
+static int64_t streamingGroupThreads(const rt::PackedLayout &layout,
+                                     int64_t k) {
+  // Each warp has a few batches, if there are so many.
+  return warpSize * (numGroups(layout, k) >= 16 * groupBatch ? 8 : 4);
+}
+
+/// The block's shared memory, for so many rows of activations.
+static int64_t streamingGroupBytes(const rt::PackedLayout &layout, int64_t k,
+                                   int64_t rows) {
+  return streamingGroupThreads(layout, k) / warpSize * rows * sumStride * 4;
+}
+
+namespace {
+class PanelStream : GroupCores {
+public:
+  PanelStream(OpBuilder &builder, Location loc, const rt::PackedLayout &layout,
+              const StreamedPanel &operands)
+      : GroupCores(builder, loc, layout, operands.k), operands(operands),
+        rows(operands.rows ? inputRows : 1),
+        numWarps(streamingGroupThreads(layout, operands.k) / warpSize),
+        warp(i32<arith::DivUIOp>(thread, warpSize)) {
+    codes = advance(rowAt(rowPair), i32<arith::MulIOp>(quarter, 8));
+    for (int64_t i = 0; i < std::min<int64_t>(rows, 2); ++i)
+      ends.push_back(
+          advance(rowAt(i32<arith::AddIOp>(i32<arith::MulIOp>(quarter, 2), i)),
+                  constant(batchEndsAt)));
+  }
+
+  void emit(function_ref<void(Value, Value, Value)> store) {
+    storeSums(sumGroups());
+    emitSync(builder, loc);
+    storeJoined(store);
+  }
+
+private:
+  /// Where a row of activations begins. Rows behind the last one repeat it and
+  /// are not stored.
+  Value rowAt(Value row) {
+    if (!operands.rows)
+      return operands.input;
+    Value last = i32<arith::SubIOp>(operands.rows, 1);
+    return advance(operands.input,
+                   i32<arith::MulIOp>(i32<arith::MinUIOp>(row, last),
+                                      recordRowBytes(layout, operands.k)));
+  }
+
+  /// Adds `count` groups from `first` on.
+  Values addGroups(Value first, int64_t count, ValueRange carried) {
+    SmallVector<Weights> weights = load(operands.panel, first, count);
+    SmallVector<Inputs> inputs;
+    Value batch = i32<arith::MulIOp>(i32<arith::DivUIOp>(first, recordBatch),
+                                     batchBytes),
+          inBatch = i32<arith::RemUIOp>(first, recordBatch);
+    for (int64_t i = 0; i < count; ++i) {
+      auto place = [&](int64_t bytes) {
+        return i32<arith::AddIOp>(
+            batch, i32<arith::MulIOp>(i32<arith::AddIOp>(inBatch, i), bytes));
+      };
+      SmallVector<Value> ownEnds;
+      for (Value end : ends)
+        ownEnds.push_back(advance(end, place(recordEndBytes)));
+      inputs.push_back(
+          loadInputs(advance(codes, place(recordCodeBytes)), ownEnds));
+    }
+    Values sums(carried);
+    for (auto [weight, input] : llvm::zip_equal(weights, inputs))
+      multiplyAdd(weight, input, sums);
+    return sums;
+  }
+
+  /// The sums of the groups that this warp has.
+  Values sumGroups() {
+    Values sums = zeroSums();
+    int64_t whole = groups / groupBatch * groupBatch;
+    auto addLoop = [&](int64_t begin, int64_t end, int64_t count) {
+      if (begin == end)
+        return;
+      Value first = i32<arith::AddIOp>(i32<arith::MulIOp>(warp, count), begin);
+      auto loop = scf::ForOp::create(builder, loc, first, constant(end),
+                                     constant(count * numWarps), sums);
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(loop.getBody());
+      scf::YieldOp::create(
+          builder, loc,
+          addGroups(loop.getInductionVar(), count, loop.getRegionIterArgs()));
+      sums = loop.getResults();
+    };
+    addLoop(0, whole, groupBatch);
+    addLoop(whole, groups, 1);
+    return sums;
+  }
+
+  /// Brings the sums of a warp to shared memory: rows of activations, in each
+  /// those of the panel.
+  void storeSums(const Values &sums) {
+    Value first =
+        i32<arith::AddIOp>(i32<arith::MulIOp>(warp, rows * sumStride * 4),
+                           i32<arith::MulIOp>(rowPair, 8));
+    if (rows == 1)
+      return storeSingle(first, sums);
+    first = i32<arith::AddIOp>(first,
+                               i32<arith::MulIOp>(quarter, 2 * sumStride * 4));
+    auto pairType = VectorType::get({2}, builder.getF32Type());
+    for (int64_t i : {0, 1}) {
+      Value pair = LLVM::PoisonOp::create(builder, loc, pairType);
+      for (int64_t place : {0, 1})
+        pair = LLVM::InsertElementOp::create(
+            builder, loc, pair, sums[i + 2 * place], constant(place));
+      LLVM::StoreOp::create(
+          builder, loc, pair,
+          sharedAt(i32<arith::AddIOp>(first, i * sumStride * 4)),
+          /*alignment=*/8);
+    }
+  }
+
+  /// Of a single row lanes with the same g have the same two sums.
+  void storeSingle(Value first, const Values &sums) {
+    auto own = scf::IfOp::create(builder, loc, isBelow(quarter, constant(2)));
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(own.thenBlock());
+    Value isFirst = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::eq, quarter, constant(0));
+    Value sum =
+        arith::SelectOp::create(builder, loc, isFirst, sums[0], sums[2]);
+    LLVM::StoreOp::create(
+        builder, loc, sum,
+        sharedAt(i32<arith::AddIOp>(first, i32<arith::MulIOp>(quarter, 4))));
+  }
+
+  /// Joins the sums of all warps, in their order.
+  void storeJoined(function_ref<void(Value, Value, Value)> store) {
+    Value column = i32<arith::RemUIOp>(thread, panelRows), row = constant(0);
+    Value isThere = isBelow(thread, constant(panelRows));
+    if (rows > 1) {
+      // The halves of a warp have rows whose sums are in different banks.
+      Value half =
+          i32<arith::RemUIOp>(i32<arith::DivUIOp>(thread, panelRows), 2);
+      row = i32<arith::AddIOp>(warp, i32<arith::MulIOp>(half, rows / 2));
+      isThere = i32<arith::AndIOp>(isBelow(thread, constant(sumThreads)),
+                                   isBelow(row, operands.rows));
+    }
+    auto own = scf::IfOp::create(builder, loc, isThere);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(own.thenBlock());
+    Value place = i32<arith::AddIOp>(i32<arith::MulIOp>(row, sumStride * 4),
+                                     i32<arith::MulIOp>(column, 4));
+    Value sum;
+    for (int64_t i = 0; i < numWarps; ++i) {
+      Value next = LLVM::LoadOp::create(
+          builder, loc, builder.getF32Type(),
+          sharedAt(i32<arith::AddIOp>(place, i * rows * sumStride * 4)));
+      sum = sum ? arith::AddFOp::create(builder, loc, sum, next).getResult()
+                : next;
+    }
+    store(toIndex(row), toIndex(column), sum);
+  }
+
+  const StreamedPanel &operands;
+  const int64_t rows, numWarps;
+  Value warp;  ///< i32
+  Value codes; ///< Where this lane's codes of activations begin.
+  SmallVector<Value, 2> ends;
+};
+} // namespace
+
+void emitStreamPanel(OpBuilder &builder, Location loc,
+                     const rt::PackedLayout &layout,
+                     const StreamedPanel &operands,
+                     function_ref<void(Value, Value, Value)> store) {
+  PanelStream(builder, loc, layout, operands).emit(store);
+}
+
+/// Calls `body` where `column` is below `n`; all are where panels are full.
+static void ifColumn(OpBuilder &builder, Location loc, int64_t n, Value column,
+                     function_ref<void()> body) {
+  OpBuilder::InsertionGuard guard(builder);
+  if (n % panelRows != 0) {
+    Value isThere =
+        arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, column,
+                              emitIndex(builder, loc, n));
+    auto there = scf::IfOp::create(builder, loc, isThere);
+    builder.setInsertionPointToStart(there.thenBlock());
+  }
+  body();
+}
+
+/// The address of row or panel `number` of those with `bytes` bytes.
+static Value addressOf(OpBuilder &builder, Location loc, Value base,
+                       Value number, int64_t bytes) {
+  return cpu::emitAddress(
+      builder, loc, base, builder.getI8Type(),
+      emitMul(builder, loc, number, emitIndex(builder, loc, bytes)));
+}
+
+static void emitStreamingGroups(OpBuilder &builder, Location loc,
+                                const Product &product, int64_t rowTile,
+                                Epilogue epilogue) {
+  const rt::PackedLayout &layout = *product.groups;
+  Value panel = emitBlock(builder, loc, Axis::X);
+  Value first = emitMul(builder, loc, emitBlock(builder, loc, Axis::Y),
+                        emitIndex(builder, loc, rowTile));
+  StreamedPanel operands{product.k,
+                         addressOf(builder, loc, product.weight, panel,
+                                   panelBytes(layout, product.k)),
+                         addressOf(builder, loc, product.input, first,
+                                   recordRowBytes(layout, product.k)),
+                         {}};
+  if (rowTile > 1)
+    operands.rows = arith::IndexCastUIOp::create(
+        builder, loc, builder.getI32Type(),
+        arith::MinUIOp::create(
+            builder, loc,
+            arith::SubIOp::create(builder, loc, product.rows, first),
+            emitIndex(builder, loc, rowTile)));
+  emitStreamPanel(
+      builder, loc, layout, operands, [&](Value row, Value column, Value sum) {
+        column = emitAdd(
+            builder, loc,
+            emitMul(builder, loc, panel, emitIndex(builder, loc, panelRows)),
+            column);
+        ifColumn(builder, loc, product.n, column, [&] {
+          epilogue(emitAdd(builder, loc, first, row), column, sum);
+        });
+      });
+}
+
+static int64_t numPanels(int64_t n) {
+  return static_cast<int64_t>(llvm::divideCeil(n, panelRows));
+}
+
+SmallVector<ProductKernel> groupProductKernels(const Target &target,
+                                               const Product &product) {
+  SmallVector<ProductKernel> kernels;
+  auto add = [&](StringRef suffix, int64_t rowTile, RowRange rows) {
+    kernels.push_back({suffix,
+                       {numPanels(product.n), rowTile,
+                        streamingGroupThreads(*product.groups, product.k)},
+                       streamingGroupBytes(*product.groups, product.k, rowTile),
+                       rows,
+                       [rowTile](OpBuilder &builder, Location loc,
+                                 const Product &product, Epilogue epilogue) {
+                         emitStreamingGroups(builder, loc, product, rowTile,
+                                             epilogue);
+                       }});
+  };
+  add("_one", 1, {1, 1});
+  add("", inputRows, {2, inputRows});
+  auto addTiled = [&](StringRef suffix, const Tiling &tiling, RowRange rows) {
+    kernels.push_back(
+        {suffix, tiledGrid(tiling, product.n), groupTileBytes(tiling), rows,
+         [target, tiling](OpBuilder &builder, Location loc,
+                          const Product &product, Epilogue epilogue) {
+           emitTiledGroups(builder, loc, target, tiling, product, epilogue);
+         }});
+  };
+  Tiling small = smallGroupTiling(), large = largeGroupTiling();
+  auto firstLarge = static_cast<int32_t>(
+      std::max(firstBusyRows(large, product.n), small.m + 1));
+  addTiled("_small", small, {inputRows + 1, firstLarge - 1});
+  addTiled("_large", large, {firstLarge});
+  return kernels;
+}
+
+static void emitStreamingExpertGroups(OpBuilder &builder, Location loc,
+                                      const ExpertsProduct &product,
+                                      ExpertsEpilogue epilogue) {
+  const rt::PackedLayout &layout = *product.groupLayout;
+  Value panels = emitIndex(builder, loc, numPanels(product.n)),
+        block = emitBlock(builder, loc, Axis::X),
+        token = emitBlock(builder, loc, Axis::Y);
+  Value choice = arith::DivUIOp::create(builder, loc, block, panels),
+        panel = arith::RemUIOp::create(builder, loc, block, panels);
+  Value place = emitAdd(
+      builder, loc,
+      emitMul(builder, loc, token, emitIndex(builder, loc, product.active)),
+      choice);
+  Value expert = emitExpert(builder, loc, product, place, choice);
+  Value ofAll =
+      emitAdd(builder, loc, emitMul(builder, loc, expert, panels), panel);
+  StreamedPanel operands{product.k,
+                         addressOf(builder, loc, product.weight, ofAll,
+                                   panelBytes(layout, product.k)),
+                         addressOf(builder, loc, product.input,
+                                   product.hasActiveInput ? place : token,
+                                   recordRowBytes(layout, product.k)),
+                         {}};
+  emitStreamPanel(
+      builder, loc, layout, operands, [&](Value, Value column, Value sum) {
+        column = emitAdd(
+            builder, loc,
+            emitMul(builder, loc, panel, emitIndex(builder, loc, panelRows)),
+            column);
+        ifColumn(builder, loc, product.n, column,
+                 [&] { epilogue(place, expert, column, sum); });
+      });
+}
+
+SmallVector<ExpertsKernel> groupExpertsKernels(const ExpertsProduct &product) {
+  const rt::PackedLayout &layout = *product.groupLayout;
+  return {{"",
+           {product.active * numPanels(product.n), 1,
+            streamingGroupThreads(layout, product.k)},
+           streamingGroupBytes(layout, product.k, /*rows=*/1),
+           RowRange(),
+           /*readsGroups=*/false,
+           emitStreamingExpertGroups}};
+}
+
+} // namespace clade::cuda
