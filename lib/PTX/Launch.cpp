@@ -220,7 +220,8 @@ std::shared_ptr<const Trace> Launch::takeTrace() {
       continue;
     for (const Op &op : code->ops)
       trace->origins[op.counter] = {
-          lineOf(*code, op), usesL1(code->function->instructions[op.source])};
+          lineOf(*code, op), usesL1(code->function->instructions[op.source]),
+          evictsFirst(code->function->instructions[op.source])};
   }
   return trace;
 }

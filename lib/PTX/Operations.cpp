@@ -76,3 +76,7 @@ bool clade::ptx::usesL1(const Instruction &instruction) {
   return !hasAny(instruction, {"cg", "cv", "volatile", "relaxed", "acquire",
                                "mmio", "L1::no_allocate"});
 }
+
+bool clade::ptx::evictsFirst(const Instruction &instruction) {
+  return instruction.opcode == "st" && hasAny(instruction, {"cs"});
+}

@@ -26,6 +26,9 @@ Format vectorFormat(const Instruction &instruction);
 /// Whether what it reads of global memory may lie in L1: plain loads and
 /// cp.async.ca; not volatile, ordered or `.cg` ones, nor bulk copies.
 bool usesL1(const Instruction &instruction);
+/// Whether what it writes is to make room in L2 before all else: `st.cs`, which
+/// says that it will not be used again soon.
+bool evictsFirst(const Instruction &instruction);
 
 } // namespace clade::ptx
 

@@ -55,12 +55,15 @@ uint8_t SectorCache::probe(uint64_t line, uint8_t sectors) {
   return way ? way->present & sectors : 0;
 }
 
-uint8_t SectorCache::write(uint64_t line, uint8_t sectors) {
+uint8_t SectorCache::write(uint64_t line, uint8_t sectors, bool makesRoom) {
   if (!sets)
     return sectors;
   Way &way = place(line);
   uint8_t clean = sectors & ~way.dirty;
   way.present |= sectors;
   way.dirty |= sectors;
+  // It is the first of its set now; the last one makes room.
+  if (makesRoom)
+    std::rotate(&way, &way + 1, &way + ways);
   return clean;
 }

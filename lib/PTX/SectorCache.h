@@ -33,7 +33,8 @@ public:
   uint8_t probe(uint64_t line, uint8_t sectors);
   /// Writes sectors; gives those that were clean or not there before: each of
   /// them goes to memory once, when its line makes room or at the end.
-  uint8_t write(uint64_t line, uint8_t sectors);
+  /// `makesRoom`: the line makes room before all others of its set.
+  uint8_t write(uint64_t line, uint8_t sectors, bool makesRoom = false);
 
 private:
   struct Way {

@@ -46,6 +46,7 @@ struct Trace {
   struct Origin {
     unsigned line = 0; ///< Of the PTX.
     bool usesL1 = false;
+    bool evictsFirst = false; ///< What it writes makes room in L2 first.
   };
   uint64_t numBlocks = 0; ///< Of the launch.
   /// The first blocks of the launch: all, or as many as there was room for.

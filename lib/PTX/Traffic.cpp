@@ -61,7 +61,8 @@ void Caches::readL2(const Request &request, uint8_t sectors) {
 
 void Caches::writeL2(const Request &request) {
   traffic.l2Writes += count(request.sectors());
-  double written = count(l2.write(request.line(), request.sectors()));
+  double written = count(l2.write(request.line(), request.sectors(),
+                                  trace.origins[request.op()].evictsFirst));
   traffic.dramWrites += written;
   dramOf(request) += written;
 }

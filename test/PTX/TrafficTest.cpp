@@ -41,6 +41,20 @@ TEST(SectorCache, LeastRecentlyUsedMakesRoom) {
   EXPECT_EQ(cache.write(1, 1), 1); // Dirty anew: it was written back.
 }
 
+TEST(SectorCache, WhatMakesRoomFirstDoesSo) {
+  SectorCache cache(SectorCache::ways * SectorCache::lineBytes); // One set.
+  for (uint64_t line = 0; line < SectorCache::ways; ++line)
+    cache.read(line, 1);
+  // Each such line takes the place of the one before: the oldest alone is lost.
+  for (uint64_t line = 100; line < 200; ++line)
+    EXPECT_EQ(cache.write(line, 3, /*makesRoom=*/true), 3);
+  EXPECT_EQ(cache.write(199, 7, /*makesRoom=*/true), 4);
+  EXPECT_EQ(cache.probe(0, 1), 0);
+  for (uint64_t line = 1; line < SectorCache::ways; ++line)
+    EXPECT_EQ(cache.probe(line, 1), 1);
+  EXPECT_EQ(cache.probe(198, 1), 0);
+}
+
 TEST(SectorCache, HoldsAsMuchAsItSays) {
   // The capacities of the GPUs' caches: all lines of a range of 15 of the 16
   // ways, wherever it begins, are there the second time, and of a range that is

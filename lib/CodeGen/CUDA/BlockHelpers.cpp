@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/Hashing.h"
@@ -24,6 +25,8 @@ using cpu::emitIndex;
 using cpu::emitLoad;
 using cpu::emitStore;
 
+/// Where a swizzle of eight rows of 128 bytes may begin.
+static constexpr unsigned sharedAlignment = 1024;
 /// The address space of shared memory.
 static constexpr unsigned sharedSpace = 3;
 
@@ -55,7 +58,7 @@ Value emitSharedSpace(OpBuilder &builder, Location loc) {
     auto type = LLVM::LLVMArrayType::get(top.getI8Type(), 0);
     global = LLVM::GlobalOp::create(top, loc, type, /*isConstant=*/false,
                                     LLVM::Linkage::External, name, Attribute(),
-                                    /*alignment=*/16, sharedSpace);
+                                    sharedAlignment, sharedSpace);
   }
   return LLVM::AddressOfOp::create(builder, loc, global);
 }
@@ -170,6 +173,29 @@ void emitStoreFloat(OpBuilder &builder, Location loc, Value value,
     value = arith::FPToSIOp::create(builder, loc,
                                     storedType(builder, elementType), value);
   emitStore(builder, loc, value, base, index);
+}
+
+void emitStoreStreamed(OpBuilder &builder, Location loc, Value value,
+                       Type elementType, Value base, Value index) {
+  bool isNarrow = elementType.isBF16();
+  if (!isNarrow && !elementType.isF32())
+    return emitStoreFloat(builder, loc, value, elementType, base, index);
+  if (isNarrow)
+    value = arith::BitcastOp::create(builder, loc, builder.getI16Type(),
+                                     cpu::emitRoundToBF16(builder, loc, value));
+  auto global = LLVM::LLVMPointerType::get(
+      builder.getContext(),
+      static_cast<unsigned>(NVVM::NVVMMemorySpace::Global));
+  Value address = LLVM::AddrSpaceCastOp::create(
+      builder, loc, global,
+      cpu::emitAddress(builder, loc, base, elementType, index));
+  // LLVM has no form of it. It clobbers nothing that is loaded here.
+  LLVM::InlineAsmOp::create(
+      builder, loc, TypeRange(), ValueRange{address, value},
+      isNarrow ? "st.global.cs.b16 [$0], $1;" : "st.global.cs.f32 [$0], $1;",
+      isNarrow ? "l,h" : "l,f", /*has_side_effects=*/true,
+      /*is_align_stack=*/false, LLVM::TailCallKind::None,
+      LLVM::AsmDialectAttr(), ArrayAttr());
 }
 
 void emitStridedLoop(OpBuilder &builder, Location loc, Value thread,

@@ -65,6 +65,11 @@ void emitStoreFloat(mlir::OpBuilder &builder, mlir::Location loc,
                     mlir::Value value, mlir::Type elementType, mlir::Value base,
                     mlir::Value index);
 
+/// The same for values that others should not make room for in L2.
+void emitStoreStreamed(mlir::OpBuilder &builder, mlir::Location loc,
+                       mlir::Value value, mlir::Type elementType,
+                       mlir::Value base, mlir::Value index);
+
 /// A loop of the thread over the numbers `thread`, `thread` + `threads`, …
 /// below `count`.
 void emitStridedLoop(mlir::OpBuilder &builder, mlir::Location loc,

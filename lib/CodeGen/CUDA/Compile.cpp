@@ -139,6 +139,7 @@ void buildLowerToNVVMPipeline(OpPassManager &passes) {
   passes.addPass(createSCFToControlFlowPass());
   passes.addPass(std::make_unique<UseIntrinsics>());
   passes.addPass(createConvertGpuOpsToNVVMOps());
+  passes.addPass(createConvertNVVMToLLVMPass());
   passes.addPass(createReconcileUnrealizedCastsPass());
 }
 

@@ -25,6 +25,7 @@ static constexpr int64_t runBytes = 4 * panelRows, byteField = panelRows,
 static constexpr int64_t lowRuns = 4;
 /// 2^23 + 2^22, whose bits are sumBias.
 static constexpr double biasNumber = 0x1.8p+23;
+static_assert(panelRows == rt::packedBlockRows);
 static_assert(recordBatch == 4, "a lane for each group of a batch");
 
 const rt::PackedLayout &layoutOf(StringRef format) {

@@ -31,6 +31,7 @@
 #ifndef CLADE_CODEGEN_CUDA_GROUPCORES_H
 #define CLADE_CODEGEN_CUDA_GROUPCORES_H
 
+#include "lib/CodeGen/CUDA/PanelSums.h"
 #include "lib/CodeGen/CUDA/TensorCores.h"
 #include "runtime/Weights/PackedBlocks.h"
 
@@ -42,9 +43,6 @@ inline constexpr int64_t recordBatch = 4, recordCodeBytes = 32,
                          batchEndsAt = recordBatch * recordCodeBytes,
                          batchBytes =
                              batchEndsAt + recordBatch * recordEndBytes;
-/// Rows of a panel, and of activations that are multiplied at once.
-inline constexpr int64_t panelRows = rt::packedBlockRows, inputRows = 8;
-
 /// Groups of rows with `k` columns, whole blocks.
 int64_t numGroups(const rt::PackedLayout &layout, int64_t k);
 /// Bytes of a panel of such rows.

@@ -10,6 +10,7 @@
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/GroupCores.h"
 #include "lib/CodeGen/CUDA/GroupTile.h"
+#include "lib/CodeGen/CUDA/PanelSums.h"
 #include "lib/CodeGen/CUDA/TiledProduct.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -25,12 +26,6 @@ using cpu::emitMul;
 
 /// Groups that are on their way together. Blocks of eight have whole batches.
 static constexpr int64_t groupBatch = recordBatch;
-/// Floats from the sums of one row of activations to those of the next, which
-/// two halves of a warp write or read in different banks.
-static constexpr int64_t sumStride = 20;
-/// Threads that sums are left with, one each.
-static constexpr int64_t sumThreads = panelRows * inputRows;
-
 /// Threads of a block that streams panels of rows of `k` columns.
 static int64_t streamingGroupThreads(const rt::PackedLayout &layout,
                                      int64_t k) {
@@ -41,7 +36,8 @@ static int64_t streamingGroupThreads(const rt::PackedLayout &layout,
 /// The block's shared memory, for so many rows of activations.
 static int64_t streamingGroupBytes(const rt::PackedLayout &layout, int64_t k,
                                    int64_t rows) {
-  return streamingGroupThreads(layout, k) / warpSize * rows * sumStride * 4;
+  return PanelSums::sharedBytes(streamingGroupThreads(layout, k) / warpSize,
+                                rows);
 }
 
 namespace {
@@ -61,9 +57,7 @@ public:
   }
 
   void emit(function_ref<void(Value, Value, Value)> store) {
-    storeSums(sumGroups());
-    emitSync(builder, loc);
-    storeJoined(store);
+    PanelSums(builder, loc, numWarps, operands.rows).join(sumGroups(), store);
   }
 
 private:
@@ -122,71 +116,6 @@ private:
     addLoop(0, whole, groupBatch);
     addLoop(whole, groups, 1);
     return sums;
-  }
-
-  /// Brings the sums of a warp to shared memory: rows of activations, in each
-  /// those of the panel.
-  void storeSums(const Values &sums) {
-    Value first =
-        i32<arith::AddIOp>(i32<arith::MulIOp>(warp, rows * sumStride * 4),
-                           i32<arith::MulIOp>(rowPair, 8));
-    if (rows == 1)
-      return storeSingle(first, sums);
-    first = i32<arith::AddIOp>(first,
-                               i32<arith::MulIOp>(quarter, 2 * sumStride * 4));
-    auto pairType = VectorType::get({2}, builder.getF32Type());
-    for (int64_t i : {0, 1}) {
-      Value pair = LLVM::PoisonOp::create(builder, loc, pairType);
-      for (int64_t place : {0, 1})
-        pair = LLVM::InsertElementOp::create(
-            builder, loc, pair, sums[i + 2 * place], constant(place));
-      LLVM::StoreOp::create(
-          builder, loc, pair,
-          sharedAt(i32<arith::AddIOp>(first, i * sumStride * 4)),
-          /*alignment=*/8);
-    }
-  }
-
-  /// Of a single row lanes with the same g have the same two sums.
-  void storeSingle(Value first, const Values &sums) {
-    auto own = scf::IfOp::create(builder, loc, isBelow(quarter, constant(2)));
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(own.thenBlock());
-    Value isFirst = arith::CmpIOp::create(
-        builder, loc, arith::CmpIPredicate::eq, quarter, constant(0));
-    Value sum =
-        arith::SelectOp::create(builder, loc, isFirst, sums[0], sums[2]);
-    LLVM::StoreOp::create(
-        builder, loc, sum,
-        sharedAt(i32<arith::AddIOp>(first, i32<arith::MulIOp>(quarter, 4))));
-  }
-
-  /// Joins the sums of all warps, in their order.
-  void storeJoined(function_ref<void(Value, Value, Value)> store) {
-    Value column = i32<arith::RemUIOp>(thread, panelRows), row = constant(0);
-    Value isThere = isBelow(thread, constant(panelRows));
-    if (rows > 1) {
-      // The halves of a warp have rows whose sums are in different banks.
-      Value half =
-          i32<arith::RemUIOp>(i32<arith::DivUIOp>(thread, panelRows), 2);
-      row = i32<arith::AddIOp>(warp, i32<arith::MulIOp>(half, rows / 2));
-      isThere = i32<arith::AndIOp>(isBelow(thread, constant(sumThreads)),
-                                   isBelow(row, operands.rows));
-    }
-    auto own = scf::IfOp::create(builder, loc, isThere);
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(own.thenBlock());
-    Value place = i32<arith::AddIOp>(i32<arith::MulIOp>(row, sumStride * 4),
-                                     i32<arith::MulIOp>(column, 4));
-    Value sum;
-    for (int64_t i = 0; i < numWarps; ++i) {
-      Value next = LLVM::LoadOp::create(
-          builder, loc, builder.getF32Type(),
-          sharedAt(i32<arith::AddIOp>(place, i * rows * sumStride * 4)));
-      sum = sum ? arith::AddFOp::create(builder, loc, sum, next).getResult()
-                : next;
-    }
-    store(toIndex(row), toIndex(column), sum);
   }
 
   const StreamedPanel &operands;

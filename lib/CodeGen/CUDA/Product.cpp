@@ -9,6 +9,7 @@
 
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/FewRows.h"
 #include "lib/CodeGen/CUDA/GroupProduct.h"
 #include "lib/CodeGen/CUDA/TiledProduct.h"
 
@@ -152,11 +153,15 @@ SmallVector<ProductKernel> productKernels(const Target &target,
       emitStreamingProduct(builder, loc, product, rowTile, epilogue);
     };
   };
-  SmallVector<ProductKernel> kernels{
-      {"_one", streamingGrid(product.n, 1), /*sharedBytes=*/0, RowRange{1, 1},
-       streaming(1)},
-      {"", streamingGrid(product.n, mostRows), /*sharedBytes=*/0, RowRange{2},
-       streaming(mostRows)}};
+  SmallVector<ProductKernel> kernels{{"_one", streamingGrid(product.n, 1),
+                                      /*sharedBytes=*/0, RowRange{1, 1},
+                                      streaming(1)}};
+  if (canStreamFewRows(product))
+    kernels.push_back({"", fewRowsGrid(product), fewRowsBytes(product),
+                       RowRange{2}, emitFewRows});
+  else
+    kernels.push_back({"", streamingGrid(product.n, mostRows),
+                       /*sharedBytes=*/0, RowRange{2}, streaming(mostRows)});
   if (!canTile(product.inputType, product.weightType, product.k))
     return kernels;
   // One pass over the weight is all that few rows need, and tensor cores would
@@ -173,7 +178,8 @@ SmallVector<ProductKernel> productKernels(const Target &target,
          [target, tiling](OpBuilder &builder, Location loc,
                           const Product &product, Epilogue epilogue) {
            emitTiledProduct(builder, loc, target, tiling, product, epilogue);
-         }});
+         },
+         /*streamsResults=*/suffix == "_large"});
     next = end;
   };
   Tiling narrow = narrowTiling(target), small = smallTiling(target),

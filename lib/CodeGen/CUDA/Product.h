@@ -96,6 +96,9 @@ struct ProductKernel {
   std::function<void(mlir::OpBuilder &builder, mlir::Location loc,
                      const Product &product, Epilogue epilogue)>
       emit;
+  /// Results are too many to stay in L2 beside the operands: they make room
+  /// there before these do (emitStoreStreamed).
+  bool streamsResults = false;
 };
 
 /// The kernels for `product`: for every number of rows there is one. Its values

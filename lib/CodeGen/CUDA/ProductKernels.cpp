@@ -137,6 +137,7 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
                   {},
                   {},
                   groups};
+  bool streamsResults = false;
   auto store = [&](Value row, Value column, Value sum) {
     if (bias)
       sum = arith::AddFOp::create(
@@ -146,8 +147,9 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
                         context.paramPointer(bias), column));
     Value first =
         emitMul(builder, loc, row, emitIndex(builder, loc, product.n));
+    auto storeAs = streamsResults ? emitStoreStreamed : emitStoreFloat;
     for (auto [i, value] : llvm::enumerate(yielded))
-      emitStoreFloat(
+      storeAs(
           builder, loc,
           emitEpilogue(context, value, linear.getResult(), row, column, sum),
           context.resultType(i), context.results[i],
@@ -157,6 +159,7 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
     begin(context, part, kernel.suffix);
     markBuffers(context);
     context.codes.back().rows = kernel.rows;
+    streamsResults = kernel.streamsResults;
     product.input =
         isStored ? context.buffers.lookup(inputValue) : context.packed;
     product.weight = context.paramPointer(weight);

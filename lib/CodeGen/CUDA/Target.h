@@ -31,6 +31,9 @@ struct Target {
   /// What a block may have on every GPU that runs the code, later ones too.
   int64_t portableSharedBytes() const;
 
+  /// Whether four warps multiply together (wgmma).
+  bool hasWarpgroups() const { return arch == "sm_90a"; }
+
   /// The architecture `arch`, one of those that `knownArchs` lists. Otherwise
   /// reports an error at `loc` and fails.
   static mlir::FailureOr<Target> resolve(mlir::Location loc,

@@ -47,8 +47,9 @@ Tiling largeTiling(const Target &target) {
   // One block fills a multiprocessor: two would ask for twice the memory
   // between two uses of an operand, which is more than L2 has.
   constexpr Tiling tiling{128, 128, 64, 2, 2, 2, 4};
-  static_assert(isSound(tiling));
-  return fit(target, tiling);
+  constexpr Tiling onWarpgroups{128, 128, 64, 8, 1, 1, 6, true};
+  static_assert(isSound(tiling) && isSound(onWarpgroups));
+  return fit(target, target.hasWarpgroups() ? onWarpgroups : tiling);
 }
 
 Tiling smallTiling(const Target &target) {
@@ -130,7 +131,7 @@ TileEmitter::Values TileEmitter::multiplyStage(Value stage, Values sums) {
 }
 
 TileEmitter::Values TileEmitter::multiplyAll() {
-  int64_t ahead = tiling.stages - 1, end = tiling.stages * tiling.stageBytes();
+  int64_t ahead = stepsAhead(), end = tiling.stages * tiling.stageBytes();
   for (int64_t step = 0; step < ahead; ++step) {
     if (step < numSteps())
       fetch(constant(step * tiling.stageBytes()), constant(step));
@@ -147,7 +148,7 @@ TileEmitter::Values TileEmitter::multiplyAll() {
   Values carried(loop.getRegionIterArgs());
   Value writeStage = carried.pop_back_val(), readStage = carried.pop_back_val();
   // The step's tiles are there, and nobody reads those of the step before.
-  waitFor(static_cast<uint32_t>(ahead - 1));
+  waitForStage(static_cast<uint32_t>(ahead - 1));
   Value next = i32<arith::AddIOp>(loop.getInductionVar(), ahead);
   auto isStep =
       scf::IfOp::create(builder, loc, isBelow(next, constant(numSteps())));
@@ -157,7 +158,9 @@ TileEmitter::Values TileEmitter::multiplyAll() {
     fetch(writeStage, next);
   }
   commit();
-  Values sums = multiplyStage(readStage, std::move(carried));
+  Values sums = tiling.usesWarpgroups
+                    ? multiplyOnWarpgroups(readStage, carried)
+                    : multiplyStage(readStage, std::move(carried));
   for (Value stage : {readStage, writeStage}) {
     Value following = i32<arith::AddIOp>(stage, tiling.stageBytes());
     Value isEnd = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
@@ -221,6 +224,8 @@ void TileEmitter::emit(const Tile &tile,
       beginCopies(tile.weight, tile.column, tiling.m * tiling.rowBytes(),
                   tiling.n, tile.columns, nullptr);
   Values sums = multiplyAll();
+  if (tiling.usesWarpgroups)
+    waitForWarpgroups(0);
   waitFor(0);
   storeSums(sums);
   emitSync(builder, loc);

@@ -28,6 +28,9 @@ struct Tiling {
   int64_t m, n, k;
   int64_t warpsM, warpsN, warpsK;
   int64_t stages;
+  /// Warpgroups multiply, each 64 rows by all columns; a warp's part of it is
+  /// 16 rows.
+  bool usesWarpgroups = false;
 
   constexpr int64_t threads() const {
     return warpsM * warpsN * warpsK * warpSize;
@@ -124,6 +127,11 @@ private:
   // Products (TileEmitter.cpp).
   /// Adds the product of the tiles at `stage`.
   Values multiplyStage(mlir::Value stage, Values sums);
+  /// Steps that are fetched before they are multiplied: a stage is written when
+  /// the step that had it is done.
+  int64_t stepsAhead() const {
+    return tiling.stages - (tiling.usesWarpgroups ? 2 : 1);
+  }
   Values multiplyAll();
   void beginFragments();
   /// Brings sums to shared memory, the same place for warps with the same part
@@ -133,6 +141,17 @@ private:
   int64_t numSteps() const {
     return static_cast<int64_t>(llvm::divideCeil(k, tiling.k));
   }
+
+  // Warpgroups (WarpgroupTile.cpp).
+  /// The descriptor of a matrix `offset` bytes (i32) into shared memory.
+  mlir::Value descriptorAt(mlir::Value offset);
+  /// The same as multiplyStage; the sums are there once
+  /// `waitForWarpgroups(0)` says so.
+  Values multiplyOnWarpgroups(mlir::Value stage, const Values &sums);
+  /// Waits for all products but those of the last `count` steps.
+  void waitForWarpgroups(uint32_t count);
+  /// As waitFor, for what multiplies.
+  void waitForStage(uint32_t count);
 
   const Tiling tiling;
   const int64_t n, k;

@@ -46,9 +46,10 @@ std::pair<Value, Value> emitTilePlace(OpBuilder &builder, Location loc,
     return arith::RemUIOp::create(builder, loc, a, b);
   };
   int64_t numColumns = tiledGrid(tiling, n).columns;
-  // Two thirds of L2, as weights and results pass through it too.
+  // Most of L2: of weights a few columns pass through it, and results leave it
+  // first.
   int64_t most = std::clamp<int64_t>(
-      target.l2Bytes * 2 / 3 / (tiling.m * rowBytes), 1, 64);
+      target.l2Bytes * 6 / 7 / (tiling.m * rowBytes), 1, 64);
   Value number = emitAdd(builder, loc,
                          emitMul(builder, loc, emitBlock(builder, loc, Axis::Y),
                                  index(numColumns)),

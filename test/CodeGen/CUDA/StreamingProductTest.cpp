@@ -66,7 +66,8 @@ Outcome multiply(const Target &target, Shape shape, StringRef suffix,
       }));
   auto count = static_cast<size_t>(shape.rows * shape.n);
   uint64_t output = harness.buffer(count * 2);
-  ptx::LaunchOptions options = launchOf(kernel->grid, shape.rows, 0);
+  ptx::LaunchOptions options =
+      launchOf(kernel->grid, shape.rows, kernel->sharedBytes);
   options.traceCapacity = traceCapacity;
   outcome.report =
       harness.launch("kernel", options, harness.buffer(outcome.input),
@@ -101,7 +102,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, StreamingProductTest,
                                          Shape{1, 3, 34}, Shape{1, 6, 5},
                                          Shape{1, 2, 1}, Shape{2, 5, 264},
                                          Shape{7, 6, 40}, Shape{8, 5, 520},
-                                         Shape{3, 4, 33}),
+                                         Shape{3, 4, 33}, Shape{2, 33, 2312},
+                                         Shape{8, 48, 2048}, Shape{5, 16, 136}),
                          [](const testing::TestParamInfo<Shape> &info) {
                            return std::to_string(info.param.rows) + "x" +
                                   std::to_string(info.param.n) + "x" +
@@ -111,12 +113,16 @@ INSTANTIATE_TEST_SUITE_P(Shapes, StreamingProductTest,
 /// Decoding waits for weights: they come once, in whole sectors, and nothing
 /// else of a GPU would take longer.
 TEST(StreamingProductCostTest, IsBoundByTheWeights) {
-  constexpr Shape shape{1, 2048, 4096};
-  for (auto [arch, id] :
-       {std::pair("sm_80", "a100"), {"sm_90a", "h100"}, {"sm_100a", "b200"}}) {
-    SCOPED_TRACE(id);
+  // One row and eight.
+  for (auto [arch, id, shape, suffix] :
+       {std::tuple("sm_80", "a100", Shape{1, 2048, 4096}, "_one"),
+        {"sm_90a", "h100", Shape{1, 2048, 4096}, "_one"},
+        {"sm_100a", "b200", Shape{1, 2048, 4096}, "_one"},
+        {"sm_80", "a100", Shape{8, 2048, 4096}, ""},
+        {"sm_90a", "h100", Shape{8, 2048, 4096}, ""}}) {
+    SCOPED_TRACE(std::string(id) + suffix);
     Outcome outcome =
-        multiply(targetOf(arch), shape, "_one", /*traceCapacity=*/1 << 22);
+        multiply(targetOf(arch), shape, suffix, /*traceCapacity=*/1 << 22);
     const ptx::Counters &counters = outcome.report.counters;
     ptx::LaunchedKernel kernel;
     kernel.target = arch;
@@ -124,9 +130,10 @@ TEST(StreamingProductCostTest, IsBoundByTheWeights) {
     kernel.block = {static_cast<unsigned>(outcome.grid.threads), 64, 0};
     ptx::Prediction found = ptx::predict(*ptx::findGpu(id), kernel, counters,
                                          *outcome.report.trace);
-    double least = 2.0 * shape.n * shape.k;
+    double least = 2.0 * shape.n * shape.k + 2.0 * shape.rows * shape.k;
     EXPECT_LE(double(found.traffic.dramBytes()), 1.05 * least);
     EXPECT_EQ(counters.total.sectors - counters.total.idealSectors, 0u);
+    EXPECT_EQ(counters.total.sharedWaves, counters.total.idealWaves);
     EXPECT_EQ(std::string(found.bound.name), "DRAM");
   }
 }

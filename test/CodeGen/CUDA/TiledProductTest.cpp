@@ -43,8 +43,8 @@ std::string productText(const Target &target, const Tiling &tiling,
             [&](Value row, Value column, Value sum) {
               Value first = cpu::emitMul(builder, loc, row,
                                          cpu::emitIndex(builder, loc, shape.n));
-              emitStoreFloat(builder, loc, sum, bf16, arguments[2],
-                             cpu::emitAdd(builder, loc, first, column));
+              emitStoreStreamed(builder, loc, sum, bf16, arguments[2],
+                                cpu::emitAdd(builder, loc, first, column));
             });
       });
 }
@@ -119,11 +119,30 @@ TEST(TiledProductArchTest, IsExactWithMoreStages) {
   EXPECT_EQ(largeTiling(targetOf("sm_90")).stages, 3);
   Target target = targetOf("sm_90a");
   Tiling tiling = largeTiling(target);
-  EXPECT_EQ(tiling.stages, 4);
+  EXPECT_EQ(tiling.stages, 6);
   constexpr Shape shape{130, 100, 600};
   Outcome outcome = multiply(target, tiling, shape);
   for (int64_t row = 0; row < shape.rows; ++row)
     outcome.expectElement(shape, row, row * 7 % shape.n);
+}
+
+/// On sm_90a large tiles are multiplied by warpgroups: fewer steps than stages
+/// and more, and ends within steps and pieces.
+TEST(TiledProductArchTest, IsExactOnWarpgroups) {
+  Target target = targetOf("sm_90a");
+  Tiling tiling = largeTiling(target);
+  EXPECT_TRUE(tiling.usesWarpgroups);
+  for (Shape shape : {Shape{128, 128, 1024}, Shape{1, 1, 2}, Shape{70, 140, 34},
+                      Shape{200, 300, 96}, Shape{129, 130, 600}}) {
+    Outcome outcome = multiply(target, tiling, shape);
+    EXPECT_TRUE(outcome.report.clean());
+    const ptx::Counters &counters = outcome.report.counters;
+    EXPECT_EQ(counters.total.bankConflicts(), 0u);
+    EXPECT_GE(counters.tensorShare(), shape.k > 500 ? 0.99 : 0.0);
+    for (int64_t row = 0; row < shape.rows; ++row)
+      for (int64_t column = 0; column < shape.n; ++column)
+        outcome.expectElement(shape, row, column);
+  }
 }
 
 /// Every number of rows has one kernel, which has enough blocks for a GPU.
@@ -175,35 +194,45 @@ TEST(TiledProductCostTest, TensorCoresMultiplyWithoutConflictsOfBanks) {
 /// Run by hand, as `--gtest_also_run_disabled_tests --gtest_filter=*Memory*`:
 /// the traffic with DRAM of a product of 4,096 cubed by the model of caches,
 /// for all blocks.
-TEST(TiledProductCostTest, DISABLED_Memory) {
+class DISABLED_TiledProductMemoryTest
+    : public testing::TestWithParam<std::pair<const char *, const char *>> {};
+
+TEST_P(DISABLED_TiledProductMemoryTest, IsLittleMoreThanTheMatrices) {
   constexpr Shape shape{4096, 4096, 4096};
   ptx::Checks none;
   none.races = none.async = none.uninitialised = false;
-  for (auto [arch, id] :
-       {std::pair("sm_80", "a100"), {"sm_90a", "h100"}, {"sm_100a", "b200"}}) {
-    Target target = targetOf(arch);
-    Tiling tiling = largeTiling(target);
-    Outcome outcome = multiply(target, tiling, shape, none, uint64_t(1) << 26);
-    for (int64_t i = 0; i < 4096; i += 61)
-      outcome.expectElement(shape, i, i * 7 % 4096);
-    double least = 3.0 * 4096 * 4096 * 2;
-    ptx::LaunchedKernel kernel;
-    kernel.target = arch;
-    kernel.blocks = 32 * 32;
-    kernel.block = {static_cast<unsigned>(tiling.threads()), 255,
-                    static_cast<unsigned>(tiling.sharedBytes())};
-    const ptx::Gpu &gpu = *ptx::findGpu(id);
-    ptx::Prediction found = ptx::predict(gpu, kernel, outcome.report.counters,
-                                         *outcome.report.trace);
-    std::cout << gpu.name << ", code for " << arch << ": "
-              << found.traffic.dramBytes() / least << " of the least bytes ("
-              << found.traffic.tracedBlocks << " of " << found.traffic.blocks
-              << " blocks), " << found.occupancy.blocks
-              << " blocks a multiprocessor, bound by " << found.bound.name
-              << ", " << found.bound.seconds * 1e6 << " us predicted\n";
-    for (const auto &note : found.notes)
-      std::cout << "  " << note << "\n";
-  }
+  auto [arch, id] = GetParam();
+  Target target = targetOf(arch);
+  Tiling tiling = largeTiling(target);
+  Outcome outcome = multiply(target, tiling, shape, none, uint64_t(1) << 26);
+  for (int64_t i = 0; i < 4096; i += 61)
+    outcome.expectElement(shape, i, i * 7 % 4096);
+  double least = 3.0 * 4096 * 4096 * 2;
+  ptx::LaunchedKernel kernel;
+  kernel.target = arch;
+  kernel.blocks = 32 * 32;
+  kernel.block = {static_cast<unsigned>(tiling.threads()), 255,
+                  static_cast<unsigned>(tiling.sharedBytes())};
+  const ptx::Gpu &gpu = *ptx::findGpu(id);
+  ptx::Prediction found =
+      ptx::predict(gpu, kernel, outcome.report.counters, *outcome.report.trace);
+  EXPECT_LE(found.traffic.dramBytes(), 1.15 * least);
+  std::cout << gpu.name << ", code for " << arch << ": "
+            << found.traffic.dramBytes() / least << " of the least bytes ("
+            << found.traffic.tracedBlocks << " of " << found.traffic.blocks
+            << " blocks), " << found.occupancy.blocks
+            << " blocks a multiprocessor, bound by " << found.bound.name << ", "
+            << found.bound.seconds * 1e6 << " us predicted\n";
+  for (const auto &note : found.notes)
+    std::cout << "  " << note << "\n";
 }
+
+INSTANTIATE_TEST_SUITE_P(Gpus, DISABLED_TiledProductMemoryTest,
+                         testing::Values(std::pair("sm_80", "a100"),
+                                         std::pair("sm_90a", "h100"),
+                                         std::pair("sm_100a", "b200")),
+                         [](const auto &info) {
+                           return std::string(info.param.second);
+                         });
 
 } // namespace
