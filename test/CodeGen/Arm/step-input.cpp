@@ -44,7 +44,7 @@ void putStep(const Manifest &manifest, const std::vector<int32_t> &tokens) {
   put(manifest.weightSlots);
   put(manifest.logitsWidth());
   put(manifest.workspace.fixed + manifest.workspace.perToken * count +
-      manifest.workspace.perSelected);
+      manifest.workspace.perSelected + manifest.workspace.perSequence);
   put(manifest.scratch.fixed + manifest.scratch.perContext * count);
   put(pages);
   put(tokens.data(), tokens.size());

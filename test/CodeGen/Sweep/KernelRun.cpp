@@ -103,6 +103,7 @@ bool KernelRunner::compile(bool referenceRounding) {
   }
   scratch = kernels.getScratch();
   packedBytesPerRow = kernels.getPackedBytesPerRow();
+  packedBytesPerSequence = kernels.getPackedBytesPerSequence();
   loaded = LoadedCode::create(*code, {target.cpu, target.features, 3}, names);
   return loaded != nullptr;
 }
@@ -281,7 +282,8 @@ KernelRunner::run(const KernelPlace &place, const StepTokens &tokens,
   step.scratch = scratchMemory.as<char>();
   // As the runtime plans it: whole blocks of 64 rows, and one to spare.
   GuardedBuffer packed(packedBytesPerRow *
-                       (llvm::alignTo(step.num_tokens, 64) + 64));
+                           (llvm::alignTo(step.num_tokens, 64) + 64) +
+                       packedBytesPerSequence * step.num_sequences);
 
   std::deque<GuardedBuffer> buffers;
   std::vector<void *> pointers;

@@ -75,7 +75,8 @@ private:
 
   mlir::ModuleOp module;
   Target target;
-  int64_t numSequences = 0, pagesOfSequence = 0, packedBytesPerRow = 0;
+  int64_t numSequences = 0, pagesOfSequence = 0, packedBytesPerRow = 0,
+          packedBytesPerSequence = 0;
   SlotTable slots;
   ScratchNeed scratch;
   std::unique_ptr<LoadedCode> loaded;
