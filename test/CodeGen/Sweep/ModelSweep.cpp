@@ -205,7 +205,8 @@ bool ModelCase::create() {
   plain = module.clone();
   auto form = [&](ModuleOp module, int64_t rows) {
     return runPasses(module, [&](OpPassManager &passes) {
-      buildKernelPipeline(passes, rows, 2, draw.chunk, draw.inRows);
+      buildKernelPipeline(passes, rows, 2, draw.chunk,
+                          draw.inRows ? Packing::Unpublished : Packing::All);
     });
   };
   if (failed(target) || !isFused || !form(*plain, 0) ||
