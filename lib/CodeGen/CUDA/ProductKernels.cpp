@@ -14,6 +14,7 @@
 #include "lib/CodeGen/CUDA/RowEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
 using namespace mlir;
 using namespace clade;
@@ -159,6 +160,10 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
     begin(context, part, kernel.suffix);
     markBuffers(context);
     context.codes.back().rows = kernel.rows;
+    // As in attention: the assembler spills a few registers for one more block.
+    if (groups)
+      context.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                                builder.getI32IntegerAttr(1));
     streamsResults = kernel.streamsResults;
     product.input =
         isStored ? context.buffers.lookup(inputValue) : context.packed;
