@@ -116,7 +116,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{"/version", nullptr,
                     "member 'version' is missing or not an integer"},
         BadManifest{"/version", 1,
-                    "expected 'version' 6, got 1; compile the model again",
+                    "expected 'version' 7, got 1; compile the model again",
                     unsupported},
         BadManifest{"/abi_version", 10,
                     "expected 'abi_version' 9, got 10; compile the model again",
@@ -155,10 +155,11 @@ INSTANTIATE_TEST_SUITE_P(
             "'model.precision': expected 'fused' or 'reference', got 'high'"},
         BadManifest{"/model/layout", "tiles",
                     "'model.layout': expected 'panels' or 'rows', got 'tiles'"},
-        BadManifest{"/model/weights", "int2",
-                    "'model.weights': expected 'dense' or 'keep' or 'int8' or "
-                    "'int4' or 'q8_0' or 'q4_0' or 'q4_k' or 'q6_k', got "
-                    "'int2'"},
+        BadManifest{
+            "/model/weights", "int2",
+            "'model.weights': expected 'dense' or 'keep' or 'f16' or "
+            "'int8' or 'int4' or 'q8_0' or 'q4_0' or 'q4_k' or 'q6_k', got "
+            "'int2'"},
         BadManifest{
             "/model/vocab", 0,
             "'model.vocab': expected a number in [1, 2147483647], got 0"},

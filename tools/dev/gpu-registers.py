@@ -16,6 +16,7 @@ lines `<!-- table -->` and `<!-- end -->`, else to the standard output. The stat
 import argparse
 import collections
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -45,7 +46,8 @@ FORMS = ["q8_0", "q4_0", "q4_k", "q6_k"]
 
 
 def run(*command):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    # The compiler does not assemble: `measure` does.
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env={**os.environ, "CLADE_PTXAS": ""})
     if done.returncode:
         sys.exit(f"gpu-registers: {' '.join(map(str, command))}\n{done.stderr}")
     return done.stderr

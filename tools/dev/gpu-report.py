@@ -46,7 +46,9 @@ FAMILIES = "llama,gemma2,gpt_oss,bloom,deepseek_v3,qwen3"
 
 
 def load_check():
-    spec = importlib.util.spec_from_file_location("check", ROOT / "test/CodeGen/CUDA/Inputs/check.py")
+    inputs = ROOT / "test/CodeGen/CUDA/Inputs"
+    sys.path.append(str(inputs))
+    spec = importlib.util.spec_from_file_location("check", inputs / "check.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

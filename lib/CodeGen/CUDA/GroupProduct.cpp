@@ -217,6 +217,11 @@ SmallVector<ProductKernel> groupProductKernels(const Target &target,
          }});
   };
   Tiling small = smallGroupTiling(), large = largeGroupTiling();
+  // Two sums for each group leave too few registers for a large tile.
+  if (product.groups->parts > 1) {
+    addTiled("_small", small, {inputRows + 1});
+    return kernels;
+  }
   auto firstLarge = static_cast<int32_t>(
       std::max(firstBusyRows(large, product.n), small.m + 1));
   addTiled("_small", small, {inputRows + 1, firstLarge - 1});

@@ -163,7 +163,9 @@ std::vector<Shape> shapes() {
                         {format, 64, 64, 256, "_small"},
                         {format, 70, 83, 840, "_small"},
                         {format, 131, 150, 296, "_large"}})
-      all.push_back(shape);
+      // A group of q6_k has two sums, and there is no large tile.
+      if (StringRef(shape.kernel) != "_large" || StringRef(format) != "q6_k")
+        all.push_back(shape);
   return all;
 }
 
