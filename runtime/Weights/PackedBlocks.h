@@ -16,10 +16,10 @@
 //     its scale: f16; in blocks of 256 a byte with four bits of the scale and,
 //       above, of the minimum; of Q6_K two i8, of 16 columns each
 //     the codes in words of four columns, so that a run of 4 R bytes is that
-//       of the panel: of 8 bits eight words; else four with the low four bits of
-//       columns c (low half of a byte) and c + 16, and behind them
-//       the fifth bit       one word: that of column 4 s + b is bit s of byte b
-//       fifth and sixth     two words: those of column 4 r + b, r < 4, are bits
+//       of the panel: of 8 bits eight words; else four with the low four bits
+//       of columns c (low half of a byte) and c + 16, and behind them the fifth
+//       bit       one word: that of column 4 s + b is bit s of byte b fifth and
+//       sixth     two words: those of column 4 r + b, r < 4, are bits
 //                           2 (r % 2) … of byte b of word r / 2, those of
 //                           column 16 + 4 r + b four bits higher
 //

@@ -24,8 +24,8 @@ GuardedBuffer::GuardedBuffer(size_t size) {
   size_t page = sysconf(_SC_PAGESIZE);
   size_t usable = llvm::alignTo(size, page);
   mappedBytes = usable + 2 * page;
-  void *memory = mmap(nullptr, mappedBytes, PROT_NONE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *memory =
+      mmap(nullptr, mappedBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
     llvm::report_fatal_error("cannot map memory for a test");
   mapping = static_cast<char *>(memory);

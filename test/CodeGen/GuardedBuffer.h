@@ -5,10 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// An access of a compiled kernel behind or before one of these buffers stops the
-// process. There is memory that cannot be accessed on both sides; a buffer lies
-// directly at one of them, and at the other after what is left of a page. Only
-// elements are aligned.
+// An access of a compiled kernel behind or before one of these buffers stops
+// the process. There is memory that cannot be accessed on both sides; a buffer
+// lies directly at one of them, and at the other after what is left of a page.
+// Only elements are aligned.
 //
 //===----------------------------------------------------------------------===//
 
