@@ -34,6 +34,10 @@
 
 namespace clade::rt {
 
+/// Counts the changes of what is described above: bytes that were kept by an
+/// older runtime mean something else.
+inline constexpr int64_t packedBlocksVersion = 2;
+
 /// The rows of a panel are a multiple of this.
 inline constexpr int64_t packedBlockRows = 16;
 /// Columns that a group has, whatever the type.

@@ -17,6 +17,7 @@
 #include "runtime/Support/File.h"
 #include "runtime/Support/Hash.h"
 #include "runtime/Support/OutputDirectory.h"
+#include "runtime/Weights/PackedBlocks.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -111,7 +112,8 @@ bool hasRoom(const std::string &folder, int64_t bytes) {
 /// Nothing if a file is no longer there.
 std::optional<std::string> keyOf(std::string_view tableText,
                                  const Checkpoint &checkpoint) {
-  std::string key(tableText);
+  std::string key = std::to_string(packedBlocksVersion) + ' ';
+  key += tableText;
   for (const auto &mapping : checkpoint.mappings()) {
     struct stat info;
     if (::stat(mapping->path().c_str(), &info) != 0)
