@@ -247,8 +247,12 @@ Slices AttentionEmitter::slicesOf(const Tile &tile) {
     return arith::SelectOp::create(builder, loc, isAlone, a, b);
   };
   // Otherwise all pages, at most as many as there can be positions.
-  return {select(emitCeilDiv(builder, loc, pages, ofSlice), one),
-          select(ofSlice, index(std::numeric_limits<int32_t>::max()))};
+  Slices slices{select(emitCeilDiv(builder, loc, pages, ofSlice), one),
+                select(ofSlice, index(std::numeric_limits<int32_t>::max())),
+                {}};
+  slices.areSeveral = arith::CmpIOp::create(
+      builder, loc, arith::CmpIPredicate::ugt, slices.count, one);
+  return slices;
 }
 
 void AttentionEmitter::emitTile(const Tile &tile) {
@@ -271,7 +275,7 @@ void AttentionEmitter::emitTile(const Tile &tile) {
 }
 
 /// The heads of task `task` of a tile: one key/value head, and a part of its
-/// query heads; and where their slices are.
+/// query heads; and where the slice, or the first of them, leaves what it has.
 void AttentionEmitter::setHeads(Tile &tile, Value task) {
   int64_t group = shape.qHeads / shape.kvHeads;
   Value parts = index(plan.headParts);
@@ -285,27 +289,22 @@ void AttentionEmitter::setHeads(Tile &tile, Value task) {
       add(emitMul(builder, loc, tile.kvHead, index(group)), firstOfPart);
   if (!tile.slices)
     return;
-  Value before = emitMul(builder, loc, tile.sequence, index(tasksOfTile()));
+  Value before = emitMul(builder, loc, tile.sequence, index(tasksOfTile())),
+        number = emitMul(builder, loc, add(before, task), index(maxSlices));
+  if (tile.slice)
+    number = add(number, tile.slice);
   int64_t bytes = SliceLayout(target, shape, plan.one()).bytes;
-  tile.partOfSlice = emitAddress(
-      builder, loc, call.slices, builder.getI8Type(),
-      emitMul(builder, loc, add(before, task), index(maxSlices * bytes)));
+  tile.partOfSlice = emitAddress(builder, loc, call.slices, builder.getI8Type(),
+                                 emitMul(builder, loc, number, index(bytes)));
 }
 
 /// Task `task` of a tile: heads, and one of the slices.
 void AttentionEmitter::emitTask(Tile tile, Value task) {
-  Value heads = task;
   if (tile.slices) {
     tile.slice = arith::RemUIOp::create(builder, loc, task, tile.slices->count);
-    heads = arith::DivUIOp::create(builder, loc, task, tile.slices->count);
+    task = arith::DivUIOp::create(builder, loc, task, tile.slices->count);
   }
-  setHeads(tile, heads);
-  if (tile.slices) {
-    int64_t bytes = SliceLayout(target, shape, plan.one()).bytes;
-    tile.partOfSlice =
-        emitAddress(builder, loc, tile.partOfSlice, builder.getI8Type(),
-                    emitMul(builder, loc, tile.slice, index(bytes)));
-  }
+  setHeads(tile, task);
   emitTile(tile);
 }
 
@@ -342,8 +341,7 @@ Value AttentionEmitter::emitTiles(Value thread, Value numThreads, bool joins) {
   Value tasks = index(tasksOfTile());
   if (hasSlices(shape)) {
     tile.slices = slicesOf(tile);
-    Value isCut = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ugt,
-                                        tile.slices->count, index(1));
+    Value isCut = tile.slices->areSeveral;
     sliced = arith::OrIOp::create(builder, loc, sliced, isCut);
     tasks = joins ? arith::SelectOp::create(builder, loc, isCut, tasks, zero)
                         .getResult()

@@ -39,12 +39,6 @@ SliceLayout::SliceLayout(const Target &target, const AttentionShape &shape,
   bytes = llvm::alignTo(totals + 4 * lanes, 64);
 }
 
-/// Whether this is one of several slices (i1).
-Value TileEmitter::isSliced() {
-  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ugt,
-                               tile.slices->count, index(1));
-}
-
 /// The tile's keys become those of its slice, which begin and end with pages.
 void TileEmitter::narrowToSlice() {
   Value page =

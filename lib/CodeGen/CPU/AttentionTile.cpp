@@ -46,11 +46,10 @@ void TileEmitter::emit() {
   };
   packedQueries = part(layout.queries);
   sums = part(layout.sums);
-  if (tile.slices) {
-    sliced = isSliced();
+  Value sliced = tile.slices ? tile.slices->areSeveral : Value();
+  if (sliced)
     sums =
         arith::SelectOp::create(builder, loc, sliced, tile.partOfSlice, sums);
-  }
   rowPositions = part(layout.positions);
   inverses = part(layout.inverses);
   scores = part(layout.scores);

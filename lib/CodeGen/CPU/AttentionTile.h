@@ -78,8 +78,9 @@ bool hasSlices(const AttentionShape &shape);
 
 /// The slices of a tile's context (index).
 struct Slices {
-  mlir::Value count; ///< at least 1
-  mlir::Value pages; ///< of a slice
+  mlir::Value count;      ///< at least 1
+  mlir::Value pages;      ///< of a slice
+  mlir::Value areSeveral; ///< i1
 };
 
 /// Offsets in bytes of the parts of a thread's scratch memory.
@@ -235,7 +236,6 @@ private:
   void storeChunk(const OutputRow &output, mlir::Value column, int64_t count);
 
   // AttentionSlices.cpp
-  mlir::Value isSliced();
   void narrowToSlice();
   void keepSlice(const Softmax &softmax);
   void joinScales(mlir::Value maxima, mlir::Value totals, int64_t v);
@@ -288,7 +288,6 @@ private:
   // the first key of firstKey's page.
   mlir::Value firstKey, endKey, firstPage, endPage, baseKey;
   mlir::Value pageTable;
-  mlir::Value sliced; ///< i1: the tile is one of several slices; may be null.
   /// The last position that each row attends, and the one before its first.
   Values lastPositions, beforePositions;
   /// The group of each row's token, and the least and the greatest of them

@@ -54,16 +54,17 @@ LogicalResult RowEmitter::evaluateEmbed(EmbedOp op) {
 }
 
 /// Row `token` of a table in panels, copied to scratch memory as a row of the
-/// table's type. The neighbouring columns of a panel are one word.
+/// table's type; of f16 as f32, rounded where the result of every op is. The
+/// neighbouring columns of a panel are one word.
 RowMemory RowEmitter::unpackRow(EmbedOp op, const RowMemory &table, Value token,
                                 PanelsAttr panels) {
   Location loc = op.getLoc();
   RowMemory memory = newRow(op.getResult().getType());
-  if (table.elementType.isF16()) {
-    widenRow(op, table, token, panels, memory);
-    return memory;
-  }
-  memory.elementType = table.elementType;
+  bool isHalf = table.elementType.isF16(),
+       isRounded = referenceRounding &&
+                   op.getResult().getType().getElementType().isBF16();
+  if (!isHalf)
+    memory.elementType = table.elementType;
   int64_t words =
       llvm::divideCeil(memory.layout.numElements(), panels.getInner());
   Type word = builder.getIntegerType(panels.getInner() *
@@ -81,38 +82,13 @@ RowMemory RowEmitter::unpackRow(EmbedOp op, const RowMemory &table, Value token,
   Value place = emitAdd(
       builder, loc,
       emitMul(builder, loc, emitAdd(builder, loc, first, at), rows), lane);
-  emitStore(builder, loc, emitLoad(builder, loc, word, table.base, place),
-            memory.base, at);
+  Value value = emitLoad(builder, loc, word, table.base, place);
+  if (isHalf)
+    value = emitHalfToFloat(builder, loc, target, value);
+  if (isHalf && isRounded)
+    value = emitWiden(builder, loc, emitRoundToBF16(builder, loc, value));
+  emitStore(builder, loc, value, memory.base, at);
   return memory;
-}
-
-/// Row `token` of a table of f16 in panels to `memory` as f32, rounded where
-/// the result of every op is.
-void RowEmitter::widenRow(EmbedOp op, const RowMemory &table, Value token,
-                          PanelsAttr panels, const RowMemory &memory) {
-  Location loc = op.getLoc();
-  bool isRounded =
-      referenceRounding && op.getResult().getType().getElementType().isBF16();
-  int64_t columns = memory.layout.numElements();
-  Value rows = emitIndex(builder, loc, panels.getRows()),
-        panel = arith::DivUIOp::create(builder, loc, token, rows),
-        lane = arith::RemUIOp::create(builder, loc, token, rows),
-        first = emitMul(builder, loc, panel, emitIndex(builder, loc, columns));
-  auto loop = scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0),
-                                 emitIndex(builder, loc, columns),
-                                 emitIndex(builder, loc, 1));
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(loop.getBody());
-  Value at = loop.getInductionVar();
-  Value place = emitAdd(
-      builder, loc,
-      emitMul(builder, loc, emitAdd(builder, loc, first, at), rows), lane);
-  Value number = emitHalfToFloat(
-      builder, loc, target,
-      emitLoad(builder, loc, builder.getI16Type(), table.base, place));
-  if (isRounded)
-    number = emitWiden(builder, loc, emitRoundToBF16(builder, loc, number));
-  emitStore(builder, loc, number, memory.base, at);
 }
 
 /// Row `token` of a table in panels of blocks, in scratch memory as f32.

@@ -153,8 +153,6 @@ private:
   mlir::LogicalResult evaluateEmbed(EmbedOp op);
   RowMemory unpackRow(EmbedOp op, const RowMemory &table, mlir::Value token,
                       PanelsAttr panels);
-  void widenRow(EmbedOp op, const RowMemory &table, mlir::Value token,
-                PanelsAttr panels, const RowMemory &memory);
   RowMemory unpackRow(EmbedOp op, const RowMemory &table, mlir::Value token,
                       BlocksAttr blocks);
   mlir::LogicalResult evaluateMix(MixOp op);

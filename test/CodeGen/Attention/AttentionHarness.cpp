@@ -117,6 +117,9 @@ AttentionData::AttentionData(const AttentionCase &attention,
       }
   }
   source.fill(queries, 0, numTokens() * attention.qHeads * attention.keySize);
+  std::mt19937 random(seed);
+  for (int64_t head = 0; head < attention.qHeads; ++head)
+    sinks.push_back(std::normal_distribution<float>()(random));
 }
 
 /// Every sequence takes pages of its own in shuffled order; entries outside of
@@ -198,6 +201,8 @@ static AttentionShape makeShape(const AttentionCase &attention,
   shape.isBidirectional = attention.isBidirectional;
   shape.hasGroups = attention.groups > 0;
   shape.hasSharedRows = attention.hasSharedRows;
+  if (attention.hasSinks)
+    shape.sinkType = Float32Type::get(context);
   return shape;
 }
 
@@ -208,8 +213,9 @@ static OwningOpRef<ModuleOp> makeModule(MLIRContext *context,
   Location loc = builder.getUnknownLoc();
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
   builder.setInsertionPointToEnd(module->getBody());
-  SmallVector<Type> types(4, LLVM::LLVMPointerType::get(context));
-  types.push_back(builder.getIndexType());
+  Type pointer = LLVM::LLVMPointerType::get(context);
+  SmallVector<Type> types(4, pointer);
+  types.append({builder.getIndexType(), pointer});
   auto function = func::FuncOp::create(builder, loc, "attention",
                                        builder.getFunctionType(types, {}));
   builder.setInsertionPointToStart(function.addEntryBlock());
@@ -217,7 +223,8 @@ static OwningOpRef<ModuleOp> makeModule(MLIRContext *context,
   StepView step(builder, loc, args[0]);
   emitAttention(builder, loc, target, shape, args[0], args[1], args[2], args[3],
                 args[4], emitToIndex(builder, loc, step.numThreads()),
-                step.scratchOf(args[4]), step.workspace(), /*sinks=*/{},
+                step.scratchOf(args[4]), step.workspace(),
+                shape.sinkType ? args[5] : Value(),
                 shape.hasGroups ? step.tokens() : Value());
   func::ReturnOp::create(builder, loc);
   return module;
@@ -292,11 +299,13 @@ std::vector<float> CompiledAttention::run(const AttentionData &data,
 
   auto *function =
       module->function<void(const CladeStep *, const CladeKVState *,
-                            const void *, void *, int64_t)>("attention");
+                            const void *, void *, int64_t, const float *)>(
+          "attention");
+  GuardedBuffer sinks(data.sinks);
   auto work = [&](int thread) {
     for (int i = 0; i < repeats; ++i) {
       function(&step, &state, data.queries.as<void>(), output.as<void>(),
-               thread);
+               thread, sinks.as<float>());
       // What slices left is read until here.
       barrier.arrive_and_wait();
     }

@@ -36,6 +36,7 @@ struct AttentionCase {
   bool referenceRounding = false;
   bool isBidirectional = false; ///< Only of sequences that are whole.
   bool hasSharedRows = false;   ///< There are no values beside the keys.
+  bool hasSinks = false;        ///< In f32.
   int32_t groups = 0;   ///< Only if bidirectional: groups that take turns.
   int64_t groupRun = 5; ///< Tokens of one group behind each other.
 
@@ -76,6 +77,7 @@ public:
   std::vector<int32_t> pages;
   int32_t pagesStride = 0;
   GuardedBuffer queries, keys, values;
+  std::vector<float> sinks; ///< Of each query head.
 
 private:
   float element(const GuardedBuffer &buffer, int64_t index) const;
@@ -84,7 +86,7 @@ private:
 };
 
 /// A compiled `void(const CladeStep *, const CladeKVState *, const void
-/// *queries, void *output, int64_t thread)`.
+/// *queries, void *output, int64_t thread, const float *sinks)`.
 class CompiledAttention {
 public:
   /// Null after an error, which MLIR prints.

@@ -105,18 +105,27 @@ Interval Row::score(int64_t position) const {
 }
 
 void Row::softmax() {
-  Interval maximum = weights.front();
+  Interval maximum = weights.front(), sink;
+  if (attention.hasSinks) {
+    double own = data.sinks[head];
+    sink = {own, own};
+    maximum = {std::max(maximum.low, own), std::max(maximum.high, own)};
+  }
   for (Interval x : weights)
     maximum = {std::max(maximum.low, x.low), std::max(maximum.high, x.high)};
   total = {0, 0};
-  for (Interval &x : weights) {
+  auto count = [&](Interval &x) {
     Interval distance = roundF32(x.low - maximum.high, x.high - maximum.low);
     x = widen({std::exp(distance.low), std::exp(distance.high)}, functionError);
     // Exponentials below the normal numbers may become zero.
     if (x.low < 0x1p-125)
       x.low = 0;
     total = {total.low + x.low, total.high + x.high};
-  }
+  };
+  for (Interval &x : weights)
+    count(x);
+  if (attention.hasSinks)
+    count(sink);
   total = widen(total, weights.size() * epsilon);
   if (!rounds())
     return;

@@ -143,8 +143,22 @@ TEST_P(AttentionTest, longContexts) {
           attention.window = window;
         if (qHeads == 3)
           attention.softcap = 2;
+        // Once for each row, however many slices there are.
+        attention.hasSinks = qHeads != 3;
         check(attention, sequences);
       }
+}
+
+TEST_P(AttentionTest, sinks) {
+  for (bool bf16 : {true, false})
+    for (bool rounds : {false, true}) {
+      AttentionCase attention;
+      attention.bf16 = bf16;
+      attention.keySize = attention.valueSize = 40;
+      attention.referenceRounding = bf16 && rounds;
+      attention.hasSinks = true;
+      check(attention, mixed, attention.referenceRounding);
+    }
 }
 
 TEST_P(AttentionTest, bothDirections) {

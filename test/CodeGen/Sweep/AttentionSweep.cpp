@@ -38,8 +38,9 @@ static AttentionCase draw(Sweep &sweep) {
     c.groups = static_cast<int32_t>(sweep.chance(50) ? sweep.between(1, 4) : 0);
     c.groupRun = sweep.between(1, 70);
   } else if (sweep.chance(40)) {
-    c.window = sweep.between(1, 100);
+    c.window = sweep.between(1, sweep.chance(20) ? 2000 : 100);
   }
+  c.hasSinks = sweep.chance(20);
   if (!c.isBidirectional && sweep.chance(15)) {
     c.hasSharedRows = true;
     c.valueSize = sweep.between(1, c.keySize);
@@ -55,6 +56,9 @@ static std::vector<SequencePart> drawStep(Sweep &sweep,
     int64_t start = c.isBidirectional || sweep.chance(30)
                         ? 0
                         : sweep.below(sweep.chance(20) ? 300 : 100);
+    // A context that is cut into slices.
+    if (isDecode && sweep.chance(10))
+      start = sweep.below(5000);
     parts.push_back({start, isDecode ? 1 : sweep.between(1, 40)});
   }
   return parts;
@@ -62,12 +66,12 @@ static std::vector<SequencePart> drawStep(Sweep &sweep,
 
 static std::string textOf(const AttentionCase &c, const TestCPU &cpu) {
   return llvm::formatv(
-      "{0} {1}, {2}/{3} heads of {4}/{5}, window {6}, cap {7}{8}{9}{10}: ",
+      "{0} {1}, {2}/{3} heads of {4}/{5}, window {6}, cap {7}{8}{9}{10}{11}: ",
       cpu.name, c.bf16 ? "bf16" : "f32", c.qHeads, c.kvHeads, c.keySize,
       c.valueSize, c.window.value_or(0), c.softcap.value_or(0),
       c.referenceRounding ? ", rounding" : "",
-      c.isBidirectional ? ", both ways" : "",
-      c.hasSharedRows ? ", latent" : "");
+      c.isBidirectional ? ", both ways" : "", c.hasSharedRows ? ", latent" : "",
+      c.hasSinks ? ", sinks" : "");
 }
 
 static std::string compare(const std::vector<float> &actual,

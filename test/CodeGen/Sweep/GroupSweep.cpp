@@ -18,7 +18,6 @@
 #include "llvm/Support/MathExtras.h"
 #include <cmath>
 #include <cstring>
-#include <thread>
 
 using namespace mlir;
 using namespace clade::cpu;
@@ -107,14 +106,10 @@ std::string run(Sweep &sweep, const Case &c, const Target &target,
     pack(values.as<float>(), packed.as<void>(), row);
   }
   GuardedBuffer y(c.tokens * n * sizeof(float));
-  std::vector<std::thread> workers;
-  for (int thread = 0; thread < c.threads; ++thread)
-    workers.emplace_back([&, thread] {
-      function(packed.as<void>(), weights.as<void>(), y.as<float>(), c.tokens,
-               thread, c.threads);
-    });
-  for (std::thread &worker : workers)
-    worker.join();
+  onThreads(c.threads, [&](int thread) {
+    function(packed.as<void>(), weights.as<void>(), y.as<float>(), c.tokens,
+             thread, c.threads);
+  });
   return compare(c, made, x, y.as<float>());
 }
 

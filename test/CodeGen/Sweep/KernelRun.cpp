@@ -12,13 +12,13 @@
 #include "lib/Weights/Serialize.h"
 #include "runtime/Weights/WeightLoader.h"
 #include "test/CodeGen/ProductHarness.h"
+#include "test/CodeGen/Sweep/Sweep.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "llvm/Support/MathExtras.h"
 #include <barrier>
 #include <cstring>
-#include <thread>
 
 using namespace mlir;
 using namespace clade;
@@ -312,14 +312,10 @@ KernelRunner::run(const KernelPlace &place, const StepTokens &tokens,
   GuardedBuffer pointerTable(pointers);
   auto *function =
       loaded->function<KernelFunction>(functions.lookup(kernel).c_str());
-  std::vector<std::thread> workers;
-  for (int thread = 0; thread < threads; ++thread)
-    workers.emplace_back([&, thread] {
-      function(&step, &layer, packed.as<void>(), pointerTable.as<void *>(),
-               thread);
-    });
-  for (std::thread &worker : workers)
-    worker.join();
+  onThreads(threads, [&](int thread) {
+    function(&step, &layer, packed.as<void>(), pointerTable.as<void *>(),
+             thread);
+  });
   std::vector<std::vector<float>> values;
   for (auto [i, result] : llvm::enumerate(results))
     values.push_back(

@@ -17,7 +17,6 @@
 #include "llvm/Support/MathExtras.h"
 #include <cmath>
 #include <limits>
-#include <thread>
 
 using namespace mlir;
 using namespace clade::cpu;
@@ -136,14 +135,10 @@ std::string run(Sweep &sweep, const Case &c, const Target &target,
           ? guard(packMatrix(w, n, k, target.panelRows, c.bf16))
           : layRows(w, c);
   GuardedBuffer y(c.tokens * n * sizeof(float));
-  std::vector<std::thread> workers;
-  for (int thread = 0; thread < c.threads; ++thread)
-    workers.emplace_back([&, thread] {
-      function(packed.as<void>(), weights.as<void>(), y.as<float>(), c.tokens,
-               thread, c.threads);
-    });
-  for (std::thread &worker : workers)
-    worker.join();
+  onThreads(c.threads, [&](int thread) {
+    function(packed.as<void>(), weights.as<void>(), y.as<float>(), c.tokens,
+             thread, c.threads);
+  });
   return compare(c, a, w, y.as<float>());
 }
 

@@ -20,6 +20,8 @@
 #include <map>
 #include <random>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace clade::cpu::test {
 
@@ -68,6 +70,15 @@ private:
   };
   std::map<std::string, Count> counts;
 };
+
+/// Calls `work` with each number below `threads`, each on a thread of its own.
+template <typename Work> void onThreads(int threads, Work work) {
+  std::vector<std::thread> workers;
+  for (int thread = 0; thread < threads; ++thread)
+    workers.emplace_back(work, thread);
+  for (std::thread &worker : workers)
+    worker.join();
+}
 
 /// Each draws about `cases` cases.
 void sweepProducts(Sweep &sweep, int64_t cases);
