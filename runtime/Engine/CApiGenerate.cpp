@@ -188,7 +188,7 @@ CladeStatus clade_generation_stats(const CladeGeneration *generation,
     own.load_s = made.loadSeconds;
     own.prefill_tok_s = made.prefillRate();
     own.decode_tok_s = made.decodeRate();
-    own.rss_mb = static_cast<double>(made.residentBytes) / 1e6;
+    own.rss_mb = static_cast<double>(made.memory.resident.total()) / 1e6;
     return writeStruct(own, stats, "stats");
   });
 }

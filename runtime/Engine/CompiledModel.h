@@ -86,6 +86,9 @@ public:
   /// The tokenizer of the artifact, or of its checkpoint; read when it is first
   /// asked for. NotFound if there is none. Valid as long as the model.
   StatusOr<const Tokenizer *> tokenizer() const;
+  /// Bytes of the weights in memory or in mapped files, those that slots share
+  /// once; 0 after create() and for weights on a GPU.
+  uint64_t weightBytes() const;
   /// What load() took.
   double loadSeconds() const { return seconds; }
 

@@ -198,7 +198,11 @@ Status Generator::run() {
   }
   session.clearImages();
   generation.stats.loadSeconds = session.model().loadSeconds();
-  generation.stats.residentBytes = residentMemory();
+  MemoryUse &memory = generation.stats.memory;
+  memory.resident = residentMemory();
+  memory.weights = session.model().weightBytes();
+  memory.cache = session.keyValueCache().residentBytes();
+  memory.plan = session.planBytes();
   return {};
 }
 

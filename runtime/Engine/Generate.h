@@ -94,11 +94,19 @@ struct GenerateResult {
 };
 
 /// What the work took. A step with prompt tokens counts as prefill.
+/// What a process has resident, and what of it the engine asked for, in bytes.
+struct MemoryUse {
+  ResidentMemory resident;
+  uint64_t weights = 0; ///< Of the model, wherever they lie.
+  uint64_t cache = 0;   ///< Pages of states, also of sequences that ended.
+  uint64_t plan = 0;    ///< The step's workspace, scratch memory and results.
+};
+
 struct GenerateStats {
   double loadSeconds = 0; ///< Of the model.
   int64_t prefillTokens = 0, decodeTokens = 0;
   double prefillSeconds = 0, decodeSeconds = 0;
-  uint64_t residentBytes = 0;
+  MemoryUse memory; ///< At the end, with the model loaded.
   double prefillRate() const; ///< Tokens a second; 0 if there were none.
   double decodeRate() const;
 };

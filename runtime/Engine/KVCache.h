@@ -82,6 +82,8 @@ public:
   uint64_t budget() const { return budgetBytes; }
   /// Bytes of the pages that sequences have.
   uint64_t usedBytes() const;
+  /// Those, and of pages that are kept for the next sequences.
+  uint64_t residentBytes() const;
   /// Bytes of a group's page, over all its states.
   uint64_t pageBytes(size_t group) const { return groups[group].pageBytes; }
 
@@ -133,7 +135,6 @@ private:
   StatusOr<int32_t> takePage(Group &group);
   StatusOr<int32_t> takeFreshPage(Group &group);
   void evictFor(const Group &needy);
-  uint64_t residentBytes() const;
 
   const uint64_t budgetBytes;
   std::vector<Group> groups;

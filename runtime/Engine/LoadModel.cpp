@@ -18,6 +18,7 @@
 #include "runtime/Weights/Certificate.h"
 
 #include <chrono>
+#include <set>
 
 using namespace clade::rt;
 
@@ -42,6 +43,15 @@ void CompiledModel::usePacked(const PackedWeights &packed) {
   for (ByteSpan slot : slotBytes)
     slots.push_back(slot.data());
   weightOwner = packed.mapping();
+}
+
+uint64_t CompiledModel::weightBytes() const {
+  uint64_t bytes = 0;
+  std::set<const void *> seen;
+  for (ByteSpan slot : slotBytes)
+    if (seen.insert(slot.data()).second)
+      bytes += slot.size();
+  return bytes;
 }
 
 Status CompiledModel::loadPacked(const ModelOptions &options) {

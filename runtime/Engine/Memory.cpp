@@ -18,6 +18,7 @@
 #include <cerrno>
 #include <fstream>
 #include <new>
+#include <sstream>
 #include <string>
 #include <sys/mman.h>
 #include <system_error>
@@ -63,11 +64,21 @@ uint64_t clade::rt::availableMemory() {
   return available;
 }
 
-uint64_t clade::rt::residentMemory() {
-  std::ifstream file("/proc/self/statm");
-  uint64_t total = 0, resident = 0;
-  file >> total >> resident;
-  return resident * systemPage();
+ResidentMemory clade::rt::residentMemory() {
+  std::ifstream status("/proc/self/status");
+  ResidentMemory resident;
+  for (std::string line; std::getline(status, line);) {
+    std::istringstream words(line);
+    std::string key;
+    uint64_t kilobytes = 0;
+    if (!(words >> key >> kilobytes))
+      continue;
+    if (key == "RssAnon:")
+      resident.anonymous += kilobytes * 1024;
+    else if (key == "RssFile:" || key == "RssShmem:")
+      resident.file += kilobytes * 1024;
+  }
+  return resident;
 }
 
 AlignedBuffer::~AlignedBuffer() { ::operator delete(memory, bufferAlignment); }

@@ -25,7 +25,13 @@ namespace clade::rt {
 uint64_t availableMemory();
 
 /// Bytes of memory that this process has resident.
-uint64_t residentMemory();
+struct ResidentMemory {
+  uint64_t anonymous = 0; ///< Its own.
+  uint64_t file = 0;      ///< Pages of files, which the system may drop, and
+                          ///< memory that processes share.
+  uint64_t total() const { return anonymous + file; }
+};
+ResidentMemory residentMemory();
 
 /// Memory at a multiple of 64 bytes that grows and never shrinks. Growing does
 /// not keep the content.
@@ -40,6 +46,7 @@ public:
   /// steadily growing needs allocate rarely. ResourceExhausted names `what`.
   Status reserve(uint64_t bytes, const char *what);
   char *data() const { return memory; }
+  uint64_t size() const { return capacity; }
 
 private:
   char *memory = nullptr;

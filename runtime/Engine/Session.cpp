@@ -313,6 +313,10 @@ Status Session::reserveFor(const ManifestWorkspace &sizes,
   return {};
 }
 
+uint64_t Session::planBytes() const {
+  return workspace.size() + scratch.size() + logits.size() + pieceOutput.size();
+}
+
 Status Session::reserveMemory() {
   const Manifest &manifest = model().manifest();
   auto count = [](const auto &list) {

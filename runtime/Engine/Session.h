@@ -141,6 +141,8 @@ public:
   const CompiledModel &model() const { return *sharedModel; }
   int threads() const { return pool->size(); }
   const KVCache &keyValueCache() const { return *cache; }
+  /// Bytes of the workspace, scratch memory and results of steps so far.
+  uint64_t planBytes() const;
   /// Tokens that a sequence may have.
   int64_t maxContext() const { return contextLimit; }
 

@@ -109,3 +109,13 @@ void clade::rt::willNeed(ByteSpan bytes) {
   (void)::madvise(reinterpret_cast<void *>(start), begin + bytes.size() - start,
                   MADV_WILLNEED);
 }
+
+void clade::rt::dontNeed(ByteSpan bytes) {
+  static const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  auto begin = reinterpret_cast<uintptr_t>(bytes.data());
+  uintptr_t first = (begin + page - 1) / page * page;
+  uintptr_t end = (begin + bytes.size()) / page * page;
+  if (first < end)
+    (void)::madvise(reinterpret_cast<void *>(first), end - first,
+                    MADV_DONTNEED);
+}

@@ -57,6 +57,10 @@ bool isResident(const std::byte *data);
 /// ahead of those who touch them. Only advice.
 void willNeed(ByteSpan bytes);
 
+/// Tells the system that of mapped bytes whole pages will not be read soon: they
+/// count no longer for this process, and are still there for who reads them.
+void dontNeed(ByteSpan bytes);
+
 } // namespace clade::rt
 
 #endif // CLADE_RUNTIME_SUPPORT_MAPPEDFILE_H

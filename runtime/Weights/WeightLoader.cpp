@@ -22,6 +22,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <functional>
 #include <sys/mman.h>
 #include <system_error>
 #include <thread>
@@ -107,6 +108,7 @@ private:
   int makeRoom(int64_t total);
   Status allocate();
   Status fill();
+  void keepMappings();
   void work(bool isCaller);
   void makePieces(bool isCaller, Scratch &scratch);
   void makePiece(int64_t number, Scratch &scratch);
@@ -324,8 +326,29 @@ StatusOr<LoadedWeights> WeightLoader::run() {
   for (ByteSpan span : result.spans)
     result.slots.push_back(span.data());
   if (result.mapped > 0)
-    result.mappings = sources.mappings;
+    keepMappings();
   return std::move(result);
+}
+
+/// Keeps the files that slots lie in, and lets go of what was only read to make
+/// others.
+void WeightLoader::keepMappings() {
+  std::vector<ByteSpan> used = result.spans;
+  std::erase_if(used, [](ByteSpan span) { return span.empty(); });
+  std::ranges::sort(used, std::less<>(), &ByteSpan::data);
+  for (const auto &file : sources.mappings) {
+    ByteSpan bytes = file->bytes();
+    const std::byte *done = bytes.data(), *end = done + bytes.size();
+    for (ByteSpan span : used)
+      if (span.data() >= bytes.data() && span.data() < end) {
+        if (span.data() > done)
+          dontNeed({done, span.data()});
+        done = std::max(done, span.data() + span.size());
+        if (result.mappings.empty() || result.mappings.back() != file)
+          result.mappings.push_back(file);
+      }
+    dontNeed({done, end});
+  }
 }
 
 } // namespace clade::rt

@@ -77,7 +77,9 @@ TEST_F(GenerateTest, GreedyForSeveralRequests) {
     }
     EXPECT_GT(made.stats.prefillRate(), 0);
     EXPECT_GT(made.stats.decodeRate(), 0);
-    EXPECT_GT(made.stats.residentBytes, 0u);
+    EXPECT_GT(made.stats.memory.resident.total(), 0u);
+    EXPECT_GT(made.stats.memory.cache, 0u);
+    EXPECT_GT(made.stats.memory.plan, 0u);
     if (atOnce == 0) {
       EXPECT_EQ(made.stats.prefillTokens, 5 + 45 + 85);
       EXPECT_EQ(made.stats.decodeTokens, 9 + 29 + 49);

@@ -147,9 +147,16 @@ static int printJson(const RunOutcome &outcome, const ExpertChoices &choices,
   object["decode_tok_s"] =
       stats.decodeSeconds > 0 ? stats.decodeTokens / stats.decodeSeconds : 0;
   // Of the run, while the model was loaded; the interpreter does not tell.
-  uint64_t resident =
-      stats.residentBytes ? stats.residentBytes : rt::residentMemory();
-  object["rss_mb"] = resident / 1e6;
+  const bool isKnown = stats.memory.resident.total() != 0;
+  rt::ResidentMemory resident =
+      isKnown ? stats.memory.resident : rt::residentMemory();
+  object["rss_mb"] = resident.total() / 1e6;
+  object["memory_mb"] = {{"anonymous", resident.anonymous / 1e6},
+                         {"file", resident.file / 1e6}};
+  if (isKnown)
+    object["memory_mb"].update({{"weights", stats.memory.weights / 1e6},
+                                {"cache", stats.memory.cache / 1e6},
+                                {"plan", stats.memory.plan / 1e6}});
   if (choices.isReplayed())
     object["experts"] = {{"choices", choices.numChoices()},
                          {"differing", choices.numDiffering()}};
