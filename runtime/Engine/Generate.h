@@ -106,7 +106,7 @@ struct GenerateStats {
   double loadSeconds = 0; ///< Of the model.
   int64_t prefillTokens = 0, decodeTokens = 0;
   double prefillSeconds = 0, decodeSeconds = 0;
-  MemoryUse memory; ///< At the end, with the model loaded.
+  MemoryUse memory;           ///< At the end, with the model loaded.
   double prefillRate() const; ///< Tokens a second; 0 if there were none.
   double decodeRate() const;
 };

@@ -50,15 +50,17 @@ private:
   ByteSpan content;
 };
 
-/// Whether the page of mapped data is in memory; yes if the system does not tell.
+/// Whether the page of mapped data is in memory; yes if the system does not
+/// tell.
 bool isResident(const std::byte *data);
 
 /// Tells the system that mapped bytes will be read soon: it reads from the disk
 /// ahead of those who touch them. Only advice.
 void willNeed(ByteSpan bytes);
 
-/// Tells the system that of mapped bytes whole pages will not be read soon: they
-/// count no longer for this process, and are still there for who reads them.
+/// Tells the system that of mapped bytes whole pages will not be read soon:
+/// they count no longer for this process, and are still there for who reads
+/// them.
 void dontNeed(ByteSpan bytes);
 
 } // namespace clade::rt

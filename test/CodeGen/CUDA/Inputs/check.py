@@ -9,8 +9,9 @@
 usage: check.py logits CPU GPU [TRUTH [ROUNDED]]
          Every tensor of the safetensors files CPU and GPU. In f32: the largest difference is at most 1e-5 of the
          largest logit, and the cosine above 0.99999999, the bounds of two correct implementations. With TRUTH, a run in
-         f32 of a model in bf16: the rms error against it is at most 1.10 of the CPU's, or of ROUNDED's, and the difference to
-         the CPU at most 4e-2 of the largest logit.
+         f32 of a model in bf16: the rms error against it is at most 1.10 of the larger of the CPU's and ROUNDED's, and the difference to
+         the CPU at most 4e-2 of the largest logit, or the GPU's largest error at most ROUNDED's, where that is above 2e-2
+         (docs/rationale/bf16-parity.md).
        check.py launches ARTIFACT REPORT STEPS
          Every launch that the plan of ARTIFACT has was executed STEPS times from PTX (those of selected tokens at most
          as often), completed, without findings, and each executed instructions in all its threads.
@@ -68,8 +69,12 @@ def compare_logits(cpu, gpu, truth=None, rounded=None):
         dot = sum(x * y for x, y in zip(expected, got))
         cosine = dot / math.sqrt(sum(x * x for x in expected) * sum(y * y for y in got))
         if truth:
-            own, other = rms(got, truth[name]), rms(rounded[name], truth[name])
-            assert own <= 1.10 * other and difference <= 4e-2 and cosine > 0.9995, (name, own, other, difference, cosine)
+            own, other = rms(got, truth[name]), max(rms(run[name], truth[name]) for run in (cpu, rounded))
+            assert own <= 1.10 * other and cosine > 0.9995, (name, own, other, cosine)
+            # Where even code that rounds as published is further from TRUTH than half the bound, no two runs need keep to
+            # it: then the GPU has to be nearer.
+            most, least = (max(abs(x - y) for x, y in zip(run[name], truth[name])) / largest for run in (rounded, gpu))
+            assert difference <= 4e-2 or least <= most > 2e-2, (name, difference, most, least)
         else:
             assert difference < 1e-5 and cosine > 0.99999999, (name, difference, cosine)
     print(f"{len(cpu)} of {len(cpu)} agree")
