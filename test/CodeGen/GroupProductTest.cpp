@@ -89,7 +89,7 @@ public:
                          int threads) {
     int64_t tiles = llvm::divideCeil(tokens, shape.rowTile);
     Buffer packed(std::max<int64_t>(tiles, 1) *
-                  packedActivationTileBytes(shape));
+                  packedActivationTileBytes(target, shape));
     Buffer row(groupRowBytes(k));
     auto *pack = loaded->function<PackRowFunction>("pack");
     for (int64_t i = 0; i < tokens; ++i) {

@@ -119,10 +119,12 @@ int64_t packedIndex(int64_t row, int64_t column, int64_t k, int64_t tile,
          column / pack * pack * tile + row % tile * pack + column % pack;
 }
 
-Buffer packMatrix(const std::vector<float> &matrix, int64_t rows, int64_t k,
-                  int64_t tile, bool bf16) {
-  int64_t pack = bf16 ? 2 : 1;
-  int64_t paddedK = llvm::alignTo(k, pack);
+/// A matrix in tiles with `pack` neighbours of K together, which is filled with
+/// zeros up to a multiple of `depth`.
+static Buffer packMatrix(const std::vector<float> &matrix, int64_t rows,
+                         int64_t k, int64_t tile, int64_t pack, int64_t depth,
+                         bool bf16) {
+  int64_t paddedK = llvm::alignTo(k, depth);
   int64_t paddedRows = llvm::alignTo(rows, tile);
   Buffer packed(paddedRows * paddedK * (bf16 ? 2 : 4));
   for (int64_t row = 0; row < paddedRows; ++row)
@@ -130,13 +132,27 @@ Buffer packMatrix(const std::vector<float> &matrix, int64_t rows, int64_t k,
       float value = column < k ? std::numeric_limits<float>::quiet_NaN() : 0;
       if (row < rows && column < k)
         value = matrix[row * k + column];
-      int64_t index = packedIndex(row, column, k, tile, pack);
+      int64_t index = packedIndex(row, column, paddedK, tile, pack);
       if (bf16)
         packed.as<uint16_t>()[index] = roundToBF16(value);
       else
         packed.as<float>()[index] = value;
     }
   return packed;
+}
+
+Buffer packMatrix(const std::vector<float> &matrix, int64_t rows, int64_t k,
+                  int64_t tile, bool bf16) {
+  int64_t pack = bf16 ? 2 : 1;
+  return packMatrix(matrix, rows, k, tile, pack, pack, bf16);
+}
+
+Buffer packActivations(const Target &target, const std::vector<float> &matrix,
+                       int64_t rows, int64_t k, int64_t tile, bool bf16) {
+  if (!bf16 || target.hasBF16)
+    return packMatrix(matrix, rows, k, tile, bf16);
+  return packMatrix(matrix, rows, k, tile, /*pack=*/1, /*depth=*/2,
+                    /*bf16=*/false);
 }
 
 } // namespace clade::cpu::test

@@ -86,6 +86,9 @@ int64_t packedIndex(int64_t row, int64_t column, int64_t k, int64_t tile,
 /// with `tile` rows of P elements each; rows past the end are set to NaN.
 Buffer packMatrix(const std::vector<float> &matrix, int64_t rows, int64_t k,
                   int64_t tile, bool bf16);
+/// The same as the activations of products on `target`.
+Buffer packActivations(const Target &target, const std::vector<float> &matrix,
+                       int64_t rows, int64_t k, int64_t tile, bool bf16);
 
 } // namespace clade::cpu::test
 

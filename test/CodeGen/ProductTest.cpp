@@ -103,7 +103,7 @@ struct Product {
 
   /// y for `tokens` rows, with guard elements on both sides.
   std::vector<float> run(int64_t tokens, int threads) {
-    Buffer activations = packMatrix(a, tokens, k, rowTile, bf16);
+    Buffer activations = packActivations(target, a, tokens, k, rowTile, bf16);
     std::vector<float> y(tokens * n + 2 * kGuard, kUntouched);
     auto *function = loaded->function<ProductFunction>("product");
     std::vector<std::thread> workers;

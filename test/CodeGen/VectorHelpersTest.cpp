@@ -142,18 +142,23 @@ TEST_P(VectorHelpersTest, RoundsToNearestEven) {
 
 /// `packed`, all ones before, holds `matrix`, zeros up to an even k for bf16,
 /// and nothing else.
-void checkPacked(const Buffer &packed, const std::vector<float> &matrix,
-                 int64_t rows, int64_t k, int64_t tile, bool isBF16) {
-  int64_t pack = isBF16 ? 2 : 1, size = isBF16 ? 2 : 4;
+void checkPacked(const Target &target, const Buffer &packed,
+                 const std::vector<float> &matrix, int64_t rows, int64_t k,
+                 int64_t tile, bool isBF16) {
+  bool isWide = !isBF16 || !target.hasBF16;
+  int64_t pack = isWide ? 1 : 2, size = isWide ? 4 : 2;
+  int64_t paddedK = isBF16 ? llvm::alignTo(k, 2) : k;
   std::vector<char> expected(packed.size() + 64, char(0xff));
   for (int64_t row = 0; row < rows; ++row)
-    for (int64_t column = 0; column < int64_t(llvm::alignTo(k, pack));
-         ++column) {
+    for (int64_t column = 0; column < paddedK; ++column) {
       float value = column < k ? matrix[row * k + column] : 0;
-      uint32_t bits =
-          isBF16 ? roundToBF16(value) : llvm::bit_cast<uint32_t>(value);
-      std::memcpy(&expected[packedIndex(row, column, k, tile, pack) * size],
-                  &bits, size);
+      if (isBF16)
+        value = widenBF16(roundToBF16(value));
+      uint32_t bits = llvm::bit_cast<uint32_t>(value);
+      if (!isWide)
+        bits >>= 16;
+      int64_t index = packedIndex(row, column, paddedK, tile, pack);
+      std::memcpy(&expected[index * size], &bits, size);
     }
   EXPECT_EQ(std::memcmp(packed.as<void>(), expected.data(), expected.size()), 0)
       << "row tile " << tile << " k " << k << (isBF16 ? " bf16" : " f32");
@@ -192,11 +197,11 @@ TEST_P(VectorHelpersTest, PacksRows) {
         matrix.push_back(x[row * stride + column] = uniform(random));
     Buffer packed(target.packedActivationElements(shape.type, kRows, shape.k,
                                                   shape.rowTile) *
-                  (isBF16 ? 2 : 4));
+                  target.activationBytes(shape.type));
     std::memset(packed.as<void>(), 0xff, packed.size() + 64);
     loaded->function<PackFunction>(names[i].c_str())(x.data(),
                                                      packed.as<void>(), kRows);
-    checkPacked(packed, matrix, kRows, shape.k, shape.rowTile, isBF16);
+    checkPacked(target, packed, matrix, kRows, shape.k, shape.rowTile, isBF16);
   }
 }
 

@@ -113,7 +113,7 @@ struct Bench {
       return;
     Buffer weights(packedWeightBytes(target, shape));
     Buffer activations(llvm::divideCeil(m, shape.rowTile) *
-                       packedActivationTileBytes(shape));
+                       packedActivationTileBytes(target, shape));
     Buffer y(m * n * 4), scratch(threads * 4096);
     auto *product = loaded->function<ProductFunction>("product");
     double best = 1e9, limit = 1e9;

@@ -99,20 +99,23 @@ ProductShape ExpertsShape::product(int64_t rowTile) const {
 }
 
 /// Bytes of one tile of packed rows.
-static int64_t tileBytes(const ProductShape &product) {
-  return llvm::alignTo(packedActivationTileBytes(product), 64);
+static int64_t tileBytes(const Target &target, const ProductShape &product) {
+  return llvm::alignTo(packedActivationTileBytes(target, product), 64);
 }
 
 /// What a thread keeps: a tile, and a row that becomes groups.
-static int64_t scratchBytes(const ExpertsShape &shape, int64_t rowTile) {
+static int64_t scratchBytes(const Target &target, const ExpertsShape &shape,
+                            int64_t rowTile) {
   int64_t row = hasBlocks(shape.form) ? groupRowBytes(shape.k) : 0;
-  return tileBytes(shape.product(rowTile)) + row;
+  return tileBytes(target, shape.product(rowTile)) + row;
 }
 
 int64_t expertsScratchBytes(const Target &target, const ExpertsShape &shape) {
   int64_t counts = llvm::alignTo(shape.experts * 4, 64);
-  return std::max({counts, scratchBytes(shape, target.rowTile(TokenClass::One)),
-                   scratchBytes(shape, target.rowTile(TokenClass::Many))});
+  auto bytes = [&](TokenClass tokens) {
+    return scratchBytes(target, shape, target.rowTile(tokens));
+  };
+  return std::max({counts, bytes(TokenClass::One), bytes(TokenClass::Many)});
 }
 
 int64_t expertsPlanBytesPerToken(const ExpertsShape &shape) {
@@ -300,7 +303,7 @@ void ExpertsEmitter::packRows(OpBuilder &builder, const ProductShape &product,
   Value numbers;
   if (!isPlain) {
     numbers = emitAddress(builder, loc, in.scratch, builder.getI8Type(),
-                          index(builder, tileBytes(product)));
+                          index(builder, tileBytes(target, product)));
     emitPadRow(builder, loc, shape.k, numbers);
   }
   forEach(builder, index(builder, 0), count, [&](OpBuilder &rows, Value i) {

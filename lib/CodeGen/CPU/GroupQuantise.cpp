@@ -284,11 +284,12 @@ void emitPackGroups(OpBuilder &builder, Location loc, const Target &target,
   Value tileRows = emitIndex(builder, loc, shape.rowTile);
   Value tile = arith::DivUIOp::create(builder, loc, row, tileRows),
         inTile = arith::RemUIOp::create(builder, loc, row, tileRows);
-  Value place = emitAdd(
-      builder, loc,
-      emitMul(builder, loc, tile,
-              emitIndex(builder, loc, packedActivationTileBytes(shape))),
-      emitMul(builder, loc, inTile, emitIndex(builder, loc, 4)));
+  Value place =
+      emitAdd(builder, loc,
+              emitMul(builder, loc, tile,
+                      emitIndex(builder, loc,
+                                packedActivationTileBytes(target, shape))),
+              emitMul(builder, loc, inTile, emitIndex(builder, loc, 4)));
   RowPacker packer{loc, target, shape, values,
                    emitAddress(builder, loc, base, builder.getI8Type(), place)};
   emitQuantisedRow(builder, loc, packer, paddedColumns(shape.k) / groupColumns);

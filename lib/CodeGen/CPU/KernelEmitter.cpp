@@ -362,7 +362,7 @@ LogicalResult KernelEmitter::emitProductClass(Context &context, LinearOp linear,
   if (!linear.getWeight().getType().getLayout())
     for (ParamOp part : parts)
       shape.partRows.push_back(part.getType().getNumFeatures() / k);
-  int64_t tileBytes = packedActivationTileBytes(shape);
+  int64_t tileBytes = packedActivationTileBytes(target, shape);
   Value threadScratch =
       StepView(builder, loc, context.step).scratchOf(context.thread);
   Value packed = context.packed;

@@ -69,8 +69,9 @@ static void storeLanes(OpBuilder &builder, Location loc, Value values,
 void emitStorePacked(OpBuilder &builder, Location loc, const Target &target,
                      Type elementType, int64_t rowTile, int64_t k, Value base,
                      Value row, Value kIndex, Value values) {
-  int64_t pack = Target::packDepth(elementType);
-  int64_t paddedK = llvm::alignTo(k, pack);
+  int64_t depth = Target::packDepth(elementType);
+  int64_t pack = target.widensActivations(elementType) ? 1 : depth;
+  int64_t paddedK = llvm::alignTo(k, depth);
   int64_t lanes = cast<VectorType>(values.getType()).getNumElements();
   auto index = [&](int64_t value) { return emitIndex(builder, loc, value); };
 
@@ -89,7 +90,9 @@ void emitStorePacked(OpBuilder &builder, Location loc, const Target &target,
       kept = keepFirst(inner, loc, values, count);
     if (elementType.isBF16())
       kept = emitRoundToBF16(inner, loc, kept);
-    storeLanes(inner, loc, kept, base, start, llvm::alignTo(count, pack), pack,
+    if (target.widensActivations(elementType))
+      kept = emitWiden(inner, loc, kept);
+    storeLanes(inner, loc, kept, base, start, llvm::alignTo(count, depth), pack,
                rowTile * pack);
   };
   int64_t rest = k % lanes;

@@ -91,6 +91,9 @@ private:
                                  int64_t firstColumn, ValueRange init);
   void accumulate(OpBuilder &builder, Value a, Value w, Value step,
                   int64_t firstColumn, MutableArrayRef<Value> sums);
+  Value activationStep(OpBuilder &builder, Value a, Value step);
+  SmallVector<Value, 2> rowFactors(OpBuilder &builder, Value aStep,
+                                   int64_t row);
   Value loadGroups(OpBuilder &builder, Type type, Value base, int64_t index);
   Value loadHalves(OpBuilder &builder, Value base, int64_t index);
   void accumulateRows(OpBuilder &builder, Value aStep,
@@ -201,7 +204,7 @@ void ProductEmitter::emit(OpBuilder &builder, Value activations,
 /// Row tiles of one block: as many as fit kRowBlockBytes, evened out so that
 /// the last block is not a small one.
 Value ProductEmitter::blockTiles(OpBuilder &builder, Value tiles) {
-  int64_t bytes = packedActivationTileBytes(shape);
+  int64_t bytes = packedActivationTileBytes(target, shape);
   Value limit =
       emitIndex(builder, loc, std::max<int64_t>(1, kRowBlockBytes / bytes));
   Value one = emitIndex(builder, loc, 1);
@@ -234,7 +237,8 @@ ProductEmitter::Tile ProductEmitter::locate(OpBuilder &builder, Value task,
 
 void ProductEmitter::emitTile(OpBuilder &builder, Tile tile) {
   Type byte = builder.getI8Type();
-  Value aStride = emitIndex(builder, loc, packedActivationTileBytes(shape));
+  Value aStride =
+      emitIndex(builder, loc, packedActivationTileBytes(target, shape));
   Value wStride =
       emitIndex(builder, loc, packedWeightBytes(target, shape) / panels);
   Value a = emitAddress(builder, loc, activations, byte,
@@ -334,10 +338,7 @@ void ProductEmitter::accumulate(OpBuilder &builder, Value a, Value w,
       emitAddress(builder, loc, w, isHalf ? builder.getI16Type() : element,
                   emitMul(builder, loc, step,
                           emitIndex(builder, loc, target.panelRows * pack)));
-  Value aStep =
-      emitAddress(builder, loc, a, element,
-                  emitMul(builder, loc, step,
-                          emitIndex(builder, loc, shape.rowTile * pack)));
+  Value aStep = activationStep(builder, a, step);
   SmallVector<SmallVector<Value, 2>> columns;
   for (int64_t v = 0; v < vectors(); ++v) {
     int64_t column = firstColumn + v * target.width;
@@ -349,6 +350,34 @@ void ProductEmitter::accumulate(OpBuilder &builder, Value a, Value w,
                               wStep, column)));
   }
   accumulateRows(builder, aStep, columns, sums);
+}
+
+/// The activations of step `step` of K, for all rows of the tile.
+Value ProductEmitter::activationStep(OpBuilder &builder, Value a, Value step) {
+  int64_t bytes =
+      shape.rowTile * pack * target.activationBytes(shape.elementType);
+  return emitAddress(
+      builder, loc, a, builder.getI8Type(),
+      emitMul(builder, loc, step, emitIndex(builder, loc, bytes)));
+}
+
+/// `factors` of the activations of row `row`, the same in all lanes.
+SmallVector<Value, 2> ProductEmitter::rowFactors(OpBuilder &builder,
+                                                 Value aStep, int64_t row) {
+  auto splat = [&](Type type, int64_t index) {
+    // 32 bits each: a number in f32, or the P numbers of a row.
+    Value address =
+        emitAddress(builder, loc, aStep, type, emitIndex(builder, loc, index));
+    Value scalar =
+        LLVM::LoadOp::create(builder, loc, type, address, /*alignment=*/4);
+    return emitSplat(builder, loc, scalar, target.width);
+  };
+  Type f32 = builder.getF32Type();
+  if (target.widensActivations(shape.elementType))
+    return {splat(f32, row), splat(f32, shape.rowTile + row)};
+  if (shape.elementType.isF32())
+    return {splat(f32, row)};
+  return factors(builder, splat(builder.getI32Type(), row));
 }
 
 /// Loads groups from group `index` of `base` on.
@@ -375,13 +404,8 @@ Value ProductEmitter::loadHalves(OpBuilder &builder, Value base,
 void ProductEmitter::accumulateRows(OpBuilder &builder, Value aStep,
                                     ArrayRef<SmallVector<Value, 2>> columns,
                                     MutableArrayRef<Value> sums) {
-  // The P elements of one row or column fill 32 bits.
-  Type group = shape.elementType.isF32() ? shape.elementType
-                                         : Type(builder.getI32Type());
   for (int64_t row = 0; row < registerRows; ++row) {
-    Value scalar = loadGroups(builder, group, aStep, row);
-    SmallVector<Value, 2> splats =
-        factors(builder, emitSplat(builder, loc, scalar, target.width));
+    SmallVector<Value, 2> splats = rowFactors(builder, aStep, row);
     for (auto [v, column] : llvm::enumerate(columns))
       for (auto [splat, factor] : llvm::zip_equal(splats, column)) {
         Value &sum = sums[row * columns.size() + v];
@@ -410,11 +434,8 @@ SmallVector<Value> ProductEmitter::emitRowSums(OpBuilder &builder, Value a,
         inRows->prefetch(body, rows, first, ahead);
         for (auto [i, column] : llvm::enumerate(groups)) {
           Value step = emitAdd(body, loc, first, emitIndex(body, loc, i));
-          Value aStep =
-              emitAddress(body, loc, a, shape.elementType,
-                          emitMul(body, loc, step,
-                                  emitIndex(body, loc, shape.rowTile * pack)));
-          accumulateRows(body, aStep, {factors(body, column)}, sums);
+          accumulateRows(body, activationStep(body, a, step),
+                         {factors(body, column)}, sums);
         }
         return sums;
       });
@@ -533,12 +554,13 @@ int64_t productScratchBytes(const Target &target, const ProductShape &shape) {
              : 0;
 }
 
-int64_t packedActivationTileBytes(const ProductShape &shape) {
+int64_t packedActivationTileBytes(const Target &target,
+                                  const ProductShape &shape) {
   if (hasBlocks(shape.form))
     return llvm::divideCeil(shape.k, groupColumns) * groupTileBytes(shape);
-  int64_t pack = Target::packDepth(shape.elementType);
-  return shape.rowTile * llvm::alignTo(shape.k, pack) *
-         shape.elementType.getIntOrFloatBitWidth() / 8;
+  return target.packedActivationElements(shape.elementType, shape.rowTile,
+                                         shape.k, shape.rowTile) *
+         target.activationBytes(shape.elementType);
 }
 
 void emitProduct(OpBuilder &builder, Location loc, const Target &target,

@@ -13,10 +13,11 @@
 //   weights      [ceil(N / R)][ceil(K / P)][R][P]
 //   activations  [ceil(M / MR)][ceil(K / P)][MR][P]
 //
-// with P = 1 for weights in f16, whose activations are in f32, and
-// padded with zeros in K. Weight rows past N and activation rows past M can be
-// read but may hold anything. Quantised weights and what they are multiplied
-// with have other layouts (GroupProduct.h).
+// with P = 1 for weights in f16, whose activations are in f32, and for the
+// activations of bf16 that targets without its dot product take as f32; and
+// padded with zeros in K up to the P of weights. Weight rows past N and
+// activation rows past M can be read but may hold anything. Quantised weights
+// and what they are multiplied with have other layouts (GroupProduct.h).
 //
 //===----------------------------------------------------------------------===//
 
@@ -70,7 +71,8 @@ int64_t packedWeightBytes(const Target &target, const ProductShape &shape);
 /// weights lie row by row and many rows of activations use it.
 int64_t productScratchBytes(const Target &target, const ProductShape &shape);
 /// Bytes of one tile of MR rows of packed activations.
-int64_t packedActivationTileBytes(const ProductShape &shape);
+int64_t packedActivationTileBytes(const Target &target,
+                                  const ProductShape &shape);
 
 /// Consumes one vector of sums: `accumulator` (vector<Wxf32>) belongs to row
 /// `row` and to the columns from `column` on (both index). `mask`

@@ -90,6 +90,16 @@ struct Target {
   /// Neighbouring elements of K that a layout keeps together (P): 2 for bf16
   /// and 1 for f32.
   static int64_t packDepth(mlir::Type elementType);
+  /// Whether activations that are multiplied with such weights are packed as
+  /// f32, with P = 1: where no instruction takes bf16, a number would be
+  /// widened for every vector of weights, which takes as long as to multiply.
+  bool widensActivations(mlir::Type elementType) const {
+    return elementType.isBF16() && !hasBF16;
+  }
+  /// Bytes of an element of packed activations.
+  int64_t activationBytes(mlir::Type elementType) const {
+    return elementType.isBF16() && !widensActivations(elementType) ? 2 : 4;
+  }
 
   /// Elements of the packed [n, k] weight matrix, padding included.
   int64_t packedWeightElements(mlir::Type elementType, int64_t n,

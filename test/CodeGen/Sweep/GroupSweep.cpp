@@ -99,7 +99,7 @@ std::string run(Sweep &sweep, const Case &c, const Target &target,
     value = normal(random);
   GuardedBuffer weights(made.packed);
   GuardedBuffer packed(llvm::divideCeil(c.tokens, c.shape.rowTile) *
-                       packedActivationTileBytes(c.shape));
+                       packedActivationTileBytes(target, c.shape));
   for (int64_t row = 0; row < c.tokens; ++row) {
     GuardedBuffer values(groupRowBytes(k));
     std::memcpy(values.as<void>(), x.data() + row * k, k * sizeof(float));

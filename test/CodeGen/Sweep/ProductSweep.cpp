@@ -129,7 +129,7 @@ std::string run(Sweep &sweep, const Case &c, const Target &target,
   std::vector<float> a = fill(sweep, c.tokens * k, c.bf16),
                      w = fill(sweep, n * k, c.bf16);
   GuardedBuffer packed =
-      guard(packMatrix(a, c.tokens, k, c.shape.rowTile, c.bf16));
+      guard(packActivations(target, a, c.tokens, k, c.shape.rowTile, c.bf16));
   GuardedBuffer weights =
       c.shape.partRows.empty()
           ? guard(packMatrix(w, n, k, target.panelRows, c.bf16))
