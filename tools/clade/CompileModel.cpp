@@ -432,8 +432,7 @@ static std::optional<CodeTarget> resolveTarget(mlir::MLIRContext &context,
   for (auto [isAsked, option] :
        {std::pair(choice.precision == "reference", "--precision reference"),
         {choice.isTraced, "--trace"},
-        {choice.places.count > 0, "--adapter-slots"},
-        {choice.weights == "f16", "--weights f16"}})
+        {choice.places.count > 0, "--adapter-slots"}})
     if (isAsked)
       return fail("--target cuda does not have " + std::string(option) +
                   " yet"),

@@ -42,7 +42,7 @@ MODELS = [
     ("qwen2_5_vl", "bf16", {}),
 ]
 # Forms of weights, in a model without tails but the blocks' own.
-FORMS = ["q8_0", "q4_0", "q4_k", "q6_k"]
+FORMS = ["f16", "q8_0", "q4_0", "q4_k", "q6_k"]
 
 
 def run(*command):

@@ -118,6 +118,8 @@ Value emitLoadFloat(OpBuilder &builder, Location loc, Type elementType,
     return arith::UIToFPOp::create(builder, loc, f32, value);
   if (elementType.isInteger())
     return arith::SIToFPOp::create(builder, loc, f32, value);
+  if (elementType.isF16())
+    return arith::ExtFOp::create(builder, loc, f32, value);
   if (!elementType.isBF16())
     return value;
   Value bits = arith::ShLIOp::create(
@@ -129,7 +131,7 @@ Value emitLoadFloat(OpBuilder &builder, Location loc, Type elementType,
 SmallVector<Value> emitLoadFloats(OpBuilder &builder, Location loc,
                                   Type elementType, Value base, Value index,
                                   int64_t count) {
-  bool isNarrow = elementType.isBF16();
+  bool isHalf = elementType.isF16(), isNarrow = elementType.isBF16() || isHalf;
   int64_t elementBytes = isNarrow ? 2 : 4;
   if (count == 1)
     return {emitLoadFloat(builder, loc, elementType, base, index)};
@@ -139,7 +141,15 @@ SmallVector<Value> emitLoadFloats(OpBuilder &builder, Location loc,
   };
   SmallVector<Value> elements;
   int64_t together = std::min(count, 16 / elementBytes);
-  // Numbers of bf16 are halves of words.
+  auto halfOf = [&](Value word, int64_t shift) -> Value {
+    Value bits = arith::TruncIOp::create(
+        builder, loc, builder.getI16Type(),
+        arith::ShRUIOp::create(builder, loc, word, constant(shift)));
+    Value half =
+        arith::BitcastOp::create(builder, loc, builder.getF16Type(), bits);
+    return arith::ExtFOp::create(builder, loc, f32, half);
+  };
+  // Numbers of 16 bits are halves of words.
   auto type = VectorType::get({isNarrow ? together / 2 : together},
                               isNarrow ? i32 : f32);
   for (int64_t first = 0; first < count; first += together) {
@@ -156,6 +166,10 @@ SmallVector<Value> emitLoadFloats(OpBuilder &builder, Location loc,
         elements.push_back(word);
         continue;
       }
+      if (isHalf) {
+        elements.append({halfOf(word, 0), halfOf(word, 16)});
+        continue;
+      }
       for (Value bits :
            {Value(arith::ShLIOp::create(builder, loc, word, constant(16))),
             Value(arith::AndIOp::create(builder, loc, word, constant(-65536)))})
@@ -169,6 +183,8 @@ void emitStoreFloat(OpBuilder &builder, Location loc, Value value,
                     Type elementType, Value base, Value index) {
   if (elementType.isBF16())
     value = cpu::emitRoundToBF16(builder, loc, value);
+  else if (elementType.isF16())
+    value = arith::TruncFOp::create(builder, loc, elementType, value);
   else if (elementType.isInteger())
     value = arith::FPToSIOp::create(builder, loc,
                                     storedType(builder, elementType), value);

@@ -18,6 +18,7 @@ using namespace mlir;
 using namespace clade;
 using namespace clade::cuda;
 using cpu::emitAdd;
+using cpu::emitAddress;
 using cpu::emitIndex;
 using cpu::emitMul;
 
@@ -54,18 +55,22 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
       context.kernel.getNumResults() != 1 ||
       viewed(body.getTerminator()->getOperand(0)) != op->getResult(0))
     return reportNoCode(op, " with ops around it");
-  product.groupLayout = groupsOf(weight.getResult().getType());
-  if (product.groupLayout &&
-      failed(
-          emitActivations(context, inputValue, product.k, product.groupLayout)))
+  ActivationForm form(cast<NamedTensorType>(inputValue.getType()),
+                      weight.getResult().getType(), product.k);
+  if (form.isOwn() && failed(emitActivations(context, inputValue, form)))
     return failure();
   Location loc = op->getLoc();
-  product.inputType =
-      cast<NamedTensorType>(inputValue.getType()).getElementType();
+  product.groupLayout = form.groups;
+  product.inputType = form.elementType();
   product.weightType = weight.getResult().getType().getElementType();
   product.isChosen = chosenValue != nullptr;
   auto store = [&](Value place, Value expert, Value column, Value sum) {
     Value n = emitIndex(builder, loc, product.n);
+    Value row = place;
+    if (!product.hasActiveInput)
+      row = arith::DivUIOp::create(builder, loc, place,
+                                   emitIndex(builder, loc, product.active));
+    sum = emitUnscaled(context, form, row, sum);
     if (bias)
       sum = arith::AddFOp::create(
           builder, loc, sum,
@@ -78,29 +83,32 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
         emitAdd(builder, loc, emitMul(builder, loc, place, n), column));
   };
   bool isGrouped = false;
+  int64_t ownBytes = form.isOwn() ? form.bytesPerToken() : 0;
   for (const ExpertsKernel &kernel : expertsKernels(target, product)) {
     if (kernel.readsGroups && !std::exchange(isGrouped, true) &&
-        failed(emitGroupsKernel(context, product, chosenValue, kernel.rows)))
+        failed(emitGroupsKernel(context, product, chosenValue, kernel.rows,
+                                ownBytes)))
       return failure();
     Part part;
     part.add(weight.getOperation());
     if (bias)
       part.add(bias.getOperation());
-    if (!product.groupLayout)
+    if (!form.isOwn())
       part.operands.insert(inputValue);
     if (chosenValue && !kernel.readsGroups)
       part.operands.insert(chosenValue);
-    part.readsPacked = kernel.readsGroups || product.groupLayout;
+    part.readsPacked = kernel.readsGroups || form.isOwn();
     part.writesResults = true;
     begin(context, part, kernel.suffix);
     markBuffers(context);
     context.codes.back().rows = kernel.rows;
     product.rows = context.rows;
-    product.input = product.groupLayout ? context.packed
-                                        : context.buffers.lookup(inputValue);
+    product.input =
+        form.isOwn() ? context.packed : context.buffers.lookup(inputValue);
     product.weight = context.paramPointer(weight);
     product.chosen = context.buffers.lookup(chosenValue);
-    product.groups = context.packed;
+    if (kernel.readsGroups)
+      product.groups = packedBehind(context, ownBytes);
     {
       OpBuilder::InsertionGuard guard(builder);
       kernel.emit(builder, loc, product, store);
@@ -111,11 +119,20 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
   return success();
 }
 
+Value KernelEmitter::packedBehind(Context &context, int64_t bytes) {
+  OpBuilder &builder = context.builder;
+  Location loc = context.kernel.getLoc();
+  Value all = emitMul(builder, loc, context.rows,
+                      emitIndex(builder, loc, bytes));
+  return emitAddress(builder, loc, context.packed, builder.getI8Type(), all);
+}
+
 /// Emits the launch that groups the choices of `product` by experts, for steps
-/// with at least the tokens of `rows`.
+/// with at least the tokens of `rows`, behind `bytesBefore` bytes a token.
 LogicalResult KernelEmitter::emitGroupsKernel(Context &context,
                                               ExpertsProduct product,
-                                              Value chosen, RowRange rows) {
+                                              Value chosen, RowRange rows,
+                                              int64_t bytesBefore) {
   Part part;
   part.operands.insert(chosen);
   part.writesPacked = true;
@@ -123,8 +140,9 @@ LogicalResult KernelEmitter::emitGroupsKernel(Context &context,
   context.codes.back().rows = {rows.first};
   product.rows = context.rows;
   product.chosen = context.buffers.lookup(chosen);
-  product.groups = context.packed;
-  packedBytesPerRow = std::max(packedBytesPerRow, groupBytesPerToken(product));
+  product.groups = packedBehind(context, bytesBefore);
+  packedBytesPerRow = std::max(
+      packedBytesPerRow, bytesBefore + groupBytesPerToken(product));
   {
     OpBuilder::InsertionGuard guard(context.builder);
     emitGroups(context.builder, context.kernel.getLoc(), product);

@@ -25,7 +25,7 @@ struct ExpertsProduct {
   int64_t experts = 0, active = 0, n = 0, k = 0;
   bool hasActiveInput = false; ///< Activations differ from choice to choice.
   bool isChosen = false;       ///< Otherwise choice i is matrix i, of all.
-  mlir::Type inputType = {}, weightType = {}; ///< f32 or bf16 each.
+  mlir::Type inputType = {}, weightType = {}; ///< As in Product.
   mlir::Value rows = {};                      ///< index
   mlir::Value input = {}, weight = {};        ///< !llvm.ptr
   mlir::Value chosen = {}; ///< [token][active] i32, of streaming products.

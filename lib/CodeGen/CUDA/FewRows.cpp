@@ -33,7 +33,7 @@ static int64_t fewRowsWarps(const Product &product) {
 }
 
 bool canStreamFewRows(const Product &product) {
-  return product.inputType.isBF16() && product.weightType.isBF16() &&
+  return canMultiply(product.inputType, product.weightType) &&
          product.k % pieceElements == 0;
 }
 
@@ -85,7 +85,7 @@ Value FewRows::rowAt(Value base, Value first, Value row, Value last) {
 }
 
 FewRows::FewRows(OpBuilder &builder, Location loc, const Product &product)
-    : TensorCores(builder, loc), product(product) {
+    : TensorCores(builder, loc, product.weightType), product(product) {
   Value group = i32<arith::DivUIOp>(lane, 4);
   piece = i32<arith::MulIOp>(i32<arith::RemUIOp>(lane, 4), pieceElements);
   panel = emitMul(builder, loc, emitBlock(builder, loc, Axis::X),

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Products of two to eight rows of bf16 with weights in bf16: a block streams
+// Products of two to eight rows, both in bf16 or both in f16: a block streams
 // 16 rows of the weight, which its warps share by columns. Lanes have pieces of
 // 16 bytes of weights and activations, and these are fragments for tensor
 // cores, in an order of the columns that both have: nothing goes through shared
@@ -20,7 +20,7 @@
 
 namespace clade::cuda {
 
-/// Whether the product has rows of whole pieces of bf16.
+/// Whether the product has rows of whole pieces of bf16 or f16.
 bool canStreamFewRows(const Product &product);
 
 /// The grid of emitFewRows and its blocks' shared memory.

@@ -53,6 +53,7 @@ struct KernelCode {
 };
 
 class RowEmitter;
+struct ActivationForm;
 
 class KernelEmitter {
 public:
@@ -100,10 +101,15 @@ private:
                                     int64_t &sharedBytes);
   mlir::LogicalResult emitExpertsKernel(Context &context);
   mlir::LogicalResult emitGroupsKernel(Context &context, ExpertsProduct product,
-                                       mlir::Value chosen, RowRange rows);
+                                       mlir::Value chosen, RowRange rows,
+                                       int64_t bytesBefore);
+  /// What lies behind `bytes` bytes for each token of a product's launches.
+  mlir::Value packedBehind(Context &context, int64_t bytes);
   mlir::LogicalResult emitActivations(Context &context, mlir::Value input,
-                                      int64_t k,
-                                      const rt::PackedLayout *groups);
+                                      const ActivationForm &form);
+  /// The sum of row `row` of activations as it is without their scale.
+  mlir::Value emitUnscaled(Context &context, const ActivationForm &form,
+                           mlir::Value row, mlir::Value sum);
   /// Reports an op that may not follow a product or a convolution.
   mlir::LogicalResult checkEpilogue(const Part &part, llvm::StringRef behind);
   mlir::Value emitEpilogue(Context &context, mlir::Value value,

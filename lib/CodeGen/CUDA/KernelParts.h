@@ -13,6 +13,7 @@
 #ifndef CLADE_CODEGEN_CUDA_KERNELPARTS_H
 #define CLADE_CODEGEN_CUDA_KERNELPARTS_H
 
+#include "lib/CodeGen/CUDA/HalfRows.h"
 #include "lib/CodeGen/CUDA/KernelEmitter.h"
 #include "lib/CodeGen/KernelQueries.h"
 
@@ -24,8 +25,23 @@ namespace clade::cuda {
 /// Threads of a block that computes the row of a token.
 inline constexpr int64_t rowThreads = 128;
 
-/// The layout of a weight in groups, null for others.
-const rt::PackedLayout *groupsOf(NamedTensorType weight);
+/// What activations become for a product in a launch of their own: records for
+/// a weight in groups, rows of f16 for one of these, or else rows of their type.
+struct ActivationForm {
+  ActivationForm(NamedTensorType input, NamedTensorType weight, int64_t k);
+
+  /// Whether a product cannot read what other kernels wrote.
+  bool isOwn() const { return groups || halves; }
+  /// Bytes for each token.
+  int64_t bytesPerToken() const;
+  /// The type of what products read.
+  mlir::Type elementType() const;
+
+  NamedTensorType input;
+  int64_t k; ///< Numbers of a row, of which a token may have several.
+  const rt::PackedLayout *groups = nullptr;
+  std::optional<HalfRows> halves;
+};
 
 /// The ops that become a gpu.func, and what else it reads and writes.
 struct KernelEmitter::Part {

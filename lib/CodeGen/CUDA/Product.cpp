@@ -36,7 +36,7 @@ SmallVector<Value> emitRowDots(OpBuilder &builder, Location loc, Value lane,
                                const RowDots &dots) {
   auto index = [&](int64_t value) { return emitIndex(builder, loc, value); };
   int64_t piece =
-      std::min<int64_t>(dots.weightType.isBF16() ? 8 : 4, dots.k & -dots.k);
+      std::min<int64_t>(dots.weightType.isF32() ? 4 : 8, dots.k & -dots.k);
   int64_t numPieces = dots.k / piece;
   int64_t batch = dots.inputStarts.size() == 1 ? pieceBatch : 1;
   int64_t numBatches = numPieces / (batch * warpSize);

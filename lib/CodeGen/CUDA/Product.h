@@ -49,7 +49,7 @@ struct LaunchRange {
 /// A product, and where its operands are.
 struct Product {
   int64_t n, k;
-  mlir::Type inputType, weightType; ///< f32 or bf16 each.
+  mlir::Type inputType, weightType; ///< f32, bf16 or f16 each.
   mlir::Value input, weight;        ///< !llvm.ptr to row 0.
   mlir::Value rows;                 ///< index
   /// Of a weight in groups, whose activations are records (GroupCores.h). Null

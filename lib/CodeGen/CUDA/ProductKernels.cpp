@@ -24,20 +24,33 @@ using cpu::emitAddress;
 using cpu::emitIndex;
 using cpu::emitMul;
 
-const rt::PackedLayout *clade::cuda::groupsOf(NamedTensorType weight) {
-  auto blocks = dyn_cast_or_null<BlocksAttr>(weight.getLayout());
-  return blocks ? &layoutOf(blocks.getFormat()) : nullptr;
+ActivationForm::ActivationForm(NamedTensorType input, NamedTensorType weight,
+                               int64_t k)
+    : input(input), k(k) {
+  if (auto blocks = dyn_cast_or_null<BlocksAttr>(weight.getLayout()))
+    groups = &layoutOf(blocks.getFormat());
+  else if (takesHalfRows(input.getElementType(), weight.getElementType()))
+    halves = HalfRows{k, input.getNumFeatures() / k};
 }
 
-/// Emits the launch that computes the activations of a product: as rows of
-/// their type, or as records where the weight is in groups. A token may have
-/// several rows.
+int64_t ActivationForm::bytesPerToken() const {
+  if (groups)
+    return input.getNumFeatures() / k * recordRowBytes(*groups, k);
+  if (halves)
+    return halves->bytesPerToken();
+  return input.getNumFeatures() * input.getElementTypeBitWidth() / 8;
+}
+
+Type ActivationForm::elementType() const {
+  return halves ? Type(Float16Type::get(input.getContext()))
+                : input.getElementType();
+}
+
+/// Emits the launch that computes the activations of a product.
 LogicalResult KernelEmitter::emitActivations(Context &context, Value input,
-                                             int64_t k,
-                                             const rt::PackedLayout *groups) {
+                                             const ActivationForm &form) {
   OpBuilder &builder = context.builder;
   Location loc = context.kernel.getLoc();
-  auto type = cast<NamedTensorType>(input.getType());
   Part part;
   part.add(input);
   part.writesPacked = true;
@@ -46,18 +59,31 @@ LogicalResult KernelEmitter::emitActivations(Context &context, Value input,
   RowEmitter emitter(builder, loc, rowThreads, context.step, row);
   if (failed(evaluateRow(emitter, context, part, row)))
     return failure();
-  int64_t bytes = type.getNumFeatures() * type.getElementTypeBitWidth() / 8;
-  if (groups)
-    bytes = type.getNumFeatures() / k * recordRowBytes(*groups, k);
+  int64_t bytes = form.bytesPerToken();
   Value pointer =
       emitAddress(builder, loc, context.packed, builder.getI8Type(),
                   emitMul(builder, loc, row, emitIndex(builder, loc, bytes)));
-  if (groups)
-    emitter.storeRecords(input, pointer, *groups, k);
+  if (form.groups)
+    emitter.storeRecords(input, pointer, *form.groups, form.k);
+  else if (form.halves)
+    emitter.storeHalves(input, context.packed, context.rows, *form.halves);
   else
-    emitter.storeRow(input, pointer, type.getElementType());
+    emitter.storeRow(input, pointer, form.elementType());
   packedBytesPerRow = std::max(packedBytesPerRow, bytes);
   return finish(context, {1, 1, rowThreads}, emitter.getSharedBytes());
+}
+
+Value KernelEmitter::emitUnscaled(Context &context, const ActivationForm &form,
+                                  Value row, Value sum) {
+  if (!form.halves)
+    return sum;
+  OpBuilder &builder = context.builder;
+  Location loc = sum.getLoc();
+  Value scale = emitLoadFloat(
+      builder, loc, builder.getF32Type(),
+      form.halves->scaleAt(builder, loc, context.packed, context.rows, row),
+      emitIndex(builder, loc, 0));
+  return arith::MulFOp::create(builder, loc, sum, scale);
 }
 
 LogicalResult KernelEmitter::checkEpilogue(const Part &part, StringRef behind) {
@@ -110,11 +136,11 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
       linear.getBias() ? linear.getBias().getDefiningOp<ParamOp>() : ParamOp();
   if (!weight || (linear.getBias() && !bias))
     return reportNoCode(linear, " with a weight that is no parameter");
-  const rt::PackedLayout *groups = groupsOf(linear.getWeight().getType());
+  ActivationForm form(linear.getInput().getType(), linear.getWeight().getType(),
+                      linear.getNumInputs());
   Value inputValue = viewed(linear.getInput());
-  bool isStored = isa<BlockArgument>(inputValue) && !groups;
-  if (!isStored && failed(emitActivations(context, linear.getInput(),
-                                          linear.getNumInputs(), groups)))
+  bool isStored = isa<BlockArgument>(inputValue) && !form.isOwn();
+  if (!isStored && failed(emitActivations(context, linear.getInput(), form)))
     return failure();
 
   Part part;
@@ -132,14 +158,15 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
     return failure();
   Product product{linear.getNumOutputs(),
                   linear.getNumInputs(),
-                  linear.getInput().getType().getElementType(),
+                  form.elementType(),
                   linear.getWeight().getType().getElementType(),
                   {},
                   {},
                   {},
-                  groups};
+                  form.groups};
   bool streamsResults = false;
   auto store = [&](Value row, Value column, Value sum) {
+    sum = emitUnscaled(context, form, row, sum);
     if (bias)
       sum = arith::AddFOp::create(
           builder, loc, sum,
@@ -161,7 +188,7 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
     markBuffers(context);
     context.codes.back().rows = kernel.rows;
     // As in attention: the assembler spills a few registers for one more block.
-    if (groups)
+    if (form.groups)
       context.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
                                 builder.getI32IntegerAttr(1));
     streamsResults = kernel.streamsResults;

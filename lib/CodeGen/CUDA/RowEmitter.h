@@ -23,6 +23,8 @@
 
 namespace clade::cuda {
 
+struct HalfRows;
+
 class RowEmitter {
 public:
   /// `row` is the number of the token in its buffers (index); the block has
@@ -84,6 +86,10 @@ public:
   /// records of activations in 8 bits (GroupCores.h) at `pointer`.
   void storeRecords(mlir::Value value, mlir::Value pointer,
                     const rt::PackedLayout &layout, int64_t k);
+  /// The same as rows of f16 (HalfRows.h) of this row's token, out of `tokens`
+  /// (index) whose rows begin at `base`.
+  void storeHalves(mlir::Value value, mlir::Value base, mlir::Value tokens,
+                   const HalfRows &rows);
   /// Bytes of shared memory used so far.
   int64_t getSharedBytes() const { return sharedBytes; }
 

@@ -20,8 +20,9 @@ namespace clade::cuda {
 /// Rows of sums that a thread stores at once.
 static constexpr int64_t storeBatch = 8;
 
-TensorCores::TensorCores(OpBuilder &builder, Location loc)
-    : builder(builder), loc(loc), shared(emitSharedSpace(builder, loc)) {
+TensorCores::TensorCores(OpBuilder &builder, Location loc, Type numbers)
+    : builder(builder), loc(loc), shared(emitSharedSpace(builder, loc)),
+      isHalf(numbers && numbers.isF16()) {
   thread = toI32(emitThread(builder, loc));
   lane = i32<arith::RemUIOp>(thread, warpSize);
 }
@@ -74,13 +75,27 @@ TensorCores::Values TensorCores::loadFragment(Value address,
   return parts;
 }
 
+TensorCores::Values TensorCores::asHalves(ArrayRef<Value> words) {
+  auto type = VectorType::get({2}, builder.getF16Type());
+  Values halves;
+  for (Value word : words)
+    halves.push_back(LLVM::BitcastOp::create(builder, loc, type, word));
+  return halves;
+}
+
 TensorCores::Values TensorCores::multiply(ArrayRef<Value> a, ArrayRef<Value> b,
                                           ArrayRef<Value> sums) {
   auto type = LLVM::LLVMStructType::getLiteral(
       builder.getContext(), SmallVector<Type>(4, builder.getF32Type()));
+  NVVM::MMATypes numbers = isHalf ? NVVM::MMATypes::f16 : NVVM::MMATypes::bf16;
+  Values first(a), second(b);
+  if (isHalf) {
+    first = asHalves(a);
+    second = asHalves(b);
+  }
   Value product = NVVM::MmaOp::create(
-      builder, loc, type, a, b, sums, {mmaM, mmaN, mmaK}, std::nullopt,
-      std::nullopt, std::array{NVVM::MMATypes::bf16, NVVM::MMATypes::bf16},
+      builder, loc, type, first, second, sums, {mmaM, mmaN, mmaK}, std::nullopt,
+      std::nullopt, std::array{numbers, numbers},
       std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
   Values next;
   for (int64_t i = 0; i < 4; ++i)

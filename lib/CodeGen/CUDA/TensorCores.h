@@ -26,14 +26,22 @@ inline constexpr int64_t mmaM = 16, mmaN = 8, mmaK = 16;
 /// Bytes of a piece of a row, which one asynchronous copy brings and a lane
 /// names to ldmatrix.
 inline constexpr int64_t pieceBytes = 16;
-/// Of a bf16.
+/// Of a bf16 or f16.
 inline constexpr int64_t elementBytes = 2;
+
+/// Whether tensor cores multiply numbers of these types: both bf16, or both
+/// f16.
+inline bool canMultiply(mlir::Type a, mlir::Type b) {
+  return (a.isBF16() || a.isF16()) && a == b;
+}
 
 class TensorCores {
 protected:
   using Values = llvm::SmallVector<mlir::Value>;
 
-  TensorCores(mlir::OpBuilder &builder, mlir::Location loc);
+  /// `numbers` are those of products, bf16 or f16; null for bf16.
+  TensorCores(mlir::OpBuilder &builder, mlir::Location loc,
+              mlir::Type numbers = {});
 
   mlir::Value constant(int64_t value);
   template <typename Op> mlir::Value i32(mlir::Value a, mlir::Value b) {
@@ -51,12 +59,15 @@ protected:
   /// A pointer to global memory as one of that space.
   mlir::Value toGlobal(mlir::Value pointer);
 
-  /// Four matrices of 8 x 8 bf16: lanes 0 ... 7 say where the rows of the first
+  /// Four matrices of 8 x 8 numbers: lanes 0 ... 7 say where the rows of the first
   /// begin, and so on. `isTransposed`: each is transposed on the way.
   Values loadFragment(mlir::Value address, bool isTransposed = false);
   /// Four f32 of a lane, with the product of `a` (4 registers) and `b` (2).
   Values multiply(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> b,
                   llvm::ArrayRef<mlir::Value> sums);
+
+  /// Words of two f16 as what mma.sync asks for.
+  Values asHalves(llvm::ArrayRef<mlir::Value> words);
 
   /// Copies `bytes` bytes, or `size` (i32) of them and zeros behind these.
   void copyAsync(mlir::Value target, mlir::Value source, int64_t bytes,
@@ -82,6 +93,7 @@ protected:
   mlir::Location loc;
   mlir::Value shared;       ///< !llvm.ptr<3>
   mlir::Value thread, lane; ///< i32
+  const bool isHalf;        ///< f16 is multiplied.
 };
 
 } // namespace clade::cuda

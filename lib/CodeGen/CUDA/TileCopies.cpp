@@ -24,7 +24,7 @@ namespace clade::cuda {
 static constexpr int64_t bankBytes = 128;
 
 bool canTile(Type inputType, Type weightType, int64_t k) {
-  return inputType.isBF16() && weightType.isBF16() && k % 2 == 0;
+  return canMultiply(inputType, weightType) && k % 2 == 0;
 }
 
 Value TileEmitter::exchangeOf(Value row) {

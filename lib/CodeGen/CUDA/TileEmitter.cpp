@@ -65,8 +65,8 @@ Tiling narrowTiling(const Target &target) {
 }
 
 TileEmitter::TileEmitter(OpBuilder &builder, Location loc, const Tiling &tiling,
-                         int64_t n, int64_t k)
-    : TensorCores(builder, loc), tiling(tiling), n(n), k(k) {
+                         int64_t n, int64_t k, Type numbers)
+    : TensorCores(builder, loc, numbers), tiling(tiling), n(n), k(k) {
   Value warp = i32<arith::DivUIOp>(thread, warpSize);
   warpDepth = i32<arith::DivUIOp>(warp, tiling.warpsM * tiling.warpsN);
   warp = i32<arith::RemUIOp>(warp, tiling.warpsM * tiling.warpsN);

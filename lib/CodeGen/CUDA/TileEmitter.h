@@ -72,16 +72,16 @@ struct Tile {
   llvm::function_ref<mlir::Value(mlir::Value)> inputRow = nullptr;
 };
 
-/// Whether rows of `k` elements of these types can be tiled: both are bf16, and
-/// rows consist of pieces of at least four bytes, which copies ask for.
+/// Whether rows of `k` elements of these types can be tiled: tensor cores
+/// multiply them, and rows consist of pieces of at least four bytes, which copies ask for.
 bool canTile(mlir::Type inputType, mlir::Type weightType, int64_t k);
 
 class TileEmitter : private TensorCores {
 public:
   /// Emits what does not depend on the tile; `n` and `k` are the sizes of the
-  /// weights.
+  /// weights, `numbers` their type.
   TileEmitter(mlir::OpBuilder &builder, mlir::Location loc,
-              const Tiling &tiling, int64_t n, int64_t k);
+              const Tiling &tiling, int64_t n, int64_t k, mlir::Type numbers);
 
   /// How much is left of `count` (index) from `first` (index) on, at most
   /// `limit`, as i32.

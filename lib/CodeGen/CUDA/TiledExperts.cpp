@@ -156,7 +156,8 @@ void emitTiledExperts(OpBuilder &builder, Location loc, const Tiling &tiling,
     order = cpu::emitAddress(builder, loc, product.groups, builder.getI32Type(),
                              index(product.experts + 1));
   }
-  TileEmitter emitter(builder, loc, tiling, product.n, product.k);
+  TileEmitter emitter(builder, loc, tiling, product.n, product.k,
+                      product.weightType);
   // Groups are of different sizes: most end before the grid does.
   Value isThere = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
                                         first, count);

@@ -77,7 +77,8 @@ std::pair<Value, Value> emitTilePlace(OpBuilder &builder, Location loc,
 void emitTiledProduct(OpBuilder &builder, Location loc, const Target &target,
                       const Tiling &tiling, const Product &product,
                       Epilogue epilogue) {
-  TileEmitter emitter(builder, loc, tiling, product.n, product.k);
+  TileEmitter emitter(builder, loc, tiling, product.n, product.k,
+                      product.weightType);
   Tile tile;
   tile.input = product.input;
   tile.weight = product.weight;

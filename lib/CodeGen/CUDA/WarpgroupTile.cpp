@@ -69,6 +69,8 @@ TileEmitter::Values TileEmitter::multiplyOnWarpgroups(Value stage,
       stage, i32<arith::MulIOp>(i32<arith::DivUIOp>(thread, warpgroupThreads),
                                 warpgroupRows * tiling.rowBytes()));
   Value weight = i32<arith::AddIOp>(stage, tiling.m * tiling.rowBytes());
+  NVVM::WGMMATypes numbers =
+      isHalf ? NVVM::WGMMATypes::f16 : NVVM::WGMMATypes::bf16;
   NVVM::WgmmaFenceAlignedOp::create(builder, loc);
   for (int64_t depth = 0; depth < tiling.k; depth += mmaK) {
     int64_t at = depth * elementBytes;
@@ -77,7 +79,7 @@ TileEmitter::Values TileEmitter::multiplyOnWarpgroups(Value stage,
         descriptorAt(i32<arith::AddIOp>(weight, at)),
         NVVM::MMAShapeAttr::get(builder.getContext(), warpgroupRows, tiling.n,
                                 mmaK),
-        NVVM::WGMMATypes::bf16, NVVM::WGMMATypes::bf16, NVVM::WGMMATypes::f32,
+        numbers, numbers, NVVM::WGMMATypes::f32,
         NVVM::WGMMAScaleOut::one, NVVM::WGMMAScaleIn::one,
         NVVM::WGMMAScaleIn::one, NVVM::MMALayout::row, NVVM::MMALayout::col,
         NVVM::MMAIntOverflowAttr());

@@ -26,7 +26,7 @@ usage: check.py logits CPU GPU [TRUTH [ROUNDED]]
          the choices of experts that the CPU makes, of which at most a tenth are others than the GPU's own.
        check.py weights CLADE MODEL FORM… [--dtype DTYPE]
          MODEL with its weights in each form runs on both, and both rules hold; TRUTH is a run in f32 whose activations are
-         f32, too.
+         f32, too. In f16 and f32 nothing but sums is rounded, and there is no TRUTH. In bf16 all make the CPU's choices of experts.
 """
 
 import array
@@ -168,10 +168,15 @@ def compare_weights(clade, model, *forms):
             ("gpu", dtype, ["--target", "cuda"]),
             ("truth", "f32", ["--precision", "reference"]),
         ):
+            if name == "truth" and form == "f16" and dtype == "f32":
+                continue
             run_clade(clade, "compile", model, "--weights", form, "--no-error", "--dtype", own, *options, "-o", artifact)
             logits.append(f"{model}.{name}")
             environment = {"CLADE_CUDA_REPORT": report} if name == "gpu" else {}
-            run_clade(clade, "run", artifact, "--tokens", tokens, "--force", "5,6,7", "--chunk", "16", "--logits", logits[-1], **environment)
+            # As of families: near ties between experts do not decide.
+            choices = ["--record-experts" if name == "cpu" else "--replay-experts", model + ".experts"] if dtype == "bf16" else []
+            run_clade(clade, "run", artifact, "--tokens", tokens, "--force", "5,6,7", "--chunk", "16", *choices,
+                      "--logits", logits[-1], **environment)
             if name == "gpu":
                 count_launches(artifact, report, 6)
         compare_logits(*logits)
