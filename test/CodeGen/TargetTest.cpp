@@ -46,6 +46,13 @@ TEST_F(TargetTest, NativeIsMadeExplicit) {
   EXPECT_EQ(again->hasBF16, target->hasBF16);
 }
 
+TEST_F(TargetTest, AsksAheadButOnAMD) {
+  for (StringRef cpu : {"x86-64-v3", "emeraldrapids", "icelake-server"})
+    EXPECT_TRUE(resolve(cpu)->asksAhead) << cpu.str();
+  for (StringRef cpu : {"znver2", "znver4", "aarch64"})
+    EXPECT_FALSE(resolve(cpu)->asksAhead) << cpu.str();
+}
+
 TEST_F(TargetTest, WidthFollowsFeatures) {
   struct {
     const char *cpu, *features;

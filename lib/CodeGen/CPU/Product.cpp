@@ -41,10 +41,8 @@ static bool usesPanelCopy(const ProductShape &shape) {
 /// How far ahead, at least, weights that are transposed on the way are asked
 /// for.
 static constexpr int64_t kPrefetchBytes = 20 << 10;
-/// Steps of K between asking for the operands of a tile of many rows and using
-/// them. Both come from the second level or from beyond it, in two streams that
-/// end soon, so the CPU's own guesses are late: on a Xeon products in f32 took
-/// a tenth longer.
+/// Steps of K between asking for operands and using them: 4 KiB of weights. A
+/// CPU's own guesses end with a page and begin anew behind it.
 static constexpr int64_t kPrefetchSteps = 32;
 
 namespace {
@@ -99,11 +97,8 @@ private:
   int64_t activationStepBytes() const {
     return shape.rowTile * pack * target.activationBytes(shape.elementType);
   }
-  bool usesDotBF16() const {
-    return shape.elementType.isBF16() && target.hasBF16;
-  }
   Value activationStep(OpBuilder &builder, Value a, Value step);
-  void prefetch(OpBuilder &builder, Value step, int64_t bytes);
+  void prefetch(OpBuilder &builder, Value step, int64_t bytes, uint32_t near);
   SmallVector<Value, 2> rowFactors(OpBuilder &builder, Value aStep,
                                    int64_t row);
   Value loadGroups(OpBuilder &builder, Type type, Value base, int64_t index);
@@ -351,9 +346,13 @@ void ProductEmitter::accumulate(OpBuilder &builder, Value a, Value w,
                   emitMul(builder, loc, step,
                           emitIndex(builder, loc, target.panelRows * pack)));
   Value aStep = activationStep(builder, a, step);
-  if (shape.rowTile > 8 && !isHalf && !usesDotBF16()) {
-    prefetch(builder, wStep, target.panelRows * 4);
-    prefetch(builder, aStep, activationStepBytes());
+  if (target.asksAhead) {
+    // One row waits for memory, and many for the second level.
+    bool isMany = shape.rowTile > 8;
+    prefetch(builder, wStep, target.panelRows * (isHalf ? 2 : 4),
+             isMany ? 3 : 2);
+    if (isMany)
+      prefetch(builder, aStep, activationStepBytes(), 3);
   }
   SmallVector<SmallVector<Value, 2>> columns;
   for (int64_t v = 0; v < vectors(); ++v) {
@@ -375,15 +374,16 @@ Value ProductEmitter::activationStep(OpBuilder &builder, Value a, Value step) {
                              emitIndex(builder, loc, activationStepBytes())));
 }
 
-/// Asks for an operand's step of K, `bytes` long, that is kPrefetchSteps away
-/// from `step`. What lies behind the operand's end is not read.
-void ProductEmitter::prefetch(OpBuilder &builder, Value step, int64_t bytes) {
+/// Asks for an operand's step of K, `bytes` long, that is kPrefetchSteps behind
+/// `step`: to the first level of caches (`near` is 3) or to the second (2).
+void ProductEmitter::prefetch(OpBuilder &builder, Value step, int64_t bytes,
+                              uint32_t near) {
   for (int64_t at = 0; at < bytes; at += 64)
     LLVM::Prefetch::create(
         builder, loc,
         emitAddress(builder, loc, step, builder.getI8Type(),
                     emitIndex(builder, loc, kPrefetchSteps * bytes + at)),
-        /*rw=*/0, /*hint=*/3, /*cache=*/1);
+        /*rw=*/0, /*hint=*/near, /*cache=*/1);
 }
 
 /// `factors` of the activations of row `row`, the same in all lanes.

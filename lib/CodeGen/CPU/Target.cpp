@@ -73,6 +73,7 @@ static void chooseTile(Target &target, const llvm::MCSubtargetInfo &subtarget) {
     target.hasSignedDot = has("+dotprod");
     return;
   }
+  target.asksAhead = !StringRef(target.cpu).starts_with("znver");
   target.hasFMA = has("+fma") || has("+avx512f");
   target.hasF16 = has("+f16c") || has("+avx512f");
   if (has("+avx512f,+avx512bw,+avx512vl,+avx512dq")) {
