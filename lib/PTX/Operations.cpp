@@ -64,6 +64,9 @@ unsigned clade::ptx::operationsOf(const Instruction &instruction, Class kind) {
 Format clade::ptx::vectorFormat(const Instruction &instruction) {
   if (hasAny(instruction, {"f64"}))
     return Format::F64;
+  // Of fma.f32.f16 the sum is f32.
+  if (hasAny(instruction, {"f32"}))
+    return Format::F32;
   return hasAny(instruction, {"f16", "f16x2", "bf16", "bf16x2"}) ? Format::F16
                                                                  : Format::F32;
 }

@@ -339,6 +339,18 @@ TEST(PtxHalf, ConvertsExactlyAndBack) {
   EXPECT_EQ(toHalf(1e-30, Rounding::Up), 1);
 }
 
+/// Factors of 16 bits beside f32, as sm_100 has them.
+TEST(PtxHalf, AddsProductsToF32) {
+  auto [a, b] = pairsOf(halves);
+  auto f = [](uint16_t x) { return halfToFloat(x); };
+  expectResults<float>(
+      "fma.rn.f32.f16 %d, %a, %b, 0f3F800000;",
+      [&](uint16_t x, uint16_t y) {
+        return canonical(std::fma(f(x), f(y), 1.0f));
+      },
+      a, b);
+}
+
 TEST(PtxHalf, ComputesF16) {
   auto [a, b] = pairsOf(halves);
   auto f = [](uint16_t x) { return double(halfToFloat(x)); };

@@ -132,6 +132,44 @@ template <typename What, unsigned n> Handler halfHandler(Type type) {
   return isPair(type) ? halfOp<What, n, false, 2> : halfOp<What, n, false, 1>;
 }
 
+/// fma.rn.f32.f16 d, a, b, c: a and b are of 16 bits, all else is f32.
+template <bool isBFloat>
+void mixedOp(Warp &warp, const Op &op, LaneMask exec) {
+  const uint16_t *a = warp.row<uint16_t>(op.list[1]),
+                 *b = warp.row<uint16_t>(op.list[2]);
+  const float *c = warp.row<float>(op.list[3]);
+  float out[warpSize];
+  for (unsigned i = 0; i < warpSize; ++i) {
+    float value = std::fma(widen<isBFloat>(a[i], /*ftz=*/false),
+                           widen<isBFloat>(b[i], /*ftz=*/false), c[i]);
+    if (op.flags & flagSat)
+      value = value > 0 ? std::min(value, 1.0f) : 0.0f;
+    out[i] = std::isnan(value) ? std::bit_cast<float>(0x7fffffffu) : value;
+  }
+  warp.write(op.list[0], out, exec);
+}
+
+void decodeMixed(Decoder &d) {
+  Type type = lastType(d);
+  const auto &modifiers = d.source.modifiers;
+  if ((type != Type::F16 && type != Type::BF16) || modifiers.size() < 2 ||
+      modifiers[modifiers.size() - 2] != "f32")
+    return d.pass();
+  if (!d.take("rn"))
+    return d.fail("only .rn is for .f32 with ." + std::string(nameOf(type)));
+  d.op.flags |= d.take("sat") ? flagSat : 0;
+  d.advance();
+  d.advance();
+  d.finishModifiers();
+  if (!d.expectOperands(4))
+    return;
+  d.result(0, Type::F32);
+  d.value(1, type);
+  d.value(2, type);
+  d.value(3, Type::F32);
+  d.use(isBFloatType(type) ? mixedOp<true> : mixedOp<false>, Class::Float32);
+}
+
 template <typename What, unsigned n> void decodeHalf(Decoder &d) {
   Type type = lastType(d);
   if (!isHalf(type))
@@ -256,6 +294,7 @@ void clade::ptx::addHalf(Registry &r) {
   r.add("add", decodeHalf<Sum, 2>);
   r.add("sub", decodeHalf<Difference, 2>);
   r.add("mul", decodeHalf<Product, 2>);
+  r.add("fma", decodeMixed);
   r.add("fma", decodeHalf<Fused, 3>);
   r.add("ex2", decodeHalfFunction<Exp2>);
   r.add("tanh", decodeHalfFunction<Tanh>);
