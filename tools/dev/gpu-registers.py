@@ -41,8 +41,9 @@ MODELS = [
     ("qwen3_next", "bf16", {"linear_key_head_dim": 128, "linear_value_head_dim": 128}),
     ("qwen2_5_vl", "bf16", {}),
 ]
-# Forms of weights, in a model without tails but the blocks' own.
+# Forms of weights, in a model without tails but the blocks' own, and in one with experts.
 FORMS = ["f16", "q8_0", "q4_0", "q4_k", "q6_k"]
+EXPERTS = ("qwen3_moe", "bf16", {"num_hidden_layers": 1, "hidden_size": 512, "moe_intermediate_size": 512})
 
 
 def run(*command):
@@ -63,7 +64,7 @@ def figures(text):
 
 def measure(clade, ptxas, folder):
     rows = collections.defaultdict(dict)
-    cases = [(*model, "dense") for model in MODELS] + [(*MODELS[0], form) for form in FORMS]
+    cases = [(*model, "dense") for model in MODELS] + [(*model, form) for model in (MODELS[0], EXPERTS) for form in FORMS]
     for number, (family, dtype, settings, form) in enumerate(cases):
         model = folder / f"model-{number}"
         run(clade, "tiny", family, "-o", model, *(f"--set={key}={value}" for key, value in settings.items()))

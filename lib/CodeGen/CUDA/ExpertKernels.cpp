@@ -13,6 +13,7 @@
 #include "lib/CodeGen/CUDA/TiledExperts.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
 using namespace mlir;
 using namespace clade;
@@ -102,6 +103,10 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
     begin(context, part, kernel.suffix);
     markBuffers(context);
     context.codes.back().rows = kernel.rows;
+    // As in attention: the assembler spills a few registers for one more block.
+    if (form.groups)
+      context.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                                builder.getI32IntegerAttr(1));
     product.rows = context.rows;
     product.input =
         form.isOwn() ? context.packed : context.buffers.lookup(inputValue);

@@ -25,9 +25,6 @@ using cpu::emitIndex;
 using cpu::emitMul;
 
 static constexpr int64_t expertWarps = 4;
-/// Tokens up to which few choices share an expert, so that its matrix is read
-/// about once anyway.
-static constexpr int32_t streamedTokens = 8;
 
 /// Blocks along x that one choice takes.
 static int64_t blocksOfChoice(const ExpertsProduct &product) {
@@ -104,7 +101,7 @@ void emitStreamingExperts(OpBuilder &builder, Location loc,
 SmallVector<ExpertsKernel> expertsKernels(const Target &target,
                                           const ExpertsProduct &product) {
   if (product.groupLayout)
-    return groupExpertsKernels(product);
+    return groupExpertsKernels(target, product);
   SmallVector<ExpertsKernel> kernels{
       {"", streamingExpertsGrid(product), /*sharedBytes=*/0, RowRange(),
        /*readsGroups=*/false, emitStreamingExperts}};

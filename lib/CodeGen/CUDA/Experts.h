@@ -53,6 +53,10 @@ struct ExpertsKernel {
       emit;
 };
 
+/// Tokens up to which few choices share an expert, so that its matrix is read
+/// about once anyway.
+inline constexpr int32_t streamedTokens = 8;
+
 /// The kernels for `product`: for every number of tokens there is one. Its
 /// values need not be there yet.
 llvm::SmallVector<ExpertsKernel> expertsKernels(const Target &target,

@@ -11,6 +11,7 @@
 #include "lib/CodeGen/CUDA/GroupCores.h"
 #include "lib/CodeGen/CUDA/GroupTile.h"
 #include "lib/CodeGen/CUDA/PanelSums.h"
+#include "lib/CodeGen/CUDA/TiledExperts.h"
 #include "lib/CodeGen/CUDA/TiledProduct.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -263,15 +264,35 @@ static void emitStreamingExpertGroups(OpBuilder &builder, Location loc,
       });
 }
 
-SmallVector<ExpertsKernel> groupExpertsKernels(const ExpertsProduct &product) {
+SmallVector<ExpertsKernel> groupExpertsKernels(const Target &target,
+                                               const ExpertsProduct &product) {
   const rt::PackedLayout &layout = *product.groupLayout;
-  return {{"",
-           {product.active * numPanels(product.n), 1,
-            streamingGroupThreads(layout, product.k)},
-           streamingGroupBytes(layout, product.k, /*rows=*/1),
-           RowRange(),
-           /*readsGroups=*/false,
-           emitStreamingExpertGroups}};
+  SmallVector<ExpertsKernel> kernels{
+      {"",
+       {product.active * numPanels(product.n), 1,
+        streamingGroupThreads(layout, product.k)},
+       streamingGroupBytes(layout, product.k, /*rows=*/1),
+       RowRange{1, streamedTokens},
+       /*readsGroups=*/false,
+       emitStreamingExpertGroups}};
+  auto add = [&](StringRef suffix, const Tiling &tiling, RowRange rows) {
+    kernels.push_back(
+        {suffix, tiledExpertsGrid(tiling, product), groupTileBytes(tiling),
+         rows, product.isChosen,
+         [tiling](OpBuilder &builder, Location loc,
+                  const ExpertsProduct &product, ExpertsEpilogue epilogue) {
+           emitTiledExpertGroups(builder, loc, tiling, product, epilogue);
+         }});
+  };
+  // As of other products: two sums for each group leave too few registers.
+  if (layout.parts > 1) {
+    add("_small", smallGroupTiling(), {streamedTokens + 1});
+    return kernels;
+  }
+  auto firstLarge = static_cast<int32_t>(firstLargeTokens(target, product));
+  add("_small", smallGroupTiling(), {streamedTokens + 1, firstLarge - 1});
+  add("_large", largeGroupTiling(), {firstLarge});
+  return kernels;
 }
 
 } // namespace clade::cuda

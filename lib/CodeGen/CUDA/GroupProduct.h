@@ -43,7 +43,7 @@ void emitStreamPanel(mlir::OpBuilder &builder, mlir::Location loc,
 llvm::SmallVector<ProductKernel> groupProductKernels(const Target &target,
                                                      const Product &product);
 llvm::SmallVector<ExpertsKernel>
-groupExpertsKernels(const ExpertsProduct &product);
+groupExpertsKernels(const Target &target, const ExpertsProduct &product);
 
 } // namespace clade::cuda
 

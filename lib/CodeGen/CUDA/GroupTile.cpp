@@ -15,6 +15,7 @@
 
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/GroupCores.h"
+#include "lib/CodeGen/CUDA/TiledExperts.h"
 #include "lib/CodeGen/CUDA/TiledProduct.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -61,19 +62,22 @@ int64_t groupTileBytes(const Tiling &tiling) {
 namespace {
 class GroupTile : GroupCores {
 public:
+  /// Of weights with `n` features and `k` columns, in panels from `tile.weight`
+  /// on; rows of the tile's activations are records.
   GroupTile(OpBuilder &builder, Location loc, const Tiling &tiling,
-            const Product &product)
-      : GroupCores(builder, loc, *product.groups, product.k), tiling(tiling),
-        product(product), warp(i32<arith::DivUIOp>(thread, warpSize)) {}
+            const rt::PackedLayout &layout, int64_t n, int64_t k,
+            const Tile &tile)
+      : GroupCores(builder, loc, layout, k), tiling(tiling), tile(tile), n(n),
+        k(k), warp(i32<arith::DivUIOp>(thread, warpSize)) {}
 
-  /// The tile from `row` and `column` (index) on.
-  void emit(Value row, Value column, Epilogue epilogue);
+  /// `store` gets a row and a column of the tile, and their sum.
+  void emit(function_ref<void(Value, Value, Value)> store);
 
 private:
   int64_t numSteps() const {
-    return numRecords(layout, product.k) / recordBatch;
+    return numRecords(layout, k) / recordBatch;
   }
-  void beginCopies(Value row, Value rows);
+  void beginCopies();
   void fetch(Value stage, Value step);
   SmallVector<Weights> loadBatch(Value step);
   void multiplyStage(Value stage, ArrayRef<Weights> weights,
@@ -82,7 +86,8 @@ private:
   void storeSums(ArrayRef<Value> sums);
 
   const Tiling &tiling;
-  const Product &product;
+  const Tile &tile;
+  const int64_t n, k;
   Value warp;
   Value panel; ///< Of this warp.
   /// Where the rows begin that this thread copies codes and ends of.
@@ -91,27 +96,28 @@ private:
 };
 } // namespace
 
-void GroupTile::beginCopies(Value row, Value rows) {
-  int64_t rowBytes = recordRowBytes(layout, product.k);
+void GroupTile::beginCopies() {
+  int64_t rowBytes = recordRowBytes(layout, k);
   auto rowAt = [&](Value inTile) {
-    Value last = i32<arith::SubIOp>(rows, 1);
-    Value number = cpu::emitAdd(builder, loc, row,
-                                toIndex(i32<arith::MinUIOp>(inTile, last)));
+    Value last = i32<arith::SubIOp>(tile.rows, 1);
+    Value own = toIndex(i32<arith::MinUIOp>(inTile, last));
+    Value number = tile.inputRow ? tile.inputRow(own)
+                                 : cpu::emitAdd(builder, loc, tile.row, own);
     return toGlobal(
-        cpu::emitAddress(builder, loc, product.input, builder.getI8Type(),
+        cpu::emitAddress(builder, loc, tile.input, builder.getI8Type(),
                          cpu::emitMul(builder, loc, number,
                                       cpu::emitIndex(builder, loc, rowBytes))));
   };
   Value pair = i32<arith::DivUIOp>(thread, 2),
         half = i32<arith::MulIOp>(i32<arith::RemUIOp>(thread, 2), pieceBytes);
   codesFrom = advance(rowAt(pair), half);
-  codesThere = isBelow(pair, rows);
+  codesThere = isBelow(pair, tile.rows);
   Value own = i32<arith::RemUIOp>(thread, tiling.m),
         group = i32<arith::DivUIOp>(thread, tiling.m);
   endsFrom = advance(
       rowAt(own), i32<arith::AddIOp>(i32<arith::MulIOp>(group, recordEndBytes),
                                      batchEndsAt));
-  endsThere = isBelow(own, rows);
+  endsThere = isBelow(own, tile.rows);
 }
 
 /// Copies the records of batch `step` to the stage at `stage` (i32, bytes).
@@ -236,41 +242,81 @@ void GroupTile::storeSums(ArrayRef<Value> sums) {
     }
 }
 
-void GroupTile::emit(Value row, Value column, Epilogue epilogue) {
-  Value rows = left(product.rows, row, tiling.m), columns;
-  if (product.n % tiling.n)
-    columns = left(cpu::emitIndex(builder, loc, product.n), column, tiling.n);
-  beginCopies(row, rows);
+void GroupTile::emit(function_ref<void(Value, Value, Value)> store) {
+  Value columns;
+  if (n % tiling.n)
+    columns = left(cpu::emitIndex(builder, loc, n), tile.column, tiling.n);
+  beginCopies();
   // A warp behind the last panel repeats it.
-  auto panels = static_cast<int64_t>(llvm::divideCeil(product.n, panelRows));
+  auto panels = static_cast<int64_t>(llvm::divideCeil(n, panelRows));
   Value number = arith::DivUIOp::create(
-      builder, loc, column, cpu::emitIndex(builder, loc, panelRows));
+      builder, loc, tile.column, cpu::emitIndex(builder, loc, panelRows));
   number = arith::MinUIOp::create(
       builder, loc, cpu::emitAdd(builder, loc, number, toIndex(warp)),
       cpu::emitIndex(builder, loc, panels - 1));
   panel = cpu::emitAddress(
-      builder, loc, product.weight, builder.getI8Type(),
-      cpu::emitMul(
-          builder, loc, number,
-          cpu::emitIndex(builder, loc, panelBytes(layout, product.k))));
+      builder, loc, tile.weight, builder.getI8Type(),
+      cpu::emitMul(builder, loc, number,
+                   cpu::emitIndex(builder, loc, panelBytes(layout, k))));
   Values sums = multiplyAll();
   waitFor(0);
   storeSums(sums);
   emitSync(builder, loc);
-  readSums(tiling.threads(), tiling.n, groupSumStride(tiling), rows, columns,
-           [&](Value inRow, Value inColumn, Value sum) {
-             epilogue(cpu::emitAdd(builder, loc, row, inRow),
-                      cpu::emitAdd(builder, loc, column, inColumn), sum);
-           });
+  readSums(tiling.threads(), tiling.n, groupSumStride(tiling), tile.rows,
+           columns, store);
 }
 
 void emitTiledGroups(OpBuilder &builder, Location loc, const Target &target,
                      const Tiling &tiling, const Product &product,
                      Epilogue epilogue) {
-  auto [row, column] =
+  Tile tile;
+  tile.input = product.input;
+  tile.weight = product.weight;
+  std::tie(tile.row, tile.column) =
       emitTilePlace(builder, loc, target, tiling, product.n,
                     recordRowBytes(*product.groups, product.k), product.rows);
-  GroupTile(builder, loc, tiling, product).emit(row, column, epilogue);
+  Value left = arith::MinUIOp::create(
+      builder, loc,
+      arith::SubIOp::create(builder, loc, product.rows, tile.row),
+      cpu::emitIndex(builder, loc, tiling.m));
+  tile.rows =
+      arith::IndexCastUIOp::create(builder, loc, builder.getI32Type(), left);
+  GroupTile(builder, loc, tiling, *product.groups, product.n, product.k, tile)
+      .emit([&](Value row, Value column, Value sum) {
+        epilogue(cpu::emitAdd(builder, loc, tile.row, row),
+                 cpu::emitAdd(builder, loc, tile.column, column), sum);
+      });
+}
+
+void emitTiledExpertGroups(OpBuilder &builder, Location loc,
+                           const Tiling &tiling, const ExpertsProduct &product,
+                           ExpertsEpilogue epilogue) {
+  auto index = [&](int64_t value) {
+    return cpu::emitIndex(builder, loc, value);
+  };
+  const rt::PackedLayout &layout = *product.groupLayout;
+  int64_t matrixBytes =
+      static_cast<int64_t>(llvm::divideCeil(product.n, panelRows)) *
+      panelBytes(layout, product.k);
+  emitExpertTile(
+      builder, loc, tiling.m, tiledGrid(tiling, product.n).columns, product,
+      [&](const ExpertTile &own) {
+        Tile tile;
+        tile.input = product.input;
+        tile.weight = cpu::emitAddress(
+            builder, loc, product.weight, builder.getI8Type(),
+            cpu::emitMul(builder, loc, own.expert, index(matrixBytes)));
+        tile.row = index(0);
+        tile.column =
+            cpu::emitMul(builder, loc, own.columnBlock, index(tiling.n));
+        tile.rows = own.count;
+        tile.inputRow = own.inputRow;
+        GroupTile(builder, loc, tiling, layout, product.n, product.k, tile)
+            .emit([&](Value row, Value column, Value sum) {
+              epilogue(own.placeOf(row), own.expert,
+                       cpu::emitAdd(builder, loc, tile.column, column), sum);
+            });
+      });
 }
 
 } // namespace clade::cuda

@@ -15,7 +15,7 @@
 #ifndef CLADE_CODEGEN_CUDA_GROUPTILE_H
 #define CLADE_CODEGEN_CUDA_GROUPTILE_H
 
-#include "lib/CodeGen/CUDA/Product.h"
+#include "lib/CodeGen/CUDA/Experts.h"
 #include "lib/CodeGen/CUDA/TileEmitter.h"
 
 namespace clade::cuda {
@@ -31,6 +31,11 @@ int64_t groupTileBytes(const Tiling &tiling);
 void emitTiledGroups(mlir::OpBuilder &builder, mlir::Location loc,
                      const Target &target, const Tiling &tiling,
                      const Product &product, Epilogue epilogue);
+
+/// The same by experts, whose choices are grouped (TiledExperts.h).
+void emitTiledExpertGroups(mlir::OpBuilder &builder, mlir::Location loc,
+                           const Tiling &tiling, const ExpertsProduct &product,
+                           ExpertsEpilogue epilogue);
 
 } // namespace clade::cuda
 

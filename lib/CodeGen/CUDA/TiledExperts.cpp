@@ -139,14 +139,13 @@ int64_t firstLargeTokens(const Target &target, const ExpertsProduct &product) {
                   smallTiling(target).m + 1);
 }
 
-void emitTiledExperts(OpBuilder &builder, Location loc, const Tiling &tiling,
-                      const ExpertsProduct &product, ExpertsEpilogue epilogue) {
+void emitExpertTile(OpBuilder &builder, Location loc, int64_t m,
+                    int64_t columnBlocks, const ExpertsProduct &product,
+                    llvm::function_ref<void(const ExpertTile &)> body) {
   auto index = [&](int64_t value) { return emitIndex(builder, loc, value); };
-  Value block = emitBlock(builder, loc, Axis::X),
-        columns = index(columnsOf(tiling, product));
+  Value block = emitBlock(builder, loc, Axis::X), columns = index(columnBlocks);
   Value expert = arith::DivUIOp::create(builder, loc, block, columns);
-  Value first =
-      emitMul(builder, loc, emitBlock(builder, loc, Axis::Y), index(tiling.m));
+  Value first = emitMul(builder, loc, emitBlock(builder, loc, Axis::Y), index(m));
   Value begin, count = product.rows, order;
   if (product.isChosen) {
     begin = emitLoadNumber(builder, loc, product.groups, expert);
@@ -156,15 +155,20 @@ void emitTiledExperts(OpBuilder &builder, Location loc, const Tiling &tiling,
     order = cpu::emitAddress(builder, loc, product.groups, builder.getI32Type(),
                              index(product.experts + 1));
   }
-  TileEmitter emitter(builder, loc, tiling, product.n, product.k,
-                      product.weightType);
   // Groups are of different sizes: most end before the grid does.
   Value isThere = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
                                         first, count);
   auto whole = scf::IfOp::create(builder, loc, isThere);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(whole.thenBlock());
-  auto placeOf = [&](Value row) -> Value {
+  ExpertTile tile;
+  tile.expert = expert;
+  tile.columnBlock = arith::RemUIOp::create(builder, loc, block, columns);
+  Value left = arith::MinUIOp::create(
+      builder, loc, arith::SubIOp::create(builder, loc, count, first), index(m));
+  tile.count =
+      arith::IndexCastUIOp::create(builder, loc, builder.getI32Type(), left);
+  tile.placeOf = [&, first, begin, order, expert](Value row) -> Value {
     row = emitAdd(builder, loc, first, row);
     if (product.isChosen)
       return emitLoadNumber(builder, loc, order,
@@ -172,28 +176,39 @@ void emitTiledExperts(OpBuilder &builder, Location loc, const Tiling &tiling,
     return emitAdd(builder, loc,
                    emitMul(builder, loc, row, index(product.active)), expert);
   };
-  auto inputRow = [&](Value row) -> Value {
-    Value place = placeOf(row);
+  tile.inputRow = [&](Value row) -> Value {
+    Value place = tile.placeOf(row);
     if (product.hasActiveInput)
       return place;
     return arith::DivUIOp::create(builder, loc, place, index(product.active));
   };
-  Tile tile;
-  tile.input = product.input;
-  tile.weight = cpu::emitAddress(
-      builder, loc, product.weight, product.weightType,
-      emitMul(builder, loc, expert, index(product.n * product.k)));
-  tile.row = index(0);
-  tile.column = emitMul(builder, loc,
-                        arith::RemUIOp::create(builder, loc, block, columns),
-                        index(tiling.n));
-  tile.rows = emitter.left(count, first, tiling.m);
-  tile.columns = emitter.columnsFrom(tile.column);
-  tile.inputRow = inputRow;
-  emitter.emit(tile, [&](Value row, Value column, Value sum) {
-    epilogue(placeOf(row), expert, emitAdd(builder, loc, tile.column, column),
-             sum);
-  });
+  body(tile);
+}
+
+void emitTiledExperts(OpBuilder &builder, Location loc, const Tiling &tiling,
+                      const ExpertsProduct &product, ExpertsEpilogue epilogue) {
+  auto index = [&](int64_t value) { return emitIndex(builder, loc, value); };
+  emitExpertTile(
+      builder, loc, tiling.m, columnsOf(tiling, product), product,
+      [&](const ExpertTile &own) {
+        TileEmitter emitter(builder, loc, tiling, product.n, product.k,
+                            product.weightType);
+        Tile tile;
+        tile.input = product.input;
+        tile.weight = cpu::emitAddress(
+            builder, loc, product.weight, product.weightType,
+            emitMul(builder, loc, own.expert, index(product.n * product.k)));
+        tile.row = index(0);
+        tile.column =
+            emitMul(builder, loc, own.columnBlock, index(tiling.n));
+        tile.rows = own.count;
+        tile.columns = emitter.columnsFrom(tile.column);
+        tile.inputRow = own.inputRow;
+        emitter.emit(tile, [&](Value row, Value column, Value sum) {
+          epilogue(own.placeOf(row), own.expert,
+                   emitAdd(builder, loc, tile.column, column), sum);
+        });
+      });
 }
 
 } // namespace clade::cuda

@@ -34,6 +34,22 @@ int64_t groupsSharedBytes(const ExpertsProduct &product);
 void emitGroups(mlir::OpBuilder &builder, mlir::Location loc,
                 const ExpertsProduct &product);
 
+/// A block's tile of a product by experts: rows of one group, and columns.
+struct ExpertTile {
+  mlir::Value expert;      ///< index: whose matrix it is.
+  mlir::Value columnBlock; ///< index: which tile of its columns.
+  mlir::Value count;       ///< i32: rows of the tile that are there.
+  /// The number of the choice in all of the step, and the row of activations,
+  /// for a row of the tile (index each).
+  std::function<mlir::Value(mlir::Value row)> placeOf, inputRow;
+};
+
+/// Finds the tile of a block in a grid of `experts` times `columnBlocks` blocks
+/// for each `m` rows, and emits `body` for blocks whose group is so long.
+void emitExpertTile(mlir::OpBuilder &builder, mlir::Location loc, int64_t m,
+                    int64_t columnBlocks, const ExpertsProduct &product,
+                    llvm::function_ref<void(const ExpertTile &)> body);
+
 /// The grid of emitTiledExperts.
 Grid tiledExpertsGrid(const Tiling &tiling, const ExpertsProduct &product);
 
