@@ -159,7 +159,9 @@ TEST(HalfWeightsTest, AreWidenedBesideF32) {
 
 /// Decoding waits for weights, as it does in bf16.
 TEST(HalfWeightsTest, BoundASingleRow) {
-  for (auto [arch, id] : {std::pair("sm_80", "a100"), {"sm_90a", "h100"}}) {
+  for (auto [arch, id] : {std::pair("sm_80", "a100"),
+                          {"sm_90a", "h100"},
+                          {"sm_100a", "b200"}}) {
     SCOPED_TRACE(id);
     Shape shape{arch, 1, 2048, 4096, "_one"};
     Outcome outcome =
