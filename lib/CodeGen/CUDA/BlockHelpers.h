@@ -52,9 +52,9 @@ mlir::Value emitBlockReduce(mlir::OpBuilder &builder, mlir::Location loc,
 mlir::Value emitLoadFloat(mlir::OpBuilder &builder, mlir::Location loc,
                           mlir::Type elementType, mlir::Value base,
                           mlir::Value index);
-/// `count` elements of f32, bf16 or f16 from element `index` on, as f32, in loads of
-/// up to 16 bytes. `count` is a power of two, the place a multiple of it, and
-/// the array begins at a multiple of 16 bytes.
+/// `count` elements of f32, bf16 or f16 from element `index` on, as f32, in
+/// loads of up to 16 bytes. `count` is a power of two, the place a multiple of
+/// it, and the array begins at a multiple of 16 bytes.
 llvm::SmallVector<mlir::Value> emitLoadFloats(mlir::OpBuilder &builder,
                                               mlir::Location loc,
                                               mlir::Type elementType,

@@ -127,8 +127,8 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
 Value KernelEmitter::packedBehind(Context &context, int64_t bytes) {
   OpBuilder &builder = context.builder;
   Location loc = context.kernel.getLoc();
-  Value all = emitMul(builder, loc, context.rows,
-                      emitIndex(builder, loc, bytes));
+  Value all =
+      emitMul(builder, loc, context.rows, emitIndex(builder, loc, bytes));
   return emitAddress(builder, loc, context.packed, builder.getI8Type(), all);
 }
 
@@ -146,8 +146,8 @@ LogicalResult KernelEmitter::emitGroupsKernel(Context &context,
   product.rows = context.rows;
   product.chosen = context.buffers.lookup(chosen);
   product.groups = packedBehind(context, bytesBefore);
-  packedBytesPerRow = std::max(
-      packedBytesPerRow, bytesBefore + groupBytesPerToken(product));
+  packedBytesPerRow =
+      std::max(packedBytesPerRow, bytesBefore + groupBytesPerToken(product));
   {
     OpBuilder::InsertionGuard guard(context.builder);
     emitGroups(context.builder, context.kernel.getLoc(), product);

@@ -74,9 +74,7 @@ public:
   void emit(function_ref<void(Value, Value, Value)> store);
 
 private:
-  int64_t numSteps() const {
-    return numRecords(layout, k) / recordBatch;
-  }
+  int64_t numSteps() const { return numRecords(layout, k) / recordBatch; }
   void beginCopies();
   void fetch(Value stage, Value step);
   SmallVector<Weights> loadBatch(Value step);
@@ -276,8 +274,7 @@ void emitTiledGroups(OpBuilder &builder, Location loc, const Target &target,
       emitTilePlace(builder, loc, target, tiling, product.n,
                     recordRowBytes(*product.groups, product.k), product.rows);
   Value left = arith::MinUIOp::create(
-      builder, loc,
-      arith::SubIOp::create(builder, loc, product.rows, tile.row),
+      builder, loc, arith::SubIOp::create(builder, loc, product.rows, tile.row),
       cpu::emitIndex(builder, loc, tiling.m));
   tile.rows =
       arith::IndexCastUIOp::create(builder, loc, builder.getI32Type(), left);

@@ -60,8 +60,8 @@ std::pair<Value, Value> emitHalfScale(OpBuilder &builder, Location loc,
   Value exponent =
       arith::ShRUIOp::create(builder, loc, bits, constant(fractionBits));
   // Rows of less than 2^-112 have the scale of these; both are normal numbers.
-  exponent = arith::MaxSIOp::create(builder, loc, exponent,
-                                    constant(topExponent + 1));
+  exponent =
+      arith::MaxSIOp::create(builder, loc, exponent, constant(topExponent + 1));
   auto power = [&](Value biased) -> Value {
     return arith::BitcastOp::create(
         builder, loc, f32,
@@ -103,20 +103,20 @@ void RowEmitter::storeHalves(Value value, Value base, Value tokens,
     }
     auto [scale, inverse] =
         emitHalfScale(builder, loc, join(loop.getResult(0)));
-    Value row = emitAdd(
-        builder, loc,
-        emitMul(builder, loc, this->row, emitIndex(builder, loc, rows.perToken)),
-        number);
+    Value row = emitAdd(builder, loc,
+                        emitMul(builder, loc, this->row,
+                                emitIndex(builder, loc, rows.perToken)),
+                        number);
     Value target = rows.rowAt(builder, loc, base, row);
     emitStridedLoop(builder, loc, self, stride, k, [&](Value column) {
-      Value scaled = arith::MulFOp::create(builder, loc,
-                                           numberAt(first, column), inverse);
+      Value scaled =
+          arith::MulFOp::create(builder, loc, numberAt(first, column), inverse);
       emitStoreFloat(builder, loc, scaled, builder.getF16Type(), target,
                      column);
     });
-    Value isFirst = arith::CmpIOp::create(builder, loc,
-                                          arith::CmpIPredicate::eq, self,
-                                          emitIndex(builder, loc, 0));
+    Value isFirst =
+        arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, self,
+                              emitIndex(builder, loc, 0));
     auto branch = scf::IfOp::create(builder, loc, isFirst);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(branch.thenBlock());
@@ -125,17 +125,16 @@ void RowEmitter::storeHalves(Value value, Value base, Value tokens,
                    emitIndex(builder, loc, 0));
   };
   if (rows.perToken == 1) {
-    Value words = newShared(threads / warpSize * 4), zero =
-        emitIndex(builder, loc, 0);
+    Value words = newShared(threads / warpSize * 4),
+          zero = emitIndex(builder, loc, 0);
     return storeRow(zero, zero, thread, threads, [&](Value own) {
       return emitBlockReduce(builder, loc, threads, own, words, largest);
     });
   }
   forEachWarp(rows.perToken, loc, [&](Value at, Value lane) {
-    storeRow(emitMul(builder, loc, at, k), at, lane, warpSize,
-             [&](Value own) {
-               return emitWarpReduce(builder, loc, own, largest);
-             });
+    storeRow(emitMul(builder, loc, at, k), at, lane, warpSize, [&](Value own) {
+      return emitWarpReduce(builder, loc, own, largest);
+    });
   });
 }
 

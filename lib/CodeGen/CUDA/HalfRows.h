@@ -6,14 +6,14 @@
 //===----------------------------------------------------------------------===//
 //
 // Activations of products whose weights are f16, between two launches, where a
-// model computes in bf16. Tensor cores multiply f16 by f16 alone, and numbers of
-// a model may lie beyond its range: so a row is multiplied by the power of two
-// that brings its largest magnitude to [2^14, 2^15). What that leaves below the
-// normal numbers of f16 is at most 2^-28 of the largest; its error is at most
-// 2^-39 of that, less than what sums in f32 lose; all other numbers of bf16 are
-// exact, and what is computed for the product is rounded to 11 bits. Behind all rows, from a
-// multiple of four bytes on, a scale in f32 for each, by which its sums are
-// multiplied.
+// model computes in bf16. Tensor cores multiply f16 by f16 alone, and numbers
+// of a model may lie beyond its range: so a row is multiplied by the power of
+// two that brings its largest magnitude to [2^14, 2^15). What that leaves below
+// the normal numbers of f16 is at most 2^-28 of the largest; its error is at
+// most 2^-39 of that, less than what sums in f32 lose; all other numbers of
+// bf16 are exact, and what is computed for the product is rounded to 11 bits.
+// Behind all rows, from a multiple of four bytes on, a scale in f32 for each,
+// by which its sums are multiplied.
 //
 //===----------------------------------------------------------------------===//
 
@@ -46,9 +46,8 @@ struct HalfRows {
 
 /// For the largest magnitude of a row (f32): its scale, a power of two, and
 /// what numbers are multiplied by, the inverse.
-std::pair<mlir::Value, mlir::Value> emitHalfScale(mlir::OpBuilder &builder,
-                                                  mlir::Location loc,
-                                                  mlir::Value most);
+std::pair<mlir::Value, mlir::Value>
+emitHalfScale(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value most);
 
 } // namespace clade::cuda
 

@@ -26,7 +26,8 @@ namespace clade::cuda {
 inline constexpr int64_t rowThreads = 128;
 
 /// What activations become for a product in a launch of their own: records for
-/// a weight in groups, rows of f16 for one of these, or else rows of their type.
+/// a weight in groups, rows of f16 for one of these, or else rows of their
+/// type.
 struct ActivationForm {
   ActivationForm(NamedTensorType input, NamedTensorType weight, int64_t k);
 

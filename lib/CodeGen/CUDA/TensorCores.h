@@ -59,8 +59,8 @@ protected:
   /// A pointer to global memory as one of that space.
   mlir::Value toGlobal(mlir::Value pointer);
 
-  /// Four matrices of 8 x 8 numbers: lanes 0 ... 7 say where the rows of the first
-  /// begin, and so on. `isTransposed`: each is transposed on the way.
+  /// Four matrices of 8 x 8 numbers: lanes 0 ... 7 say where the rows of the
+  /// first begin, and so on. `isTransposed`: each is transposed on the way.
   Values loadFragment(mlir::Value address, bool isTransposed = false);
   /// Four f32 of a lane, with the product of `a` (4 registers) and `b` (2).
   Values multiply(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> b,

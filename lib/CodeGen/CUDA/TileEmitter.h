@@ -73,7 +73,8 @@ struct Tile {
 };
 
 /// Whether rows of `k` elements of these types can be tiled: tensor cores
-/// multiply them, and rows consist of pieces of at least four bytes, which copies ask for.
+/// multiply them, and rows consist of pieces of at least four bytes, which
+/// copies ask for.
 bool canTile(mlir::Type inputType, mlir::Type weightType, int64_t k);
 
 class TileEmitter : private TensorCores {

@@ -145,7 +145,8 @@ void emitExpertTile(OpBuilder &builder, Location loc, int64_t m,
   auto index = [&](int64_t value) { return emitIndex(builder, loc, value); };
   Value block = emitBlock(builder, loc, Axis::X), columns = index(columnBlocks);
   Value expert = arith::DivUIOp::create(builder, loc, block, columns);
-  Value first = emitMul(builder, loc, emitBlock(builder, loc, Axis::Y), index(m));
+  Value first =
+      emitMul(builder, loc, emitBlock(builder, loc, Axis::Y), index(m));
   Value begin, count = product.rows, order;
   if (product.isChosen) {
     begin = emitLoadNumber(builder, loc, product.groups, expert);
@@ -165,7 +166,8 @@ void emitExpertTile(OpBuilder &builder, Location loc, int64_t m,
   tile.expert = expert;
   tile.columnBlock = arith::RemUIOp::create(builder, loc, block, columns);
   Value left = arith::MinUIOp::create(
-      builder, loc, arith::SubIOp::create(builder, loc, count, first), index(m));
+      builder, loc, arith::SubIOp::create(builder, loc, count, first),
+      index(m));
   tile.count =
       arith::IndexCastUIOp::create(builder, loc, builder.getI32Type(), left);
   tile.placeOf = [&, first, begin, order, expert](Value row) -> Value {
@@ -199,8 +201,7 @@ void emitTiledExperts(OpBuilder &builder, Location loc, const Tiling &tiling,
             builder, loc, product.weight, product.weightType,
             emitMul(builder, loc, own.expert, index(product.n * product.k)));
         tile.row = index(0);
-        tile.column =
-            emitMul(builder, loc, own.columnBlock, index(tiling.n));
+        tile.column = emitMul(builder, loc, own.columnBlock, index(tiling.n));
         tile.rows = own.count;
         tile.columns = emitter.columnsFrom(tile.column);
         tile.inputRow = own.inputRow;

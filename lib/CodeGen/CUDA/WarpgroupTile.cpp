@@ -79,10 +79,9 @@ TileEmitter::Values TileEmitter::multiplyOnWarpgroups(Value stage,
         descriptorAt(i32<arith::AddIOp>(weight, at)),
         NVVM::MMAShapeAttr::get(builder.getContext(), warpgroupRows, tiling.n,
                                 mmaK),
-        numbers, numbers, NVVM::WGMMATypes::f32,
-        NVVM::WGMMAScaleOut::one, NVVM::WGMMAScaleIn::one,
-        NVVM::WGMMAScaleIn::one, NVVM::MMALayout::row, NVVM::MMALayout::col,
-        NVVM::MMAIntOverflowAttr());
+        numbers, numbers, NVVM::WGMMATypes::f32, NVVM::WGMMAScaleOut::one,
+        NVVM::WGMMAScaleIn::one, NVVM::WGMMAScaleIn::one, NVVM::MMALayout::row,
+        NVVM::MMALayout::col, NVVM::MMAIntOverflowAttr());
   }
   NVVM::WgmmaGroupSyncAlignedOp::create(builder, loc);
   // One step is multiplied while the next begins.

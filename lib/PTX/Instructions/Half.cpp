@@ -133,8 +133,7 @@ template <typename What, unsigned n> Handler halfHandler(Type type) {
 }
 
 /// fma.rn.f32.f16 d, a, b, c: a and b are of 16 bits, all else is f32.
-template <bool isBFloat>
-void mixedOp(Warp &warp, const Op &op, LaneMask exec) {
+template <bool isBFloat> void mixedOp(Warp &warp, const Op &op, LaneMask exec) {
   const uint16_t *a = warp.row<uint16_t>(op.list[1]),
                  *b = warp.row<uint16_t>(op.list[2]);
   const float *c = warp.row<float>(op.list[3]);

@@ -295,8 +295,8 @@ TEST_P(ExpertGroupsTest, AreWithinTheRoundingOfF32) {
   EXPECT_TRUE(report.clean());
   EXPECT_EQ(report.counters.total.bankConflicts(), 0u);
   auto found = harness.read<float>(output, count);
-  double rounding = double(numGroups(layout, shape.k)) *
-                    double(layout.parts + 1) * 0x1p-22;
+  double rounding =
+      double(numGroups(layout, shape.k)) * double(layout.parts + 1) * 0x1p-22;
   int wrong = 0;
   for (int64_t place = 0; place < places; ++place)
     for (int64_t column = 0; column < shape.n && wrong < 5; ++column) {

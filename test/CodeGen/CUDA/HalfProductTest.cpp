@@ -74,8 +74,9 @@ Outcome multiply(Shape shape, bool isInputF32 = false,
       target, kernel->grid.threads, 3,
       [&](OpBuilder &builder, Location loc, ValueRange arguments) {
         Type f32 = builder.getF32Type(), f16 = builder.getF16Type();
-        Product product{shape.n,      shape.k,      isInputF32 ? f32 : f16, f16,
-                        arguments[0], arguments[1], arguments[3]};
+        Product product{shape.n,     shape.k,      isInputF32 ? f32 : f16,
+                        f16,         arguments[0], arguments[1],
+                        arguments[3]};
         kernel->emit(
             builder, loc, product, [&](Value row, Value column, Value sum) {
               Value first = cpu::emitMul(builder, loc, row,
@@ -92,11 +93,11 @@ Outcome multiply(Shape shape, bool isInputF32 = false,
   ptx::LaunchOptions options =
       launchOf(kernel->grid, shape.rows, kernel->sharedBytes);
   options.traceCapacity = traceCapacity;
-  outcome.report = harness.launch(
-      "kernel", options,
-      isInputF32 ? harness.buffer(wide) : harness.buffer(outcome.input),
-      harness.buffer(outcome.weight), output,
-      static_cast<uint64_t>(shape.rows));
+  outcome.report = harness.launch("kernel", options,
+                                  isInputF32 ? harness.buffer(wide)
+                                             : harness.buffer(outcome.input),
+                                  harness.buffer(outcome.weight), output,
+                                  static_cast<uint64_t>(shape.rows));
   outcome.output = harness.read<float>(output, count);
   return outcome;
 }
@@ -110,8 +111,9 @@ void expectWithinRounding(Shape shape, const Outcome &outcome) {
     for (int64_t column = 0; column < shape.n && wrong < 5; ++column) {
       double exact = 0, size = 0;
       for (int64_t i = 0; i < shape.k; ++i) {
-        double product = double(rt::f16ToF32(outcome.input[row * shape.k + i])) *
-                         rt::f16ToF32(outcome.weight[column * shape.k + i]);
+        double product =
+            double(rt::f16ToF32(outcome.input[row * shape.k + i])) *
+            rt::f16ToF32(outcome.weight[column * shape.k + i]);
         exact += product;
         size += std::abs(product);
       }
@@ -134,16 +136,14 @@ TEST_P(HalfProductTest, IsWithinTheRoundingOfSums) {
 // fragments, steps and tiles.
 INSTANTIATE_TEST_SUITE_P(
     Shapes, HalfProductTest,
-    testing::Values(Shape{"sm_80", 1, 9, 1024, "_one"},
-                    Shape{"sm_80", 1, 5, 34, "_one"},
-                    Shape{"sm_80", 1, 3, 5, "_one"},
-                    Shape{"sm_80", 8, 48, 2048, ""},
-                    Shape{"sm_80", 2, 33, 2312, ""},
-                    Shape{"sm_80", 3, 4, 33, ""},
-                    Shape{"sm_80", 33, 130, 200, "_narrow"},
-                    Shape{"sm_80", 70, 140, 34, "_small"},
-                    Shape{"sm_80", 129, 130, 96, "_large"},
-                    Shape{"sm_90a", 129, 130, 600, "_large"}),
+    testing::Values(
+        Shape{"sm_80", 1, 9, 1024, "_one"}, Shape{"sm_80", 1, 5, 34, "_one"},
+        Shape{"sm_80", 1, 3, 5, "_one"}, Shape{"sm_80", 8, 48, 2048, ""},
+        Shape{"sm_80", 2, 33, 2312, ""}, Shape{"sm_80", 3, 4, 33, ""},
+        Shape{"sm_80", 33, 130, 200, "_narrow"},
+        Shape{"sm_80", 70, 140, 34, "_small"},
+        Shape{"sm_80", 129, 130, 96, "_large"},
+        Shape{"sm_90a", 129, 130, 600, "_large"}),
     [](const testing::TestParamInfo<Shape> &info) {
       return std::string(info.param.arch) + info.param.kernel + "_" +
              std::to_string(info.param.rows) + "x" +
@@ -159,9 +159,8 @@ TEST(HalfWeightsTest, AreWidenedBesideF32) {
 
 /// Decoding waits for weights, as it does in bf16.
 TEST(HalfWeightsTest, BoundASingleRow) {
-  for (auto [arch, id] : {std::pair("sm_80", "a100"),
-                          {"sm_90a", "h100"},
-                          {"sm_100a", "b200"}}) {
+  for (auto [arch, id] :
+       {std::pair("sm_80", "a100"), {"sm_90a", "h100"}, {"sm_100a", "b200"}}) {
     SCOPED_TRACE(id);
     Shape shape{arch, 1, 2048, 4096, "_one"};
     Outcome outcome =
@@ -183,8 +182,15 @@ TEST(HalfWeightsTest, BoundASingleRow) {
 /// Scales are powers of two and normal numbers, whatever a row has; its largest
 /// magnitude comes to [2^14, 2^15).
 TEST(HalfScaleTest, BringsTheLargestBelowTheEndOfF16) {
-  std::vector<float> sizes{1,       0.75f,  65504,          0x1p-20f, 3.4e38f,
-                           0x1p-112f, 0x1p-126f, 0x1p-140f, 0,
+  std::vector<float> sizes{1,
+                           0.75f,
+                           65504,
+                           0x1p-20f,
+                           3.4e38f,
+                           0x1p-112f,
+                           0x1p-126f,
+                           0x1p-140f,
+                           0,
                            std::numeric_limits<float>::infinity(),
                            std::numeric_limits<float>::quiet_NaN()};
   std::string text = kernelText(
