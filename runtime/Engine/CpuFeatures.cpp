@@ -7,18 +7,23 @@
 //
 // LLVM's feature names and the CPUID bits that stand for them, as in Intel's
 // Software Developer's Manual, volume 2, and AMD's Programmer's Manual, volume
-// 3. Registers wider than 128 bits also need the operating system to save them.
+// 3. Registers wider than 128 bits also need the operating system to save them,
+// and those of AMX that it is asked first.
 //
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Engine/CpuFeatures.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <iterator>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 using namespace clade::rt;
@@ -167,15 +172,37 @@ bool hostHas(const Feature &feature) {
   return (registers[feature.reg] >> feature.bit & 1) && isSaved(feature.saved);
 }
 
+/// Zero, or an error number.
+int askForRegisters(int number) {
+  constexpr long requestPermission = 0x1023; // ARCH_REQ_XCOMP_PERM
+  return ::syscall(SYS_arch_prctl, requestPermission, long(number)) == 0
+             ? 0
+             : errno;
+}
+
 #else
 
 bool hostHas(const Feature &) { return false; }
+
+int askForRegisters(int) { return ENOSYS; }
 
 #endif
 
 } // namespace
 
+Status clade::rt::requestRegisters(int number) {
+  int error = askForRegisters(number);
+  if (error == 0)
+    return {};
+  return Status::unsupported(
+      "the code needs the tile registers of AMX, which the operating system "
+      "does not let this process use (" +
+      std::string(std::strerror(error)) +
+      "); compile the model for a CPU without them, as 'cooperlake'");
+}
+
 Status clade::rt::checkCpuFeatures(const std::vector<std::string> &wanted) {
+  bool usesTiles = false;
   for (const std::string &item : wanted) {
     if (item.empty() || item[0] != '+')
       continue;
@@ -190,8 +217,9 @@ Status clade::rt::checkCpuFeatures(const std::vector<std::string> &wanted) {
       return Status::unsupported("the code needs the CPU feature '" + name +
                                  "', which this machine does not have; "
                                  "compile the model for this machine");
+    usesTiles |= found->saved == Tile;
   }
-  return {};
+  return usesTiles ? requestRegisters() : Status();
 }
 
 std::vector<std::string> clade::rt::hostCpuFeatures() {

@@ -15,6 +15,7 @@
 #include "test/CodeGen/GroupWeights.h"
 #include "test/CodeGen/KernelTestSupport.h"
 #include "test/CodeGen/ProductHarness.h"
+#include "test/CodeGen/TileEmulation.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -34,7 +35,7 @@ namespace {
 
 struct Case {
   std::string name;
-  const char *cpu;
+  TestCPU cpu;
   WeightForm form;
   bool isExact;
 };
@@ -51,16 +52,18 @@ public:
   Product(const Case &c, TokenClass tokens, int64_t n, int64_t k)
       : n(n), k(k), context(makeContext()) {
     Location loc = UnknownLoc::get(context.get());
-    FailureOr<Target> resolved = Target::resolve(loc, c.cpu);
+    FailureOr<Target> resolved =
+        Target::resolve(loc, c.cpu.cpu, c.cpu.features);
     if (failed(resolved))
       return;
     target = *resolved;
     shape = {n,
              k,
              Float32Type::get(context.get()),
-             target.rowTile(tokens),
+             /*rowTile=*/1,
              c.form,
              c.isExact};
+    shape.rowTile = productRowTile(target, shape, tokens);
     OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
     addProductFunction(*module, "product", target, shape);
     addFunction(*module, "pack", 2, 1,
@@ -77,8 +80,7 @@ public:
                         emitStore(inner, loc, vector, args[1], column);
                       });
                 });
-    loaded = LoadedCode::create(*module, {target.cpu, target.features, 3},
-                                {"product", "pack", "unpack"});
+    loaded = loadKernels(*module, target, {"product", "pack", "unpack"});
     weights.emplace(c.form, n, k, target.panelRows, random);
     EXPECT_EQ(static_cast<int64_t>(weights->packed.size()),
               packedWeightBytes(target, shape));
@@ -237,12 +239,12 @@ std::vector<Case> cases() {
       {"Int5", WeightForm::Int5},   {"Int4K", WeightForm::Int4K},
       {"Int5K", WeightForm::Int5K}, {"Int6K", WeightForm::Int6K}};
   std::vector<Case> result;
-  for (auto [name, cpu] : testCPUs())
+  for (const TestCPU &cpu : productCPUs())
     for (auto [formName, form] : forms)
       for (bool isExact : {false, true})
         result.push_back(
-            {std::string(name) + formName + (isExact ? "Exact" : ""), cpu, form,
-             isExact});
+            {std::string(cpu.name) + formName + (isExact ? "Exact" : ""), cpu,
+             form, isExact});
   return result;
 }
 

@@ -24,6 +24,7 @@ namespace clade::cpu::test {
 struct TestCPU {
   const char *name;
   const char *cpu;
+  const char *features = "";
 };
 
 inline void PrintTo(const TestCPU &cpu, std::ostream *stream) {
@@ -42,6 +43,16 @@ inline std::vector<TestCPU> testCPUs() {
   if (avx512)
     cpus.push_back({"v3", "x86-64-v3"});
   cpus.push_back({"v2", "x86-64-v2"});
+  return cpus;
+}
+
+/// The same, and of this machine's own CPU one with the tile registers of AMX
+/// and one without: products differ in nothing else. Where the machine has none
+/// they have to be emulated (TileEmulation.h).
+inline std::vector<TestCPU> productCPUs() {
+  std::vector<TestCPU> cpus = testCPUs();
+  cpus.front() = {"native", "native", "-amx-tile,-amx-bf16,-amx-int8"};
+  cpus.push_back({"tiles", "native", "+amx-tile,+amx-bf16,+amx-int8"});
   return cpus;
 }
 

@@ -149,8 +149,10 @@ Buffer packMatrix(const std::vector<float> &matrix, int64_t rows, int64_t k,
 
 Buffer packActivations(const Target &target, const std::vector<float> &matrix,
                        int64_t rows, int64_t k, int64_t tile, bool bf16) {
-  if (!bf16 || target.hasBF16)
+  if (!bf16 || (target.hasBF16 && !target.hasTiles))
     return packMatrix(matrix, rows, k, tile, bf16);
+  if (target.hasTiles)
+    return packMatrix(matrix, rows, k, tile, /*pack=*/32, /*depth=*/32, bf16);
   return packMatrix(matrix, rows, k, tile, /*pack=*/1, /*depth=*/2,
                     /*bf16=*/false);
 }

@@ -13,8 +13,10 @@
 #include "test/CodeGen/GuardedBuffer.h"
 #include "test/CodeGen/KernelTestSupport.h"
 #include "test/CodeGen/ProductHarness.h"
+#include "test/CodeGen/TileEmulation.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -34,7 +36,7 @@ namespace {
 
 struct Case {
   std::string name;
-  const char *cpu;
+  TestCPU cpu;
   TokenClass tokens;
   bool bf16;
 };
@@ -49,23 +51,23 @@ struct Product {
           std::optional<std::vector<int64_t>> parts = std::nullopt)
       : n(n), k(k), bf16(c.bf16), context(makeContext()) {
     Location loc = UnknownLoc::get(context.get());
-    FailureOr<Target> resolved = Target::resolve(loc, c.cpu);
+    FailureOr<Target> resolved =
+        Target::resolve(loc, c.cpu.cpu, c.cpu.features);
     if (failed(resolved))
       return;
     target = *resolved;
-    rowTile = target.rowTile(c.tokens);
     Type element = bf16 ? Type(BFloat16Type::get(context.get()))
                         : Type(Float32Type::get(context.get()));
     OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
-    ProductShape shape{n, k, element, rowTile};
+    ProductShape shape{n, k, element, /*rowTile=*/1};
+    rowTile = shape.rowTile = productRowTile(target, shape, c.tokens);
     if (parts) {
       shape.partRows.assign(parts->begin(), parts->end());
       shape.partRows.push_back(
           n - std::accumulate(parts->begin(), parts->end(), int64_t(0)));
     }
     addProductFunction(*module, "product", target, shape);
-    loaded = LoadedCode::create(*module, {target.cpu, target.features, 3},
-                                {"product"});
+    loaded = loadKernels(*module, target, {"product"});
     a = fill(maxTokens * k);
     w = fill(n * k);
     if (parts)
@@ -112,6 +114,7 @@ struct Product {
         function(activations.as<void>(),
                  rows ? rows->as<void>() : weights->as<void>(),
                  y.data() + kGuard, tokens, thread, threads);
+        EXPECT_TRUE(tiles::areReleased());
       });
     for (std::thread &worker : workers)
       worker.join();
@@ -237,22 +240,56 @@ TEST_P(ProductTest, RowsInManyRowBlocks) {
   EXPECT_EQ(panels.run(510, 2), product.run(510, 2));
 }
 
+/// By tiles: one configuration around all, and in the loops over K no more
+/// loads of a tile than multiplications, of one row three for two.
+void checkTiles(ModuleOp module, const Target &target,
+                const ProductShape &shape) {
+  auto count = [](Block *block, StringRef name) {
+    return llvm::count_if(
+        block->getOps<LLVM::CallIntrinsicOp>(),
+        [&](LLVM::CallIntrinsicOp op) { return op.getIntrin() == name; });
+  };
+  int64_t columns = target.panelRows / Target::tileRows;
+  SmallVector<int64_t> sums;
+  module.walk([&](scf::ForOp loop) {
+    int64_t dots = count(loop.getBody(), "llvm.x86.tdpbf16ps");
+    EXPECT_EQ(count(loop.getBody(), "llvm.x86.ldtilecfg"), 0);
+    // A loop over tiles has the columns behind its loops over K.
+    if (dots == 0 || count(loop.getBody(), "llvm.x86.tilezero") > 0)
+      return;
+    sums.push_back(dots);
+    EXPECT_EQ(count(loop.getBody(), "llvm.x86.tileloadd64"),
+              columns + dots / columns);
+  });
+  if (shape.rowTile > Target::tileRows)
+    EXPECT_EQ(sums, (SmallVector<int64_t>{2 * columns, columns}));
+  else
+    EXPECT_EQ(sums, SmallVector<int64_t>{columns});
+  auto function = *module.getOps<func::FuncOp>().begin();
+  Block *entry = &function.getBody().front();
+  EXPECT_EQ(count(entry, "llvm.x86.ldtilecfg"), 1);
+  EXPECT_EQ(count(entry, "llvm.x86.tilerelease"), 1);
+}
+
 /// One loop over K a column tile, all sums of a register tile carried through
 /// it, and one multiply-add for each sum and step.
 TEST_P(ProductTest, Skeleton) {
   const Case &c = GetParam();
   std::unique_ptr<MLIRContext> context = makeContext();
   Location loc = UnknownLoc::get(context.get());
-  FailureOr<Target> target = Target::resolve(loc, c.cpu);
+  FailureOr<Target> target = Target::resolve(loc, c.cpu.cpu, c.cpu.features);
   ASSERT_TRUE(succeeded(target));
   Type element = c.bf16 ? Type(BFloat16Type::get(context.get()))
                         : Type(Float32Type::get(context.get()));
-  int64_t rowTile = target->rowTile(c.tokens);
+  ProductShape shape{100, 50, element, /*rowTile=*/1};
+  int64_t rowTile = shape.rowTile = productRowTile(*target, shape, c.tokens);
   int64_t rows = target->registerRows(element, rowTile);
   int64_t columns = target->columnTile(rows);
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
-  addProductFunction(*module, "product", *target, {100, 50, element, rowTile});
+  addProductFunction(*module, "product", *target, shape);
   ASSERT_TRUE(succeeded(verify(*module)));
+  if (usesTiles(*target, shape))
+    return checkTiles(*module, *target, shape);
 
   int64_t loops = 0;
   module->walk([&](scf::ForOp loop) {
@@ -278,13 +315,13 @@ TEST_P(ProductTest, Skeleton) {
 std::vector<Case> cases() {
   std::vector<Case> result;
   const char *classes[] = {"One", "Few", "Many"};
-  for (auto [name, cpu] : testCPUs())
+  for (const TestCPU &cpu : productCPUs())
     for (TokenClass tokens :
          {TokenClass::One, TokenClass::Few, TokenClass::Many})
       for (bool bf16 : {false, true})
-        result.push_back(
-            {std::string(name) + classes[int(tokens)] + (bf16 ? "BF16" : "F32"),
-             cpu, tokens, bf16});
+        result.push_back({std::string(cpu.name) + classes[int(tokens)] +
+                              (bf16 ? "BF16" : "F32"),
+                          cpu, tokens, bf16});
   return result;
 }
 

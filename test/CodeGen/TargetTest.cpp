@@ -77,6 +77,40 @@ TEST_F(TargetTest, WidthFollowsFeatures) {
   }
 }
 
+TEST_F(TargetTest, TilesFollowFeatures) {
+  struct {
+    const char *cpu, *features;
+    bool tiles;
+  } cases[] = {{"sapphirerapids", "", true},
+               {"graniterapids", "", true},
+               {"cooperlake", "", false},
+               {"znver4", "", false},
+               {"sapphirerapids", "-amx-bf16", false},
+               {"x86-64-v3", "+amx-tile,+amx-bf16", true}};
+  for (auto [cpu, features, tiles] : cases) {
+    FailureOr<Target> target = resolve(cpu, features);
+    ASSERT_TRUE(succeeded(target)) << message;
+    EXPECT_EQ(target->hasTiles, tiles) << cpu << " " << features;
+  }
+}
+
+TEST_F(TargetTest, NeedsAreListed) {
+  auto needs = [&](StringRef cpu, StringRef features, StringRef feature) {
+    FailureOr<Target> target = resolve(cpu, features);
+    return succeeded(target) && llvm::is_contained(target->needs, feature);
+  };
+  EXPECT_TRUE(needs("sapphirerapids", "", "+amx-bf16"));
+  EXPECT_TRUE(needs("sapphirerapids", "", "+avx512bf16"));
+  EXPECT_FALSE(needs("sapphirerapids", "-amx-tile", "+amx-bf16"));
+  EXPECT_FALSE(needs("znver4", "", "+amx-tile"));
+  EXPECT_TRUE(needs("x86-64-v3", "", "+avx2"));
+  EXPECT_FALSE(needs("x86-64-v3", "", "+avx512f"));
+  EXPECT_TRUE(needs("x86-64-v2", "", "+sse4.2"));
+  FailureOr<Target> arm = resolve("neoverse-n1");
+  ASSERT_TRUE(succeeded(arm)) << message;
+  EXPECT_TRUE(arm->needs.empty());
+}
+
 TEST_F(TargetTest, ArmHasItsOwnFeatures) {
   struct {
     const char *cpu, *features;

@@ -30,8 +30,8 @@ class VectorHelpersTest : public testing::TestWithParam<TestCPU> {
 protected:
   void SetUp() override {
     context = makeContext();
-    FailureOr<Target> resolved =
-        Target::resolve(UnknownLoc::get(context.get()), GetParam().cpu);
+    FailureOr<Target> resolved = Target::resolve(
+        UnknownLoc::get(context.get()), GetParam().cpu, GetParam().features);
     ASSERT_TRUE(succeeded(resolved));
     target = *resolved;
     module = ModuleOp::create(UnknownLoc::get(context.get()));
@@ -140,14 +140,15 @@ TEST_P(VectorHelpersTest, RoundsToNearestEven) {
     EXPECT_TRUE(std::isnan(widenBF16(bits))) << bits;
 }
 
-/// `packed`, all ones before, holds `matrix`, zeros up to an even k for bf16,
-/// and nothing else.
+/// `packed`, all ones before, holds `matrix`, zeros up to a whole `depth`, and
+/// nothing else.
 void checkPacked(const Target &target, const Buffer &packed,
                  const std::vector<float> &matrix, int64_t rows, int64_t k,
-                 int64_t tile, bool isBF16) {
-  bool isWide = !isBF16 || !target.hasBF16;
-  int64_t pack = isWide ? 1 : 2, size = isWide ? 4 : 2;
-  int64_t paddedK = isBF16 ? llvm::alignTo(k, 2) : k;
+                 int64_t tile, Type type) {
+  bool isBF16 = type.isBF16(), isWide = target.activationBytes(type) == 4;
+  int64_t depth = target.activationDepth(type), pack = isWide ? 1 : depth,
+          size = isWide ? 4 : 2;
+  int64_t paddedK = llvm::alignTo(k, depth);
   std::vector<char> expected(packed.size() + 64, char(0xff));
   for (int64_t row = 0; row < rows; ++row)
     for (int64_t column = 0; column < paddedK; ++column) {
@@ -187,7 +188,6 @@ TEST_P(VectorHelpersTest, PacksRows) {
   std::mt19937 random(1);
   std::uniform_real_distribution<float> uniform(-1, 1);
   for (auto [i, shape] : llvm::enumerate(shapes)) {
-    bool isBF16 = shape.type == bf16;
     int64_t stride = llvm::alignTo(shape.k, shape.lanes);
     std::vector<float> x(kRows * stride,
                          std::numeric_limits<float>::quiet_NaN());
@@ -201,11 +201,13 @@ TEST_P(VectorHelpersTest, PacksRows) {
     std::memset(packed.as<void>(), 0xff, packed.size() + 64);
     loaded->function<PackFunction>(names[i].c_str())(x.data(),
                                                      packed.as<void>(), kRows);
-    checkPacked(target, packed, matrix, kRows, shape.k, shape.rowTile, isBF16);
+    checkPacked(target, packed, matrix, kRows, shape.k, shape.rowTile,
+                shape.type);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, VectorHelpersTest, testing::ValuesIn(testCPUs()),
+INSTANTIATE_TEST_SUITE_P(All, VectorHelpersTest,
+                         testing::ValuesIn(productCPUs()),
                          [](const auto &info) {
                            return std::string(info.param.name);
                          });

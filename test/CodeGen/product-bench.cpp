@@ -107,7 +107,8 @@ struct Bench {
     std::unique_ptr<MLIRContext> context = makeContext();
     Type element = form.isBF16 ? Type(BFloat16Type::get(context.get()))
                                : Type(Float32Type::get(context.get()));
-    ProductShape shape{n, k, element, target.rowTile(tokens), form.form};
+    ProductShape shape{n, k, element, /*rowTile=*/1, form.form};
+    shape.rowTile = productRowTile(target, shape, tokens);
     std::unique_ptr<LoadedCode> loaded = compile(shape, context.get(), form);
     if (!loaded)
       return;

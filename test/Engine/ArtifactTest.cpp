@@ -238,4 +238,17 @@ TEST(CpuFeaturesTest, BaselineIsThere) {
   EXPECT_TRUE(checkCpuFeatures(hostCpuFeatures()).ok());
 }
 
+TEST(CpuFeaturesTest, TileRegistersAreAskedFor) {
+  // No registers have this number: every system refuses them.
+  expectError(requestRegisters(63), StatusCode::Unsupported,
+              "the code needs the tile registers of AMX, which the operating "
+              "system does not let this process use (");
+  // Where there are tiles they are given, as often as they are asked for.
+  std::vector<std::string> host = hostCpuFeatures();
+  bool hasTiles =
+      std::find(host.begin(), host.end(), "+amx-tile") != host.end();
+  for (int time = 0; time < 2; ++time)
+    EXPECT_EQ(requestRegisters().ok(), hasTiles);
+}
+
 } // namespace

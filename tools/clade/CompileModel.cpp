@@ -355,6 +355,10 @@ static rt::ManifestTarget describeTarget(const cpu::Target &target) {
       .split(features, ',', -1, /*KeepEmpty=*/false);
   for (llvm::StringRef feature : features)
     result.features.push_back(feature.str());
+  // A name alone would not tell the runtime what the machine has to have.
+  for (const std::string &need : target.needs)
+    if (!llvm::is_contained(result.features, need))
+      result.features.push_back(need);
   return result;
 }
 

@@ -7,6 +7,7 @@
 
 #include "tools/clade/MachineLimits.h"
 
+#include "runtime/Engine/CpuFeatures.h"
 #include "tools/clade/Environment.h"
 
 #include <array>
@@ -35,6 +36,10 @@ void MachineLimits::FreeBuffer::operator()(char *data) const {
 std::unique_ptr<MachineLimits> MachineLimits::create(const cpu::Target &target,
                                                      int threads) {
   auto limits = std::make_unique<MachineLimits>();
+  if (rt::Status tiles =
+          target.hasTiles ? rt::requestRegisters() : rt::Status();
+      !tiles.ok())
+    return fail(tiles), nullptr;
   mlir::DialectRegistry registry;
   cpu::registerCompileDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);

@@ -91,11 +91,14 @@ private:
 };
 } // namespace
 
-ProductShape ExpertsShape::product(int64_t rowTile) const {
+ProductShape ExpertsShape::product(const Target &target,
+                                   TokenClass tokens) const {
   Type type = form == WeightForm::Plain
                   ? elementType
                   : Float32Type::get(elementType.getContext());
-  return {n, k, type, rowTile, form, isExact};
+  ProductShape product{n, k, type, /*rowTile=*/1, form, isExact};
+  product.rowTile = productRowTile(target, product, tokens);
+  return product;
 }
 
 /// Bytes of one tile of packed rows.
@@ -105,17 +108,15 @@ static int64_t tileBytes(const Target &target, const ProductShape &product) {
 
 /// What a thread keeps: a tile, and a row that becomes groups.
 static int64_t scratchBytes(const Target &target, const ExpertsShape &shape,
-                            int64_t rowTile) {
+                            TokenClass tokens) {
   int64_t row = hasBlocks(shape.form) ? groupRowBytes(shape.k) : 0;
-  return tileBytes(target, shape.product(rowTile)) + row;
+  return tileBytes(target, shape.product(target, tokens)) + row;
 }
 
 int64_t expertsScratchBytes(const Target &target, const ExpertsShape &shape) {
   int64_t counts = llvm::alignTo(shape.experts * 4, 64);
-  auto bytes = [&](TokenClass tokens) {
-    return scratchBytes(target, shape, target.rowTile(tokens));
-  };
-  return std::max({counts, bytes(TokenClass::One), bytes(TokenClass::Many)});
+  return std::max({counts, scratchBytes(target, shape, TokenClass::One),
+                   scratchBytes(target, shape, TokenClass::Many)});
 }
 
 int64_t expertsPlanBytesPerToken(const ExpertsShape &shape) {
@@ -131,21 +132,21 @@ void ExpertsEmitter::emit(OpBuilder &builder) {
   Value isFew = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sle,
                                       in.numTokens,
                                       index(builder, shape.choosesAll ? 1 : 8));
-  int64_t one = target.rowTile(TokenClass::One),
-          many = target.rowTile(TokenClass::Many);
+  ProductShape one = shape.product(target, TokenClass::One),
+               many = shape.product(target, TokenClass::Many);
   if (!shape.choosesAll) {
     Value isFirst = arith::CmpIOp::create(
         builder, loc, arith::CmpIPredicate::eq, in.thread, index(builder, 0));
     scf::IfOp::create(builder, loc, isFirst, [&](OpBuilder &inner, Location) {
-      Value rows = arith::SelectOp::create(inner, loc, isFew, index(inner, one),
-                                           index(inner, many));
+      Value rows =
+          arith::SelectOp::create(inner, loc, isFew, index(inner, one.rowTile),
+                                  index(inner, many.rowTile));
       emitPlan(inner, choices, rows);
       scf::YieldOp::create(inner, loc);
     });
     emitBarrier(builder, loc, in.step, in.thread);
   }
-  auto branch = [&](int64_t rowTile) {
-    ProductShape product = shape.product(rowTile);
+  auto branch = [&](const ProductShape &product) {
     Value buffer = emitProductBuffer(builder, loc, target, product);
     return [&, product, buffer](OpBuilder &inner, Location) {
       emitTiles(inner, choices, product, buffer);

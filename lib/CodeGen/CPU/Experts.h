@@ -33,8 +33,8 @@ struct ExpertsShape {
   WeightForm form = WeightForm::Plain;
   bool isExact = false;
 
-  /// The product of one expert, in tiles of `rowTile` rows.
-  ProductShape product(int64_t rowTile) const;
+  /// The product of one expert, in tiles of the rows of a class.
+  ProductShape product(const Target &target, TokenClass tokens) const;
 };
 
 /// Bytes of scratch memory that each thread needs.

@@ -14,6 +14,7 @@
 
 #include "lib/CodeGen/CPU/GroupProduct.h"
 
+#include "lib/CodeGen/CPU/TileProduct.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -42,6 +43,8 @@ int64_t groupTileBytes(const ProductShape &shape) {
 int64_t groupRegisterRows(const Target &target, const ProductShape &shape) {
   if (shape.isExact)
     return target.registerRows(shape.elementType, shape.rowTile);
+  if (usesTiles(target, shape))
+    return Target::tileRows;
   // A sum of integers and one of f32 for each place.
   int64_t most = target.width == 16 ? 6 : 2;
   int64_t rows = std::min(shape.rowTile, most);
@@ -53,6 +56,9 @@ int64_t groupRegisterRows(const Target &target, const ProductShape &shape) {
 int64_t groupColumnTile(const Target &target, const ProductShape &shape) {
   if (shape.isExact)
     return target.columnTile(groupRegisterRows(target, shape));
+  // One sum of f32 for each place; those of integers come from memory.
+  if (usesTiles(target, shape))
+    return Target::tileRows;
   return std::min(target.panelRows, 2 * target.width);
 }
 
@@ -67,10 +73,10 @@ namespace {
 class GroupEmitter {
 public:
   GroupEmitter(Location loc, const Target &target, const ProductShape &shape,
-               int64_t firstColumn, int64_t rows, int64_t columns)
+               int64_t firstColumn, int64_t rows, int64_t columns, Value buffer)
       : loc(loc), target(target), shape(shape),
         layout(packedLayoutOf(shape.form)), firstColumn(firstColumn),
-        rows(rows), vectors(columns / target.width) {}
+        rows(rows), vectors(columns / target.width), buffer(buffer) {}
 
   SmallVector<Value> emit(OpBuilder &builder, Value a, Value w);
 
@@ -91,6 +97,8 @@ private:
                  MutableArrayRef<Value> sums);
   SmallVector<Value> sumsOfPart(OpBuilder &builder, Value a, const Group &group,
                                 int64_t part);
+  SmallVector<Value> sumsOfTiles(OpBuilder &builder, Value a,
+                                 const Group &group, ArrayRef<Value> starts);
   void multiply(OpBuilder &builder, Value a, Value step, ArrayRef<Value> codes,
                 MutableArrayRef<Value> sums);
   void exact(OpBuilder &builder, Value a, const Group &group,
@@ -145,6 +153,7 @@ private:
   const ProductShape &shape;
   const rt::PackedLayout &layout;
   int64_t firstColumn, rows, vectors;
+  Value buffer;
 };
 } // namespace
 
@@ -302,6 +311,24 @@ void GroupEmitter::multiply(OpBuilder &builder, Value a, Value step,
   }
 }
 
+/// The sums of integers of a group by tiles.
+SmallVector<Value> GroupEmitter::sumsOfTiles(OpBuilder &builder, Value a,
+                                             const Group &group,
+                                             ArrayRef<Value> starts) {
+  int64_t codesAt = target.panelRows * layout.scaleBytes + 4 * firstColumn;
+  Value tile = emitTileIntegers(
+      builder, loc, target, shape, a,
+      addressAt(builder, group.address, emitIndex(builder, loc, codesAt)),
+      buffer);
+  SmallVector<Value> integers;
+  for (auto [i, start] : llvm::enumerate(starts)) {
+    Value products = loadAt(builder, i32s(builder), tile,
+                            static_cast<int64_t>(i) * 4 * target.width);
+    integers.push_back(arith::AddIOp::create(builder, loc, products, start));
+  }
+  return integers;
+}
+
 /// The sums of integers of one part of a group, row by row.
 SmallVector<Value> GroupEmitter::sumsOfPart(OpBuilder &builder, Value a,
                                             const Group &group, int64_t part) {
@@ -313,6 +340,8 @@ SmallVector<Value> GroupEmitter::sumsOfPart(OpBuilder &builder, Value a,
       start = loadSplat(builder, builder.getI32Type(), a, startAt + 4 * row);
     integers.append(vectors, start);
   }
+  if (usesTiles(target, shape))
+    return sumsOfTiles(builder, a, group, integers);
   Value flip;
   if (layout.bits == 8 && !target.hasVNNI)
     flip = splatInt(builder, static_cast<int32_t>(0x80808080));
@@ -511,8 +540,8 @@ SmallVector<Value> emitGroupSums(OpBuilder &builder, Location loc,
                                  const Target &target,
                                  const ProductShape &shape, Value a, Value w,
                                  int64_t firstColumn, int64_t rows,
-                                 int64_t columns) {
-  return GroupEmitter(loc, target, shape, firstColumn, rows, columns)
+                                 int64_t columns, Value buffer) {
+  return GroupEmitter(loc, target, shape, firstColumn, rows, columns, buffer)
       .emit(builder, a, w);
 }
 

@@ -11,11 +11,11 @@
 //
 //   quantised  codes of 8 bits with a scale for each group of 32, multiplied by
 //              the CPU's integer dot products. For each tile and group: the
-//              codes [8][MR][4], scales f32 [MR], and i32 [parts][MR] what a
-//              sum of a part begins with, so that codes of weights may be
-//              unsigned; of forms with a minimum f32 [MR], the sum of the group
-//              as its codes stand for it. A value is off by at most 1/254 of
-//              the largest of its group
+//              codes [8][MR][4], or [MR][32] for AMX (TileProduct.h), scales
+//              f32 [MR], and i32 [parts][MR] what a sum of a part begins with,
+//              so that codes of weights may be unsigned; of forms with a
+//              minimum f32 [MR], the sum of the group as its codes stand for
+//              it. A value is off by at most 1/254 of the largest of its group
 //   exact      f32 [columns][MR], multiplied by what the codes stand for
 //
 // Both are padded with zeros to whole groups. A group of numbers that are all
@@ -52,12 +52,12 @@ int64_t groupColumnTile(const Target &target, const ProductShape &shape);
 
 /// Emits the sums of one register tile, row by row: `rows` rows of the tile of
 /// activations at `a` and `columns` columns from `firstColumn` of the panel at
-/// `w` on.
+/// `w` on. `buffer` is the product's memory, which tiles need.
 llvm::SmallVector<mlir::Value>
 emitGroupSums(mlir::OpBuilder &builder, mlir::Location loc,
               const Target &target, const ProductShape &shape, mlir::Value a,
-              mlir::Value w, int64_t firstColumn, int64_t rows,
-              int64_t columns);
+              mlir::Value w, int64_t firstColumn, int64_t rows, int64_t columns,
+              mlir::Value buffer);
 
 /// Of a group of some rows, one a lane, what codes are multiplied by: one scale
 /// for each part, f32; and where there is one the minimum that is subtracted.

@@ -53,7 +53,10 @@ struct RowPacker {
   Location loc;
   const Target &target;
   const ProductShape &shape;
-  Value values, base;
+  Value values;
+  /// In the first group of the packed tile: the row's first codes, and where it
+  /// has its word of each MR.
+  Value codesBase, base;
 
   void quantise(OpBuilder &builder, Value firstGroup, int64_t count);
 
@@ -158,7 +161,7 @@ void RowPacker::storeCodes(OpBuilder &builder, Value codes, int64_t first,
   int64_t words = target.width / 4;
   auto type = VectorType::get(words, builder.getI32Type());
   Value packed = vector::BitCastOp::create(builder, loc, type, codes);
-  if (shape.rowTile == 1)
+  if (shape.rowTile == 1 || usesTiles(target, shape))
     return emitStore(builder, loc, packed, at,
                      emitIndex(builder, loc, first / 4));
   for (int64_t word = 0; word < words; ++word)
@@ -197,7 +200,7 @@ void RowPacker::quantise(OpBuilder &builder, Value firstGroup, int64_t count) {
   Value first =
       emitMul(builder, loc, firstGroup, emitIndex(builder, loc, groupColumns));
   SmallVector<SmallVector<Value>> groups(count);
-  SmallVector<Value> largest, places;
+  SmallVector<Value> largest, places, codePlaces;
   for (int64_t g = 0; g < count; ++g) {
     for (int64_t v = 0; v < vectors; ++v)
       groups[g].push_back(emitLoad(
@@ -206,10 +209,12 @@ void RowPacker::quantise(OpBuilder &builder, Value firstGroup, int64_t count) {
                   emitIndex(builder, loc, g * groupColumns + v * width))));
     largest.push_back(magnitudes(builder, groups[g]));
     Value group = emitAdd(builder, loc, firstGroup, emitIndex(builder, loc, g));
+    Value offset = emitMul(builder, loc, group,
+                           emitIndex(builder, loc, groupTileBytes(shape)));
     places.push_back(
-        emitAddress(builder, loc, base, builder.getI8Type(),
-                    emitMul(builder, loc, group,
-                            emitIndex(builder, loc, groupTileBytes(shape)))));
+        emitAddress(builder, loc, base, builder.getI8Type(), offset));
+    codePlaces.push_back(
+        emitAddress(builder, loc, codesBase, builder.getI8Type(), offset));
   }
   Value most = reduce(builder, largest, [&](Value a, Value b) -> Value {
     return arith::MaxSIOp::create(builder, loc, a, b);
@@ -235,7 +240,8 @@ void RowPacker::quantise(OpBuilder &builder, Value firstGroup, int64_t count) {
               : integers;
       Value codes = arith::TruncIOp::create(
           builder, loc, VectorType::get(width, builder.getI8Type()), integers);
-      storeCodes(builder, codes, static_cast<int64_t>(v) * width, places[g]);
+      storeCodes(builder, codes, static_cast<int64_t>(v) * width,
+                 codePlaces[g]);
     }
   }
   int64_t scalesAt = groupColumns / 4 * shape.rowTile;
@@ -290,8 +296,14 @@ void emitPackGroups(OpBuilder &builder, Location loc, const Target &target,
                       emitIndex(builder, loc,
                                 packedActivationTileBytes(target, shape))),
               emitMul(builder, loc, inTile, emitIndex(builder, loc, 4)));
-  RowPacker packer{loc, target, shape, values,
-                   emitAddress(builder, loc, base, builder.getI8Type(), place)};
+  Value numbers = emitAddress(builder, loc, base, builder.getI8Type(), place),
+        codes = numbers;
+  // A tile takes the codes of a row side by side.
+  if (usesTiles(target, shape))
+    codes = emitAddress(builder, loc, numbers, builder.getI8Type(),
+                        emitMul(builder, loc, inTile,
+                                emitIndex(builder, loc, groupColumns - 4)));
+  RowPacker packer{loc, target, shape, values, codes, numbers};
   emitQuantisedRow(builder, loc, packer, paddedColumns(shape.k) / groupColumns);
 }
 

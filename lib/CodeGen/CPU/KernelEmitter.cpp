@@ -355,9 +355,10 @@ LogicalResult KernelEmitter::emitProductClass(Context &context, LinearOp linear,
                                               TokenClass tokens) {
   OpBuilder &builder = context.builder;
   Location loc = linear.getLoc();
-  int64_t rowTile = target.rowTile(tokens), k = linear.getNumInputs(),
-          n = linear.getNumOutputs();
-  ProductShape shape = productOf(linear.getWeight().getType(), n, k, rowTile);
+  int64_t k = linear.getNumInputs(), n = linear.getNumOutputs();
+  ProductShape shape =
+      productOf(linear.getWeight().getType(), n, k, /*rowTile=*/1);
+  int64_t rowTile = shape.rowTile = productRowTile(target, shape, tokens);
   SmallVector<ParamOp> parts = partsOf(linear.getWeight());
   if (!linear.getWeight().getType().getLayout())
     for (ParamOp part : parts)

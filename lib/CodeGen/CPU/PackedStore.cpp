@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 //
 // One vector of a row at a time goes to the layout that products read. With one
-// row a tile that is a plain store; otherwise each group of P elements has its
-// own place, MR groups apart.
+// row a tile, or P elements that are no fewer than the vector's, that is a
+// plain store; otherwise each group of P elements has its own place, MR groups
+// apart.
 //
 //===----------------------------------------------------------------------===//
 
@@ -66,9 +67,58 @@ static void storeLanes(OpBuilder &builder, Location loc, Value values,
   }
 }
 
+/// `emitStorePacked` where the P elements of a row are at least a vector: the
+/// last one is followed by zeros up to a whole P.
+static void storeTileRow(OpBuilder &builder, Location loc, const Target &target,
+                         Type elementType, int64_t rowTile, int64_t k,
+                         Value base, Value row, Value kIndex, Value values) {
+  int64_t pack = target.activationDepth(elementType);
+  int64_t lanes = cast<VectorType>(values.getType()).getNumElements();
+  int64_t paddedK = llvm::alignTo(k, pack), last = (k - 1) / lanes * lanes;
+  auto index = [&](int64_t value) { return emitIndex(builder, loc, value); };
+  auto div = [&](Value value, int64_t by) -> Value {
+    return arith::DivUIOp::create(builder, loc, value, index(by));
+  };
+  auto rem = [&](Value value, int64_t by) -> Value {
+    return arith::RemUIOp::create(builder, loc, value, index(by));
+  };
+  auto times = [&](Value value, int64_t by) {
+    return emitMul(builder, loc, value, index(by));
+  };
+  auto add = [&](Value a, Value b) { return emitAdd(builder, loc, a, b); };
+  Value start =
+      add(add(times(div(row, rowTile), rowTile * paddedK),
+              times(rem(row, rowTile), pack)),
+          add(times(div(kIndex, pack), rowTile * pack), rem(kIndex, pack)));
+  if (k == paddedK)
+    return emitStore(builder, loc, emitRoundToBF16(builder, loc, values), base,
+                     start);
+  Value isLast = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                       kIndex, index(last));
+  auto whole = [&](OpBuilder &inner, Location) {
+    emitStore(inner, loc, emitRoundToBF16(inner, loc, values), base, start);
+    scf::YieldOp::create(inner, loc);
+  };
+  auto end = [&](OpBuilder &inner, Location) {
+    Value kept = keepFirst(inner, loc, values, k - last);
+    emitStore(inner, loc, emitRoundToBF16(inner, loc, kept), base, start);
+    auto type = VectorType::get(lanes, inner.getI16Type());
+    Value zero =
+        arith::ConstantOp::create(inner, loc, type, inner.getZeroAttr(type));
+    for (int64_t more = last + lanes; more < paddedK; more += lanes)
+      emitStore(inner, loc, zero, base,
+                emitAdd(inner, loc, start, emitIndex(inner, loc, more - last)));
+    scf::YieldOp::create(inner, loc);
+  };
+  scf::IfOp::create(builder, loc, isLast, end, whole);
+}
+
 void emitStorePacked(OpBuilder &builder, Location loc, const Target &target,
                      Type elementType, int64_t rowTile, int64_t k, Value base,
                      Value row, Value kIndex, Value values) {
+  if (target.activationDepth(elementType) > Target::packDepth(elementType))
+    return storeTileRow(builder, loc, target, elementType, rowTile, k, base,
+                        row, kIndex, values);
   int64_t depth = Target::packDepth(elementType);
   int64_t pack = target.widensActivations(elementType) ? 1 : depth;
   int64_t paddedK = llvm::alignTo(k, depth);

@@ -7,6 +7,7 @@
 
 #include "lib/CodeGen/CPU/Probes.h"
 
+#include "lib/CodeGen/CPU/TileProduct.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -57,8 +58,51 @@ static void addProbe(ModuleOp module, StringRef name, VectorType type,
   func::ReturnOp::create(builder, loc);
 }
 
+/// The probe of products by tiles: what their inner loop does with what it has
+/// loaded. Four sums hide the latency of an instruction.
+static int64_t addTileProbe(ModuleOp module, StringRef name, bool isBytes) {
+  constexpr int64_t tiles = 4, rows = Target::tileRows, columns = 16;
+  OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+  Location loc = module.getLoc();
+  auto function = func::FuncOp::create(
+      builder, loc, name,
+      builder.getFunctionType({LLVM::LLVMPointerType::get(builder.getContext()),
+                               builder.getIndexType()},
+                              {}));
+  builder.setInsertionPointToStart(function.addEntryBlock());
+  auto call = [&](OpBuilder &b, StringRef intrinsic,
+                  ArrayRef<int64_t> numbers) {
+    SmallVector<Value> arguments;
+    for (int64_t number : numbers)
+      arguments.push_back(
+          LLVM::ConstantOp::create(b, loc, b.getI8Type(), number));
+    LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr(intrinsic),
+                                  arguments);
+  };
+  emitTileConfig(builder, loc, rows, /*bytes=*/64,
+                 emitStackBuffer(builder, loc, tileConfigBytes));
+  for (int64_t tile = 0; tile < 8; ++tile)
+    call(builder, "llvm.x86.tilezero", tile);
+  scf::ForOp::create(
+      builder, loc, emitIndex(builder, loc, 0), function.getArgument(1),
+      emitIndex(builder, loc, 1), ValueRange{},
+      [&](OpBuilder &inner, Location, Value, ValueRange) {
+        for (int64_t tile = 0; tile < tiles; ++tile)
+          call(inner, isBytes ? "llvm.x86.tdpbsud" : "llvm.x86.tdpbf16ps",
+               {tile, 4 + tile / 2, 6 + tile % 2});
+        scf::YieldOp::create(inner, loc);
+      });
+  emitReleaseTiles(builder, loc);
+  func::ReturnOp::create(builder, loc);
+  return tiles * rows * columns * (isBytes ? 64 : 32) * 2;
+}
+
 int64_t cpu::addPeakProbe(ModuleOp module, StringRef name, const Target &target,
                           Arithmetic arithmetic) {
+  if (arithmetic == Arithmetic::BF16 && target.hasTiles)
+    return addTileProbe(module, name, /*isBytes=*/false);
+  if (arithmetic == Arithmetic::Int8 && target.hasByteTiles)
+    return addTileProbe(module, name, /*isBytes=*/true);
   MLIRContext *context = module.getContext();
   Location loc = module.getLoc();
   bool usesPairs = arithmetic == Arithmetic::BF16 && target.hasBF16,

@@ -16,6 +16,7 @@
 #include "lib/CodeGen/CPU/Product.h"
 
 #include "lib/CodeGen/CPU/GroupProduct.h"
+#include "lib/CodeGen/CPU/TileProduct.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CPU/WeightRows.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -33,9 +34,11 @@ namespace clade::cpu {
 /// worth more than activations that are near, as they are read in order.
 static constexpr int64_t kRowBlockBytes = 2 << 20;
 
-/// Whether a panel of weights that lie row by row is copied before it is used.
-static bool usesPanelCopy(const ProductShape &shape) {
-  return !shape.partRows.empty() && shape.rowTile > 8;
+/// Whether a panel of weights that lie row by row is copied before it is used:
+/// by many rows of activations, or by tiles, which are loaded from memory.
+static bool usesPanelCopy(const Target &target, const ProductShape &shape) {
+  return !shape.partRows.empty() &&
+         (shape.rowTile > 8 || usesTiles(target, shape));
 }
 
 /// How far ahead, at least, weights that are transposed on the way are asked
@@ -54,7 +57,8 @@ public:
       : loc(loc), target(target), shape(shape), epilogue(epilogue),
         pack(Target::packDepth(shape.elementType)),
         depth(llvm::divideCeil(shape.k, pack)),
-        panels(llvm::divideCeil(shape.n, target.panelRows)) {
+        panels(llvm::divideCeil(shape.n, target.panelRows)),
+        isTiled(usesTiles(target, shape)) {
     bool isPlain = !hasBlocks(shape.form);
     registerRows = isPlain
                        ? target.registerRows(shape.elementType, shape.rowTile)
@@ -83,8 +87,12 @@ private:
   bool isInRows() const { return !shape.partRows.empty(); }
   /// Whether such weights are transposed in registers for each tile; many tiles
   /// of rows share a panel that is transposed once.
-  bool isTransposed() const { return isInRows() && !usesPanelCopy(shape); }
+  bool isTransposed() const {
+    return isInRows() && !usesPanelCopy(target, shape);
+  }
 
+  void emitTasks(OpBuilder &builder, Value numTokens, Value thread,
+                 Value numThreads);
   Value blockTiles(OpBuilder &builder, Value tiles);
   Tile locate(OpBuilder &builder, Value task, Value tiles, Value perBlock);
   void emitTile(OpBuilder &builder, Tile tile);
@@ -124,6 +132,7 @@ private:
   const ProductShape &shape;
   ProductEpilogue epilogue;
   int64_t pack, depth, panels, registerRows, columnTile;
+  bool isTiled;
   Value activations, weights, numTokens, buffer;
   std::optional<WeightRows> inRows;
   Value rowPanel; ///< The panel of the tile whose weights are transposed.
@@ -145,6 +154,8 @@ static std::pair<Value, Value> emitShare(OpBuilder &builder, Location loc,
 }
 
 Value ProductEmitter::emitBuffer(OpBuilder &builder) {
+  if (isTiled)
+    return emitStackBuffer(builder, loc, tileBufferBytes(target, shape));
   if (shape.rowTile > 1 || columnTile < target.panelRows)
     return emitStackBuffer(builder, loc, shape.rowTile * target.panelRows * 4);
   return {};
@@ -157,32 +168,45 @@ void ProductEmitter::emitPanels(OpBuilder &builder, Value activations,
   this->weights = weights;
   numTokens = numRows;
   buffer = tileBuffer;
+  if (isTiled)
+    emitConfigureTiles(builder, loc, target, shape, buffer);
   scf::ForOp::create(builder, loc, firstPanel, endPanel,
                      emitIndex(builder, loc, 1), ValueRange{},
                      [&](OpBuilder &body, Location, Value panel, ValueRange) {
                        emitTile(body, {panel, emitIndex(body, loc, 0)});
                        scf::YieldOp::create(body, loc);
                      });
+  if (isTiled)
+    emitReleaseTiles(builder, loc);
 }
 
 void ProductEmitter::emit(OpBuilder &builder, Value activations,
                           ValueRange weights, Value scratch, Value numTokens,
                           Value thread, Value numThreads) {
   this->activations = activations;
-  this->weights = usesPanelCopy(shape) ? scratch : weights.front();
+  this->weights = usesPanelCopy(target, shape) ? scratch : weights.front();
   this->numTokens = numTokens;
   if (isInRows())
     inRows.emplace(loc, target, shape.elementType, shape.k, shape.partRows,
                    weights);
   buffer = emitBuffer(builder);
+  if (isTiled)
+    emitConfigureTiles(builder, loc, target, shape, buffer);
+  emitTasks(builder, numTokens, thread, numThreads);
+  if (isTiled)
+    emitReleaseTiles(builder, loc);
+}
 
+/// The tiles of a thread, one after the other.
+void ProductEmitter::emitTasks(OpBuilder &builder, Value numTokens,
+                               Value thread, Value numThreads) {
   Value rows = emitIndex(builder, loc, shape.rowTile);
   Value tiles = emitCeilDiv(builder, loc, numTokens, rows);
   Value tasks = emitMul(builder, loc, tiles, emitIndex(builder, loc, panels));
   Value perBlock = blockTiles(builder, tiles);
   auto [begin, end] = emitShare(builder, loc, tasks, thread, numThreads);
   Value one = emitIndex(builder, loc, 1);
-  if (!usesPanelCopy(shape)) {
+  if (!usesPanelCopy(target, shape)) {
     scf::ForOp::create(builder, loc, begin, end, one, ValueRange{},
                        [&](OpBuilder &body, Location, Value task, ValueRange) {
                          emitTile(body, locate(body, task, tiles, perBlock));
@@ -269,7 +293,9 @@ void ProductEmitter::emitTile(OpBuilder &builder, Tile tile) {
   Value count = arith::MinUIOp::create(
       builder, loc, emitIndex(builder, loc, shape.rowTile),
       arith::SubIOp::create(builder, loc, numTokens, firstRow));
-  if (registerRows == shape.rowTile)
+  if (isTiled && !hasBlocks(shape.form))
+    emitTileSums(builder, loc, target, shape, a, w, count, buffer);
+  else if (registerRows == shape.rowTile)
     bufferSums(builder, a, w, emitIndex(builder, loc, 0));
   else
     emitLoop(builder, count, registerRows,
@@ -316,7 +342,7 @@ SmallVector<Value> ProductEmitter::emitSums(OpBuilder &builder, Value a,
                                             Value w, int64_t firstColumn) {
   if (hasBlocks(shape.form))
     return emitGroupSums(builder, loc, target, shape, a, w, firstColumn,
-                         registerRows, columnTile);
+                         registerRows, columnTile, buffer);
   auto type = VectorType::get(target.width, builder.getF32Type());
   Value zero =
       arith::ConstantOp::create(builder, loc, type, builder.getZeroAttr(type));
@@ -557,6 +583,30 @@ void ProductEmitter::callEpilogue(OpBuilder &builder, Value row, Value panel,
   }
 }
 
+/// Whether many rows of such a product are multiplied by tiles of bytes.
+static bool hasTilesOfBytes(const Target &target, const ProductShape &shape) {
+  return target.hasByteTiles && shape.form == WeightForm::Int8 &&
+         !shape.isExact;
+}
+
+bool usesTiles(const Target &target, const ProductShape &shape) {
+  if (hasTilesOfBytes(target, shape))
+    return shape.rowTile == Target::tileRows;
+  return target.hasTiles && shape.form == WeightForm::Plain &&
+         shape.elementType.isBF16();
+}
+
+int64_t productRowTile(const Target &target, const ProductShape &shape,
+                       TokenClass tokens) {
+  if (tokens != TokenClass::Many)
+    return target.rowTile(tokens);
+  if (hasTilesOfBytes(target, shape))
+    return Target::tileRows;
+  // Two tiles of rows share what is loaded of weights.
+  return usesTiles(target, shape) ? 2 * Target::tileRows
+                                  : target.rowTile(tokens);
+}
+
 int64_t packedWeightBytes(const Target &target, const ProductShape &shape) {
   if (hasBlocks(shape.form))
     return llvm::divideCeil(shape.n, target.panelRows) *
@@ -571,7 +621,7 @@ int64_t packedWeightBytes(const Target &target, const ProductShape &shape) {
 }
 
 int64_t productScratchBytes(const Target &target, const ProductShape &shape) {
-  return usesPanelCopy(shape)
+  return usesPanelCopy(target, shape)
              ? target.panelRows *
                    llvm::alignTo(shape.k,
                                  Target::packDepth(shape.elementType)) *

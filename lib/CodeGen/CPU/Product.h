@@ -15,9 +15,10 @@
 //
 // with P = 1 for weights in f16, whose activations are in f32, and for the
 // activations of bf16 that targets without its dot product take as f32; and
-// padded with zeros in K up to the P of weights. Weight rows past N and
-// activation rows past M can be read but may hold anything. Quantised weights
-// and what they are multiplied with have other layouts (GroupProduct.h).
+// padded with zeros in K up to the P of weights. Where tiles multiply
+// (TileProduct.h), activations have P = 32. Weight rows past N and activation
+// rows past M can be read but may hold anything. Quantised weights and what
+// they are multiplied with have other layouts (GroupProduct.h).
 //
 //===----------------------------------------------------------------------===//
 
@@ -55,7 +56,7 @@ struct ProductShape {
   /// itself, it takes denormal elements and sums as zero. With another form
   /// than Plain f32, which is what codes stand for.
   mlir::Type elementType;
-  /// MR, one of `Target::rowTile`'s values.
+  /// MR, one of `productRowTile`'s values.
   int64_t rowTile;
   WeightForm form = WeightForm::Plain;
   /// With blocks: activations stay in f32.
@@ -65,10 +66,19 @@ struct ProductShape {
   llvm::SmallVector<int64_t> partRows = {};
 };
 
+/// Whether a product is computed by the tile registers of AMX. Of bf16 it is
+/// for every number of rows, since tiles add in an order of their own; sums of
+/// codes are exact, and a few rows wait for memory either way.
+bool usesTiles(const Target &target, const ProductShape &shape);
+/// The MR of a class of tokens for a product like `shape`, whatever MR that
+/// has.
+int64_t productRowTile(const Target &target, const ProductShape &shape,
+                       TokenClass tokens);
+
 /// Bytes of the packed weights, padding included.
 int64_t packedWeightBytes(const Target &target, const ProductShape &shape);
 /// Bytes of memory of a thread's own that `emitProduct` needs: a panel, where
-/// weights lie row by row and many rows of activations use it.
+/// weights lie row by row and many rows of activations or tiles use it.
 int64_t productScratchBytes(const Target &target, const ProductShape &shape);
 /// Bytes of one tile of MR rows of packed activations.
 int64_t packedActivationTileBytes(const Target &target,

@@ -74,6 +74,7 @@ static void chooseTile(Target &target, const llvm::MCSubtargetInfo &subtarget) {
     return;
   }
   target.asksAhead = !StringRef(target.cpu).starts_with("znver");
+  target.hasTiles = has("+amx-tile,+amx-bf16");
   target.hasFMA = has("+fma") || has("+avx512f");
   target.hasF16 = has("+f16c") || has("+avx512f");
   if (has("+avx512f,+avx512bw,+avx512vl,+avx512dq")) {
@@ -82,11 +83,59 @@ static void chooseTile(Target &target, const llvm::MCSubtargetInfo &subtarget) {
     target.accumulators = 24;
     target.hasBF16 = has("+avx512bf16");
     target.hasVNNI = has("+avx512vnni");
+    target.hasByteTiles = target.hasVNNI && has("+amx-tile,+amx-int8");
     return;
   }
   target.width = has("+avx2") ? 8 : 4;
   target.accumulators = has("+avx2") ? 12 : 8;
   target.hasVNNI = has("+avx2,+avxvnni");
+}
+
+/// What code generation uses without being asked, and what kernels ask for. A
+/// CPU has more, much of which a machine of its kind may have switched off.
+static constexpr StringLiteral usedFeatures[] = {"sse3",
+                                                 "ssse3",
+                                                 "sse4.1",
+                                                 "sse4.2",
+                                                 "popcnt",
+                                                 "cx16",
+                                                 "movbe",
+                                                 "lzcnt",
+                                                 "bmi",
+                                                 "bmi2",
+                                                 "tbm",
+                                                 "avx",
+                                                 "f16c",
+                                                 "fma",
+                                                 "fma4",
+                                                 "xop",
+                                                 "avx2",
+                                                 "avxvnni",
+                                                 "gfni",
+                                                 "avx512f",
+                                                 "avx512cd",
+                                                 "avx512dq",
+                                                 "avx512bw",
+                                                 "avx512vl",
+                                                 "avx512ifma",
+                                                 "avx512vbmi",
+                                                 "avx512vbmi2",
+                                                 "avx512vnni",
+                                                 "avx512bitalg",
+                                                 "avx512bf16",
+                                                 "avx512vpopcntdq",
+                                                 "avx512fp16",
+                                                 "amx-tile",
+                                                 "amx-bf16",
+                                                 "amx-int8"};
+
+static void listNeeds(Target &target, const llvm::MCSubtargetInfo &subtarget) {
+  if (target.isArm)
+    return;
+  for (StringRef feature : usedFeatures)
+    if (std::string needed = ("+" + feature).str();
+        subtarget.checkFeatures(needed))
+      target.needs.push_back(needed);
 }
 
 /// The triple of this process if it is of the architecture, or Linux on it.
@@ -169,6 +218,7 @@ FailureOr<Target> Target::resolve(Location loc, StringRef cpu,
     return emitError(loc) << "expected a CPU with SSE4.2, got '" << target.cpu
                           << "'";
   chooseTile(target, *subtarget);
+  listNeeds(target, *subtarget);
   return target;
 }
 
@@ -202,6 +252,10 @@ int64_t Target::packDepth(Type elementType) {
   return elementType.isBF16() ? 2 : 1;
 }
 
+int64_t Target::activationDepth(Type elementType) const {
+  return hasTiles && elementType.isBF16() ? 32 : packDepth(elementType);
+}
+
 int64_t Target::packedWeightElements(Type elementType, int64_t n,
                                      int64_t k) const {
   return llvm::alignTo(n, panelRows) * llvm::alignTo(k, packDepth(elementType));
@@ -210,7 +264,7 @@ int64_t Target::packedWeightElements(Type elementType, int64_t n,
 int64_t Target::packedActivationElements(Type elementType, int64_t tokens,
                                          int64_t k, int64_t rowTile) const {
   return llvm::alignTo(tokens, rowTile) *
-         llvm::alignTo(k, packDepth(elementType));
+         llvm::alignTo(k, activationDepth(elementType));
 }
 
 } // namespace clade::cpu

@@ -17,6 +17,7 @@
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Location.h"
 #include "mlir/Support/LLVM.h"
+#include "llvm/ADT/SmallVector.h"
 #include <cstdint>
 #include <string>
 
@@ -42,6 +43,9 @@ struct Target {
   std::string cpu;
   /// Explicit LLVM feature list, "+avx2,-avx512f,…", in LLVM's order.
   std::string features;
+  /// What code for it needs of a machine: those instructions of the CPU that
+  /// LLVM makes use of, by LLVM's names, "+avx2" … Empty on AArch64.
+  llvm::SmallVector<std::string, 0> needs;
   /// Lanes of f32 in one vector register: 16, 8 or 4.
   int64_t width = 4;
   /// Rows of one packed panel of weights (R), a multiple of `width`.
@@ -64,6 +68,10 @@ struct Target {
   bool asksAhead = false;
   /// `sdot` exists; only on AArch64.
   bool hasSignedDot = false;
+  /// `tdpbf16ps` exists, and with it the tile registers of AMX.
+  bool hasTiles = false;
+  /// `tdpbsud` exists, beside `vpdpbusd`.
+  bool hasByteTiles = false;
 
   /// Resolves a CPU name ("native", "znver4", "x86-64-v3", "neoverse-n1",
   /// "aarch64" …) and a feature list ("" or "+x,-y", applied on top of the
@@ -80,7 +88,11 @@ struct Target {
     return cpu == baselineArm ? "generic" : llvm::StringRef(cpu);
   }
 
-  /// Rows that packed activations keep together (MR).
+  /// Rows of the tile registers of AMX.
+  static constexpr int64_t tileRows = 16;
+
+  /// Rows that packed activations keep together (MR) where vectors multiply;
+  /// of a product it is `productRowTile`.
   int64_t rowTile(TokenClass tokens) const;
 
   /// Rows that a register tile covers; divides `rowTile`.
@@ -93,11 +105,14 @@ struct Target {
   /// Neighbouring elements of K that a layout keeps together (P): 2 for bf16
   /// and 1 for f32.
   static int64_t packDepth(mlir::Type elementType);
+  /// What K of activations is padded to a multiple of: the same, or where bf16
+  /// is multiplied by tiles the 32 that fill a row of one, which are their P.
+  int64_t activationDepth(mlir::Type elementType) const;
   /// Whether activations that are multiplied with such weights are packed as
   /// f32, with P = 1: where no instruction takes bf16, a number would be
   /// widened for every vector of weights, which takes as long as to multiply.
   bool widensActivations(mlir::Type elementType) const {
-    return elementType.isBF16() && !hasBF16;
+    return elementType.isBF16() && !hasBF16 && !hasTiles;
   }
   /// Bytes of an element of packed activations.
   int64_t activationBytes(mlir::Type elementType) const {

@@ -13,6 +13,7 @@
 #include "test/CodeGen/GroupWeights.h"
 #include "test/CodeGen/ProductHarness.h"
 #include "test/CodeGen/Sweep/Sweep.h"
+#include "test/CodeGen/TileEmulation.h"
 
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
@@ -51,7 +52,7 @@ Case draw(Sweep &sweep, const Target &target, MLIRContext *context) {
   c.shape.n = sweep.size(100);
   c.shape.k = sweep.size(isLong ? 700 : 250);
   c.shape.elementType = Float32Type::get(context);
-  c.shape.rowTile = target.rowTile(tokens);
+  c.shape.rowTile = productRowTile(target, c.shape, tokens);
   c.shape.form = form;
   c.shape.isExact = sweep.chance(40);
   c.tokens =
@@ -128,7 +129,7 @@ void clade::cpu::test::sweepGroupProducts(Sweep &sweep, int64_t cases) {
     const TestCPU &cpu = sweep.cpu();
     std::unique_ptr<MLIRContext> context = makeContext();
     Location loc = UnknownLoc::get(context.get());
-    FailureOr<Target> target = Target::resolve(loc, cpu.cpu);
+    FailureOr<Target> target = Target::resolve(loc, cpu.cpu, cpu.features);
     OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
     std::vector<Case> drawn;
     std::vector<std::string> names;
@@ -138,8 +139,7 @@ void clade::cpu::test::sweepGroupProducts(Sweep &sweep, int64_t cases) {
       names.push_back("product" + std::to_string(i));
       names.push_back("pack" + std::to_string(i));
     }
-    auto loaded =
-        LoadedCode::create(*module, {target->cpu, target->features, 3}, names);
+    auto loaded = loadKernels(*module, *target, names);
     for (int i = 0; i < casesOfModule; ++i) {
       sweep.begin(drawn[i].form + (" " + textOf(drawn[i], cpu)));
       std::string difference =

@@ -13,6 +13,7 @@
 #include "runtime/Weights/WeightLoader.h"
 #include "test/CodeGen/ProductHarness.h"
 #include "test/CodeGen/Sweep/Sweep.h"
+#include "test/CodeGen/TileEmulation.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -104,7 +105,7 @@ bool KernelRunner::compile(bool referenceRounding) {
   scratch = kernels.getScratch();
   packedBytesPerRow = kernels.getPackedBytesPerRow();
   packedBytesPerSequence = kernels.getPackedBytesPerSequence();
-  loaded = LoadedCode::create(*code, {target.cpu, target.features, 3}, names);
+  loaded = loadKernels(*code, target, names);
   return loaded != nullptr;
 }
 

@@ -195,7 +195,8 @@ bool ModelCase::create() {
     return false;
   model = std::move(*imported);
   ModuleOp module = *model->module;
-  FailureOr<Target> target = Target::resolve(module.getLoc(), draw.cpu.cpu);
+  FailureOr<Target> target =
+      Target::resolve(module.getLoc(), draw.cpu.cpu, draw.cpu.features);
   bool isFused = runPasses(module, [&](OpPassManager &passes) {
     if (draw.weights != "dense")
       passes.addPass(

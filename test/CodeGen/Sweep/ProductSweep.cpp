@@ -12,6 +12,7 @@
 
 #include "test/CodeGen/ProductHarness.h"
 #include "test/CodeGen/Sweep/Sweep.h"
+#include "test/CodeGen/TileEmulation.h"
 
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
@@ -42,7 +43,7 @@ Case draw(Sweep &sweep, const Target &target, MLIRContext *context) {
   c.shape.k = sweep.chance(10) ? sweep.size(1100) : sweep.size(200);
   c.shape.elementType = c.bf16 ? Type(BFloat16Type::get(context))
                                : Type(Float32Type::get(context));
-  c.shape.rowTile = target.rowTile(tokens);
+  c.shape.rowTile = productRowTile(target, c.shape, tokens);
   // Every class computes any number of tokens.
   c.tokens = sweep.chance(60) ? tokens == TokenClass::One ? 1
                                 : tokens == TokenClass::Few
@@ -157,7 +158,7 @@ void clade::cpu::test::sweepProducts(Sweep &sweep, int64_t cases) {
     const TestCPU &cpu = sweep.cpu();
     std::unique_ptr<MLIRContext> context = makeContext();
     Location loc = UnknownLoc::get(context.get());
-    FailureOr<Target> target = Target::resolve(loc, cpu.cpu);
+    FailureOr<Target> target = Target::resolve(loc, cpu.cpu, cpu.features);
     OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
     std::vector<Case> drawn;
     std::vector<std::string> names;
@@ -166,8 +167,7 @@ void clade::cpu::test::sweepProducts(Sweep &sweep, int64_t cases) {
       names.push_back("product" + std::to_string(i));
       addProductFunction(*module, names.back(), *target, drawn.back().shape);
     }
-    auto loaded =
-        LoadedCode::create(*module, {target->cpu, target->features, 3}, names);
+    auto loaded = loadKernels(*module, *target, names);
     for (int i = 0; i < casesOfModule; ++i) {
       std::string kind = drawn[i].shape.partRows.empty() ? "products of panels"
                                                          : "products of rows";

@@ -29,7 +29,7 @@ namespace clade::cpu::test {
 /// machines with the same instructions.
 class Sweep {
 public:
-  explicit Sweep(uint64_t seed) : random(seed), cpus(testCPUs()) {}
+  explicit Sweep(uint64_t seed) : random(seed), cpus(productCPUs()) {}
 
   /// In [0, limit) and in [low, high].
   int64_t below(int64_t limit) {
