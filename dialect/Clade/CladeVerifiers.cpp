@@ -100,7 +100,7 @@ int64_t BlocksAttr::getPackedSize(NamedTensorType type) {
   int64_t columns = type.getShape().empty() ? 1 : type.getShape().back();
   int64_t rows = type.getNumFeatures() / std::max<int64_t>(columns, 1);
   return getGroups() * llvm::alignTo(rows / getGroups(), getRows()) *
-         llvm::divideCeil(columns, block.getLength()) * block.getNumBytes();
+         block.getPackedRowBytes(columns);
 }
 
 //===----------------------------------------------------------------------===//

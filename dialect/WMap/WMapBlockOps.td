@@ -21,15 +21,17 @@ def WMap_BlockType : TypeDef<WMap_Dialect, "Block"> {
   let mnemonic = "block";
   let summary = "element of a tensor that is stored in blocks";
   let description = [{
-    The format of GGUF files of that name. `q8_0`, `q5_0` and `q4_0` have groups of 32
+    All formats but the last are those of GGUF files of that name. `q8_0`, `q5_0` and `q4_0` have groups of 32
     numbers along the last axis and a scale in f16 for each: codes of 8, 5 and 4 bits with
     a sign. A number is its code times the scale of its group. `q4_k`, `q5_k` and `q6_k`
     have blocks of 256 numbers, which share a scale in f16: the first two multiply it by 6
     bits for each 32 of them, and subtract a minimum of 6 bits times another f16, the last
-    multiplies it by 8 bits for each 16.
+    multiplies it by 8 bits for each 16. `q8_row` has codes of 8 bits with a sign and one
+    scale in f32 for a row, the last axis, which each of its blocks of 64 numbers comes with.
 
     **Constraints:**
-    * (C1) the format is `q8_0`, `q4_0`, `q5_0`, `q4_k`, `q5_k` or `q6_k`
+    * (C1) the format is `q8_0`, `q4_0`, `q5_0`, `q4_k`, `q5_k`, `q6_k` or
+      `q8_row`
 
     ```mlir
     wmap.func @w -> tensor<8x64xf32> {
@@ -48,6 +50,10 @@ def WMap_BlockType : TypeDef<WMap_Dialect, "Block"> {
     /// Elements of a block, and the bytes that it takes.
     int64_t getLength() const;
     int64_t getNumBytes() const;
+    /// Whether the blocks of a row have one scale.
+    bool hasRowScale() const;
+    /// Bytes of a row of so many numbers in panels, which have its scale once.
+    int64_t getPackedRowBytes(int64_t columns) const;
   }];
 }
 
@@ -56,17 +62,18 @@ def WMap_QuantiseOp : WMap_Transform<"quantise"> {
   let description = [{
     Each block of the last axis gets its scales and its numbers the nearest codes, as ggml's
     `quantize_row_*_ref` choose them; the last block is filled up with zeros. A block with a
-    number that is not finite becomes NaN. With m the largest magnitude of a group, a number
+    number that is not finite becomes NaN, of `q8_row` the row. With m the largest magnitude of a group, a number
     of `q8_0` is off by at most m (1/254 + 2⁻¹¹), one of `q4_0` by m (1/8 + 2⁻¹¹), and 2⁻¹⁸
-    more for scales below the normal numbers of f16. `q4_k` and `q6_k` are searched for and
-    have no bound.
+    more for scales below the normal numbers of f16. One of `q8_row` is off by at most
+    m (1/254 + 2⁻²²), with m of its row, and a row of magnitudes below 2⁻¹¹⁹ is zero. `q4_k`
+    and `q6_k` are searched for and have no bound.
 
     Lossy; where rounding is accepted the inverse is what the blocks stand for.
 
     **Constraints:**
     * (C1) the operand's elements are floats, the result's `!wmap.block`
     * (C2) the result has the operand's sizes, the last rounded up to whole blocks
-    * (C3) the format is `q8_0`, `q4_0`, `q4_k` or `q6_k`
+    * (C3) the format is `q8_0`, `q4_0`, `q4_k`, `q6_k` or `q8_row`
 
     ```mlir
     wmap.func @w -> tensor<8x64x!wmap.block<"q8_0">> {
@@ -84,7 +91,7 @@ def WMap_QuantiseOp : WMap_Transform<"quantise"> {
 def WMap_DequantiseOp : WMap_Transform<"dequantise"> {
   let summary = "the numbers that blocks stand for";
   let description = [{
-    In f32, exact. There is no inverse: several blocks may stand for the same numbers.
+    In f32, exact; of `q8_row` a code times the scale, rounded. There is no inverse: several blocks may stand for the same numbers.
 
     **Constraints:**
     * (C1) the operand's elements are `!wmap.block`
@@ -109,7 +116,8 @@ def WMap_PackBlocksOp : WMap_Transform<"pack_blocks"> {
     [N, K] becomes bytes [ceil(N/rows)][K / numbers of a block][rows · bytes of a block]: in a
     panel of `rows` rows, for each block of columns, the scales and codes of its rows
     alternate
-    (docs/rationale/packed-weights.md). Of three axes the first counts matrices. Inverse:
+    (docs/rationale/packed-weights.md). Of `q8_row` it is [ceil(N/rows)][rows][4 + K], where
+    the scales of a panel come first. Of three axes the first counts matrices. Inverse:
     `wmap.unpack_blocks`, bit for bit.
 
     **Constraints:**

@@ -19,15 +19,17 @@ namespace {
 struct BlockFormat {
   StringLiteral name;
   int64_t length, numBytes;
-  bool isMade; ///< Numbers can be quantised to it.
+  bool isMade;               ///< Numbers can be quantised to it.
+  int64_t rowScaleBytes = 0; ///< Of a scale that the blocks of a row share.
 };
 } // namespace
 
 /// In the order of the messages below.
 static constexpr BlockFormat formats[] = {
-    {"q8_0", 32, 34, true},    {"q4_0", 32, 18, true},
-    {"q5_0", 32, 22, false},   {"q4_k", 256, 144, true},
-    {"q5_k", 256, 176, false}, {"q6_k", 256, 210, true}};
+    {"q8_0", 32, 34, true},     {"q4_0", 32, 18, true},
+    {"q5_0", 32, 22, false},    {"q4_k", 256, 144, true},
+    {"q5_k", 256, 176, false},  {"q6_k", 256, 210, true},
+    {"q8_row", 64, 68, true, 4}};
 
 static const BlockFormat *formatOf(StringRef name) {
   const auto *format = llvm::find_if(
@@ -51,12 +53,22 @@ int64_t BlockType::getNumBytes() const {
   return formatOf(getFormat())->numBytes;
 }
 
+bool BlockType::hasRowScale() const {
+  return formatOf(getFormat())->rowScaleBytes > 0;
+}
+
+int64_t BlockType::getPackedRowBytes(int64_t columns) const {
+  int64_t count = llvm::divideCeil(columns, getLength()),
+          shared = formatOf(getFormat())->rowScaleBytes;
+  return shared + count * (getNumBytes() - shared);
+}
+
 LogicalResult BlockType::verify(function_ref<InFlightDiagnostic()> emitError,
                                 StringRef format) {
   // block_c1
   if (!isFormat(format))
-    return emitError() << "expected the format q8_0, q4_0, q5_0, q4_k, q5_k or "
-                          "q6_k, got '"
+    return emitError() << "expected the format q8_0, q4_0, q5_0, q4_k, q5_k, "
+                          "q6_k or q8_row, got '"
                        << format << "'";
   return success();
 }
@@ -77,8 +89,8 @@ LogicalResult QuantiseOp::verify() {
   StringRef format = blockOf(result).getFormat();
   if (!formatOf(format)->isMade)
     return emitOpError()
-           << "expected the format q8_0, q4_0, q4_k or q6_k, got '" << format
-           << "'";
+           << "expected the format q8_0, q4_0, q4_k, q6_k or q8_row, got '"
+           << format << "'";
   // quantise_c2
   SmallVector<int64_t> shape(input.getShape());
   if (!shape.empty())
@@ -108,6 +120,10 @@ SmallVector<int64_t> PackBlocksOp::getPackedShape(RankedTensorType blocks,
   ArrayRef<int64_t> matrix = blocks.getShape().take_back(2);
   SmallVector<int64_t> shape(blocks.getShape().drop_back(2));
   shape.push_back(static_cast<int64_t>(llvm::divideCeil(matrix[0], rows)));
+  if (block.hasRowScale()) {
+    llvm::append_values(shape, rows, block.getPackedRowBytes(matrix[1]));
+    return shape;
+  }
   shape.push_back(matrix[1] / block.getLength());
   shape.push_back(rows * block.getNumBytes());
   return shape;
@@ -141,8 +157,11 @@ LogicalResult UnpackBlocksOp::verify() {
   // unpack_blocks_c1
   bool fits = isPackable(result) && input.getRank() == result.getRank() + 1 &&
               input.getElementType().isUnsignedInteger(8);
-  int64_t rows =
-      fits ? input.getShape().back() / blockOf(result).getNumBytes() : 0;
+  int64_t rows = 0;
+  if (fits)
+    rows = blockOf(result).hasRowScale()
+               ? input.getShape().take_back(2).front()
+               : input.getShape().back() / blockOf(result).getNumBytes();
   if (!fits || rows < 1 || rows % unitRows != 0 ||
       ArrayRef(PackBlocksOp::getPackedShape(result, rows)) != input.getShape())
     return emitOpError() << "expected panels of " << result << ", got "

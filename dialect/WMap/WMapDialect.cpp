@@ -73,6 +73,13 @@ LogicalResult SourceOp::verify() {
   return success();
 }
 
+/// Whether elements are blocks whose scale is that of their row, which lies
+/// along the last axis.
+static bool hasRowScales(RankedTensorType type) {
+  auto block = dyn_cast<BlockType>(type.getElementType());
+  return block && block.hasRowScale() && type.getRank() > 0;
+}
+
 LogicalResult ConcatOp::verify() {
   RankedTensorType result = typeOf(getResult());
   int64_t axis = getAxis(), total = 0;
@@ -99,6 +106,11 @@ LogicalResult ConcatOp::verify() {
   if (total != result.getShape()[axis])
     return emitOpError() << "expected axis " << axis << " of the result to be "
                          << total << ", got " << result;
+  // concat_c4
+  if (hasRowScales(result) && axis + 1 == result.getRank())
+    return emitOpError() << "expected rows that have a scale each to stay as "
+                            "they are, got axis "
+                         << axis << " of " << result;
   return success();
 }
 
@@ -151,6 +163,13 @@ LogicalResult ReshapeOp::verify() {
   if (input.getNumElements() != result.getNumElements() ||
       input.getElementType() != result.getElementType())
     return emitOpError() << "expected as many elements of one type, got "
+                         << input << " and " << result;
+  // reshape_c2
+  if (hasRowScales(input) &&
+      (result.getRank() == 0 ||
+       input.getShape().back() != result.getShape().back()))
+    return emitOpError() << "expected rows that have a scale each to stay as "
+                            "they are, got "
                          << input << " and " << result;
   return success();
 }

@@ -93,6 +93,8 @@ def WMap_ConcatOp : WMap_Transform<"concat"> {
     * (C1) operands agree with the result in element type and in all sizes but that of the axis
     * (C2) the sizes along the axis add up to the result's
     * (C3) there are operands, and `axis` is one of theirs
+    * (C4) rows of blocks that have one scale (`q8_row`) stay as they are: the axis is not
+      the last
 
     ```mlir
     wmap.func @kv -> tensor<8x4xbf16> {
@@ -205,6 +207,7 @@ def WMap_ReshapeOp : WMap_Transform<"reshape"> {
 
     **Constraints:**
     * (C1) as many elements of the same type
+    * (C2) rows of blocks that have one scale (`q8_row`) stay as they are: the last axis does
 
     ```mlir
     wmap.func @w -> tensor<8xbf16> {

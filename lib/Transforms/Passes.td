@@ -107,7 +107,7 @@ def QuantiseWeightsPass : Pass<"clade-quantise-weights", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"form", "form", "std::string", "\"int8\"",
-           "f16: numbers of 16 bits; q8_0 or int8; q4_0, or int4 with a head in q8_0; q4_k; q6_k; keep: only blocks that the checkpoint stores">
+           "f16: numbers of 16 bits; q8_0 or int8; int8_channel: with a scale for each row; q4_0, or int4 with a head in q8_0; q4_k; q6_k; keep: only blocks that the checkpoint stores">
   ];
   let statistics = [Statistic<"numQuantised", "quantised", "Number of products with blocks">];
   let dependentDialects = ["::clade::wmap::WMapDialect"];

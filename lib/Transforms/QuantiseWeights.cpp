@@ -18,6 +18,7 @@
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/StringSwitch.h"
 
 namespace clade {
 #define GEN_PASS_DEF_QUANTISEWEIGHTSPASS
@@ -33,8 +34,8 @@ static constexpr StringLiteral keep = "keep";
 /// The form that is no blocks, but numbers of 16 bits.
 static constexpr StringLiteral half = "f16";
 /// What `wmap.quantise` makes, and the others.
-static constexpr StringLiteral forms[] = {keep,   half,   "q8_0",
-                                          "q4_0", "q4_k", "q6_k"};
+static constexpr StringLiteral forms[] = {keep,   half,   "q8_0",  "q4_0",
+                                          "q4_k", "q6_k", "q8_row"};
 /// Columns of the blocks of q4_k and q6_k.
 static constexpr int64_t superBlock = 256;
 
@@ -76,13 +77,16 @@ struct QuantiseWeightsPass
   using QuantiseWeightsPassBase::QuantiseWeightsPassBase;
 
   void runOnOperation() override {
-    std::string format = form == "int8"   ? "q8_0"
-                         : form == "int4" ? "q4_0"
-                                          : form.getValue();
+    StringRef format = llvm::StringSwitch<StringRef>(form.getValue())
+                           .Case("int8", "q8_0")
+                           .Case("int4", "q4_0")
+                           .Case("int8_channel", "q8_row")
+                           .Case("q8_row", "")
+                           .Default(form.getValue());
     if (!llvm::is_contained(forms, format)) {
       getOperation().emitError()
-          << "expected the form keep, f16, int8, int4, q8_0, q4_0, q4_k or "
-             "q6_k, got '"
+          << "expected the form keep, f16, int8, int8_channel, int4, q8_0, "
+             "q4_0, q4_k or q6_k, got '"
           << form.getValue() << "'";
       return signalPassFailure();
     }

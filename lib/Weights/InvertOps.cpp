@@ -178,6 +178,9 @@ std::optional<std::string> clade::lossOf(Operation *op, bool mayRound) {
             getElementTypeOrSelf(op.getResult().getType()));
         std::string text =
             "quantised to " + (block ? block.getFormat().str() : "blocks");
+        if (block && block.hasRowScale())
+          return text + ": off by at most 1/254 of the largest magnitude of "
+                        "its row, and the rounding of that to f32";
         if (block && block.getLength() > 32)
           return text + ": the best of the grids that ggml's reference "
                         "quantiser tries, without a bound";

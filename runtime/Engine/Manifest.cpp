@@ -78,9 +78,10 @@ Status checkModel(const ManifestModel &model) {
       checkOneOf("model.dtype", model.dtype, {"bf16", "f32"}));
   CLADE_RETURN_IF_ERROR(
       checkOneOf("model.precision", model.precision, {"fused", "reference"}));
-  CLADE_RETURN_IF_ERROR(checkOneOf("model.weights", model.weights,
-                                   {"dense", "keep", "f16", "int8", "int4",
-                                    "q8_0", "q4_0", "q4_k", "q6_k"}));
+  CLADE_RETURN_IF_ERROR(
+      checkOneOf("model.weights", model.weights,
+                 {"dense", "keep", "f16", "int8", "int8_channel", "int4",
+                  "q8_0", "q4_0", "q4_k", "q6_k"}));
   CLADE_RETURN_IF_ERROR(
       checkOneOf("model.layout", model.layout, {"panels", "rows"}));
   CLADE_RETURN_IF_ERROR(checkRange("model.vocab", model.vocab, 1, INT32_MAX));

@@ -44,7 +44,7 @@ struct ManifestModel {
   /// Absolute path of the adapter that is merged into the weights, if one is.
   std::optional<std::string> adapter = std::nullopt;
   /// What weights of products are held as: `dense`, `keep`, `f16`, `int8`,
-  /// `int4`, `q8_0`, `q4_0`, `q4_k` or `q6_k`.
+  /// `int8_channel`, `int4`, `q8_0`, `q4_0`, `q4_k` or `q6_k`.
   std::string weights = "dense";
   /// Where weights of single products are published row by row in the type they
   /// are multiplied in: `panels`, made of them, or `rows`, read as they are.

@@ -7,8 +7,9 @@
 //
 // One struct a block type, its formula in the comment, written so that the
 // inner loops vectorise. All products of a scale and a quantised value are
-// exact in f32 (at most 22 significant bits), so contraction into fused
-// multiply-adds changes nothing. Private to Dequantize.cpp.
+// exact in f32 (at most 22 significant bits) but those of scales in f32, so
+// contraction into fused multiply-adds changes nothing. Private to
+// Dequantize.cpp.
 //
 //===----------------------------------------------------------------------===//
 
@@ -46,6 +47,17 @@ struct BlockQ8_0 {
     float d = loadF16(block);
     for (int i = 0; i < 32; ++i)
       out[i] = d * static_cast<float>(static_cast<int8_t>(block[2 + i]));
+  }
+};
+
+/// f32 d, 64 × i8 q: d * q, rounded.
+struct BlockQ8_ROW {
+  static constexpr int length = 64, bytes = 68;
+  ALWAYS_INLINE static void decode(const uint8_t *block,
+                                   float *__restrict out) {
+    float d = load<float>(block);
+    for (int i = 0; i < 64; ++i)
+      out[i] = d * static_cast<float>(static_cast<int8_t>(block[4 + i]));
   }
 };
 

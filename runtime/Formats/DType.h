@@ -56,6 +56,7 @@ enum class DType : uint8_t {
   IQ4_NL,
   IQ4_XS,
   MXFP4,
+  Q8_ROW, ///< In no file: 64 codes and the scale that their row has, in f32.
   // Two codes of four bits a byte, the low one first: "blocks" of two.
   F4,      ///< E2M1: 0, 0.5, 1, 1.5, 2, 3, 4, 6, then these negative.
   U4,      ///< 0 … 15.

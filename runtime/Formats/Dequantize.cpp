@@ -187,6 +187,8 @@ ALWAYS_INLINE inline void decode(DType type, const std::byte *bytes,
     return decodeBlocks<BlockIQ4_XS>(data, count, out);
   case DType::MXFP4:
     return decodeUnpacked<BlockMXFP4>(data, count, out);
+  case DType::Q8_ROW:
+    return decodeBlocks<BlockQ8_ROW>(data, count, out);
   case DType::F4:
   case DType::U4:
   case DType::U4_HIGH:

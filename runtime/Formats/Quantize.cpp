@@ -67,6 +67,24 @@ void quantizeQ4_0(const float *x, uint8_t *block) {
     block[2 + i] = static_cast<uint8_t>(code(x[i]) | code(x[16 + i]) << 4);
 }
 
+/// A row: all of its blocks have the scale of the largest magnitude of all. One
+/// whose reciprocal may be no number is zero.
+void quantizeQ8_ROW(const float *x, int64_t count, uint8_t *blocks) {
+  constexpr int length = 64;
+  float most = 0;
+  for (int64_t i = 0; i < count; ++i)
+    most = std::max(most, std::fabs(x[i]));
+  float d = most < 0x1p-119f ? 0 : most / 127;
+  float inverse = d != 0 ? 1 / d : 0;
+  for (int64_t at = 0; at < count; at += length) {
+    std::memcpy(blocks, &d, sizeof(d));
+    blocks += sizeof(d);
+    for (int i = 0; i < length; ++i)
+      *blocks++ = static_cast<uint8_t>(
+          static_cast<int8_t>(std::round(x[at + i] * inverse)));
+  }
+}
+
 /// A grid of a group: code · scale - min.
 struct Grid {
   float scale = 0;
@@ -253,13 +271,15 @@ void quantizeQ6_K(const float *x, uint8_t *block) {
 
 bool clade::rt::canQuantize(DType type) {
   return type == DType::Q8_0 || type == DType::Q4_0 || type == DType::Q4_K ||
-         type == DType::Q6_K;
+         type == DType::Q6_K || type == DType::Q8_ROW;
 }
 
 void clade::rt::quantizeFromF32(DType type, const float *values, int64_t count,
                                 std::byte *out) {
   int64_t length = blockLength(type), size = bytesPerBlock(type);
   auto *block = reinterpret_cast<uint8_t *>(out);
+  if (type == DType::Q8_ROW)
+    return quantizeQ8_ROW(values, count, block);
   for (int64_t i = 0; i < count; i += length, block += size)
     switch (type) {
     case DType::Q8_0:

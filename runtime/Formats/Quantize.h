@@ -21,10 +21,11 @@
 
 namespace clade::rt {
 
-/// Q8_0, Q4_0, Q4_K and Q6_K.
+/// Q8_0, Q4_0, Q4_K, Q6_K and Q8_ROW.
 bool canQuantize(DType type);
 
 /// Writes `count` finite elements, a multiple of blockLength(type), as blocks.
+/// Of Q8_ROW they are a row.
 void quantizeFromF32(DType type, const float *values, int64_t count,
                      std::byte *out);
 

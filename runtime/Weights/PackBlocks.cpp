@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 
 using namespace clade::rt;
@@ -41,25 +42,40 @@ public:
   QuantiseEvaluator(const WeightNode &node, Input from)
       : Evaluator(node.dtype, *elementCount(node.shape)),
         input(std::move(from)), columns(node.inputs.front().shape.back()),
-        padded(node.shape.back()) {}
+        padded(node.shape.back()), isOfRow(hasRowScale(node.dtype)) {}
 
   void read(int64_t begin, int64_t end, std::byte *out,
             Scratch &scratch) const override {
     while (begin < end) {
       int64_t column = begin % padded;
-      int64_t length = std::min({end - begin, padded - column, pieceOfBlocks});
-      quantise(begin / padded, column, length, out, scratch);
+      int64_t length = std::min(end - begin, padded - column);
+      if (!isOfRow) {
+        length = std::min(length, pieceOfBlocks);
+        quantise(begin / padded, column, length, out, scratch);
+      } else if (length == padded) {
+        quantise(begin / padded, 0, padded, out, scratch);
+      } else {
+        Scratch::Frame frame(scratch);
+        std::byte *row = scratch.take(bytes(padded));
+        quantise(begin / padded, 0, padded, row, scratch);
+        std::memcpy(out, row + bytes(column),
+                    static_cast<size_t>(bytes(length)));
+      }
       out += bytes(length);
       begin += length;
     }
+  }
+
+  int64_t granule() const override {
+    return isOfRow ? padded : Evaluator::granule();
   }
 
   bool prefersLongRanges() const override { return input->prefersLongRanges(); }
 
 private:
   /// The blocks of [column, column + length) of a row. What lies behind the
-  /// row's end is zero. A block with a number that is not finite gets NaN for
-  /// its scale, and all of its values are NaN.
+  /// row's end is zero. What shares a scale with a number that is not finite
+  /// gets NaN for it, and all of its values are NaN.
   void quantise(int64_t row, int64_t column, int64_t length, std::byte *out,
                 Scratch &scratch) const {
     Scratch::Frame frame(scratch);
@@ -71,12 +87,12 @@ private:
       decodeToF32(input->dtype(), input->fetch(at, at + there, scratch), there,
                   values);
     std::fill(values + there, values + length, 0.0f);
+    if (isOfRow)
+      return quantiseRow(values, length, out);
     int64_t block = blockLength(dtype());
     for (int64_t i = 0; i < length; i += block) {
       std::byte *to = out + bytes(i);
-      bool isFinite = std::all_of(values + i, values + i + block,
-                                  [](float x) { return std::isfinite(x); });
-      if (isFinite) {
+      if (isFinite(values + i, block)) {
         quantizeFromF32(dtype(), values + i, block, to);
         continue;
       }
@@ -85,8 +101,23 @@ private:
     }
   }
 
+  void quantiseRow(const float *values, int64_t length, std::byte *out) const {
+    if (isFinite(values, length))
+      return quantizeFromF32(dtype(), values, length, out);
+    float scale = std::numeric_limits<float>::quiet_NaN();
+    std::memset(out, 0, static_cast<size_t>(bytes(length)));
+    for (int64_t at = 0; at < bytes(length); at += bytesPerBlock(dtype()))
+      std::memcpy(out + at, &scale, sizeof(scale));
+  }
+
+  static bool isFinite(const float *values, int64_t count) {
+    return std::all_of(values, values + count,
+                       [](float x) { return std::isfinite(x); });
+  }
+
   Input input;
   int64_t columns, padded; ///< Of a row, before and after.
+  bool isOfRow;            ///< A row has one scale.
 };
 
 /// Where the fields of a block lie in a panel.
@@ -96,8 +127,12 @@ public:
       : layout(*packedLayout(dtype)), blockBytes(layout.blockBytes()),
         panelRows(rows), flip(layout.bits == 8 ? 0x80808080u : 0) {}
 
-  /// Copies the block of row `row` of a panel to the blocks at `panel`.
-  void put(const std::byte *block, int64_t row, std::byte *panel) const {
+  /// Copies block `index` of row `row` of a panel to its place.
+  void put(const std::byte *block, int64_t index, int64_t row,
+           std::byte *panel) const {
+    if (layout.isOfRow)
+      return putOfRow(block, index, row, panel);
+    panel += index * columnBytes();
     std::byte ordered[maxPackedBlockBytes];
     if (!isInPackedOrder(layout)) {
       orderBlock(layout, block, ordered);
@@ -107,8 +142,12 @@ public:
       move(size, block + at, panel + place(at, size, row));
     });
   }
-  /// The way back.
-  void take(const std::byte *panel, int64_t row, std::byte *block) const {
+  /// The way back. `panel` begins with the block's columns, unless rows have
+  /// one scale.
+  void take(const std::byte *panel, int64_t index, int64_t row,
+            std::byte *block) const {
+    if (layout.isOfRow)
+      return takeOfRow(panel, index, row, block);
     std::byte ordered[maxPackedBlockBytes];
     bool isOrdered = isInPackedOrder(layout);
     std::byte *to = isOrdered ? block : ordered;
@@ -118,18 +157,47 @@ public:
     if (!isOrdered)
       restoreBlock(layout, ordered, block);
   }
-  /// Bytes of a block of columns.
-  int64_t bytes() const { return blockBytes * panelRows; }
+  /// Bytes of a panel of rows of `columns`.
+  int64_t panelBytes(int64_t columns) const {
+    return layout.rowBytes(columns) * panelRows;
+  }
+  /// Bytes of the blocks of one block's columns.
+  int64_t columnBytes() const { return blockBytes * panelRows; }
 
 private:
   template <int64_t N> using Size = std::integral_constant<int64_t, N>;
+
+  /// Where word `word` of the codes of a block of a row with one scale is.
+  int64_t codesOfRow(int64_t index, int64_t word, int64_t row) const {
+    int64_t words = (blockBytes - layout.headBytes) / wordBytes;
+    return panelRows * layout.headBytes +
+           ((index * words + word) * panelRows + row) * wordBytes;
+  }
+  /// The scale that all blocks of a row have comes with the first one.
+  void putOfRow(const std::byte *block, int64_t index, int64_t row,
+                std::byte *panel) const {
+    if (index == 0)
+      std::memcpy(panel + row * layout.headBytes, block,
+                  static_cast<size_t>(layout.headBytes));
+    for (int64_t at = layout.headBytes, word = 0; at < blockBytes;
+         at += wordBytes, ++word)
+      move(Size<wordBytes>(), block + at, panel + codesOfRow(index, word, row));
+  }
+  void takeOfRow(const std::byte *panel, int64_t index, int64_t row,
+                 std::byte *block) const {
+    std::memcpy(block, panel + row * layout.headBytes,
+                static_cast<size_t>(layout.headBytes));
+    for (int64_t at = layout.headBytes, word = 0; at < blockBytes;
+         at += wordBytes, ++word)
+      move(Size<wordBytes>(), panel + codesOfRow(index, word, row), block + at);
+  }
 
   /// Of a field `size` bytes long, `at` bytes into a block.
   int64_t place(int64_t at, int64_t size, int64_t row) const {
     return at * panelRows + size * row;
   }
   /// A word has codes, which are signed or are not: it changes, or changes
-  /// back. No other type than Q8_0 has words that are not codes.
+  /// back. Of types with codes of eight bits no other fields are words.
   template <int64_t N>
   void move(Size<N>, const std::byte *from, std::byte *to) const {
     if constexpr (N == wordBytes) {
@@ -176,8 +244,8 @@ public:
         layout(input->dtype(), node.rows),
         rows(*std::prev(node.inputs.front().shape.end(), 2)),
         columns(node.inputs.front().shape.back()), panelRows(node.rows),
-        panels(ceilDiv(rows, panelRows)),
-        panel(columns / blockLength(input->dtype()) * layout.bytes()) {}
+        panels(ceilDiv(rows, panelRows)), panel(layout.panelBytes(columns)),
+        piece(hasRowScale(input->dtype()) ? columns : pieceOfBlocks) {}
 
   void read(int64_t begin, int64_t end, std::byte *out,
             Scratch &scratch) const override {
@@ -211,14 +279,13 @@ private:
       std::memset(out, 0, static_cast<size_t>(panel));
     int64_t block = blockLength(input->dtype());
     for (int64_t row = 0; row < filled; ++row)
-      for (int64_t column = 0; column < columns; column += pieceOfBlocks) {
+      for (int64_t column = 0; column < columns; column += piece) {
         Scratch::Frame frame(scratch);
-        int64_t length = std::min(pieceOfBlocks, columns - column);
+        int64_t length = std::min(piece, columns - column);
         int64_t at = (firstRow + row) * columns + column;
         const std::byte *blocks = input->fetch(at, at + length, scratch);
         for (int64_t i = 0; i < length; i += block)
-          layout.put(blocks + input->bytes(i), row,
-                     out + (column + i) / block * layout.bytes());
+          layout.put(blocks + input->bytes(i), (column + i) / block, row, out);
       }
   }
 
@@ -228,6 +295,7 @@ private:
   int64_t panelRows;
   int64_t panels; ///< Of a matrix.
   int64_t panel;  ///< Bytes of a panel.
+  int64_t piece;  ///< Columns that are asked for together.
 };
 
 class UnpackBlocksEvaluator : public Evaluator {
@@ -235,27 +303,36 @@ public:
   UnpackBlocksEvaluator(const WeightNode &node, Input from)
       : Evaluator(node.dtype, *elementCount(node.shape)),
         input(std::move(from)), rows(node.rows), columns(node.shape.back()),
-        panelRows(node.inputs.front().shape.back() / bytesPerBlock(dtype())),
+        isOfRow(hasRowScale(dtype())),
+        panelRows(isOfRow ? *std::prev(node.inputs.front().shape.end(), 2)
+                          : node.inputs.front().shape.back() /
+                                bytesPerBlock(dtype())),
         layout(dtype(), panelRows) {}
 
   void read(int64_t begin, int64_t end, std::byte *out,
             Scratch &scratch) const override {
-    int64_t block = blockLength(dtype()), groups = columns / block,
-            panels = ceilDiv(rows, panelRows);
-    for (; begin < end; begin += block, out += bytes(block)) {
+    int64_t block = blockLength(dtype()), panels = ceilDiv(rows, panelRows),
+            panelBytes = layout.panelBytes(columns),
+            taken = isOfRow ? panelBytes : layout.columnBytes();
+    while (begin < end) {
       Scratch::Frame frame(scratch);
       int64_t row = begin / columns, matrix = row / rows;
-      int64_t panel = matrix * panels + row % rows / panelRows;
-      int64_t at = (panel * groups + begin % columns / block) * layout.bytes();
-      const std::byte *panelBlock =
-          input->fetch(at, at + layout.bytes(), scratch);
-      layout.take(panelBlock, row % rows % panelRows, out);
+      int64_t index = begin % columns / block;
+      int64_t at = (matrix * panels + row % rows / panelRows) * panelBytes +
+                   (isOfRow ? 0 : index * taken);
+      const std::byte *panel = input->fetch(at, at + taken, scratch);
+      // What a panel is asked for once gives all that is wanted of the row.
+      int64_t stop =
+          isOfRow ? std::min(end, (row + 1) * columns) : begin + block;
+      for (; begin < stop; begin += block, out += bytes(block), ++index)
+        layout.take(panel, index, row % rows % panelRows, out);
     }
   }
 
 private:
   Input input;
   int64_t rows, columns; ///< Of a matrix.
+  bool isOfRow;
   int64_t panelRows;
   PanelLayout layout;
 };

@@ -23,7 +23,10 @@
 //                           2 (r % 2) … of byte b of word r / 2, those of
 //                           column 16 + 4 r + b four bits higher
 //
-// Codes of Q8_0 are stored as unsigned bytes, 128 more than they are.
+// Of Q8_ROW a row is one block: its f32 scale, and then the codes of all groups
+// of 32 columns, of which there are two for each 64 columns.
+//
+// Codes of eight bits are stored as unsigned bytes, 128 more than they are.
 //
 //===----------------------------------------------------------------------===//
 
@@ -54,6 +57,7 @@ struct PackedLayout {
   int64_t bits;       ///< Of a code.
   int64_t zero;
   bool hasMinimum;
+  bool isOfRow = false; ///< The head is one for the blocks of a row.
 
   /// Bytes of one row.
   constexpr int64_t groupBytes() const {
@@ -61,6 +65,12 @@ struct PackedLayout {
   }
   constexpr int64_t blockBytes() const {
     return headBytes + groups * groupBytes();
+  }
+  /// Bytes of a row of `columns`, a multiple of the block's, in a panel.
+  constexpr int64_t rowBytes(int64_t columns) const {
+    int64_t count = columns / packedGroupColumns;
+    return isOfRow ? headBytes + count * groupBytes()
+                   : count / groups * blockBytes();
   }
 };
 
@@ -71,6 +81,7 @@ inline constexpr PackedLayout packedLayouts[] = {
     {DType::Q4_K, 8, 8, 1, 1, 4, 0, true},
     {DType::Q5_K, 8, 8, 1, 1, 5, 0, true},
     {DType::Q6_K, 8, 2, 2, 2, 6, 32, false},
+    {DType::Q8_ROW, 2, 4, 0, 1, 8, 128, false, true},
 };
 
 /// The layout of a type, or null where products do not read it.
@@ -83,6 +94,12 @@ inline const PackedLayout *packedLayout(DType type) {
 
 inline bool isPackableBlock(DType type) {
   return packedLayout(type) != nullptr;
+}
+
+/// Whether the blocks of a row have one scale.
+inline bool hasRowScale(DType type) {
+  const PackedLayout *layout = packedLayout(type);
+  return layout && layout->isOfRow;
 }
 
 } // namespace clade::rt

@@ -159,6 +159,10 @@ Status readConcat(const json &value, int depth, WeightNode &node) {
                      " of the result does not fit in 63 bits");
     total = *sum;
   }
+  if (hasRowScale(first.dtype) &&
+      static_cast<size_t>(node.axis) + 1 == first.shape.size())
+    return invalid("inputs are " + typeText(first) +
+                   ", whose rows have a scale each; cast them first");
   node.shape = withAxis(first.shape, node.axis, total);
   return {};
 }
@@ -221,6 +225,11 @@ Status readReshape(const json &value, int depth, WeightNode &node) {
   if (elementCount(node.shape) != elementCount(input.shape))
     return invalid("shape " + shapeText(node.shape) +
                    " does not have as many elements as " + typeText(input));
+  if (hasRowScale(node.dtype) &&
+      (node.shape.empty() || node.shape.back() != input.shape.back()))
+    return invalid("shape " + shapeText(node.shape) +
+                   " does not have the rows of " + typeText(input) +
+                   ", which have a scale each; cast it first");
   return {};
 }
 
@@ -504,7 +513,7 @@ Status readQuantise(const json &value, int depth, WeightNode &node) {
   CLADE_ASSIGN_OR_RETURN(node.dtype, readDType(value));
   if (!canQuantize(node.dtype))
     return invalid("cannot quantise to " + std::string(dtypeName(node.dtype)) +
-                   ", expected q8_0, q4_0, q4_k or q6_k");
+                   ", expected q8_0, q4_0, q4_k, q6_k or q8_row");
   if (node.shape.empty())
     return invalid("the input is " + typeText(node.inputs.front()) +
                    ", expected an axis");
@@ -514,9 +523,12 @@ Status readQuantise(const json &value, int depth, WeightNode &node) {
 }
 
 /// What products read as it is stored.
-std::string packableTypes() { return "q8_0, q4_0, q5_0, q4_k, q5_k or q6_k"; }
+std::string packableTypes() {
+  return "q8_0, q4_0, q5_0, q4_k, q5_k, q6_k or q8_row";
+}
 
-/// PackBlocks: blocks [N, K] to bytes [panels, groups, bytes of a group].
+/// PackBlocks: blocks [N, K] to bytes [panels, groups, bytes of a group]; where
+/// rows have one scale, to [panels, rows, bytes of a row].
 Status readPackBlocks(const json &value, int depth, WeightNode &node) {
   CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"op", "rows", "input"}));
   CLADE_RETURN_IF_ERROR(readInput(value, depth, node));
@@ -533,8 +545,47 @@ Status readPackBlocks(const json &value, int depth, WeightNode &node) {
   node.dtype = DType::U8;
   node.shape = input.shape;
   node.shape[rank - 2] = ceilDiv(input.shape[rank - 2], node.rows);
+  if (hasRowScale(input.dtype)) {
+    node.shape[rank - 1] = node.rows;
+    node.shape.push_back(
+        packedLayout(input.dtype)->rowBytes(input.shape.back()));
+    return {};
+  }
   node.shape[rank - 1] = input.shape[rank - 1] / blockLength(input.dtype);
   node.shape.push_back(node.rows * bytesPerBlock(input.dtype));
+  return {};
+}
+
+/// Whether the rows of the matrix that UnpackBlocks makes fill the panels.
+Status checkPanels(const WeightNode &node, int64_t panelRows) {
+  int64_t panels = *std::prev(node.inputs.front().shape.end(), 3);
+  if (node.rows == 0 || ceilDiv(node.rows, panelRows) != panels)
+    return invalid("'rows' is " + std::to_string(node.rows) +
+                   ", which do not " + "fill " + std::to_string(panels) +
+                   " panels of " + std::to_string(panelRows));
+  return {};
+}
+
+/// UnpackBlocks, of rows that have one scale.
+Status readUnpackRows(bool isBytes, WeightNode &node) {
+  const WeightNode &input = node.inputs.front();
+  int64_t head = packedLayout(node.dtype)->headBytes,
+          length = blockLength(node.dtype);
+  size_t rank = input.shape.size();
+  if (!isBytes || input.shape[rank - 2] == 0 ||
+      input.shape[rank - 2] % packedBlockRows != 0 ||
+      input.shape[rank - 1] < head ||
+      (input.shape[rank - 1] - head) % length != 0)
+    return invalid("the input is " + typeText(input) +
+                   ", expected U8 of three or four axes, the last but one a "
+                   "multiple of " +
+                   std::to_string(packedBlockRows) + ", the last " +
+                   std::to_string(head) + " and a multiple of " +
+                   std::to_string(length));
+  CLADE_RETURN_IF_ERROR(checkPanels(node, input.shape[rank - 2]));
+  node.shape.assign(input.shape.begin(), input.shape.end() - 1);
+  node.shape[rank - 3] = node.rows;
+  node.shape[rank - 2] = input.shape[rank - 1] - head;
   return {};
 }
 
@@ -550,19 +601,17 @@ Status readUnpackBlocks(const json &value, int depth, WeightNode &node) {
     return invalid("cannot unpack " + std::string(dtypeName(node.dtype)) +
                    ", expected " + packableTypes());
   size_t rank = input.shape.size();
+  bool isBytes = (rank == 3 || rank == 4) && input.dtype == DType::U8;
+  if (hasRowScale(node.dtype))
+    return readUnpackRows(isBytes, node);
   int64_t unit = packedBlockRows * bytesPerBlock(node.dtype);
-  if ((rank != 3 && rank != 4) || input.dtype != DType::U8 ||
-      input.shape.back() % unit != 0)
+  if (!isBytes || input.shape.back() % unit != 0)
     return invalid("the input is " + typeText(input) +
                    ", expected U8 of three or four axes, the last a multiple "
                    "of " +
                    std::to_string(unit));
   int64_t panelRows = input.shape.back() / bytesPerBlock(node.dtype);
-  int64_t panels = input.shape[rank - 3];
-  if (node.rows == 0 || ceilDiv(node.rows, panelRows) != panels)
-    return invalid("'rows' is " + std::to_string(node.rows) +
-                   ", which do not " + "fill " + std::to_string(panels) +
-                   " panels of " + std::to_string(panelRows));
+  CLADE_RETURN_IF_ERROR(checkPanels(node, panelRows));
   node.shape.assign(input.shape.begin(), input.shape.end() - 1);
   node.shape[rank - 3] = node.rows;
   std::optional<int64_t> columns =

@@ -68,7 +68,7 @@ public:
     addProductFunction(*module, "product", target, shape);
     addFunction(*module, "pack", 2, 1,
                 [&](OpBuilder &builder, Location loc, ValueRange args) {
-                  emitPadRow(builder, loc, k, args[0]);
+                  emitPadRow(builder, loc, shape, args[0]);
                   emitPackGroups(builder, loc, target, shape, args[0], args[2],
                                  args[1]);
                 });
@@ -92,10 +92,10 @@ public:
     int64_t tiles = llvm::divideCeil(tokens, shape.rowTile);
     Buffer packed(std::max<int64_t>(tiles, 1) *
                   packedActivationTileBytes(target, shape));
-    Buffer row(groupRowBytes(k));
+    Buffer row(groupRowBytes(shape));
     auto *pack = loaded->function<PackRowFunction>("pack");
     for (int64_t i = 0; i < tokens; ++i) {
-      std::memset(row.as<void>(), 0xff, groupRowBytes(k)); // NaN
+      std::memset(row.as<void>(), 0xff, groupRowBytes(shape)); // NaN
       std::memcpy(row.as<void>(), x.data() + i * k, k * 4);
       pack(row.as<float>(), packed.as<void>(), i);
     }
@@ -235,9 +235,10 @@ TEST_P(GroupProductTest, WhatIsNoNumberStaysNone) {
 
 std::vector<Case> cases() {
   constexpr std::pair<const char *, WeightForm> forms[] = {
-      {"Int8", WeightForm::Int8},   {"Int4", WeightForm::Int4},
-      {"Int5", WeightForm::Int5},   {"Int4K", WeightForm::Int4K},
-      {"Int5K", WeightForm::Int5K}, {"Int6K", WeightForm::Int6K}};
+      {"Int8", WeightForm::Int8},      {"Int4", WeightForm::Int4},
+      {"Int5", WeightForm::Int5},      {"Int4K", WeightForm::Int4K},
+      {"Int5K", WeightForm::Int5K},    {"Int6K", WeightForm::Int6K},
+      {"Int8Row", WeightForm::Int8Row}};
   std::vector<Case> result;
   for (const TestCPU &cpu : productCPUs())
     for (auto [formName, form] : forms)

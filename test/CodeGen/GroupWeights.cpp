@@ -21,13 +21,23 @@ using namespace clade::cpu::test;
 
 /// Blocks of random bits: every code and every scale, with halves from 2^-5 to
 /// 2^-3 of either sign.
-static std::vector<std::byte> randomBlocks(rt::DType type, int64_t count,
+static std::vector<std::byte> randomBlocks(rt::DType type, int64_t rows,
+                                           int64_t perRow,
                                            std::mt19937 &random) {
+  int64_t count = rows * perRow;
+  uint32_t scale = 0;
   int64_t size = rt::bytesPerBlock(type);
   std::vector<std::byte> blocks(count * size);
   for (std::byte &byte : blocks)
     byte = std::byte(random());
   for (int64_t i = 0; i < count; ++i) {
+    if (rt::hasRowScale(type)) {
+      // Of either sign, from 2^-5 to 2^-3; those of a row are the same.
+      if (i % perRow == 0)
+        scale = static_cast<uint32_t>((random() & 0x80ffffff) | 61u << 24);
+      std::memcpy(&blocks[i * size], &scale, sizeof(scale));
+      continue;
+    }
     int64_t at = i * size + (type == rt::DType::Q6_K ? 208 : 0);
     bool hasMinimum = type == rt::DType::Q4_K || type == rt::DType::Q5_K;
     for (int64_t half = 0; half < (hasMinimum ? 2 : 1); ++half) {
@@ -50,8 +60,9 @@ GroupWeights::GroupWeights(WeightForm form, int64_t n, int64_t k,
                            int64_t panelRows, std::mt19937 &random) {
   rt::DType dtype = packedLayoutOf(form).type;
   columns = llvm::alignTo(k, rt::blockLength(dtype));
+  group = packedLayoutOf(form).isOfRow ? 128 : 32;
   std::vector<std::byte> blocks =
-      randomBlocks(dtype, n * columns / rt::blockLength(dtype), random);
+      randomBlocks(dtype, n, columns / rt::blockLength(dtype), random);
   rt::StoredTensor tensor;
   tensor.name = "w";
   tensor.dtype = dtype;
@@ -86,9 +97,9 @@ ExpectedSum clade::cpu::test::expectedSum(const GroupWeights &weights,
   const float *w = weights.numbers.data() + column * weights.columns;
   const float *terms = weights.terms.data() + column * weights.columns;
   ExpectedSum expected{0, 0};
-  for (int64_t first = 0; first < k; first += groupColumns) {
+  for (int64_t first = 0; first < k; first += weights.group) {
     double largest = 0, all = 0;
-    for (int64_t i = first; i < std::min(k, first + groupColumns); ++i) {
+    for (int64_t i = first; i < std::min(k, first + weights.group); ++i) {
       expected.sum += double(x[i]) * w[i];
       expected.bound +=
           2 * static_cast<double>(k) * eps * std::abs(double(x[i])) * terms[i];

@@ -29,6 +29,7 @@ struct GroupWeights {
   std::vector<float> numbers; ///< [n][columns]
   std::vector<float> terms;   ///< Magnitudes of code times scale and minimum.
   int64_t columns;
+  int64_t group; ///< Columns that quantised activations share a scale for.
 };
 
 /// What row `column` of weights times k activations at `x` is, and by how much

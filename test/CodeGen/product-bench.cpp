@@ -13,19 +13,21 @@
 // The limit of the arithmetic of quantised weights is that of 8-bit dot
 // products.
 //
-//   product-bench [CPU [FEATURES]]
+//   product-bench [CPU [FEATURES [FORM…]]]
 //
 //===----------------------------------------------------------------------===//
 
 #include "test/CodeGen/ProductHarness.h"
 
 #include "lib/CodeGen/CPU/Probes.h"
+#include "llvm/ADT/STLExtras.h"
 #include <algorithm>
 #include <barrier>
 #include <chrono>
 #include <cstdio>
 #include <ctime>
 #include <functional>
+#include <string_view>
 #include <thread>
 
 using namespace mlir;
@@ -179,14 +181,20 @@ int main(int argc, char **argv) {
                                {"q8_0", false, WeightForm::Int8},
                                {"q4_0", false, WeightForm::Int4},
                                {"q4_k", false, WeightForm::Int4K},
-                               {"q6_k", false, WeightForm::Int6K}};
-  for (const Bench::Form &form : forms)
+                               {"q6_k", false, WeightForm::Int6K},
+                               {"q8_row", false, WeightForm::Int8Row}};
+  auto isAsked = [&](const Bench::Form &form) {
+    return argc <= 3 || std::any_of(argv + 3, argv + argc, [&](char *name) {
+             return std::string_view(name) == form.name;
+           });
+  };
+  for (const Bench::Form &form : llvm::make_filter_range(forms, isAsked))
     for (int threads : {1, 2}) {
       bench.run(512, 2048, 640, form, threads, TokenClass::Many);
       bench.run(512, 640, 2048, form, threads, TokenClass::Many);
       bench.run(512, 4096, 4096, form, threads, TokenClass::Many);
     }
-  for (const Bench::Form &form : forms)
+  for (const Bench::Form &form : llvm::make_filter_range(forms, isAsked))
     for (int threads : {1, 2}) {
       bench.run(1, 4096, 4096, form, threads, TokenClass::One);
       bench.run(1, 16384, 4096, form, threads, TokenClass::One);

@@ -2,6 +2,7 @@
 // RUN: clade-opt %s --clade-quantise-weights="form=keep" --split-input-file | FileCheck %s --check-prefix=KEEP
 // RUN: clade-opt %s --clade-quantise-weights="form=int4" --split-input-file | FileCheck %s --check-prefix=FOUR
 // RUN: clade-opt %s --clade-quantise-weights="form=q4_k" --split-input-file | FileCheck %s --check-prefix=LONG
+// RUN: clade-opt %s --clade-quantise-weights="form=int8_channel" --split-input-file | FileCheck %s --check-prefix=ROWS
 // RUN: clade-opt %s --clade-quantise-weights="form=f16" --split-input-file | FileCheck %s --check-prefix=HALF
 
 // The numbers of a weight are those of its blocks. They are made of what was
@@ -16,6 +17,8 @@
 // CHECK:   %[[CUT:.*]] = wmap.slice %[[NUMBERS]] axis 1 from 0 : tensor<16x64xf32> -> tensor<16x40xf32>
 // CHECK:   wmap.reshape %[[CUT]] : tensor<16x40xf32> -> tensor<16x5x8xf32>
 // KEEP: wmap.func @w -> tensor<16x5x8xbf16>
+// ROWS: wmap.func @w.int8_channel -> tensor<16x5x8xf32> {
+// ROWS:   wmap.quantise %{{.*}} : tensor<16x40xf32> -> tensor<16x64x!wmap.block<"q8_row">>
 // HALF: wmap.func @w.f16 -> tensor<16x5x8xf16> {
 // HALF-NEXT: %[[SOURCE:.*]] = wmap.source "published" : tensor<16x5x8xf32>
 // HALF-NEXT: %[[HALF:.*]] = wmap.cast %[[SOURCE]] : tensor<16x5x8xf32> -> tensor<16x5x8xf16>
@@ -105,6 +108,8 @@ func.func @small(%ids: !clade.tensor<[token], i32>, %x: !clade.tensor<[token, n 
 // CHECK: wmap.func @router -> tensor<16x32xbf16>
 // CHECK: wmap.func @experts.int8 -> tensor<16x24x32xf32>
 // CHECK: wmap.quantise %{{.*}} : tensor<16x24x32xbf16> -> tensor<16x24x32x!wmap.block<"q8_0">>
+// ROWS: wmap.func @router -> tensor<16x32xbf16>
+// ROWS: wmap.quantise %{{.*}} : tensor<16x24x32xbf16> -> tensor<16x24x64x!wmap.block<"q8_row">>
 wmap.func @router -> tensor<16x32xbf16> {
   %0 = wmap.source "router" : tensor<16x32xbf16>
   wmap.return %0 : tensor<16x32xbf16>

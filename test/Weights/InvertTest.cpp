@@ -494,4 +494,26 @@ wmap.func @made -> tensor<1x2x288xui8> {
   EXPECT_TRUE(succeeded(verify(*inverse.module)));
 }
 
+TEST_F(InvertTest, RowsWithOneScaleSayHowFarTheyAreOff) {
+  ASSERT_TRUE(build(R"(
+wmap.func @rows -> tensor<1x16x68xui8> {
+  %0 = wmap.source "numbers" : tensor<4x40xbf16>
+  %1 = wmap.quantise %0 : tensor<4x40xbf16> -> tensor<4x64x!wmap.block<"q8_row">>
+  %2 = wmap.pack_blocks %1 rows 16 : tensor<4x64x!wmap.block<"q8_row">> -> tensor<1x16x68xui8>
+  wmap.return %2 : tensor<1x16x68xui8>
+})"));
+  auto slots = assignSlots(*module);
+  ASSERT_TRUE(succeeded(slots));
+  inverse = invertWeights(*module, *slots);
+  ASSERT_EQ(inverse.losses.size(), 1u);
+  EXPECT_EQ(inverse.losses[0],
+            (WeightLoss{"numbers",
+                        "quantised to q8_row: off by at most 1/254 of the "
+                        "largest magnitude of its row, and the rounding of "
+                        "that to f32"}));
+  inverse = invertWeights(*module, *slots, /*mayRound=*/true);
+  EXPECT_EQ(inverse.tensors, std::vector<std::string>{"numbers"});
+  EXPECT_TRUE(succeeded(verify(*inverse.module)));
+}
+
 } // namespace

@@ -77,6 +77,8 @@ constexpr Format formats[] = {{DType::Q8_0, "q8_0", 254},
 /// Types of numbers that are searched for.
 constexpr Format searched[] = {{DType::Q4_K, "q4_k", 0},
                                {DType::Q6_K, "q6_k", 0}};
+/// The type whose rows have one scale.
+constexpr Format ofRows{DType::Q8_ROW, "q8_row", 254};
 constexpr Format everyFormat[] = {
     {DType::Q8_0, "q8_0", 0}, {DType::Q4_0, "q4_0", 0},
     {DType::Q5_0, "q5_0", 0}, {DType::Q4_K, "q4_k", 0},
@@ -84,7 +86,7 @@ constexpr Format everyFormat[] = {
 
 TEST_F(PackBlocksTest, QuantisesRowsUpToWholeBlocks) {
   for (const Format &format :
-       {formats[0], formats[1], searched[0], searched[1]})
+       {formats[0], formats[1], searched[0], searched[1], ofRows})
     for (const char *dtype : {"f32", "bf16", "f16"})
       for (int64_t columns : {1, 31, 32, 33, 100, 2049, 4096}) {
         sources = Sources();
@@ -131,6 +133,40 @@ TEST_F(PackBlocksTest, ErrorOfANumberIsBounded) {
         EXPECT_LE(std::fabs(double(back[i]) - values[i]), bound);
       }
     }
+}
+
+TEST_F(PackBlocksTest, ErrorOfARowIsBounded) {
+  std::vector<float> values(320);
+  for (float magnitude : {0x1p-130f, 0x1p-110f, 1e-3f, 1.0f, 1e36f}) {
+    std::normal_distribution<float> normal(0, magnitude);
+    for (float &value : values)
+      value = normal(sources.random);
+    std::vector<std::byte> blocks(
+        static_cast<size_t>(*tensorBytes(ofRows.dtype, {{320}})));
+    quantizeFromF32(ofRows.dtype, values.data(), 320, blocks.data());
+    std::vector<float> back(320);
+    decodeToF32(ofRows.dtype, blocks.data(), 320, back.data());
+    double largest = 0;
+    for (float value : values)
+      largest = std::max(largest, std::fabs(double(value)));
+    // Of the smallest all codes are zero.
+    double bound = largest * (1 / ofRows.steps + 0x1p-22);
+    if (largest < 0x1p-119)
+      bound = largest;
+    for (size_t i = 0; i < values.size(); ++i)
+      EXPECT_LE(std::fabs(double(back[i]) - values[i]), bound);
+  }
+}
+
+TEST_F(PackBlocksTest, WhatIsNoNumberMakesItsRowNone) {
+  std::string source = sources.add(DType::F32, {3, 200});
+  auto *values = reinterpret_cast<float *>(sources.stored["t0"].data());
+  values[205] = std::numeric_limits<float>::infinity();
+  std::vector<std::byte> blocks = bytesOf(quantise(ofRows.name, source));
+  std::vector<float> back(3 * 256);
+  decodeToF32(ofRows.dtype, blocks.data(), 3 * 256, back.data());
+  for (size_t i = 0; i < back.size(); ++i)
+    EXPECT_EQ(std::isnan(back[i]), i / 256 == 1) << i;
 }
 
 TEST_F(PackBlocksTest, WhatIsNoNumberMakesItsBlockNone) {
@@ -353,6 +389,42 @@ TEST_F(PackBlocksTest, BlocksComeBack) {
     }
 }
 
+/// A panel has the scales of its rows, and behind them words of four columns.
+TEST_F(PackBlocksTest, PanelsOfRowsHoldOneScale) {
+  for (int64_t panelRows : {16, 32})
+    for (int64_t rows : {1, 16, 40}) {
+      sources = Sources();
+      constexpr int64_t columns = 192;
+      std::string made =
+          quantise(ofRows.name, sources.add(DType::F32, {rows, 150}));
+      std::vector<std::byte> blocks = bytesOf(made),
+                             packed = bytesOf(packBlocks(panelRows, made));
+      int64_t rowBytes = 4 + columns, panel = panelRows * rowBytes;
+      ASSERT_EQ(static_cast<int64_t>(packed.size()),
+                ceilDiv(rows, panelRows) * panel);
+      for (int64_t row = 0; row < rows; ++row) {
+        const std::byte *from = blocks.data() + row * columns / 64 * 68;
+        const std::byte *at = packed.data() + row / panelRows * panel;
+        int64_t inPanel = row % panelRows;
+        EXPECT_EQ(std::memcmp(at + 4 * inPanel, from, 4), 0);
+        for (int64_t i = 0; i < columns; ++i)
+          EXPECT_EQ(
+              std::to_integer<int>(at[4 * panelRows + i / 4 * 4 * panelRows +
+                                      4 * inPanel + i % 4]),
+              std::to_integer<int8_t>(from[i / 64 * 68 + 4 + i % 64]) + 128);
+      }
+      EXPECT_TRUE(bytesOf(unpackBlocks(ofRows.name, rows,
+                                       packBlocks(panelRows, made))) == blocks);
+    }
+}
+
+TEST_F(PackBlocksTest, StacksOfRowsComeBack) {
+  std::string made =
+      quantise(ofRows.name, sources.add(DType::BF16, {3, 17, 200}));
+  EXPECT_TRUE(bytesOf(unpackBlocks(ofRows.name, 17, packBlocks(32, made))) ==
+              bytesOf(made));
+}
+
 TEST_F(PackBlocksTest, PacksWhatMovesAndIsQuantised) {
   std::string a = sources.add(DType::Q8_0, {24, 64}),
               b = sources.add(DType::Q8_0, {8, 64}),
@@ -380,7 +452,8 @@ TEST_F(PackBlocksTest, RejectsOtherTypesAndShapes) {
               q8 = Sources::json("w", DType::Q8_0, {16, 32}),
               u8 = Sources::json("w", DType::U8, {2, 3, 544});
   expectRejected(quantise("q5_k", f32), "'quantise': cannot quantise to Q5_K, "
-                                        "expected q8_0, q4_0, q4_k or q6_k");
+                                        "expected q8_0, q4_0, q4_k, q6_k or "
+                                        "q8_row");
   expectRejected(quantise("q8_0", q8),
                  "'quantise': the input is Q8_0 [16, 32], expected dtype f32, "
                  "bf16 or f16; cast it first");
@@ -392,19 +465,44 @@ TEST_F(PackBlocksTest, RejectsOtherTypesAndShapes) {
                                     "positive multiple of 16");
   expectRejected(packBlocks(16, f32),
                  "'pack_blocks': the input is F32 [16, 32], expected two or "
-                 "three axes and dtype q8_0, q4_0, q5_0, q4_k, q5_k or q6_k");
+                 "three axes and dtype q8_0, q4_0, q5_0, q4_k, q5_k, q6_k or "
+                 "q8_row");
   expectRejected(packBlocks(16, Sources::json("w", DType::Q8_0, {32})),
                  "'pack_blocks': the input is Q8_0 [32], expected two or "
-                 "three axes and dtype q8_0, q4_0, q5_0, q4_k, q5_k or q6_k");
+                 "three axes and dtype q8_0, q4_0, q5_0, q4_k, q5_k, q6_k or "
+                 "q8_row");
   expectRejected(unpackBlocks("q3_k", 20, u8),
                  "'unpack_blocks': cannot unpack Q3_K, expected q8_0, q4_0, "
-                 "q5_0, q4_k, q5_k or q6_k");
+                 "q5_0, q4_k, q5_k, q6_k or q8_row");
   expectRejected(unpackBlocks("q4_0", 20, u8),
                  "'unpack_blocks': the input is U8 [2, 3, 544], expected U8 "
                  "of three or four axes, the last a multiple of 288");
   expectRejected(unpackBlocks("q8_0", 33, u8),
                  "'unpack_blocks': 'rows' is 33, which do not fill 2 panels "
                  "of 16");
+}
+
+TEST_F(PackBlocksTest, RowsWithOneScaleStayWhole) {
+  std::string rows = Sources::json("w", DType::Q8_ROW, {16, 128});
+  auto reshaped = [&](const std::string &shape) {
+    return R"({"op":"reshape","shape":)" + shape + R"(,"input":)" + rows + "}";
+  };
+  EXPECT_TRUE(parseWeightProgram(reshaped("[2,8,128]")).ok());
+  expectRejected(reshaped("[8,256]"),
+                 "'reshape': shape [8, 256] does not have the rows of Q8_ROW "
+                 "[16, 128], which have a scale each; cast it first");
+  expectRejected(R"({"op":"concat","axis":1,"inputs":[)" + rows + "," + rows +
+                     "]}",
+                 "'concat': inputs are Q8_ROW [16, 128], whose rows have a "
+                 "scale each; cast them first");
+  expectRejected(
+      unpackBlocks("q8_row", 16, Sources::json("w", DType::U8, {1, 16, 128})),
+      "'unpack_blocks': the input is U8 [1, 16, 128], expected U8 of three or "
+      "four axes, the last but one a multiple of 16, the last 4 and a multiple "
+      "of 64");
+  expectRejected(
+      unpackBlocks("q8_row", 17, Sources::json("w", DType::U8, {1, 16, 132})),
+      "'unpack_blocks': 'rows' is 17, which do not fill 1 panels of 16");
 }
 
 } // namespace

@@ -108,11 +108,12 @@ void driver::addWeightsOption(CLI::App &command, std::string &weights) {
           "--weights", weights,
           "What the weights of products are held as: dense, the type "
           "to compute in; f16; int8 or q8_0, q4_0, or int4 with a head in 8 "
-          "bits: groups of 32 with a scale; q4_k, q6_k: GGUF's blocks "
+          "bits: groups of 32 with a scale; int8_channel: rows with a scale; "
+          "q4_k, q6_k: GGUF's blocks "
           "of 256; keep, blocks where the checkpoint has them and "
           "dense elsewhere")
-      ->check(CLI::IsMember({"dense", "keep", "f16", "int8", "int4", "q8_0",
-                             "q4_0", "q4_k", "q6_k"}));
+      ->check(CLI::IsMember({"dense", "keep", "f16", "int8", "int8_channel",
+                             "int4", "q8_0", "q4_0", "q4_k", "q6_k"}));
 }
 
 /// Writes the module after a stage to DIR/NN-stage.mlir. Prints what is wrong.

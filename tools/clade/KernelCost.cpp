@@ -47,8 +47,8 @@ int64_t driver::weightBytes(wmap::FuncOp weight) {
   auto type = weight.getResultType();
   if (auto format = blockFormatOf(returnedValue(weight))) {
     auto block = wmap::BlockType::get(weight.getContext(), *format);
-    return llvm::divideCeil(type.getNumElements(), block.getLength()) *
-           block.getNumBytes();
+    int64_t columns = type.getShape().back();
+    return type.getNumElements() / columns * block.getPackedRowBytes(columns);
   }
   return type.getNumElements() * (type.getElementTypeBitWidth() / 8);
 }

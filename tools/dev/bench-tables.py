@@ -46,7 +46,8 @@ RANDOM = {
               "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936, "max_position_embeddings": 40960,
               "tie_word_embeddings": "true"}}
 # FORM: the GGUF file's type, clade's --weights (of the published form where None comes first), OpenVINO's form.
-FORMS = {"bf16": ("bf16", None, "dense", "fp16"), "int8": ("q8_0", "file", "keep", "int8"), "int4": ("q4_0", None, "int4", "int4"),
+FORMS = {"bf16": ("bf16", None, "dense", "fp16"), "int8": ("q8_0", "file", "keep", "int8"),
+         "int8_channel": ("q8_0", None, "int8_channel", "int8"), "int4": ("q4_0", None, "int4", "int4"),
          "q4_0": ("q4_0", "file", "keep", "int4"), "q4_k": ("q4_k", "file", "keep", "int4")}
 TABLES = [f"{model}-{form}" for model in ("gemma", *RANDOM) for form in FORMS]
 

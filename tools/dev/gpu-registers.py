@@ -42,7 +42,7 @@ MODELS = [
     ("qwen2_5_vl", "bf16", {}),
 ]
 # Forms of weights, in a model without tails but the blocks' own, and in one with experts.
-FORMS = ["f16", "q8_0", "q4_0", "q4_k", "q6_k"]
+FORMS = ["f16", "q8_0", "q4_0", "q4_k", "q6_k", "int8_channel"]
 EXPERTS = ("qwen3_moe", "bf16", {"num_hidden_layers": 1, "hidden_size": 512, "moe_intermediate_size": 512})
 
 

@@ -109,8 +109,9 @@ static int64_t tileBytes(const Target &target, const ProductShape &product) {
 /// What a thread keeps: a tile, and a row that becomes groups.
 static int64_t scratchBytes(const Target &target, const ExpertsShape &shape,
                             TokenClass tokens) {
-  int64_t row = hasBlocks(shape.form) ? groupRowBytes(shape.k) : 0;
-  return tileBytes(target, shape.product(target, tokens)) + row;
+  ProductShape product = shape.product(target, tokens);
+  int64_t row = hasBlocks(shape.form) ? groupRowBytes(product) : 0;
+  return tileBytes(target, product) + row;
 }
 
 int64_t expertsScratchBytes(const Target &target, const ExpertsShape &shape) {
@@ -305,7 +306,7 @@ void ExpertsEmitter::packRows(OpBuilder &builder, const ProductShape &product,
   if (!isPlain) {
     numbers = emitAddress(builder, loc, in.scratch, builder.getI8Type(),
                           index(builder, tileBytes(target, product)));
-    emitPadRow(builder, loc, shape.k, numbers);
+    emitPadRow(builder, loc, product, numbers);
   }
   forEach(builder, index(builder, 0), count, [&](OpBuilder &rows, Value i) {
     Value row = order(rows, i);

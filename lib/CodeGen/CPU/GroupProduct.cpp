@@ -26,17 +26,39 @@ using namespace mlir;
 
 namespace clade::cpu {
 
-/// Runs of four columns in a group.
+/// Runs of four columns in a group of a panel.
 static constexpr int64_t steps = groupColumns / 4;
+
+/// Columns that activations share a scale for where rows of weights have one. A
+/// multiple of what panels are padded to: of the last group there may be half.
+static constexpr int64_t rowFormGroup = 128;
+
+int64_t packedColumns(WeightForm form, int64_t k) {
+  return static_cast<int64_t>(
+      llvm::alignTo(k, packedLayoutOf(form).groups * groupColumns));
+}
+
+int64_t activationGroup(const ProductShape &shape) {
+  const rt::PackedLayout &layout = packedLayoutOf(shape.form);
+  if (!layout.isOfRow)
+    return groupColumns;
+  return shape.isExact ? layout.groups * groupColumns : rowFormGroup;
+}
 
 int64_t panelBlockBytes(const Target &target, WeightForm form) {
   return target.panelRows * packedLayoutOf(form).blockBytes();
 }
 
+int64_t panelBytes(const Target &target, WeightForm form, int64_t k) {
+  return target.panelRows *
+         packedLayoutOf(form).rowBytes(packedColumns(form, k));
+}
+
 int64_t groupTileBytes(const ProductShape &shape) {
-  int64_t perRow =
-      shape.isExact ? groupColumns * 4
-                    : groupColumns + 4 + 4 * packedLayoutOf(shape.form).parts;
+  int64_t columns = activationGroup(shape);
+  int64_t perRow = shape.isExact
+                       ? columns * 4
+                       : columns + 4 + 4 * packedLayoutOf(shape.form).parts;
   return shape.rowTile * perRow;
 }
 
@@ -45,8 +67,11 @@ int64_t groupRegisterRows(const Target &target, const ProductShape &shape) {
     return target.registerRows(shape.elementType, shape.rowTile);
   if (usesTiles(target, shape))
     return Target::tileRows;
-  // A sum of integers and one of f32 for each place.
-  int64_t most = target.width == 16 ? 6 : 2;
+  // A sum of integers and one of f32 for each place. Where sums of integers run
+  // long, those of f32 may be in memory meanwhile; tiles of few rows are rarely
+  // full.
+  bool isLong = packedLayoutOf(shape.form).isOfRow && shape.rowTile > 8;
+  int64_t most = target.width == 16 ? (isLong ? 12 : 6) : 2;
   int64_t rows = std::min(shape.rowTile, most);
   while (shape.rowTile % rows != 0)
     --rows;
@@ -64,9 +89,8 @@ int64_t groupColumnTile(const Target &target, const ProductShape &shape) {
 
 int64_t groupOffset(const Target &target, WeightForm form) {
   // Without the unsigned dot product codes of 8 bits have their signs.
-  return form == WeightForm::Int8 && !target.hasVNNI
-             ? 0
-             : packedLayoutOf(form).zero;
+  const rt::PackedLayout &layout = packedLayoutOf(form);
+  return layout.bits == 8 && !target.hasVNNI ? 0 : layout.zero;
 }
 
 namespace {
@@ -85,6 +109,9 @@ private:
   /// block.
   struct Group {
     Value block, address, index;
+    /// Where groups of activations are longer, the groups of the panel that are
+    /// in one.
+    Value count = {};
   };
   /// One load of codes: of eight bits four columns, else eight.
   struct Run {
@@ -93,15 +120,19 @@ private:
 
   void emitGroups(OpBuilder &builder, Value a, Value block, Value count,
                   SmallVectorImpl<Value> &sums);
+  SmallVector<Value> emitRow(OpBuilder &builder, Value a, Value w,
+                             ArrayRef<Value> init);
   void quantised(OpBuilder &builder, Value a, const Group &group,
                  MutableArrayRef<Value> sums);
+  void addGroup(OpBuilder &builder, Value a, Value group, int64_t part,
+                SmallVectorImpl<Value> &sums);
   SmallVector<Value> sumsOfPart(OpBuilder &builder, Value a, const Group &group,
                                 int64_t part);
   SmallVector<Value> sumsOfTiles(OpBuilder &builder, Value a,
                                  const Group &group, ArrayRef<Value> starts);
   void multiply(OpBuilder &builder, Value a, Value step, ArrayRef<Value> codes,
                 MutableArrayRef<Value> sums);
-  void exact(OpBuilder &builder, Value a, const Group &group,
+  void exact(OpBuilder &builder, Value a, const Group &group, int64_t count,
              SmallVectorImpl<Value> &sums);
   void exactRun(OpBuilder &builder, Value a, const Group &group, Value run,
                 ArrayRef<GroupScales> scales, MutableArrayRef<Value> sums);
@@ -332,7 +363,7 @@ SmallVector<Value> GroupEmitter::sumsOfTiles(OpBuilder &builder, Value a,
 /// The sums of integers of one part of a group, row by row.
 SmallVector<Value> GroupEmitter::sumsOfPart(OpBuilder &builder, Value a,
                                             const Group &group, int64_t part) {
-  int64_t tile = shape.rowTile, startAt = tile * (groupColumns + 4 + 4 * part);
+  int64_t startAt = shape.rowTile * (activationGroup(shape) + 4 + 4 * part);
   SmallVector<Value> integers;
   for (int64_t row = 0; row < rows; ++row) {
     Value start = splatInt(builder, 0);
@@ -342,13 +373,38 @@ SmallVector<Value> GroupEmitter::sumsOfPart(OpBuilder &builder, Value a,
   }
   if (usesTiles(target, shape))
     return sumsOfTiles(builder, a, group, integers);
+  if (!group.count) {
+    addGroup(builder, a, group.address, part, integers);
+    return integers;
+  }
+  auto loop = scf::ForOp::create(
+      builder, loc, emitIndex(builder, loc, 0), group.count,
+      emitIndex(builder, loc, 1), integers,
+      [&](OpBuilder &body, Location, Value index, ValueRange carried) {
+        auto step = [&](Value base, int64_t bytes) {
+          return addressAt(
+              body, base,
+              emitMul(body, loc, index, emitIndex(body, loc, bytes)));
+        };
+        SmallVector<Value> sums(carried);
+        addGroup(body, step(a, shape.rowTile * groupColumns),
+                 step(group.address, target.panelRows * layout.groupBytes()),
+                 part, sums);
+        scf::YieldOp::create(body, loc, sums);
+      });
+  return SmallVector<Value>(loop.getResults());
+}
+
+/// Adds the products of the codes of one part of a group of the panel.
+void GroupEmitter::addGroup(OpBuilder &builder, Value a, Value group,
+                            int64_t part, SmallVectorImpl<Value> &integers) {
   Value flip;
   if (layout.bits == 8 && !target.hasVNNI)
     flip = splatInt(builder, static_cast<int32_t>(0x80808080));
   auto addRun = [&](OpBuilder &body, Value run, MutableArrayRef<Value> sums) {
     SmallVector<Run> loaded;
     for (int64_t v = 0; v < vectors; ++v)
-      loaded.push_back(loadRun(body, group.address, v, run));
+      loaded.push_back(loadRun(body, group, v, run));
     for (int64_t half = 0; half < halves(); ++half) {
       if (layout.parts > 1 && half != part)
         continue;
@@ -373,29 +429,31 @@ SmallVector<Value> GroupEmitter::sumsOfPart(OpBuilder &builder, Value a,
           addRun(body, run, sums);
           scf::YieldOp::create(body, loc, sums);
         });
-    return SmallVector<Value>(loop.getResults());
+    integers.assign(loop.getResults().begin(), loop.getResults().end());
+    return;
   }
   for (int64_t run = 0; run < runs(); ++run)
     addRun(builder, emitIndex(builder, loc, run), integers);
-  return integers;
 }
 
 void GroupEmitter::quantised(OpBuilder &builder, Value a, const Group &group,
                              MutableArrayRef<Value> sums) {
-  int64_t scaleAt = shape.rowTile * groupColumns,
+  int64_t scaleAt = shape.rowTile * activationGroup(shape),
           sumAt = scaleAt + 4 * shape.rowTile;
   Type f32 = builder.getF32Type();
   SmallVector<GroupScales> scales;
   for (int64_t part = 0; part < layout.parts; ++part) {
     SmallVector<Value> integers = sumsOfPart(builder, a, group, part);
-    if (part == 0)
+    if (part == 0 && !layout.isOfRow)
       scales = scalesOf(builder, group);
     for (int64_t row = 0; row < rows; ++row) {
       Value own = loadSplat(builder, f32, a, scaleAt + 4 * row);
       for (int64_t v = 0; v < vectors; ++v) {
         int64_t i = row * vectors + v;
-        Value both =
-            arith::MulFOp::create(builder, loc, scales[v].scales[part], own);
+        Value both = own;
+        if (!layout.isOfRow)
+          both =
+              arith::MulFOp::create(builder, loc, scales[v].scales[part], own);
         Value number =
             arith::SIToFPOp::create(builder, loc, f32s(builder), integers[i]);
         sums[i] = emitMultiplyAdd(builder, loc, target, number, both, sums[i]);
@@ -459,11 +517,12 @@ void GroupEmitter::exactRun(OpBuilder &builder, Value a, const Group &group,
   }
 }
 
+/// `count` runs that have the scales of one group.
 void GroupEmitter::exact(OpBuilder &builder, Value a, const Group &group,
-                         SmallVectorImpl<Value> &sums) {
+                         int64_t count, SmallVectorImpl<Value> &sums) {
   SmallVector<GroupScales> scales = scalesOf(builder, group);
   auto loop = scf::ForOp::create(
-      builder, loc, emitIndex(builder, loc, 0), emitIndex(builder, loc, runs()),
+      builder, loc, emitIndex(builder, loc, 0), emitIndex(builder, loc, count),
       emitIndex(builder, loc, 1), sums,
       [&](OpBuilder &body, Location, Value run, ValueRange carried) {
         SmallVector<Value> inner(carried);
@@ -488,7 +547,7 @@ void GroupEmitter::emitGroups(OpBuilder &builder, Value a, Value block,
     Group group{block, step(head, target.panelRows * layout.groupBytes()),
                 index};
     if (shape.isExact)
-      exact(body, aGroup, group, inner);
+      exact(body, aGroup, group, runs(), inner);
     else
       quantised(body, aGroup, group, inner);
   };
@@ -505,10 +564,58 @@ void GroupEmitter::emitGroups(OpBuilder &builder, Value a, Value block,
   sums.assign(loop.getResults().begin(), loop.getResults().end());
 }
 
+/// The sums where the weights of a row have one scale.
+SmallVector<Value> GroupEmitter::emitRow(OpBuilder &builder, Value a, Value w,
+                                         ArrayRef<Value> init) {
+  Value zero = emitIndex(builder, loc, 0), one = emitIndex(builder, loc, 1);
+  Value codes = addressAt(
+      builder, w, emitIndex(builder, loc, target.panelRows * layout.headBytes));
+  int64_t columns = packedColumns(shape.form, shape.k);
+  if (shape.isExact) {
+    SmallVector<Value> sums(init);
+    exact(builder, a, {w, codes, zero}, columns / 4, sums);
+    return sums;
+  }
+  int64_t perGroup = rowFormGroup / groupColumns,
+          panelGroups = columns / groupColumns;
+  auto loop = scf::ForOp::create(
+      builder, loc, zero,
+      emitIndex(builder, loc, llvm::divideCeil(columns, rowFormGroup)), one,
+      init, [&](OpBuilder &body, Location, Value index, ValueRange carried) {
+        auto step = [&](Value base, int64_t bytes) {
+          return addressAt(
+              body, base,
+              emitMul(body, loc, index, emitIndex(body, loc, bytes)));
+        };
+        // Of the last group there may be less in the panel.
+        Value count = emitIndex(body, loc, perGroup);
+        if (panelGroups % perGroup != 0)
+          count = arith::MinUIOp::create(
+              body, loc, count,
+              arith::SubIOp::create(body, loc,
+                                    emitIndex(body, loc, panelGroups),
+                                    emitMul(body, loc, index, count)));
+        Value address =
+            step(codes, perGroup * target.panelRows * layout.groupBytes());
+        SmallVector<Value> sums(carried);
+        quantised(body, step(a, groupTileBytes(shape)),
+                  {w, address, zero, count}, sums);
+        scf::YieldOp::create(body, loc, sums);
+      });
+  SmallVector<GroupScales> scales = scalesOf(builder, {w, codes, zero});
+  SmallVector<Value> sums;
+  for (auto [i, sum] : llvm::enumerate(loop.getResults()))
+    sums.push_back(arith::MulFOp::create(builder, loc, sum,
+                                         scales[i % vectors].scales.front()));
+  return sums;
+}
+
 SmallVector<Value> GroupEmitter::emit(OpBuilder &builder, Value a, Value w) {
   Value zero = arith::ConstantOp::create(builder, loc,
                                          builder.getZeroAttr(f32s(builder)));
   SmallVector<Value> init(rows * vectors, zero);
+  if (layout.isOfRow)
+    return emitRow(builder, a, w, init);
   int64_t groups = llvm::divideCeil(shape.k, groupColumns),
           perBlock = layout.groups;
   auto loop = scf::ForOp::create(

@@ -18,6 +18,10 @@
 //              it. A value is off by at most 1/254 of the largest of its group
 //   exact      f32 [columns][MR], multiplied by what the codes stand for
 //
+// Weights that have one scale for a row are multiplied by activations in groups
+// of 128 columns, [32][MR][4]; a sum is multiplied by the row's scale at its
+// end.
+//
 // Both are padded with zeros to whole groups. A group of numbers that are all
 // below 2^-120 is taken as zero.
 //
@@ -31,7 +35,7 @@
 
 namespace clade::cpu {
 
-/// Columns that activations share a scale for.
+/// Columns that weights lie in groups of.
 inline constexpr int64_t groupColumns = rt::packedGroupColumns;
 
 /// The form of blocks of `format`, a name of `!wmap.block`.
@@ -42,8 +46,15 @@ const rt::PackedLayout &packedLayoutOf(WeightForm form);
 /// What codes of a form are greater than the numbers that they stand for while
 /// they are multiplied.
 int64_t groupOffset(const Target &target, WeightForm form);
-/// Bytes of a panel's blocks of one block's columns.
+/// Columns of a row as it is packed: k and zeros up to whole blocks.
+int64_t packedColumns(WeightForm form, int64_t k);
+/// Bytes of a panel's blocks of one block's columns, and of a panel of rows of
+/// k columns.
 int64_t panelBlockBytes(const Target &target, WeightForm form);
+int64_t panelBytes(const Target &target, WeightForm form, int64_t k);
+/// Columns of a group of activations, which share a scale where they are
+/// quantised.
+int64_t activationGroup(const ProductShape &shape);
 /// Bytes of the group of a tile of `shape.rowTile` rows of activations.
 int64_t groupTileBytes(const ProductShape &shape);
 /// Rows and columns of the register tile.
@@ -74,10 +85,10 @@ GroupScales emitGroupScales(mlir::OpBuilder &builder, mlir::Location loc,
                             mlir::Value index, mlir::Value row, int64_t width);
 
 /// Bytes of the row that emitPackGroups takes.
-int64_t groupRowBytes(int64_t k);
+int64_t groupRowBytes(const ProductShape &shape);
 /// Writes zeros behind the k values of such a row.
-void emitPadRow(mlir::OpBuilder &builder, mlir::Location loc, int64_t k,
-                mlir::Value values);
+void emitPadRow(mlir::OpBuilder &builder, mlir::Location loc,
+                const ProductShape &shape, mlir::Value values);
 /// Packs row `row` of the activations to its place at `base`: k values of f32,
 /// and behind them zeros up to a whole group.
 void emitPackGroups(mlir::OpBuilder &builder, mlir::Location loc,
@@ -85,7 +96,8 @@ void emitPackGroups(mlir::OpBuilder &builder, mlir::Location loc,
                     mlir::Value values, mlir::Value row, mlir::Value base);
 
 /// The numbers of a row of a matrix in panels: calls `store` with vectors of
-/// four f32 and the columns (index) of their first lanes, up to whole groups.
+/// four f32 and the columns (index) of their first lanes, up to whole groups of
+/// 32.
 void emitUnpackGroups(
     mlir::OpBuilder &builder, mlir::Location loc, const Target &target,
     WeightForm form, int64_t k, mlir::Value weights, mlir::Value row,

@@ -32,18 +32,19 @@ static constexpr float negligible = 0x1p-120f;
 /// Groups whose scales are found together.
 static constexpr int64_t batch = 4;
 
-static int64_t paddedColumns(int64_t k) {
-  return static_cast<int64_t>(llvm::alignTo(k, groupColumns));
+static int64_t paddedColumns(const ProductShape &shape) {
+  return static_cast<int64_t>(llvm::alignTo(shape.k, activationGroup(shape)));
 }
 
-int64_t groupRowBytes(int64_t k) {
-  return static_cast<int64_t>(llvm::alignTo(paddedColumns(k) * 4, 64));
+int64_t groupRowBytes(const ProductShape &shape) {
+  return static_cast<int64_t>(llvm::alignTo(paddedColumns(shape) * 4, 64));
 }
 
-void emitPadRow(OpBuilder &builder, Location loc, int64_t k, Value values) {
+void emitPadRow(OpBuilder &builder, Location loc, const ProductShape &shape,
+                Value values) {
   Value zero =
       arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(0));
-  for (int64_t i = k; i < paddedColumns(k); ++i)
+  for (int64_t i = shape.k; i < paddedColumns(shape); ++i)
     emitStore(builder, loc, zero, values, emitIndex(builder, loc, i));
 }
 
@@ -62,6 +63,8 @@ struct RowPacker {
 
 private:
   using Combine = function_ref<Value(Value, Value)>;
+  using PieceBody = function_ref<SmallVector<Value>(OpBuilder &, Value before,
+                                                    ValueRange carried)>;
   struct Scales {
     Value scale, inverse;
   };
@@ -84,6 +87,11 @@ private:
                 function_ref<int64_t(int64_t lane)> from);
   Value reduce(OpBuilder &builder, SmallVector<Value> vectors, Combine combine);
   Value magnitudes(OpBuilder &builder, ArrayRef<Value> group);
+  SmallVector<Value> loadPiece(OpBuilder &builder, Value column);
+  SmallVector<Value> forPieces(OpBuilder &builder, ValueRange init,
+                               PieceBody body);
+  void quantisePiece(OpBuilder &builder, ArrayRef<Value> numbers, Value factor,
+                     Value place, MutableArrayRef<Value> sums);
   Scales scalesOf(OpBuilder &builder, Value most);
   Value correction(OpBuilder &builder, Value sums, Value scales);
   void storeCodes(OpBuilder &builder, Value codes, int64_t first, Value at);
@@ -193,21 +201,63 @@ Value RowPacker::correction(OpBuilder &builder, Value sums, Value scales) {
                static_cast<int32_t>(-groupOffset(target, shape.form))));
 }
 
+/// The numbers of a piece of a group: 32 columns from `column` (index) on.
+SmallVector<Value> RowPacker::loadPiece(OpBuilder &builder, Value column) {
+  SmallVector<Value> vectors;
+  for (int64_t i = 0; i < groupColumns; i += target.width)
+    vectors.push_back(
+        emitLoad(builder, loc, f32s(builder), values,
+                 emitAdd(builder, loc, column, emitIndex(builder, loc, i))));
+  return vectors;
+}
+
+/// Emits `body` for each piece of a group, with the columns before it; what it
+/// gives is carried on.
+SmallVector<Value> RowPacker::forPieces(OpBuilder &builder, ValueRange init,
+                                        PieceBody body) {
+  int64_t columns = activationGroup(shape);
+  Value zero = emitIndex(builder, loc, 0);
+  if (columns == groupColumns)
+    return body(builder, zero, init);
+  auto loop = scf::ForOp::create(
+      builder, loc, zero, emitIndex(builder, loc, columns),
+      emitIndex(builder, loc, groupColumns), init,
+      [&](OpBuilder &inner, Location, Value before, ValueRange carried) {
+        scf::YieldOp::create(inner, loc, body(inner, before, carried));
+      });
+  return SmallVector<Value>(loop.getResults());
+}
+
+/// Stores the codes of a piece, whose numbers are multiplied by `factor`, and
+/// adds them to the sums of its parts.
+void RowPacker::quantisePiece(OpBuilder &builder, ArrayRef<Value> numbers,
+                              Value factor, Value place,
+                              MutableArrayRef<Value> sums) {
+  for (auto [v, part] : llvm::enumerate(numbers)) {
+    Value scaled = arith::MulFOp::create(builder, loc, part, factor);
+    Value whole = math::RoundEvenOp::create(builder, loc, scaled);
+    Value integers =
+        arith::FPToSIOp::create(builder, loc, i32s(builder), whole);
+    Value &sum = sums[v * sums.size() / numbers.size()];
+    sum = sum ? arith::AddIOp::create(builder, loc, sum, integers).getResult()
+              : integers;
+    Value codes = arith::TruncIOp::create(
+        builder, loc, VectorType::get(target.width, builder.getI8Type()),
+        integers);
+    storeCodes(builder, codes, static_cast<int64_t>(v) * target.width, place);
+  }
+}
+
 /// `count` groups, four at most, from `firstGroup` (index) on.
 void RowPacker::quantise(OpBuilder &builder, Value firstGroup, int64_t count) {
-  int64_t width = target.width, vectors = groupColumns / width;
-  const rt::PackedLayout &layout = packedLayoutOf(shape.form);
+  int64_t columns = activationGroup(shape),
+          parts = packedLayoutOf(shape.form).parts;
   Value first =
-      emitMul(builder, loc, firstGroup, emitIndex(builder, loc, groupColumns));
-  SmallVector<SmallVector<Value>> groups(count);
-  SmallVector<Value> largest, places, codePlaces;
+      emitMul(builder, loc, firstGroup, emitIndex(builder, loc, columns));
+  SmallVector<Value> starts, places, codePlaces;
   for (int64_t g = 0; g < count; ++g) {
-    for (int64_t v = 0; v < vectors; ++v)
-      groups[g].push_back(emitLoad(
-          builder, loc, f32s(builder), values,
-          emitAdd(builder, loc, first,
-                  emitIndex(builder, loc, g * groupColumns + v * width))));
-    largest.push_back(magnitudes(builder, groups[g]));
+    starts.push_back(
+        emitAdd(builder, loc, first, emitIndex(builder, loc, g * columns)));
     Value group = emitAdd(builder, loc, firstGroup, emitIndex(builder, loc, g));
     Value offset = emitMul(builder, loc, group,
                            emitIndex(builder, loc, groupTileBytes(shape)));
@@ -216,42 +266,66 @@ void RowPacker::quantise(OpBuilder &builder, Value firstGroup, int64_t count) {
     codePlaces.push_back(
         emitAddress(builder, loc, codesBase, builder.getI8Type(), offset));
   }
+  // A group of one piece stays in registers.
+  SmallVector<SmallVector<Value>> pieces;
+  bool isOnePiece = columns == groupColumns;
+  SmallVector<Value> zeros(isOnePiece ? 0 : count,
+                           constant(builder, int32_t(0)));
+  SmallVector<Value> largest = forPieces(
+      builder, zeros, [&](OpBuilder &body, Value before, ValueRange carried) {
+        SmallVector<Value> next;
+        for (auto [g, start] : llvm::enumerate(starts)) {
+          pieces.push_back(loadPiece(body, emitAdd(body, loc, start, before)));
+          Value most = magnitudes(body, pieces.back());
+          next.push_back(
+              isOnePiece ? most
+                         : arith::MaxSIOp::create(body, loc, carried[g], most)
+                               .getResult());
+        }
+        return next;
+      });
   Value most = reduce(builder, largest, [&](Value a, Value b) -> Value {
     return arith::MaxSIOp::create(builder, loc, a, b);
   });
   Scales scales = scalesOf(
       builder, arith::BitcastOp::create(builder, loc, f32s(builder), most));
 
-  SmallVector<SmallVector<Value>> totals(layout.parts,
-                                         SmallVector<Value>(count));
-  for (int64_t g = 0; g < count; ++g) {
-    Value factor =
+  // Of group g part p is total g · parts + p.
+  SmallVector<Value> factors;
+  for (int64_t g = 0; g < count; ++g)
+    factors.push_back(
         shuffle(builder, scales.inverse, scales.inverse,
-                [&](int64_t lane) { return lane / batch * batch + g; });
-    for (auto [v, part] : llvm::enumerate(groups[g])) {
-      Value scaled = arith::MulFOp::create(builder, loc, part, factor);
-      Value whole = math::RoundEvenOp::create(builder, loc, scaled);
-      Value integers =
-          arith::FPToSIOp::create(builder, loc, i32s(builder), whole);
-      Value &total = totals[v * layout.parts / vectors][g];
-      total =
-          total
-              ? arith::AddIOp::create(builder, loc, total, integers).getResult()
-              : integers;
-      Value codes = arith::TruncIOp::create(
-          builder, loc, VectorType::get(width, builder.getI8Type()), integers);
-      storeCodes(builder, codes, static_cast<int64_t>(v) * width,
-                 codePlaces[g]);
-    }
-  }
-  int64_t scalesAt = groupColumns / 4 * shape.rowTile;
+                [&](int64_t lane) { return lane / batch * batch + g; }));
+  zeros.assign(isOnePiece ? 0 : count * parts, constant(builder, int32_t(0)));
+  SmallVector<Value> totals = forPieces(
+      builder, zeros, [&](OpBuilder &body, Value before, ValueRange carried) {
+        SmallVector<Value> next(carried);
+        next.resize(count * parts);
+        Value codesBefore =
+            emitMul(body, loc, before, emitIndex(body, loc, shape.rowTile));
+        for (int64_t g = 0; g < count; ++g)
+          quantisePiece(
+              body,
+              isOnePiece
+                  ? pieces[g]
+                  : loadPiece(body, emitAdd(body, loc, starts[g], before)),
+              factors[g],
+              emitAddress(body, loc, codePlaces[g], body.getI8Type(),
+                          codesBefore),
+              MutableArrayRef(next).slice(g * parts, parts));
+        return next;
+      });
+  int64_t scalesAt = columns / 4 * shape.rowTile;
   storeLanes(builder, scales.scale, places, scalesAt);
-  for (auto [part, total] : llvm::enumerate(totals)) {
-    Value sums = reduce(builder, total, [&](Value a, Value b) -> Value {
+  for (int64_t part = 0; part < parts; ++part) {
+    SmallVector<Value> ofPart;
+    for (int64_t g = 0; g < count; ++g)
+      ofPart.push_back(totals[g * parts + part]);
+    Value sums = reduce(builder, ofPart, [&](Value a, Value b) -> Value {
       return arith::AddIOp::create(builder, loc, a, b);
     });
     storeLanes(builder, correction(builder, sums, scales.scale), places,
-               scalesAt + (1 + static_cast<int64_t>(part)) * shape.rowTile);
+               scalesAt + (1 + part) * shape.rowTile);
   }
 }
 
@@ -277,11 +351,11 @@ void emitPackGroups(OpBuilder &builder, Location loc, const Target &target,
     auto type = VectorType::get(target.width, builder.getF32Type());
     scf::ForOp::create(
         builder, loc, emitIndex(builder, loc, 0),
-        emitIndex(builder, loc, paddedColumns(shape.k)),
+        emitIndex(builder, loc, paddedColumns(shape)),
         emitIndex(builder, loc, target.width), ValueRange{},
         [&](OpBuilder &body, Location, Value column, ValueRange) {
           emitStorePacked(body, loc, target, body.getF32Type(), shape.rowTile,
-                          paddedColumns(shape.k), base, row, column,
+                          paddedColumns(shape), base, row, column,
                           emitLoad(body, loc, type, values, column));
           scf::YieldOp::create(body, loc);
         });
@@ -304,7 +378,8 @@ void emitPackGroups(OpBuilder &builder, Location loc, const Target &target,
                         emitMul(builder, loc, inTile,
                                 emitIndex(builder, loc, groupColumns - 4)));
   RowPacker packer{loc, target, shape, values, codes, numbers};
-  emitQuantisedRow(builder, loc, packer, paddedColumns(shape.k) / groupColumns);
+  emitQuantisedRow(builder, loc, packer,
+                   paddedColumns(shape) / activationGroup(shape));
 }
 
 } // namespace clade::cpu

@@ -24,6 +24,7 @@ WeightForm weightFormOf(StringRef format) {
       .Case("q4_k", WeightForm::Int4K)
       .Case("q5_k", WeightForm::Int5K)
       .Case("q6_k", WeightForm::Int6K)
+      .Case("q8_row", WeightForm::Int8Row)
       .Default(WeightForm::Plain);
 }
 
@@ -44,6 +45,8 @@ const rt::PackedLayout &packedLayoutOf(WeightForm form) {
     return of(rt::DType::Q5_K);
   case WeightForm::Int6K:
     return of(rt::DType::Q6_K);
+  case WeightForm::Int8Row:
+    return of(rt::DType::Q8_ROW);
   case WeightForm::Plain:
   case WeightForm::Half:
     break;
@@ -64,6 +67,10 @@ public:
                            emitIndex(builder, loc, offset));
     return emitLoad(builder, loc, typeOf(builder.getIntegerType(bits)), at,
                     row);
+  }
+  Value single(Value base, int64_t offset) {
+    Type f32 = typeOf(builder.getF32Type());
+    return arith::BitcastOp::create(builder, loc, f32, field(base, offset, 32));
   }
   Value half(Value base, int64_t offset) {
     return emitHalfToFloat(builder, loc, target, field(base, offset, 16));
@@ -123,6 +130,8 @@ GroupScales emitGroupScales(OpBuilder &builder, Location loc,
   // Bytes of a field of all rows.
   int64_t byteField = target.panelRows, halfField = 2 * byteField;
   const rt::PackedLayout &layout = packedLayoutOf(form);
+  if (layout.isOfRow)
+    return {{emitter.single(block, 0)}, {}};
   if (layout.headBytes == 0)
     return {{emitter.half(group, 0)}, {}};
   Value scale = emitter.half(block, 0);

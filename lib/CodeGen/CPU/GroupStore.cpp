@@ -80,8 +80,7 @@ void emitUnpackGroups(OpBuilder &builder, Location loc, const Target &target,
   int64_t panelRows = target.panelRows;
   const rt::PackedLayout &layout = packedLayoutOf(form);
   int64_t groups = llvm::divideCeil(k, groupColumns),
-          blockBytes = panelBlockBytes(target, form),
-          panelBytes = llvm::divideCeil(groups, layout.groups) * blockBytes;
+          blockBytes = panelBlockBytes(target, form);
   auto index = [&](OpBuilder &b, int64_t value) {
     return emitIndex(b, loc, value);
   };
@@ -99,12 +98,16 @@ void emitUnpackGroups(OpBuilder &builder, Location loc, const Target &target,
   Value inPanel = part(builder, row, panelRows, /*isRest=*/true);
   Value panel =
       step(builder, weights, part(builder, row, panelRows, /*isRest=*/false),
-           panelBytes);
+           panelBytes(target, form, k));
   auto emitGroup = [&](OpBuilder &body, Location, Value group, ValueRange) {
-    Value inBlock = part(body, group, layout.groups, /*isRest=*/true);
-    Value block =
-        step(body, panel, part(body, group, layout.groups, /*isRest=*/false),
-             blockBytes);
+    // A row with one scale is one block.
+    Value inBlock = group, block = panel;
+    if (!layout.isOfRow) {
+      inBlock = part(body, group, layout.groups, /*isRest=*/true);
+      block =
+          step(body, panel, part(body, group, layout.groups, /*isRest=*/false),
+               blockBytes);
+    }
     Value at = step(
         body, step(body, block, index(body, 1), panelRows * layout.headBytes),
         inBlock, panelRows * layout.groupBytes());

@@ -259,8 +259,8 @@ LogicalResult KernelEmitter::emitPrologueRow(Context &context, LinearOp linear,
   if (!isPlain) {
     numbers = emitAddress(builder, loc, rowScratch, builder.getI8Type(),
                           emitIndex(builder, loc, usedScratch));
-    usedScratch += groupRowBytes(k);
-    emitPadRow(builder, loc, k, numbers);
+    usedScratch += groupRowBytes(shape);
+    emitPadRow(builder, loc, shape, numbers);
   }
   Value memory = emitAddress(builder, loc, rowScratch, builder.getI8Type(),
                              emitIndex(builder, loc, usedScratch));

@@ -610,9 +610,7 @@ int64_t productRowTile(const Target &target, const ProductShape &shape,
 int64_t packedWeightBytes(const Target &target, const ProductShape &shape) {
   if (hasBlocks(shape.form))
     return llvm::divideCeil(shape.n, target.panelRows) *
-           llvm::divideCeil(shape.k,
-                            packedLayoutOf(shape.form).groups * groupColumns) *
-           panelBlockBytes(target, shape.form);
+           panelBytes(target, shape.form, shape.k);
   int64_t bits = shape.form == WeightForm::Half
                      ? 16
                      : shape.elementType.getIntOrFloatBitWidth();
@@ -632,7 +630,8 @@ int64_t productScratchBytes(const Target &target, const ProductShape &shape) {
 int64_t packedActivationTileBytes(const Target &target,
                                   const ProductShape &shape) {
   if (hasBlocks(shape.form))
-    return llvm::divideCeil(shape.k, groupColumns) * groupTileBytes(shape);
+    return llvm::divideCeil(shape.k, activationGroup(shape)) *
+           groupTileBytes(shape);
   return target.packedActivationElements(shape.elementType, shape.rowTile,
                                          shape.k, shape.rowTile) *
          target.activationBytes(shape.elementType);

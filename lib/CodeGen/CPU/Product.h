@@ -41,6 +41,8 @@ enum class WeightForm {
   Int4K, ///< Q4_K: 256 codes, for each 32 a scale and a minimum of 6 bits.
   Int5K, ///< Q5_K, the same.
   Int6K, ///< Q6_K: 256 codes, for each 16 a scale of 8 bits.
+  // Of rows.
+  Int8Row, ///< Codes of 8 bits and a scale in f32 for each row.
 };
 
 /// Whether weights are codes with scales (GroupProduct.h).

@@ -101,7 +101,8 @@ RowMemory RowEmitter::unpackRow(EmbedOp op, const RowMemory &table, Value token,
   memory.layout = RowLayout::contiguous(type);
   int64_t columns = memory.layout.numElements();
   // The last group is unpacked whole.
-  memory.base = reserve(groupRowBytes(columns));
+  memory.base = reserve(static_cast<int64_t>(
+      llvm::alignTo(columns, groupColumns) * sizeof(float)));
   emitUnpackGroups(
       builder, loc, target, weightFormOf(blocks.getFormat()), columns,
       table.base, token, [&](OpBuilder &inner, Value column, Value vector) {

@@ -38,7 +38,8 @@ int64_t numGroups(const rt::PackedLayout &layout, int64_t k) {
 }
 
 int64_t panelBytes(const rt::PackedLayout &layout, int64_t k) {
-  return numGroups(layout, k) / layout.groups * panelRows * layout.blockBytes();
+  return panelRows *
+         layout.rowBytes(numGroups(layout, k) * rt::packedGroupColumns);
 }
 
 int64_t numRecords(const rt::PackedLayout &layout, int64_t k) {
@@ -180,14 +181,16 @@ SmallVector<GroupCores::Weights> GroupCores::load(Value panel, Value first,
   auto runsOf = [&](Value group) {
     return advance(group, constant(panelRows * layout.scaleBytes));
   };
-  if (layout.headBytes == 0) {
+  if (layout.headBytes == 0 || layout.isOfRow) {
+    Value begin = advance(panel, constant(panelRows * layout.headBytes));
     for (int64_t i = 0; i < count; ++i) {
       Value number = i32<arith::AddIOp>(first, i);
       if (groups % recordBatch != 0)
         number = i32<arith::MinUIOp>(number, groups - 1);
-      Value group = advance(panel, i32<arith::MulIOp>(number, stride));
+      Value group = advance(begin, i32<arith::MulIOp>(number, stride));
       weights[i].codes = loadCodes(runsOf(group));
-      loadScales(group, group, {}, weights[i]);
+      if (!layout.isOfRow)
+        loadScales(group, group, {}, weights[i]);
     }
     return weights;
   }
@@ -246,10 +249,60 @@ GroupCores::Inputs GroupCores::loadInputs(Value codes, ArrayRef<Value> ends) {
   return inputs;
 }
 
-void GroupCores::multiplyAdd(const Weights &weights, const Inputs &inputs,
-                             MutableArrayRef<Value> sums) {
+/// The four sums of `columns` columns that begin with `starts`.
+GroupCores::Values GroupCores::multiply(ArrayRef<Value> a, ArrayRef<Value> b,
+                                        ArrayRef<Value> starts,
+                                        int64_t columns) {
   Type type = LLVM::LLVMStructType::getLiteral(
       builder.getContext(), SmallVector<Type>(4, builder.getI32Type()));
+  Value product = NVVM::MmaOp::create(
+      builder, loc, type, a, b, starts, {mmaM, mmaN, columns}, std::nullopt,
+      NVVM::MMAIntOverflow::wrapped,
+      std::array{NVVM::MMATypes::u8, NVVM::MMATypes::s8},
+      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  Values sums;
+  for (int64_t i = 0; i < 4; ++i)
+    sums.push_back(LLVM::ExtractValueOp::create(builder, loc, product, i));
+  return sums;
+}
+
+/// The number whose sum of integers began with sumBias.
+Value GroupCores::unbiased(Value bits) {
+  return arith::SubFOp::create(
+      builder, loc,
+      arith::BitcastOp::create(builder, loc, builder.getF32Type(), bits),
+      emitFloat(builder, loc, biasNumber));
+}
+
+void GroupCores::multiplyAddBatch(ArrayRef<Weights> weights,
+                                  ArrayRef<Inputs> inputs,
+                                  MutableArrayRef<Value> sums) {
+  const Inputs &first = inputs.front();
+  size_t columns = first.scales.size();
+  Values integers;
+  for (size_t i = 0; i < 4; ++i)
+    integers.push_back(first.starts[i % 2 % columns]);
+  for (auto [weight, input] : llvm::zip_equal(weights, inputs))
+    integers =
+        multiply(weight.codes, input.codes, integers, rt::packedGroupColumns);
+  for (size_t i = 0; i < 4; ++i)
+    if (i % 2 < columns)
+      sums[i] = math::FmaOp::create(builder, loc, unbiased(integers[i]),
+                                    first.scales[i % 2], sums[i]);
+}
+
+void GroupCores::finish(Value panel, MutableArrayRef<Value> sums) {
+  if (!layout.isOfRow)
+    return;
+  Values scales = loadPair(panel, i32<arith::MulIOp>(rowPair, 8), 32);
+  for (Value &scale : scales)
+    scale = arith::BitcastOp::create(builder, loc, builder.getF32Type(), scale);
+  for (auto [i, sum] : llvm::enumerate(sums))
+    sum = arith::MulFOp::create(builder, loc, sum, scales[i % 4 / 2]);
+}
+
+void GroupCores::multiplyAdd(const Weights &weights, const Inputs &inputs,
+                             MutableArrayRef<Value> sums) {
   // Of a single row of activations all columns are the same, and one is kept.
   size_t columns = inputs.scales.size();
   auto columnOf = [](int64_t sum) { return static_cast<size_t>(sum % 2); };
@@ -264,25 +317,17 @@ void GroupCores::multiplyAdd(const Weights &weights, const Inputs &inputs,
       for (size_t i : {0, 1})
         starts[i] =
             inputs.starts[static_cast<size_t>(part) * columns + i % columns];
-    Value product = NVVM::MmaOp::create(
-        builder, loc, type, a, b,
-        ValueRange{starts[0], starts[1], starts[0], starts[1]},
-        {mmaM, mmaN, rt::packedGroupColumns / layout.parts}, std::nullopt,
-        NVVM::MMAIntOverflow::wrapped,
-        std::array{NVVM::MMATypes::u8, NVVM::MMATypes::s8},
-        std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+    Values product =
+        multiply(a, b, {starts[0], starts[1], starts[0], starts[1]},
+                 rt::packedGroupColumns / layout.parts);
     for (int64_t i = 0; i < 4; ++i) {
       if (columnOf(i) >= columns)
         continue;
-      Value bits = LLVM::ExtractValueOp::create(builder, loc, product, i);
-      Value number = arith::SubFOp::create(
-          builder, loc,
-          arith::BitcastOp::create(builder, loc, builder.getF32Type(), bits),
-          emitFloat(builder, loc, biasNumber));
       Value both =
           arith::MulFOp::create(builder, loc, weights.scales[2 * part + i / 2],
                                 inputs.scales[columnOf(i)]);
-      sums[i] = math::FmaOp::create(builder, loc, number, both, sums[i]);
+      sums[i] = math::FmaOp::create(builder, loc, unbiased(product[i]), both,
+                                    sums[i]);
     }
   }
   if (!layout.hasMinimum)

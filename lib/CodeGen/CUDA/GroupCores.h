@@ -23,6 +23,10 @@
 //        begins with, i32, for each part of a group; of weights with minima in
 //        its place the sum of the numbers, f32
 //
+// Where weights have one scale for a row, activations have one for a batch, of
+// which the end of the first record alone counts; sums of integers run through
+// the batch, and those of f32 are multiplied by the scales of rows at last.
+//
 // The numbers are those that CPUs have (GroupProduct.h there): a sum of
 // integers is exact, and is multiplied by both scales and added in f32.
 //
@@ -67,6 +71,8 @@ public:
   /// activations 2 t and 2 t + 1.
   using Sums = llvm::SmallVector<mlir::Value>;
   Sums zeroSums();
+  /// What is left to do for the sums of all groups of the panel at `panel`.
+  void finish(mlir::Value panel, llvm::MutableArrayRef<mlir::Value> sums);
 
   /// What a lane has of a group of a panel.
   struct Weights {
@@ -93,6 +99,11 @@ public:
   /// Adds the products of a group to four sums.
   void multiplyAdd(const Weights &weights, const Inputs &inputs,
                    llvm::MutableArrayRef<mlir::Value> sums);
+  /// Those of a batch, where rows have one scale. Of the first group's inputs
+  /// there are scales and starts.
+  void multiplyAddBatch(llvm::ArrayRef<Weights> weights,
+                        llvm::ArrayRef<Inputs> inputs,
+                        llvm::MutableArrayRef<mlir::Value> sums);
 
   mlir::Value getRowPair() const { return rowPair; }
   mlir::Value getQuarter() const { return quarter; }
@@ -105,6 +116,9 @@ protected:
   Values loadCodes(mlir::Value group);
   void loadScales(mlir::Value unit, mlir::Value group, mlir::Value index,
                   Weights &weights);
+  Values multiply(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> b,
+                  llvm::ArrayRef<mlir::Value> starts, int64_t columns);
+  mlir::Value unbiased(mlir::Value bits);
   mlir::Value halfToFloat(mlir::Value bits);
   mlir::Value toFloat(mlir::Value integer);
 

@@ -58,7 +58,9 @@ public:
   }
 
   void emit(function_ref<void(Value, Value, Value)> store) {
-    PanelSums(builder, loc, numWarps, operands.rows).join(sumGroups(), store);
+    Values sums = sumGroups();
+    finish(operands.panel, sums);
+    PanelSums(builder, loc, numWarps, operands.rows).join(sums, store);
   }
 
 private:
@@ -85,13 +87,19 @@ private:
         return i32<arith::AddIOp>(
             batch, i32<arith::MulIOp>(i32<arith::AddIOp>(inBatch, i), bytes));
       };
+      // Where rows have one scale, a batch has one end.
       SmallVector<Value> ownEnds;
-      for (Value end : ends)
-        ownEnds.push_back(advance(end, place(recordEndBytes)));
+      if (!layout.isOfRow || i == 0)
+        for (Value end : ends)
+          ownEnds.push_back(advance(end, place(recordEndBytes)));
       inputs.push_back(
           loadInputs(advance(codes, place(recordCodeBytes)), ownEnds));
     }
     Values sums(carried);
+    if (layout.isOfRow) {
+      multiplyAddBatch(weights, inputs, sums);
+      return sums;
+    }
     for (auto [weight, input] : llvm::zip_equal(weights, inputs))
       multiplyAdd(weight, input, sums);
     return sums;
@@ -100,7 +108,10 @@ private:
   /// The sums of the groups that this warp has.
   Values sumGroups() {
     Values sums = zeroSums();
-    int64_t whole = groups / groupBatch * groupBatch;
+    int64_t whole = groups / groupBatch * groupBatch, last = groups;
+    // Where a batch has one scale, zeros fill the last one.
+    if (layout.isOfRow)
+      last = whole = numRecords(layout, operands.k);
     auto addLoop = [&](int64_t begin, int64_t end, int64_t count) {
       if (begin == end)
         return;
@@ -115,7 +126,7 @@ private:
       sums = loop.getResults();
     };
     addLoop(0, whole, groupBatch);
-    addLoop(whole, groups, 1);
+    addLoop(whole, last, 1);
     return sums;
   }
 

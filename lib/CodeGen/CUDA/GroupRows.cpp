@@ -39,15 +39,15 @@ static_assert(groupColumns == warpSize, "a lane has a column of a group");
 static constexpr double negligible = 0x1p-120;
 
 namespace {
-/// A group of activations, of which each lane has one.
+/// Groups of activations that share a scale, of each of which a lane has one.
 struct RecordWriter {
   OpBuilder &builder;
   Location loc;
   const rt::PackedLayout &layout;
   Value lane;       ///< index
-  Value codes, end; ///< !llvm.ptr: the parts of the group's record.
+  Value codes, end; ///< !llvm.ptr: the parts of the first group's record.
 
-  void write(Value number);
+  void write(ArrayRef<Value> numbers);
 
 private:
   Value quotient(Value value, int64_t by) {
@@ -85,12 +85,16 @@ private:
 };
 } // namespace
 
-void RecordWriter::write(Value number) {
-  Value most =
-      emitWarpReduce(builder, loc, math::AbsFOp::create(builder, loc, number),
-                     [&](Value a, Value b) -> Value {
-                       return arith::MaximumFOp::create(builder, loc, a, b);
-                     });
+void RecordWriter::write(ArrayRef<Value> numbers) {
+  auto larger = [&](Value a, Value b) -> Value {
+    return arith::MaximumFOp::create(builder, loc, a, b);
+  };
+  Value most;
+  for (Value number : numbers) {
+    Value magnitude = math::AbsFOp::create(builder, loc, number);
+    most = most ? larger(most, magnitude) : magnitude;
+  }
+  most = emitWarpReduce(builder, loc, most, larger);
   Value isZero =
       arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OLT, most,
                             emitFloat(builder, loc, negligible));
@@ -101,22 +105,30 @@ void RecordWriter::write(Value number) {
   };
   Value limit = emitFloat(builder, loc, 127);
   Value scale = ratio(most, limit), inverse = ratio(limit, most);
-  Value whole = math::RoundEvenOp::create(
-      builder, loc, arith::MulFOp::create(builder, loc, number, inverse));
-  Value code =
-      arith::FPToSIOp::create(builder, loc, builder.getI32Type(), whole);
   // Words of columns that are 16 apart are neighbours.
   Value word = quotient(lane, 4);
   Value place = emitAdd(
       builder, loc,
       emitMul(builder, loc, rest(word, 4), emitIndex(builder, loc, 8)),
       emitMul(builder, loc, quotient(word, 4), emitIndex(builder, loc, 4)));
-  storeAt(arith::TruncIOp::create(builder, loc, builder.getI8Type(), code),
-          codes, emitAdd(builder, loc, place, rest(lane, 4)));
-  storeEnd(scale, code);
+  place = emitAdd(builder, loc, place, rest(lane, 4));
+  Value sum;
+  for (auto [i, number] : llvm::enumerate(numbers)) {
+    Value whole = math::RoundEvenOp::create(
+        builder, loc, arith::MulFOp::create(builder, loc, number, inverse));
+    Value code =
+        arith::FPToSIOp::create(builder, loc, builder.getI32Type(), whole);
+    sum =
+        sum ? arith::AddIOp::create(builder, loc, sum, code).getResult() : code;
+    auto before = static_cast<int64_t>(i) * recordCodeBytes;
+    storeAt(arith::TruncIOp::create(builder, loc, builder.getI8Type(), code),
+            codes,
+            emitAdd(builder, loc, place, emitIndex(builder, loc, before)));
+  }
+  storeEnd(scale, sum);
 }
 
-/// The scale and what sums begin with.
+/// The scale and what sums begin with, of a lane's codes or the sums of them.
 void RecordWriter::storeEnd(Value scale, Value code) {
   int64_t ofPart = groupColumns / layout.parts;
   Value sum = join(code, ofPart, [&](Value a, Value b) -> Value {
@@ -150,43 +162,36 @@ void cuda::RowEmitter::storeRecords(Value value, Value pointer,
                                     const rt::PackedLayout &layout, int64_t k) {
   Location loc = value.getLoc();
   auto all = RowLayout::contiguous(cast<NamedTensorType>(value.getType()));
-  int64_t groups = numRecords(layout, k);
-  Value perRow = emitIndex(builder, loc, groups);
-  forEachWarp(all.numElements() / k * groups, loc, [&](Value at, Value lane) {
-    Value group = arith::RemUIOp::create(builder, loc, at, perRow),
+  // A warp has what shares a scale.
+  int64_t together = layout.isOfRow ? recordBatch : 1,
+          units = numRecords(layout, k) / together;
+  Value perRow = emitIndex(builder, loc, units);
+  forEachWarp(all.numElements() / k * units, loc, [&](Value at, Value lane) {
+    Value unit = arith::RemUIOp::create(builder, loc, at, perRow),
           first = emitMul(builder, loc,
                           arith::DivUIOp::create(builder, loc, at, perRow),
                           emitIndex(builder, loc, k));
-    Value column = emitAdd(
-        builder, loc,
-        emitMul(builder, loc, group, emitIndex(builder, loc, groupColumns)),
-        lane);
-    auto load = [&] {
-      return get(value,
-                 unflatten(all, emitAdd(builder, loc, first, column), loc));
-    };
-    Value number;
-    if (groups * groupColumns == k) {
-      number = load();
-    } else {
-      Value isThere =
-          arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, column,
-                                emitIndex(builder, loc, k));
-      auto branch = scf::IfOp::create(builder, loc, builder.getF32Type(),
-                                      isThere, /*withElseRegion=*/true);
-      OpBuilder::InsertionGuard guard(builder);
-      builder.setInsertionPointToStart(branch.thenBlock());
-      scf::YieldOp::create(builder, loc, load());
-      builder.setInsertionPointToStart(branch.elseBlock());
-      scf::YieldOp::create(builder, loc, emitFloat(builder, loc, 0));
-      number = branch.getResult(0);
+    SmallVector<Value> numbers;
+    for (int64_t i = 0; i < together; ++i) {
+      Value column =
+          emitAdd(builder, loc,
+                  emitMul(builder, loc, unit,
+                          emitIndex(builder, loc, together * groupColumns)),
+                  emitAdd(builder, loc, lane,
+                          emitIndex(builder, loc, i * groupColumns)));
+      numbers.push_back(
+          loadOrZero(column, k, units * together * groupColumns, loc, [&] {
+            return get(
+                value,
+                unflatten(all, emitAdd(builder, loc, first, column), loc));
+          }));
     }
     auto address = [&](Value base, Value number, int64_t bytes) {
       return emitAddress(
           builder, loc, base, builder.getI8Type(),
           emitMul(builder, loc, number, emitIndex(builder, loc, bytes)));
     };
-    Value ofBatch = emitIndex(builder, loc, recordBatch),
+    Value ofBatch = emitIndex(builder, loc, recordBatch / together),
           inBatch = arith::RemUIOp::create(builder, loc, at, ofBatch);
     Value batch = address(
         pointer, arith::DivUIOp::create(builder, loc, at, ofBatch), batchBytes);
@@ -194,8 +199,26 @@ void cuda::RowEmitter::storeRecords(Value value, Value pointer,
           end = emitAddress(
               builder, loc, address(batch, inBatch, recordEndBytes),
               builder.getI8Type(), emitIndex(builder, loc, batchEndsAt));
-    RecordWriter{builder, loc, layout, lane, codes, end}.write(number);
+    RecordWriter{builder, loc, layout, lane, codes, end}.write(numbers);
   });
+}
+
+/// What `load` gives where `column` is below `k`, else zero. All columns are
+/// below `end`.
+Value cuda::RowEmitter::loadOrZero(Value column, int64_t k, int64_t end,
+                                   Location loc, function_ref<Value()> load) {
+  if (end == k)
+    return load();
+  Value isThere = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
+                                        column, emitIndex(builder, loc, k));
+  auto branch = scf::IfOp::create(builder, loc, builder.getF32Type(), isThere,
+                                  /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  scf::YieldOp::create(builder, loc, load());
+  builder.setInsertionPointToStart(branch.elseBlock());
+  scf::YieldOp::create(builder, loc, emitFloat(builder, loc, 0));
+  return branch.getResult(0);
 }
 
 /// The number of `column` in row `lane` of a panel (index).
@@ -219,10 +242,14 @@ static Value emitBlockNumber(OpBuilder &builder, Location loc,
     return emitAddress(builder, loc, base, builder.getI8Type(), offset);
   };
   Value number = quotient(column, groupColumns),
-        inGroup = rest(column, groupColumns),
-        ofBlock = rest(number, layout.groups);
-  Value unit = at(panel, times(quotient(number, layout.groups),
-                               panelRows * layout.blockBytes()));
+        inGroup = rest(column, groupColumns);
+  // A row with one scale is one block.
+  Value ofBlock = number, unit = panel;
+  if (!layout.isOfRow) {
+    ofBlock = rest(number, layout.groups);
+    unit = at(panel, times(quotient(number, layout.groups),
+                           panelRows * layout.blockBytes()));
+  }
   Value group = at(unit, add(times(ofBlock, panelRows * layout.groupBytes()),
                              index(panelRows * layout.headBytes)));
   Value half = quotient(inGroup, groupColumns / 2);

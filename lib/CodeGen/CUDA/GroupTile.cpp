@@ -80,6 +80,8 @@ private:
   SmallVector<Weights> loadBatch(Value step);
   void multiplyStage(Value stage, ArrayRef<Weights> weights,
                      MutableArrayRef<Value> sums);
+  void multiplyBatches(Value codes, Value ends, ArrayRef<Weights> weights,
+                       MutableArrayRef<Value> sums);
   Values multiplyAll();
   void storeSums(ArrayRef<Value> sums);
 
@@ -146,6 +148,26 @@ SmallVector<GroupTile::Weights> GroupTile::loadBatch(Value step) {
   return load(panel, first, recordBatch);
 }
 
+/// Where rows have one scale, a batch at a time.
+void GroupTile::multiplyBatches(Value codes, Value ends,
+                                ArrayRef<Weights> weights,
+                                MutableArrayRef<Value> sums) {
+  for (int64_t row = 0; row < tiling.m; row += inputRows) {
+    SmallVector<Inputs> inputs;
+    Value end = advance(ends, constant(row * recordEndBytes));
+    for (int64_t i = 0; i < recordBatch; ++i) {
+      Value own =
+          advance(codes, constant((i * tiling.m + row) * recordCodeBytes));
+      SmallVector<Value, 2> ownEnds;
+      if (i == 0)
+        ownEnds = {end, advance(end, constant(recordEndBytes))};
+      inputs.push_back(loadInputs(own, ownEnds));
+    }
+    multiplyAddBatch(weights, inputs,
+                     sums.slice(static_cast<size_t>(row / inputRows * 4), 4));
+  }
+}
+
 void GroupTile::multiplyStage(Value stage, ArrayRef<Weights> weights,
                               MutableArrayRef<Value> sums) {
   Value codes = sharedAt(i32<arith::AddIOp>(
@@ -156,6 +178,8 @@ void GroupTile::multiplyStage(Value stage, ArrayRef<Weights> weights,
             stage,
             i32<arith::AddIOp>(i32<arith::MulIOp>(quarter, 2 * recordEndBytes),
                                tiling.m * batchEndsAt)));
+  if (layout.isOfRow)
+    return multiplyBatches(codes, ends, weights, sums);
   for (auto [i, weight] : llvm::enumerate(weights))
     for (int64_t row = 0; row < tiling.m; row += inputRows) {
       int64_t place = static_cast<int64_t>(i) * tiling.m + row;
@@ -257,6 +281,7 @@ void GroupTile::emit(function_ref<void(Value, Value, Value)> store) {
       cpu::emitMul(builder, loc, number,
                    cpu::emitIndex(builder, loc, panelBytes(layout, k))));
   Values sums = multiplyAll();
+  finish(panel, sums);
   waitFor(0);
   storeSums(sums);
   emitSync(builder, loc);

@@ -94,6 +94,9 @@ public:
   int64_t getSharedBytes() const { return sharedBytes; }
 
 private:
+  mlir::Value loadOrZero(mlir::Value column, int64_t k, int64_t end,
+                         mlir::Location loc,
+                         llvm::function_ref<mlir::Value()> load);
   mlir::Value get(mlir::Value value, const RowIndex &index);
   mlir::Value load(const RowMemory &memory, const RowIndex &index,
                    mlir::Location loc);

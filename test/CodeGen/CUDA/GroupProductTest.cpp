@@ -38,12 +38,20 @@ struct Records {
       : columns(numRecords(layout, k) * rt::packedGroupColumns),
         bytes(static_cast<size_t>(rows * recordRowBytes(layout, k))) {
     int64_t groups = numRecords(layout, k);
+    float scale = 0;
+    std::vector<int32_t> sums;
     for (int64_t at = 0; at < rows * groups; ++at) {
       std::byte *batch = &bytes[at / recordBatch * batchBytes];
       std::byte *codes = batch + at % recordBatch * recordCodeBytes,
                 *end = batch + batchEndsAt + at % recordBatch * recordEndBytes;
-      float scale = 0.25f + static_cast<float>(random() % 64) / 64;
-      std::vector<int32_t> sums(static_cast<size_t>(layout.parts));
+      // Where rows have one scale, what a batch has is in its first end.
+      if (!layout.isOfRow || at % recordBatch == 0) {
+        scale = 0.25f + static_cast<float>(random() % 64) / 64;
+        sums.assign(static_cast<size_t>(layout.parts), 0);
+      } else {
+        std::memset(end, 0xff, recordEndBytes);
+        end = batch + batchEndsAt;
+      }
       for (int64_t i = 0; i < rt::packedGroupColumns; ++i) {
         bool isThere = at % groups * rt::packedGroupColumns + i < k;
         int code = isThere ? static_cast<int>(random() % 255) - 127 : 0;
@@ -156,7 +164,8 @@ TEST_P(GroupProductTest, IsWithinTheRoundingOfF32) {
 std::vector<Shape> shapes() {
   std::vector<Shape> all;
   // Panels and blocks that end early, batches and a rest of them.
-  for (const char *format : {"q8_0", "q4_0", "q5_0", "q4_k", "q5_k", "q6_k"})
+  for (const char *format :
+       {"q8_0", "q4_0", "q5_0", "q4_k", "q5_k", "q6_k", "q8_row"})
     for (Shape shape : {Shape{format, 1, 32, 512, "_one"},
                         {format, 1, 19, 300, "_one"},
                         {format, 8, 16, 2304, ""},
@@ -211,7 +220,7 @@ TEST_P(GroupProductCostTest, IsBoundByTheWeights) {
 
 INSTANTIATE_TEST_SUITE_P(Formats, GroupProductCostTest,
                          testing::Values("q8_0", "q4_0", "q5_0", "q4_k", "q5_k",
-                                         "q6_k"));
+                                         "q6_k", "q8_row"));
 
 /// Experts of many tokens: tiles of what chose each, gathered from where it is.
 struct ExpertsCase {

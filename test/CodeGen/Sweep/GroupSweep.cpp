@@ -30,9 +30,10 @@ namespace {
 using PackRowFunction = void(float *values, void *packed, int64_t row);
 
 constexpr std::pair<const char *, WeightForm> forms[] = {
-    {"q8_0", WeightForm::Int8},  {"q4_0", WeightForm::Int4},
-    {"q5_0", WeightForm::Int5},  {"q4_k", WeightForm::Int4K},
-    {"q5_k", WeightForm::Int5K}, {"q6_k", WeightForm::Int6K}};
+    {"q8_0", WeightForm::Int8},     {"q4_0", WeightForm::Int4},
+    {"q5_0", WeightForm::Int5},     {"q4_k", WeightForm::Int4K},
+    {"q5_k", WeightForm::Int5K},    {"q6_k", WeightForm::Int6K},
+    {"q8_row", WeightForm::Int8Row}};
 
 struct Case {
   const char *form;
@@ -66,7 +67,7 @@ void addFunctions(ModuleOp module, const Case &c, const Target &target, int i) {
   addProductFunction(module, "product" + number, target, c.shape);
   addFunction(module, "pack" + number, 2, 1,
               [&](OpBuilder &builder, Location loc, ValueRange args) {
-                emitPadRow(builder, loc, c.shape.k, args[0]);
+                emitPadRow(builder, loc, c.shape, args[0]);
                 emitPackGroups(builder, loc, target, c.shape, args[0], args[2],
                                args[1]);
               });
@@ -102,7 +103,7 @@ std::string run(Sweep &sweep, const Case &c, const Target &target,
   GuardedBuffer packed(llvm::divideCeil(c.tokens, c.shape.rowTile) *
                        packedActivationTileBytes(target, c.shape));
   for (int64_t row = 0; row < c.tokens; ++row) {
-    GuardedBuffer values(groupRowBytes(k));
+    GuardedBuffer values(groupRowBytes(c.shape));
     std::memcpy(values.as<void>(), x.data() + row * k, k * sizeof(float));
     pack(values.as<float>(), packed.as<void>(), row);
   }

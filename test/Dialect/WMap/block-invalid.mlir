@@ -1,6 +1,6 @@
 // RUN: clade-opt --split-input-file --verify-diagnostics %s
 
-// expected-error@+1 {{expected the format q8_0, q4_0, q5_0, q4_k, q5_k or q6_k, got 'q3_k'}}
+// expected-error@+1 {{expected the format q8_0, q4_0, q5_0, q4_k, q5_k, q6_k or q8_row, got 'q3_k'}}
 wmap.func @block_c1 -> tensor<2x32x!wmap.block<"q3_k">> {
 }
 
@@ -26,7 +26,7 @@ wmap.func @quantise_c1_result -> tensor<2x32xf32> {
 
 wmap.func @quantise_c3 -> tensor<2x32x!wmap.block<"q5_0">> {
   %0 = wmap.source "w" : tensor<2x32xf32>
-  // expected-error@+1 {{expected the format q8_0, q4_0, q4_k or q6_k, got 'q5_0'}}
+  // expected-error@+1 {{expected the format q8_0, q4_0, q4_k, q6_k or q8_row, got 'q5_0'}}
   %1 = wmap.quantise %0 : tensor<2x32xf32> -> tensor<2x32x!wmap.block<"q5_0">>
   wmap.return %1 : tensor<2x32x!wmap.block<"q5_0">>
 }
@@ -92,4 +92,31 @@ wmap.func @unpack_blocks_c1 -> tensor<40x32x!wmap.block<"q8_0">> {
   // expected-error@+1 {{expected panels of 'tensor<40x32x!wmap.block<"q8_0">>', got 'tensor<2x1x544xui8>'}}
   %1 = wmap.unpack_blocks %0 : tensor<2x1x544xui8> -> tensor<40x32x!wmap.block<"q8_0">>
   wmap.return %1 : tensor<40x32x!wmap.block<"q8_0">>
+}
+
+// -----
+
+wmap.func @unpack_blocks_c1_rows -> tensor<16x64x!wmap.block<"q8_row">> {
+  %0 = wmap.source "w" : tensor<1x16x64xui8>
+  // expected-error@+1 {{expected panels of 'tensor<16x64x!wmap.block<"q8_row">>', got 'tensor<1x16x64xui8>'}}
+  %1 = wmap.unpack_blocks %0 : tensor<1x16x64xui8> -> tensor<16x64x!wmap.block<"q8_row">>
+  wmap.return %1 : tensor<16x64x!wmap.block<"q8_row">>
+}
+
+// -----
+
+wmap.func @concat_c4 -> tensor<16x128x!wmap.block<"q8_row">> {
+  %0 = wmap.source "w" : tensor<16x64x!wmap.block<"q8_row">>
+  // expected-error@+1 {{expected rows that have a scale each to stay as they are, got axis 1 of 'tensor<16x128x!wmap.block<"q8_row">>'}}
+  %1 = wmap.concat %0, %0 axis 1 : (tensor<16x64x!wmap.block<"q8_row">>, tensor<16x64x!wmap.block<"q8_row">>) -> tensor<16x128x!wmap.block<"q8_row">>
+  wmap.return %1 : tensor<16x128x!wmap.block<"q8_row">>
+}
+
+// -----
+
+wmap.func @reshape_c2 -> tensor<8x128x!wmap.block<"q8_row">> {
+  %0 = wmap.source "w" : tensor<16x64x!wmap.block<"q8_row">>
+  // expected-error@+1 {{expected rows that have a scale each to stay as they are, got 'tensor<16x64x!wmap.block<"q8_row">>' and 'tensor<8x128x!wmap.block<"q8_row">>'}}
+  %1 = wmap.reshape %0 : tensor<16x64x!wmap.block<"q8_row">> -> tensor<8x128x!wmap.block<"q8_row">>
+  wmap.return %1 : tensor<8x128x!wmap.block<"q8_row">>
 }

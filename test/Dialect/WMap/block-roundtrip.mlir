@@ -48,3 +48,16 @@ wmap.func @sizes -> tensor<16x256xf32> {
   %3 = wmap.dequantise %2 : tensor<16x256x!wmap.block<"q4_k">> -> tensor<16x256xf32>
   wmap.return %3 : tensor<16x256xf32>
 }
+
+// One scale for each row.
+// CHECK-LABEL: wmap.func @rows -> tensor<40x128x!wmap.block<"q8_row">> {
+wmap.func @rows -> tensor<40x128x!wmap.block<"q8_row">> {
+  %0 = wmap.source "w" : tensor<40x100xf32>
+  // CHECK: wmap.quantise %{{.*}} : tensor<40x100xf32> -> tensor<40x128x!wmap.block<"q8_row">>
+  %1 = wmap.quantise %0 : tensor<40x100xf32> -> tensor<40x128x!wmap.block<"q8_row">>
+  // CHECK: wmap.pack_blocks %{{.*}} rows 32 : tensor<40x128x!wmap.block<"q8_row">> -> tensor<2x32x132xui8>
+  %2 = wmap.pack_blocks %1 rows 32 : tensor<40x128x!wmap.block<"q8_row">> -> tensor<2x32x132xui8>
+  // CHECK: wmap.unpack_blocks %{{.*}} : tensor<2x32x132xui8> -> tensor<40x128x!wmap.block<"q8_row">>
+  %3 = wmap.unpack_blocks %2 : tensor<2x32x132xui8> -> tensor<40x128x!wmap.block<"q8_row">>
+  wmap.return %3 : tensor<40x128x!wmap.block<"q8_row">>
+}
