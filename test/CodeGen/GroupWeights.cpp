@@ -7,6 +7,8 @@
 
 #include "test/CodeGen/GroupWeights.h"
 
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "runtime/Formats/Dequantize.h"
 #include "runtime/Weights/WeightLoader.h"
 
@@ -15,6 +17,7 @@
 #include <cstring>
 #include <limits>
 
+using namespace mlir;
 using namespace clade;
 using namespace clade::cpu;
 using namespace clade::cpu::test;
@@ -90,9 +93,36 @@ GroupWeights::GroupWeights(WeightForm form, int64_t n, int64_t k,
     terms[i] = std::abs(terms[i]) + std::abs(numbers[i] - terms[i]);
 }
 
+Operands clade::cpu::test::operandsOf(const Target &target,
+                                      const ProductShape &shape) {
+  if (decodesWeights(target, shape))
+    return Operands::BF16;
+  return shape.isExact ? Operands::Exact : Operands::Quantised;
+}
+
+void clade::cpu::test::emitPackRow(OpBuilder &builder, Location loc,
+                                   const Target &target,
+                                   const ProductShape &shape, Value values,
+                                   Value row, Value packed) {
+  if (!decodesWeights(target, shape)) {
+    emitPadRow(builder, loc, shape, values);
+    return emitPackGroups(builder, loc, target, shape, values, row, packed);
+  }
+  auto type = VectorType::get(target.width, builder.getF32Type());
+  scf::ForOp::create(
+      builder, loc, emitIndex(builder, loc, 0),
+      emitIndex(builder, loc, shape.k), emitIndex(builder, loc, target.width),
+      ValueRange{}, [&](OpBuilder &body, Location, Value column, ValueRange) {
+        emitStorePacked(body, loc, target, body.getBF16Type(), shape.rowTile,
+                        shape.k, packed, row, column,
+                        emitLoad(body, loc, type, values, column));
+        scf::YieldOp::create(body, loc);
+      });
+}
+
 ExpectedSum clade::cpu::test::expectedSum(const GroupWeights &weights,
                                           const float *x, int64_t k,
-                                          int64_t column, bool isExact) {
+                                          int64_t column, Operands operands) {
   double eps = std::numeric_limits<float>::epsilon();
   const float *w = weights.numbers.data() + column * weights.columns;
   const float *terms = weights.terms.data() + column * weights.columns;
@@ -105,8 +135,10 @@ ExpectedSum clade::cpu::test::expectedSum(const GroupWeights &weights,
           2 * static_cast<double>(k) * eps * std::abs(double(x[i])) * terms[i];
       largest = std::max(largest, std::abs(double(x[i])));
       all += std::abs(w[i]);
+      if (operands == Operands::BF16)
+        expected.bound += (0x1p-8 + 0x1p-18) * std::abs(double(x[i]) * w[i]);
     }
-    if (!isExact)
+    if (operands == Operands::Quantised)
       expected.bound += largest * all * (1 + 260 * eps) / 254;
   }
   return expected;

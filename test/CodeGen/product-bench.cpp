@@ -20,6 +20,7 @@
 #include "test/CodeGen/ProductHarness.h"
 
 #include "lib/CodeGen/CPU/Probes.h"
+#include "runtime/Engine/CpuFeatures.h"
 #include "llvm/ADT/STLExtras.h"
 #include <algorithm>
 #include <barrier>
@@ -174,6 +175,12 @@ int main(int argc, char **argv) {
                       argc > 1 ? argv[1] : "native", argc > 2 ? argv[2] : "");
   if (failed(target))
     return 1;
+  if (clade::rt::Status tiles = target->hasTiles ? clade::rt::requestRegisters()
+                                                 : clade::rt::Status();
+      !tiles.ok()) {
+    std::fprintf(stderr, "%s\n", tiles.message().c_str());
+    return 1;
+  }
   std::printf("M x N x K on %s\n", target->cpu.c_str());
   Bench bench(*target);
   const Bench::Form forms[] = {{"bf16", true},

@@ -96,7 +96,13 @@ ProductShape ExpertsShape::product(const Target &target,
   Type type = form == WeightForm::Plain
                   ? elementType
                   : Float32Type::get(elementType.getContext());
-  ProductShape product{n, k, type, /*rowTile=*/1, form, isExact};
+  ProductShape product{n,
+                       k,
+                       type,
+                       /*rowTile=*/1,
+                       form,
+                       isExact,
+                       /*ofExperts=*/true};
   product.rowTile = productRowTile(target, product, tokens);
   return product;
 }

@@ -103,6 +103,8 @@ public:
         rows(rows), vectors(columns / target.width), buffer(buffer) {}
 
   SmallVector<Value> emit(OpBuilder &builder, Value a, Value w);
+  void decode(OpBuilder &builder, Value w, Value first, Value count,
+              Value memory);
 
 private:
   /// A group of a panel: its block, where the group is, and its number in the
@@ -136,6 +138,10 @@ private:
              SmallVectorImpl<Value> &sums);
   void exactRun(OpBuilder &builder, Value a, const Group &group, Value run,
                 ArrayRef<GroupScales> scales, MutableArrayRef<Value> sums);
+  Group groupAt(OpBuilder &builder, Value w, Value index);
+  void decodeRun(OpBuilder &builder, const Group &group, Value run,
+                 ArrayRef<GroupScales> scales, Value memory);
+  Value byteOf(OpBuilder &builder, Value codes, int64_t byte);
   Run loadRun(OpBuilder &builder, Value group, int64_t v, Value run);
   Value codesOf(OpBuilder &builder, const Run &run, int64_t half);
   Value dot(OpBuilder &builder, Value sum, Value weights, Value activations);
@@ -472,6 +478,14 @@ void GroupEmitter::quantised(OpBuilder &builder, Value a, const Group &group,
   }
 }
 
+/// The `byte`th of each lane's four codes.
+Value GroupEmitter::byteOf(OpBuilder &builder, Value codes, int64_t byte) {
+  if (byte > 0)
+    codes = arith::ShRUIOp::create(
+        builder, loc, codes, splatInt(builder, static_cast<int32_t>(8 * byte)));
+  return arith::AndIOp::create(builder, loc, codes, splatInt(builder, 255));
+}
+
 /// One run: four columns of all rows, or eight of less than eight bits.
 void GroupEmitter::exactRun(OpBuilder &builder, Value a, const Group &group,
                             Value run, ArrayRef<GroupScales> scales,
@@ -489,12 +503,7 @@ void GroupEmitter::exactRun(OpBuilder &builder, Value a, const Group &group,
             part = layout.parts > 1 ? half : 0;
     SmallVector<Value> numbers;
     for (int64_t v = 0; v < vectors; ++v) {
-      Value code = codesOf(builder, loaded[v], half);
-      if (byte > 0)
-        code = arith::ShRUIOp::create(
-            builder, loc, code,
-            splatInt(builder, static_cast<int32_t>(8 * byte)));
-      code = arith::AndIOp::create(builder, loc, code, splatInt(builder, 255));
+      Value code = byteOf(builder, codesOf(builder, loaded[v], half), byte);
       if (layout.zero != 0)
         code = arith::SubIOp::create(
             builder, loc, code,
@@ -641,6 +650,113 @@ SmallVector<Value> GroupEmitter::emit(OpBuilder &builder, Value a, Value w) {
         scf::YieldOp::create(body, loc, sums);
       });
   return SmallVector<Value>(loop.getResults());
+}
+
+/// Group `index` of the panel at `w`.
+GroupEmitter::Group GroupEmitter::groupAt(OpBuilder &builder, Value w,
+                                          Value index) {
+  auto step = [&](Value base, Value count, int64_t bytes) {
+    return addressAt(
+        builder, base,
+        emitMul(builder, loc, count, emitIndex(builder, loc, bytes)));
+  };
+  Value block = w, inBlock = index;
+  // The scales of rows stand in front of all groups.
+  if (!layout.isOfRow) {
+    Value perBlock = emitIndex(builder, loc, layout.groups);
+    block = step(w, arith::DivUIOp::create(builder, loc, index, perBlock),
+                 panelBlockBytes(target, shape.form));
+    inBlock = arith::RemUIOp::create(builder, loc, index, perBlock);
+  }
+  Value head =
+      addressAt(builder, block,
+                emitIndex(builder, loc, target.panelRows * layout.headBytes));
+  Value address = step(head, inBlock, target.panelRows * layout.groupBytes());
+  return {block, address,
+          layout.isOfRow ? emitIndex(builder, loc, 0) : inBlock};
+}
+
+/// One run as pairs of bf16: four columns of all rows, or eight of less than
+/// eight bits.
+void GroupEmitter::decodeRun(OpBuilder &builder, const Group &group, Value run,
+                             ArrayRef<GroupScales> scales, Value memory) {
+  int64_t pairBytes = 4 * target.panelRows;
+  Value place = addressAt(
+      builder, memory,
+      emitMul(builder, loc, run, emitIndex(builder, loc, 2 * pairBytes)));
+  auto pairs = VectorType::get(2 * target.width, builder.getBF16Type());
+  for (int64_t v = 0; v < vectors; ++v) {
+    Run loaded = loadRun(builder, group.address, v, run);
+    for (int64_t half = 0; half < halves(); ++half) {
+      int64_t part = layout.parts > 1 ? half : 0;
+      Value scale = scales[v].scales[part], start;
+      if (layout.hasMinimum)
+        start = arith::NegFOp::create(builder, loc, scales[v].minimum);
+      else if (layout.zero != 0)
+        start = arith::MulFOp::create(
+            builder, loc, scale,
+            arith::ConstantOp::create(
+                builder, loc,
+                DenseElementsAttr::get(f32s(builder),
+                                       -static_cast<float>(layout.zero))));
+      Value codes = codesOf(builder, loaded, half);
+      auto number = [&](int64_t byte) -> Value {
+        Value code = arith::SIToFPOp::create(builder, loc, f32s(builder),
+                                             byteOf(builder, codes, byte));
+        if (!start)
+          return arith::MulFOp::create(builder, loc, code, scale);
+        return emitMultiplyAdd(builder, loc, target, code, scale, start);
+      };
+      for (int64_t pair = 0; pair < 2; ++pair) {
+        Value even = number(2 * pair), odd = number(2 * pair + 1);
+        // The first operand comes last.
+        Value both = call(builder, "llvm.x86.avx512bf16.cvtne2ps2bf16.512",
+                          pairs, {odd, even});
+        SmallVector<int64_t> order;
+        for (int64_t lane = 0; lane < target.width; ++lane)
+          order.append({lane, target.width + lane});
+        Value mixed =
+            vector::ShuffleOp::create(builder, loc, both, both, order);
+        Value at =
+            addressAt(builder, place,
+                      emitIndex(builder, loc,
+                                (pair + half * groupColumns / 4) * pairBytes +
+                                    4 * rowOf(v)));
+        LLVM::StoreOp::create(builder, loc, mixed, at, /*alignment=*/4);
+      }
+    }
+  }
+}
+
+void GroupEmitter::decode(OpBuilder &builder, Value w, Value first, Value count,
+                          Value memory) {
+  Value zero = emitIndex(builder, loc, 0), one = emitIndex(builder, loc, 1);
+  auto forEach = [&](OpBuilder &b, Value end,
+                     function_ref<void(OpBuilder &, Value)> body) {
+    scf::ForOp::create(b, loc, zero, end, one, ValueRange{},
+                       [&](OpBuilder &inner, Location, Value i, ValueRange) {
+                         body(inner, i);
+                         scf::YieldOp::create(inner, loc);
+                       });
+  };
+  int64_t groupBytes = groupColumns * 2 * target.panelRows;
+  forEach(builder, count, [&](OpBuilder &b, Value i) {
+    Group group = groupAt(b, w, emitAdd(b, loc, first, i));
+    SmallVector<GroupScales> scales = scalesOf(b, group);
+    Value place =
+        addressAt(b, memory, emitMul(b, loc, i, emitIndex(b, loc, groupBytes)));
+    forEach(b, emitIndex(b, loc, runs()), [&](OpBuilder &inner, Value run) {
+      decodeRun(inner, group, run, scales, place);
+    });
+  });
+}
+
+void emitDecodeGroups(OpBuilder &builder, Location loc, const Target &target,
+                      const ProductShape &shape, Value w, Value first,
+                      Value count, Value memory) {
+  GroupEmitter(loc, target, shape, /*firstColumn=*/0, /*rows=*/0,
+               target.panelRows, {})
+      .decode(builder, w, first, count, memory);
 }
 
 SmallVector<Value> emitGroupSums(OpBuilder &builder, Location loc,

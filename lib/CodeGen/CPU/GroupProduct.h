@@ -70,6 +70,15 @@ emitGroupSums(mlir::OpBuilder &builder, mlir::Location loc,
               mlir::Value w, int64_t firstColumn, int64_t rows, int64_t columns,
               mlir::Value buffer);
 
+/// Writes the groups [first, first + count) (index) of the panel at `w` to
+/// `memory` as numbers of bf16, each the nearest to what its code stands for:
+/// pairs of neighbouring columns, [16][R] of them for each group. The CPU has
+/// AVX512-BF16.
+void emitDecodeGroups(mlir::OpBuilder &builder, mlir::Location loc,
+                      const Target &target, const ProductShape &shape,
+                      mlir::Value w, mlir::Value first, mlir::Value count,
+                      mlir::Value memory);
+
 /// Of a group of some rows, one a lane, what codes are multiplied by: one scale
 /// for each part, f32; and where there is one the minimum that is subtracted.
 struct GroupScales {

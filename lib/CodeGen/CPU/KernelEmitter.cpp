@@ -254,7 +254,9 @@ LogicalResult KernelEmitter::emitPrologueRow(Context &context, LinearOp linear,
   OpBuilder &builder = context.builder;
   Location loc = linear.getLoc();
   int64_t k = shape.k;
-  bool isPlain = !hasBlocks(shape.form);
+  bool isDecoded = decodesWeights(target, shape),
+       isPlain = isDecoded || !hasBlocks(shape.form);
+  Type packedType = isDecoded ? builder.getBF16Type() : shape.elementType;
   Value numbers;
   if (!isPlain) {
     numbers = emitAddress(builder, loc, rowScratch, builder.getI8Type(),
@@ -280,8 +282,8 @@ LogicalResult KernelEmitter::emitPrologueRow(Context &context, LinearOp linear,
       linear.getInput(), [&](Value feature, Value vector, Value mask) {
         vector = emitter.roundTo(vector, own, loc);
         if (isPlain)
-          emitStorePacked(builder, loc, target, shape.elementType,
-                          shape.rowTile, k, packed, row, feature, vector);
+          emitStorePacked(builder, loc, target, packedType, shape.rowTile, k,
+                          packed, row, feature, vector);
         else
           emitStore(builder, loc, vector, numbers, feature, mask);
       });

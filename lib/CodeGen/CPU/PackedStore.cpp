@@ -87,7 +87,8 @@ static void storeTileRow(OpBuilder &builder, Location loc, const Target &target,
   };
   auto add = [&](Value a, Value b) { return emitAdd(builder, loc, a, b); };
   Value start =
-      add(add(times(div(row, rowTile), rowTile * paddedK),
+      add(add(times(div(row, rowTile),
+                    target.packedTileElements(elementType, k, rowTile)),
               times(rem(row, rowTile), pack)),
           add(times(div(kIndex, pack), rowTile * pack), rem(kIndex, pack)));
   if (k == paddedK)

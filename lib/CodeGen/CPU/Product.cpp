@@ -16,6 +16,7 @@
 #include "lib/CodeGen/CPU/Product.h"
 
 #include "lib/CodeGen/CPU/GroupProduct.h"
+#include "lib/CodeGen/CPU/TileBlocks.h"
 #include "lib/CodeGen/CPU/TileProduct.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CPU/WeightRows.h"
@@ -39,6 +40,16 @@ static constexpr int64_t kRowBlockBytes = 2 << 20;
 static bool usesPanelCopy(const Target &target, const ProductShape &shape) {
   return !shape.partRows.empty() &&
          (shape.rowTile > 8 || usesTiles(target, shape));
+}
+
+/// Bytes of the copy.
+static int64_t panelCopyBytes(const Target &target, const ProductShape &shape) {
+  return usesPanelCopy(target, shape)
+             ? target.panelRows *
+                   llvm::alignTo(shape.k,
+                                 Target::packDepth(shape.elementType)) *
+                   shape.elementType.getIntOrFloatBitWidth() / 8
+             : 0;
 }
 
 /// How far ahead, at least, weights that are transposed on the way are asked
@@ -93,6 +104,12 @@ private:
 
   void emitTasks(OpBuilder &builder, Value numTokens, Value thread,
                  Value numThreads);
+  void emitBlocks(OpBuilder &builder, Value scratch, Value thread,
+                  Value numThreads);
+  Value panelStep(OpBuilder &builder, Value panel, Value step);
+  Value emitPaddedPiece(OpBuilder &builder, Value from, Value first,
+                        Value count, Value memory);
+  int64_t stepBytes() const;
   Value blockTiles(OpBuilder &builder, Value tiles);
   Tile locate(OpBuilder &builder, Value task, Value tiles, Value perBlock);
   void emitTile(OpBuilder &builder, Tile tile);
@@ -154,6 +171,8 @@ static std::pair<Value, Value> emitShare(OpBuilder &builder, Location loc,
 }
 
 Value ProductEmitter::emitBuffer(OpBuilder &builder) {
+  if (usesTileBlocks(target, shape))
+    return emitStackBuffer(builder, loc, tileConfigBytes);
   if (isTiled)
     return emitStackBuffer(builder, loc, tileBufferBytes(target, shape));
   if (shape.rowTile > 1 || columnTile < target.panelRows)
@@ -190,11 +209,125 @@ void ProductEmitter::emit(OpBuilder &builder, Value activations,
     inRows.emplace(loc, target, shape.elementType, shape.k, shape.partRows,
                    weights);
   buffer = emitBuffer(builder);
+  if (usesTileBlocks(target, shape)) {
+    emitTileConfig(builder, loc, Target::tileRows, /*bytes=*/64, buffer);
+    emitBlocks(builder, scratch, thread, numThreads);
+    return emitReleaseTiles(builder, loc);
+  }
   if (isTiled)
     emitConfigureTiles(builder, loc, target, shape, buffer);
   emitTasks(builder, numTokens, thread, numThreads);
   if (isTiled)
     emitReleaseTiles(builder, loc);
+}
+
+/// Where the `step`th 32 columns of a packed panel begin; of blocks whose
+/// columns are a multiple of that, where their block does.
+Value ProductEmitter::panelStep(OpBuilder &builder, Value panel, Value step) {
+  auto bytes = [&](Value count, int64_t each) {
+    return emitMul(builder, loc, count, emitIndex(builder, loc, each));
+  };
+  Value start = bytes(panel, packedWeightBytes(target, shape) / panels);
+  return emitAddress(builder, loc, weights, builder.getI8Type(),
+                     emitAdd(builder, loc, start, bytes(step, stepBytes())));
+}
+
+/// Bytes of a step of 32 columns of a packed panel.
+int64_t ProductEmitter::stepBytes() const {
+  if (!hasBlocks(shape.form))
+    return target.panelRows * tileColumns * 2;
+  return panelBlockBytes(target, shape.form) /
+         packedLayoutOf(shape.form).groups;
+}
+
+/// The last piece of a panel whose columns end within a step: copied to where
+/// zeros follow it.
+Value ProductEmitter::emitPaddedPiece(OpBuilder &builder, Value from,
+                                      Value first, Value count, Value memory) {
+  int64_t steps = llvm::divideCeil(shape.k, tileColumns);
+  Value words =
+      emitMul(builder, loc, count, emitIndex(builder, loc, stepBytes() / 4));
+  Value end = emitAdd(builder, loc, first, count);
+  Value isLast = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                       end, emitIndex(builder, loc, steps));
+  int64_t missing = steps * stepBytes() / 4 - depth * target.panelRows;
+  auto type = VectorType::get(target.width, builder.getI32Type());
+  auto copy = [&](OpBuilder &inner, Location) {
+    Value there = arith::SubIOp::create(inner, loc, words,
+                                        emitIndex(inner, loc, missing));
+    Value width = emitIndex(inner, loc, target.width);
+    scf::ForOp::create(
+        inner, loc, emitIndex(inner, loc, 0), there, width, ValueRange{},
+        [&](OpBuilder &body, Location, Value i, ValueRange) {
+          emitStore(body, loc, emitLoad(body, loc, type, from, i), memory, i);
+          scf::YieldOp::create(body, loc);
+        });
+    Value zero =
+        arith::ConstantOp::create(inner, loc, type, inner.getZeroAttr(type));
+    scf::ForOp::create(inner, loc, there, words, width, ValueRange{},
+                       [&](OpBuilder &body, Location, Value i, ValueRange) {
+                         emitStore(body, loc, zero, memory, i);
+                         scf::YieldOp::create(body, loc);
+                       });
+    scf::YieldOp::create(inner, loc, memory);
+  };
+  return scf::IfOp::create(builder, loc, isLast, copy,
+                           [&](OpBuilder &inner, Location) {
+                             scf::YieldOp::create(inner, loc, from);
+                           })
+      .getResult(0);
+}
+
+/// Many rows by tiles. Weights that lie row by row are copied panel by panel.
+void ProductEmitter::emitBlocks(OpBuilder &builder, Value scratch, Value thread,
+                                Value numThreads) {
+  TileBlocksInput in;
+  in.activations = activations;
+  in.numRows = numTokens;
+  in.memory =
+      emitAddress(builder, loc, scratch, builder.getI8Type(),
+                  emitIndex(builder, loc, panelCopyBytes(target, shape)));
+  in.thread = thread;
+  in.numThreads = numThreads;
+  auto piece = [&](OpBuilder &b, Value panel, Value first, Value count,
+                   Value memory) -> Value {
+    if (hasBlocks(shape.form)) {
+      Value start = panelStep(b, panel, emitIndex(b, loc, 0));
+      emitDecodeGroups(b, loc, target, shape, start, first, count, memory);
+      return memory;
+    }
+    if (isInRows()) {
+      Value isBegin = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                                            first, emitIndex(b, loc, 0));
+      scf::IfOp::create(b, loc, isBegin, [&](OpBuilder &copy, Location) {
+        inRows->copyPanel(copy, panel, weights);
+        scf::YieldOp::create(copy, loc);
+      });
+      panel = emitIndex(b, loc, 0);
+    }
+    Value from = panelStep(b, panel, first);
+    return shape.k % tileColumns == 0
+               ? from
+               : emitPaddedPiece(b, from, first, count, memory);
+  };
+  auto source = [&](OpBuilder &b, Value panel, Value step) {
+    return panelStep(b, panel, step);
+  };
+  auto finish = [&](OpBuilder &b, Value panel, Value firstRow, Value count,
+                    Value sums) {
+    buffer = sums;
+    emitRows(b, panel, firstRow, count);
+  };
+  in.piece = piece;
+  in.source = source;
+  in.finish = finish;
+  if (isInRows())
+    in.groupPanels = 1;
+  else
+    in.sourceStepBytes = stepBytes();
+  if (hasBlocks(shape.form))
+    in.stepAlign = packedLayoutOf(shape.form).groups;
+  emitTileBlocks(builder, loc, target, shape, in);
 }
 
 /// The tiles of a thread, one after the other.
@@ -589,7 +722,20 @@ static bool hasTilesOfBytes(const Target &target, const ProductShape &shape) {
          !shape.isExact;
 }
 
+bool decodesWeights(const Target &target, const ProductShape &shape) {
+  return target.hasTiles && target.hasBF16 && hasBlocks(shape.form) &&
+         !shape.isExact && !shape.ofExperts &&
+         shape.rowTile == 2 * Target::tileRows;
+}
+
+bool usesTileBlocks(const Target &target, const ProductShape &shape) {
+  return usesTiles(target, shape) && !shape.ofExperts &&
+         shape.rowTile == 2 * Target::tileRows;
+}
+
 bool usesTiles(const Target &target, const ProductShape &shape) {
+  if (decodesWeights(target, shape))
+    return true;
   if (hasTilesOfBytes(target, shape))
     return shape.rowTile == Target::tileRows;
   return target.hasTiles && shape.form == WeightForm::Plain &&
@@ -600,6 +746,10 @@ int64_t productRowTile(const Target &target, const ProductShape &shape,
                        TokenClass tokens) {
   if (tokens != TokenClass::Many)
     return target.rowTile(tokens);
+  ProductShape many = shape;
+  many.rowTile = 2 * Target::tileRows;
+  if (decodesWeights(target, many))
+    return many.rowTile;
   if (hasTilesOfBytes(target, shape))
     return Target::tileRows;
   // Two tiles of rows share what is loaded of weights.
@@ -619,16 +769,16 @@ int64_t packedWeightBytes(const Target &target, const ProductShape &shape) {
 }
 
 int64_t productScratchBytes(const Target &target, const ProductShape &shape) {
-  return usesPanelCopy(target, shape)
-             ? target.panelRows *
-                   llvm::alignTo(shape.k,
-                                 Target::packDepth(shape.elementType)) *
-                   shape.elementType.getIntOrFloatBitWidth() / 8
-             : 0;
+  return panelCopyBytes(target, shape) +
+         (usesTileBlocks(target, shape) ? tileBlocksBytes(target, shape) : 0);
 }
 
 int64_t packedActivationTileBytes(const Target &target,
                                   const ProductShape &shape) {
+  if (decodesWeights(target, shape)) {
+    auto bf16 = BFloat16Type::get(shape.elementType.getContext());
+    return 2 * target.packedTileElements(bf16, shape.k, shape.rowTile);
+  }
   if (hasBlocks(shape.form))
     return llvm::divideCeil(shape.k, activationGroup(shape)) *
            groupTileBytes(shape);

@@ -63,6 +63,8 @@ struct ProductShape {
   WeightForm form = WeightForm::Plain;
   /// With blocks: activations stay in f32.
   bool isExact = false;
+  /// Few rows use a panel, however many there are (Experts.h).
+  bool ofExperts = false;
   /// Plain weights that lie row by row (WeightRows.h): the rows of each part.
   /// Empty where they lie in panels.
   llvm::SmallVector<int64_t> partRows = {};
@@ -72,6 +74,11 @@ struct ProductShape {
 /// for every number of rows, since tiles add in an order of their own; sums of
 /// codes are exact, and a few rows wait for memory either way.
 bool usesTiles(const Target &target, const ProductShape &shape);
+/// Whether tiles multiply many rows in blocks (TileBlocks.h).
+bool usesTileBlocks(const Target &target, const ProductShape &shape);
+/// Whether they do so with weights in blocks: these become bf16 first, a piece
+/// of a panel for all rows of a block, and activations are packed as bf16.
+bool decodesWeights(const Target &target, const ProductShape &shape);
 /// The MR of a class of tokens for a product like `shape`, whatever MR that
 /// has.
 int64_t productRowTile(const Target &target, const ProductShape &shape,
@@ -80,7 +87,8 @@ int64_t productRowTile(const Target &target, const ProductShape &shape,
 /// Bytes of the packed weights, padding included.
 int64_t packedWeightBytes(const Target &target, const ProductShape &shape);
 /// Bytes of memory of a thread's own that `emitProduct` needs: a panel, where
-/// weights lie row by row and many rows of activations or tiles use it.
+/// weights lie row by row and many rows of activations or tiles use it, and
+/// what tiles keep of many rows.
 int64_t productScratchBytes(const Target &target, const ProductShape &shape);
 /// Bytes of one tile of MR rows of packed activations.
 int64_t packedActivationTileBytes(const Target &target,

@@ -261,10 +261,21 @@ int64_t Target::packedWeightElements(Type elementType, int64_t n,
   return llvm::alignTo(n, panelRows) * llvm::alignTo(k, packDepth(elementType));
 }
 
+int64_t Target::packedTileElements(Type elementType, int64_t k,
+                                   int64_t rowTile) const {
+  constexpr int64_t way = 128 << 10, apart = 32 << 10;
+  int64_t depth = activationDepth(elementType),
+          elements = rowTile * static_cast<int64_t>(llvm::alignTo(k, depth));
+  int64_t size = activationBytes(elementType);
+  bool isTiled = depth > packDepth(elementType);
+  return isTiled && elements * size % way == 0 ? elements + apart / size
+                                               : elements;
+}
+
 int64_t Target::packedActivationElements(Type elementType, int64_t tokens,
                                          int64_t k, int64_t rowTile) const {
-  return llvm::alignTo(tokens, rowTile) *
-         llvm::alignTo(k, activationDepth(elementType));
+  return llvm::divideCeil(tokens, rowTile) *
+         packedTileElements(elementType, k, rowTile);
 }
 
 } // namespace clade::cpu

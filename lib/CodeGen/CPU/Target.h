@@ -123,6 +123,13 @@ struct Target {
   int64_t packedWeightElements(mlir::Type elementType, int64_t n,
                                int64_t k) const;
 
+  /// Elements from one tile of packed activations to the next. Where tiles
+  /// multiply, a block of rows has the same columns of many of them in the
+  /// second level of caches: they do not lie a multiple of what a way of it
+  /// holds apart.
+  int64_t packedTileElements(mlir::Type elementType, int64_t k,
+                             int64_t rowTile) const;
+
   /// Elements of `tokens` rows of packed activations, padding included.
   int64_t packedActivationElements(mlir::Type elementType, int64_t tokens,
                                    int64_t k, int64_t rowTile) const;

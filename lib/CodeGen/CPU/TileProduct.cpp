@@ -67,6 +67,9 @@ public:
   void configure(OpBuilder &builder);
   Value integers(OpBuilder &builder, Value a, Value w);
   void emit(OpBuilder &builder, Value a, Value w, int64_t rowTiles);
+  void emitPiece(OpBuilder &builder, Value a, Value w, Value steps,
+                 Value isFirst, int64_t rowTiles,
+                 function_ref<void(OpBuilder &, Value)> beside);
 
   /// Steps of whole tiles of weights, and the pairs of columns behind them.
   int64_t wholeSteps() const { return depth / Target::tileRows; }
@@ -100,6 +103,8 @@ private:
     call(builder, name, {number(builder, tile), address, apart});
   }
   void step(OpBuilder &builder, Value a, Value w, int64_t rowTiles);
+  void moveSums(OpBuilder &builder, StringRef name, int64_t rowTiles);
+  void zeroSums(OpBuilder &builder, int64_t rowTiles);
   void copyRest(OpBuilder &builder, Value from);
   void fillPad(OpBuilder &builder);
 
@@ -158,15 +163,52 @@ void TileEmitter::step(OpBuilder &builder, Value a, Value w, int64_t rowTiles) {
   }
 }
 
-void TileEmitter::emit(OpBuilder &builder, Value a, Value w, int64_t rowTiles) {
-  auto forSums = [&](function_ref<void(int64_t, int64_t, int64_t)> each) {
-    for (int64_t i = 0; i < rowTiles; ++i)
-      for (int64_t j = 0; j < columnTiles; ++j)
-        each(i, j, i * columnTiles + j);
-  };
-  forSums([&](int64_t, int64_t, int64_t tile) {
+void TileEmitter::zeroSums(OpBuilder &builder, int64_t rowTiles) {
+  for (int64_t tile = 0; tile < rowTiles * columnTiles; ++tile)
     call(builder, "llvm.x86.tilezero", number(builder, tile));
-  });
+}
+
+/// Loads the sums of the first `rowTiles` rows of tiles or stores them.
+void TileEmitter::moveSums(OpBuilder &builder, StringRef name,
+                           int64_t rowTiles) {
+  for (int64_t i = 0; i < rowTiles; ++i)
+    for (int64_t j = 0; j < columnTiles; ++j)
+      move(builder, name, i * columnTiles + j,
+           at(builder, buffer,
+              i * tileRows * target.panelRows * 4 + j * rowBytes),
+           target.panelRows * 4);
+}
+
+void TileEmitter::emitPiece(OpBuilder &builder, Value a, Value w, Value steps,
+                            Value isFirst, int64_t rowTiles,
+                            function_ref<void(OpBuilder &, Value)> beside) {
+  scf::IfOp::create(
+      builder, loc, isFirst,
+      [&](OpBuilder &begin, Location) {
+        zeroSums(begin, rowTiles);
+        scf::YieldOp::create(begin, loc);
+      },
+      [&](OpBuilder &goOn, Location) {
+        moveSums(goOn, "llvm.x86.tileloadd64", rowTiles);
+        scf::YieldOp::create(goOn, loc);
+      });
+  auto advance = [&](OpBuilder &b, Value base, Value i, int64_t bytes) {
+    return at(b, base, emitMul(b, loc, i, emitIndex(b, loc, bytes)));
+  };
+  scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0), steps,
+                     emitIndex(builder, loc, 1), ValueRange{},
+                     [&](OpBuilder &body, Location, Value i, ValueRange) {
+                       beside(body, i);
+                       step(body, advance(body, a, i, shape.rowTile * rowBytes),
+                            advance(body, w, i, Target::tileRows * stride),
+                            rowTiles);
+                       scf::YieldOp::create(body, loc);
+                     });
+  moveSums(builder, "llvm.x86.tilestored64", rowTiles);
+}
+
+void TileEmitter::emit(OpBuilder &builder, Value a, Value w, int64_t rowTiles) {
+  zeroSums(builder, rowTiles);
   int64_t aBytes = shape.rowTile * rowBytes, wBytes = padBytes();
   auto advance = [&](OpBuilder &b, Value base, Value step, int64_t bytes) {
     return at(b, base, emitMul(b, loc, step, emitIndex(b, loc, bytes)));
@@ -185,11 +227,7 @@ void TileEmitter::emit(OpBuilder &builder, Value a, Value w, int64_t rowTiles) {
     step(builder, at(builder, a, wholeSteps() * aBytes),
          at(builder, buffer, padOffset()), rowTiles);
   }
-  forSums([&](int64_t i, int64_t j, int64_t tile) {
-    int64_t row = i * tileRows * target.panelRows * 4;
-    move(builder, "llvm.x86.tilestored64", tile,
-         at(builder, buffer, row + j * rowBytes), target.panelRows * 4);
-  });
+  moveSums(builder, "llvm.x86.tilestored64", rowTiles);
 }
 
 Value TileEmitter::integers(OpBuilder &builder, Value a, Value w) {
@@ -221,23 +259,41 @@ void emitReleaseTiles(OpBuilder &builder, Location loc) {
                                 ValueRange{});
 }
 
+/// Emits `body` for two tiles of rows and for one: rows of the second may be
+/// there that nobody wants.
+static void forTilesOfRows(OpBuilder &builder, Location loc, Value rows,
+                           function_ref<void(OpBuilder &, int64_t)> body) {
+  Value isMore =
+      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ugt, rows,
+                            emitIndex(builder, loc, Target::tileRows));
+  auto branch = [&](int64_t rowTiles) {
+    return [&, rowTiles](OpBuilder &inner, Location) {
+      body(inner, rowTiles);
+      scf::YieldOp::create(inner, loc);
+    };
+  };
+  scf::IfOp::create(builder, loc, isMore, branch(2), branch(1));
+}
+
 void emitTileSums(OpBuilder &builder, Location loc, const Target &target,
                   const ProductShape &shape, Value a, Value w, Value count,
                   Value buffer) {
   TileEmitter emitter(loc, target, shape, buffer);
   if (shape.rowTile <= Target::tileRows)
     return emitter.emit(builder, a, w, 1);
-  // Rows of the second tile may be there that nobody wants.
-  Value isMore =
-      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ugt, count,
-                            emitIndex(builder, loc, Target::tileRows));
-  auto branch = [&](int64_t rowTiles) {
-    return [&, rowTiles](OpBuilder &inner, Location) {
-      emitter.emit(inner, a, w, rowTiles);
-      scf::YieldOp::create(inner, loc);
-    };
-  };
-  scf::IfOp::create(builder, loc, isMore, branch(2), branch(1));
+  forTilesOfRows(builder, loc, count, [&](OpBuilder &inner, int64_t rowTiles) {
+    emitter.emit(inner, a, w, rowTiles);
+  });
+}
+
+void emitTilePiece(OpBuilder &builder, Location loc, const Target &target,
+                   const ProductShape &shape, Value a, Value w, Value steps,
+                   Value rows, Value isFirst, Value sums,
+                   function_ref<void(OpBuilder &, Value)> beside) {
+  TileEmitter emitter(loc, target, shape, sums);
+  forTilesOfRows(builder, loc, rows, [&](OpBuilder &inner, int64_t rowTiles) {
+    emitter.emitPiece(inner, a, w, steps, isFirst, rowTiles, beside);
+  });
 }
 
 Value emitTileIntegers(OpBuilder &builder, Location loc, const Target &target,

@@ -55,6 +55,16 @@ void emitTileSums(mlir::OpBuilder &builder, mlir::Location loc,
                   mlir::Value a, mlir::Value w, mlir::Value count,
                   mlir::Value buffer);
 
+/// Adds to the sums at `sums`, f32 [MR][R] of which the first `rows` (index)
+/// are wanted, the products of `steps` (index) steps of 32 columns of
+/// activations from `a` on and of pairs of columns from `w` on. Sums begin with
+/// zero where `isFirst` (i1). `beside` is emitted once for each step.
+void emitTilePiece(
+    mlir::OpBuilder &builder, mlir::Location loc, const Target &target,
+    const ProductShape &shape, mlir::Value a, mlir::Value w, mlir::Value steps,
+    mlir::Value rows, mlir::Value isFirst, mlir::Value sums,
+    llvm::function_ref<void(mlir::OpBuilder &, mlir::Value step)> beside);
+
 /// Of codes of 8 bits: multiplies the 16 rows of codes of a group at `a` with
 /// 16 of the panel's, whose first words are at `w`. Returns the address, in
 /// `buffer`, of the sums i32 [16][16]: signed codes of activations times
