@@ -47,8 +47,8 @@ inline std::vector<TestCPU> testCPUs() {
 }
 
 /// The same, and of this machine's own CPU one with the tile registers of AMX
-/// and one without: products differ in nothing else. Where the machine has none
-/// they have to be emulated (TileEmulation.h).
+/// and one without: kernels of products and of attention differ in nothing
+/// else. Where the machine has none they have to be emulated (TileEmulation.h).
 inline std::vector<TestCPU> productCPUs() {
   std::vector<TestCPU> cpus = testCPUs();
   cpus.front() = {"native", "native", "-amx-tile,-amx-bf16,-amx-int8"};

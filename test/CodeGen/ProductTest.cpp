@@ -258,7 +258,8 @@ void checkTiles(ModuleOp module, const Target &target,
     if (dots == 0 || count(loop.getBody(), "llvm.x86.tilezero") > 0)
       return;
     sums.push_back(dots);
-    EXPECT_EQ(count(loop.getBody(), "llvm.x86.tileloadd64"),
+    EXPECT_EQ(count(loop.getBody(), "llvm.x86.tileloadd64") +
+                  count(loop.getBody(), "llvm.x86.tileloaddt164"),
               columns + dots / columns);
   });
   if (shape.rowTile > Target::tileRows)

@@ -199,7 +199,8 @@ static uintptr_t addressOf(StringRef intrinsic) {
       .Case("llvm.x86.ldtilecfg", of(tiles::loadConfig))
       .Case("llvm.x86.tilerelease", of(tiles::release))
       .Case("llvm.x86.tilezero", of(tiles::zero))
-      .Case("llvm.x86.tileloadd64", of(tiles::load))
+      .Cases({"llvm.x86.tileloadd64", "llvm.x86.tileloaddt164"},
+             of(tiles::load))
       .Case("llvm.x86.tilestored64", of(tiles::store))
       .Case("llvm.x86.tdpbf16ps", of(tiles::dotBF16))
       .Case("llvm.x86.tdpbsud", of(tiles::dotSU8))

@@ -29,7 +29,10 @@ namespace clade::cpu {
 // Plans
 //===----------------------------------------------------------------------===//
 
-static int64_t maxTileRows(const Target &target) {
+static int64_t maxTileRows(const Target &target, const AttentionShape &shape) {
+  // What is made of values serves all rows.
+  if (hasTilesOfAttention(target, shape))
+    return 64;
   return target.width == 16 ? 32 : 16;
 }
 
@@ -73,30 +76,38 @@ AttentionPlan AttentionPlan::of(const Target &target,
   constexpr int64_t enoughTasks = 16;
   int64_t group = shape.qHeads / shape.kvHeads;
   AttentionPlan plan;
-  plan.headParts = llvm::divideCeil(group, maxTileRows(target));
+  int64_t mostRows = maxTileRows(target, shape);
+  plan.headParts = llvm::divideCeil(group, mostRows);
   while (shape.hasSharedRows && shape.kvHeads * plan.headParts < enoughTasks &&
          group >= 2 * plan.headParts * target.width)
     plan.headParts *= 2;
   int64_t heads = llvm::divideCeil(group, plan.headParts);
-  int64_t tokens = std::max<int64_t>(1, maxTileRows(target) / heads);
+  int64_t tokens = std::max<int64_t>(1, mostRows / heads);
   plan.full = packedTile(target, heads, tokens);
+  if (hasTilesOfAttention(target, shape)) {
+    plan.full.usesTiles = true;
+    plan.full.keyBlock = CLADE_PAGE_TOKENS;
+  }
   if (heads <= maxDotHeads)
     plan.single = singleTile(target, heads);
-  else if (shape.hasSharedRows && tokens > 1)
+  else if ((shape.hasSharedRows || plan.full.usesTiles) && tokens > 1)
     plan.single = packedTile(target, heads, 1);
   return plan;
 }
 
 ScratchLayout::ScratchLayout(const Target &target,
                              const AttentionShape &shape) {
-  int64_t rows = maxTileRows(target);
+  int64_t rows = maxTileRows(target, shape);
   int64_t maxChunk = 2 * target.width;
   sums = queries + 4 * rows * llvm::alignTo(shape.keySize, maxChunk);
   positions = sums + 4 * rows * llvm::alignTo(shape.valueSize, maxChunk);
   inverses = positions + 4 * rows;
   sinks = inverses + 4 * rows;
   slopes = sinks + 4 * rows;
-  scores = slopes + 4 * rows;
+  mixed = slopes + 4 * rows;
+  scores = mixed;
+  if (hasTilesOfAttention(target, shape))
+    scores += mixedPages * mixedBytesOfPage(shape);
 }
 
 /// Positions are 32 bits wide: a wider window is none.

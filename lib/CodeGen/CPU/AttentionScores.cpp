@@ -47,6 +47,8 @@ Values TileEmitter::emitScores() {
       [&](Value page, Value firstSlot, Value endSlot, ValueRange carried) {
         Value keys = pageOf(/*isKey=*/true, page);
         Value pageStart = mul(page, CLADE_PAGE_TOKENS);
+        if (plan.usesTiles)
+          return pageScores(keys, pageStart, carried);
         auto block = [&](Value slot, ValueRange carried) {
           Value rows = emitAddress(builder, loc, keys, shape.elementType,
                                    mul(slot, shape.keySize));
@@ -55,10 +57,7 @@ Values TileEmitter::emitScores() {
           Values next(carried);
           for (auto [i, sum] : llvm::enumerate(blockScores(rows))) {
             int64_t flat = i * target.width;
-            Value score = transform(sum);
-            if (!rowSlopes.empty())
-              score = biasScore(score, key, flat);
-            score = maskScore(score, key, flat);
+            Value score = finishScore(sum, key, flat);
             emitStore(builder, loc, score, scores, add(place, flat));
             Value &maximum = next[i % rowVectors()];
             maximum = emitLarger(builder, loc, score, maximum);
@@ -73,9 +72,11 @@ Values TileEmitter::emitScores() {
         loop(alignDown(firstSlot, plan.keyBlock), endSlot, plan.keyBlock, {},
              [&](Value slot, ValueRange) -> Values {
                Value place = mul(add(start, slot), plan.rows);
-               for (int64_t flat = 0; flat < plan.keyBlock * plan.rows;
-                    flat += target.width)
-                 emitStore(builder, loc, lowest, scores, add(place, flat));
+               loop(place, add(place, plan.keyBlock * plan.rows), target.width,
+                    {}, [&](Value at, ValueRange) -> Values {
+                      emitStore(builder, loc, lowest, scores, at);
+                      return {};
+                    });
                return {};
              });
       });
@@ -252,6 +253,14 @@ Values TileEmitter::dotScores(Value keyRows) {
 //===----------------------------------------------------------------------===//
 // Scale, soft cap, mask
 //===----------------------------------------------------------------------===//
+
+/// What a product becomes before the softmax; `flat` as for keysOf().
+Value TileEmitter::finishScore(Value score, Value firstKey, int64_t flat) {
+  score = transform(score);
+  if (!rowSlopes.empty())
+    score = biasScore(score, firstKey, flat);
+  return maskScore(score, firstKey, flat);
+}
 
 Value TileEmitter::transform(Value score) {
   auto step = [&](Value value) { return rounds() ? round(value) : value; };

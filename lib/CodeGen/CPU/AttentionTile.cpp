@@ -16,6 +16,7 @@
 
 #include "lib/CodeGen/CPU/CacheWrite.h"
 #include "lib/CodeGen/CPU/StepABI.h"
+#include "lib/CodeGen/CPU/TileOps.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -52,6 +53,7 @@ void TileEmitter::emit() {
         arith::SelectOp::create(builder, loc, sliced, tile.partOfSlice, sums);
   rowPositions = part(layout.positions);
   inverses = part(layout.inverses);
+  mixedValues = part(layout.mixed);
   scores = part(layout.scores);
   pageTable = emitPageTable(builder, loc, call.state, tile.sequence);
 
@@ -67,15 +69,27 @@ void TileEmitter::emit() {
   if (call.slopes)
     rowSlopes = valuesOfHeads(call.slopes, f32, part(layout.slopes));
   emitKeyRange();
-  packQueries();
+  if (plan.usesTiles) {
+    emitTileConfig(builder, loc, Target::tileRows, tileRowBytes,
+                   emitStackBuffer(builder, loc, tileConfigBytes));
+    packQueryTiles();
+  } else {
+    packQueries();
+  }
   Values maxima = emitScores();
   Softmax softmax = emitExponentials(maxima);
   if (rounds())
     emitProbabilities(softmax.inverses);
-  if (pairsKeys())
-    pairWeights();
   clearSums();
-  emitValues();
+  if (plan.usesTiles) {
+    transposeWeights();
+    emitTileValues();
+    emitReleaseTiles(builder, loc);
+  } else {
+    if (pairsKeys())
+      pairWeights();
+    emitValues();
+  }
   if (!sliced)
     return emitOutput();
   auto branch =

@@ -14,6 +14,7 @@
 //   softmax   AttentionScores.cpp    exp, sum, in the reference's mode the
 //                                    rounded probabilities, pairs of weights
 //   values    AttentionValues.cpp    sum of p * v, page by page, and the output
+//   both products by tile registers  AttentionAMX.cpp
 //   slices    AttentionSlices.cpp    sums of parts of a context become one
 //
 // Two forms of the first product serve different tiles. `Packed`: lanes are
@@ -43,7 +44,15 @@ struct TilePlan {
   int64_t keyBlock; ///< keys whose scores are computed together; a power of two
                     ///< that divides a page
   int64_t rowBlock; ///< rows whose sums of values are computed together
+  bool usesTiles = false; ///< the tile registers of AMX multiply
 };
+
+/// Whether tiles of several tokens can be multiplied so (AttentionAMX.cpp).
+bool hasTilesOfAttention(const Target &target, const AttentionShape &shape);
+/// Pages whose values are mixed at a time for that, and the bytes that it takes
+/// for each.
+inline constexpr int64_t mixedPages = 8;
+int64_t mixedBytesOfPage(const AttentionShape &shape);
 
 /// The plans of a shape: `single` serves tiles of one token where it is better
 /// than `full`.
@@ -91,6 +100,7 @@ struct ScratchLayout {
   int64_t inverses;
   int64_t sinks;
   int64_t slopes;
+  int64_t mixed; ///< pages of values in pairs, for the tiles of AMX
   int64_t scores;
 
   ScratchLayout(const Target &target, const AttentionShape &shape);
@@ -204,6 +214,8 @@ private:
   Values dotStep(mlir::Value keyRows, mlir::Value chunkIndex, int64_t count,
                  mlir::ValueRange sums);
   Values dotScores(mlir::Value keyRows);
+  mlir::Value finishScore(mlir::Value score, mlir::Value firstKey,
+                          int64_t flat);
   mlir::Value transform(mlir::Value score);
   mlir::Value keysOf(mlir::Value firstKey, int64_t flat);
   mlir::Value groupsOfKeys(mlir::Value firstKey, int64_t flat);
@@ -234,6 +246,18 @@ private:
   void emitOutput();
   void emitOutputRow(mlir::Value token, mlir::Value head);
   void storeChunk(const OutputRow &output, mlir::Value column, int64_t count);
+
+  // AttentionAMX.cpp
+  mlir::Value bytesFrom(mlir::Value base, mlir::Value bytes);
+  void forRowTiles(
+      llvm::function_ref<void(mlir::Value firstRow, int64_t count)> body);
+  void packQueryTiles();
+  void multiplyKeys(mlir::Value keys, mlir::Value place);
+  Values pageScores(mlir::Value keys, mlir::Value key, mlir::ValueRange maxima);
+  void transposeWeights();
+  void mixValues(mlir::Value page, mlir::Value place);
+  void multiplyValues(mlir::Value first, mlir::Value end);
+  void emitTileValues();
 
   // AttentionSlices.cpp
   void narrowToSlice();
@@ -283,7 +307,7 @@ private:
   mlir::Type f32, i32;
 
   // Parts of the scratch memory.
-  mlir::Value packedQueries, sums, rowPositions, inverses, scores;
+  mlir::Value packedQueries, sums, rowPositions, inverses, mixedValues, scores;
   // Keys [firstKey, endKey) are attended by some row; scores begin at baseKey,
   // the first key of firstKey's page.
   mlir::Value firstKey, endKey, firstPage, endPage, baseKey;

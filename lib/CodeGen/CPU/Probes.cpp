@@ -7,7 +7,7 @@
 
 #include "lib/CodeGen/CPU/Probes.h"
 
-#include "lib/CodeGen/CPU/TileProduct.h"
+#include "lib/CodeGen/CPU/TileOps.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -70,28 +70,20 @@ static int64_t addTileProbe(ModuleOp module, StringRef name, bool isBytes) {
                                builder.getIndexType()},
                               {}));
   builder.setInsertionPointToStart(function.addEntryBlock());
-  auto call = [&](OpBuilder &b, StringRef intrinsic,
-                  ArrayRef<int64_t> numbers) {
-    SmallVector<Value> arguments;
-    for (int64_t number : numbers)
-      arguments.push_back(
-          LLVM::ConstantOp::create(b, loc, b.getI8Type(), number));
-    LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr(intrinsic),
-                                  arguments);
-  };
   emitTileConfig(builder, loc, rows, /*bytes=*/64,
                  emitStackBuffer(builder, loc, tileConfigBytes));
   for (int64_t tile = 0; tile < 8; ++tile)
-    call(builder, "llvm.x86.tilezero", tile);
-  scf::ForOp::create(
-      builder, loc, emitIndex(builder, loc, 0), function.getArgument(1),
-      emitIndex(builder, loc, 1), ValueRange{},
-      [&](OpBuilder &inner, Location, Value, ValueRange) {
-        for (int64_t tile = 0; tile < tiles; ++tile)
-          call(inner, isBytes ? "llvm.x86.tdpbsud" : "llvm.x86.tdpbf16ps",
-               {tile, 4 + tile / 2, 6 + tile % 2});
-        scf::YieldOp::create(inner, loc);
-      });
+    emitZeroTile(builder, loc, tile);
+  scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0),
+                     function.getArgument(1), emitIndex(builder, loc, 1),
+                     ValueRange{},
+                     [&](OpBuilder &inner, Location, Value, ValueRange) {
+                       for (int64_t tile = 0; tile < tiles; ++tile)
+                         (isBytes ? emitMultiplyByteTiles : emitMultiplyTiles)(
+                             inner, loc, tile, firstRowTile + tile / 2,
+                             firstColumnTile + tile % 2);
+                       scf::YieldOp::create(inner, loc);
+                     });
   emitReleaseTiles(builder, loc);
   func::ReturnOp::create(builder, loc);
   return tiles * rows * columns * (isBytes ? 64 : 32) * 2;

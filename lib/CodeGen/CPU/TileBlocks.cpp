@@ -18,9 +18,10 @@ using namespace mlir;
 
 namespace clade::cpu {
 
-/// Steps of a piece: 16 KiB of a panel of 32 rows, a third of a first level,
-/// where activations and sums pass through. Of twice as many less stays there.
-static constexpr int64_t pieceSteps = 8;
+/// Steps of a piece, of which a panel of 32 rows has 2 KiB each: a part of a
+/// first level of 48 KiB that leaves room for sums; or nearly all of it, where
+/// one piece is all there is and no sum waits.
+static constexpr int64_t pieceSteps = 12, onlySteps = 22;
 /// Tiles of rows of a block: with eight panels half a MiB of sums, and half as
 /// much of activations for each piece.
 static constexpr int64_t blockTiles = 16, mostPanels = 8;
@@ -34,7 +35,7 @@ public:
       : loc(loc), target(target), shape(shape), in(in),
         panels(llvm::divideCeil(shape.n, target.panelRows)),
         steps(llvm::divideCeil(shape.k, tileColumns)),
-        pieces(llvm::divideCeil(steps, pieceSteps)),
+        pieces(steps <= onlySteps ? 1 : llvm::divideCeil(steps, pieceSteps)),
         perPiece(static_cast<int64_t>(
             llvm::alignTo(llvm::divideCeil(steps, pieces), in.stepAlign))),
         aStepBytes(shape.rowTile * lineBytes) {
@@ -108,7 +109,7 @@ static int64_t sumsBytes(const Target &target, const ProductShape &shape) {
 
 int64_t tileBlocksBytes(const Target &target, const ProductShape &shape) {
   return blockTiles * mostPanels * sumsBytes(target, shape) +
-         pieceSteps * tileColumns * target.panelRows * 2;
+         onlySteps * tileColumns * target.panelRows * 2;
 }
 
 /// Work is cut into blocks of rows by one panel, and that into one range for
@@ -191,21 +192,15 @@ void BlockEmitter::emitPiece(OpBuilder &builder, const Group &group,
                                         piece, zero);
   Value isLast = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
                                        piece, index(builder, pieces - 1));
-  bool asksForWeights = in.sourceStepBytes > 0, asksForRows = pieces > 1;
+  bool asksForWeights = in.sourceStepBytes > 0, waits = pieces > 1;
   Value next =
       asksForWeights ? nextSource(builder, group, piece, inGroup) : Value();
-  // Lines of a step of activations that are asked for beside this panel.
-  int64_t rowLines = aStepBytes / lineBytes,
-          weightLines = llvm::divideCeil(in.sourceStepBytes, lineBytes);
-  auto part = [&](OpBuilder &b, int64_t lines, Value number, Value of) {
-    return div(b, mul(b, number, lines), of);
+  int64_t weightLines = llvm::divideCeil(in.sourceStepBytes, lineBytes),
+          sumLines =
+              llvm::divideCeil(sumsBytes(target, shape) / lineBytes, perPiece);
+  auto part = [&](OpBuilder &b, Value number) {
+    return div(b, mul(b, number, weightLines), group.tiles);
   };
-  Value rowsBegin = part(builder, rowLines, inGroup, group.panels),
-        rowsEnd =
-            part(builder, rowLines, add(builder, inGroup, one), group.panels);
-  Value nextPiece =
-      arith::SelectOp::create(builder, loc, isLast, zero,
-                              add(builder, first, index(builder, perPiece)));
 
   forEach(builder, zero, group.tiles, 1, [&](OpBuilder &b, Value inBlock) {
     Value tile = add(b, group.firstTile, inBlock);
@@ -215,26 +210,35 @@ void BlockEmitter::emitPiece(OpBuilder &builder, const Group &group,
     Value firstRow = mul(b, tile, shape.rowTile);
     Value rows = min(b, index(b, shape.rowTile), sub(b, in.numRows, firstRow));
     Value a = rowsAt(b, tile, first);
-    Value aNext = asksForRows ? rowsAt(b, tile, nextPiece) : Value();
-    Value weightsBegin = part(b, weightLines, inBlock, group.tiles),
-          weightsEnd = part(b, weightLines, add(b, inBlock, one), group.tiles);
-    auto ask = [&](OpBuilder &inner, Value base, Value step, int64_t stepBytes,
-                   Value begin, Value end) {
-      Value from = at(inner, base, mul(inner, step, stepBytes));
-      forEach(inner, begin, end, 1, [&](OpBuilder &line, Value i) {
-        LLVM::Prefetch::create(line, loc,
-                               at(line, from, mul(line, i, lineBytes)),
-                               /*rw=*/0, /*hint=*/2, /*cache=*/1);
-      });
+    Value weightsBegin = part(b, inBlock),
+          weightsEnd = part(b, add(b, inBlock, one));
+    auto ask = [&](OpBuilder &inner, Value address, uint32_t isWritten,
+                   uint32_t near) {
+      LLVM::Prefetch::create(inner, loc, address, isWritten, near,
+                             /*cache=*/1);
+    };
+    auto beside = [&](OpBuilder &inner, Value step) {
+      // The sums of the next tile, for the first level.
+      if (waits)
+        for (int64_t line = 0; line < sumLines; ++line)
+          ask(inner,
+              at(inner, sums,
+                 add(inner, mul(inner, step, sumLines * lineBytes),
+                     index(inner,
+                           sumsBytes(target, shape) + line * lineBytes))),
+              /*isWritten=*/1, /*near=*/3);
+      // This tile's part of the next piece of weights, for the second.
+      if (asksForWeights) {
+        Value from = at(inner, next, mul(inner, step, in.sourceStepBytes));
+        forEach(inner, weightsBegin, weightsEnd, 1,
+                [&](OpBuilder &body, Value line) {
+                  ask(body, at(body, from, mul(body, line, lineBytes)),
+                      /*isWritten=*/0, /*near=*/2);
+                });
+      }
     };
     emitTilePiece(b, loc, target, shape, a, w, count, rows, isFirst, sums,
-                  [&](OpBuilder &inner, Value step) {
-                    if (asksForRows)
-                      ask(inner, aNext, step, aStepBytes, rowsBegin, rowsEnd);
-                    if (asksForWeights)
-                      ask(inner, next, step, in.sourceStepBytes, weightsBegin,
-                          weightsEnd);
-                  });
+                  beside);
     scf::IfOp::create(b, loc, isLast, [&](OpBuilder &end, Location) {
       in.finish(end, panel, firstRow, rows, sums);
       scf::YieldOp::create(end, loc);

@@ -9,8 +9,8 @@
 // long as loading two KiB from the second level of caches, so of the two sides
 // one has to come from the first: a piece of a panel, as long as it fits there,
 // is multiplied with all rows of a block before the next piece. Sums wait in
-// memory meanwhile. A group of panels shares what is read of activations; the
-// pieces that come next are asked for while there is time.
+// memory meanwhile. A group of panels shares what is read of activations;
+// weights and sums that come next are asked for while there is time.
 //
 //   for each block of rows, group of panels:
 //     for each piece of K, panel of the group, tile of rows of the block:
@@ -25,16 +25,14 @@
 #define CLADE_CODEGEN_CPU_TILEBLOCKS_H
 
 #include "lib/CodeGen/CPU/Product.h"
+#include "lib/CodeGen/CPU/TileOps.h"
 
 namespace clade::cpu {
 
-/// Columns that a step of tiles multiplies.
-inline constexpr int64_t tileColumns = 32;
-
 /// What a product by blocks is made of.
 struct TileBlocksInput {
-  /// Packed activations, tiles of 32 rows of bf16, and how many rows are wanted
-  /// (index).
+  /// Packed activations, tiles of 32 rows of bf16, and how many rows are
+  /// wanted (index).
   mlir::Value activations, numRows;
   /// `tileBlocksBytes` of the thread's own.
   mlir::Value memory;
@@ -43,16 +41,16 @@ struct TileBlocksInput {
   int64_t stepAlign = 1;
   /// Panels that share activations at most.
   int64_t groupPanels = 8;
-  /// Bytes of a panel that hold a step of K; 0 where weights are not asked for
-  /// ahead.
+  /// Bytes of a panel that hold a step of K; 0 where weights are not asked
+  /// for ahead.
   int64_t sourceStepBytes = 0;
 
   /// Where a panel's step lies, which is only asked for.
   llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Value panel,
                                  mlir::Value step)>
       source;
-  /// The address of the pairs of bf16 of `count` steps of a panel from `first`
-  /// on. They may be made at `memory`, which has room for a piece.
+  /// The address of the pairs of bf16 of `count` steps of a panel from
+  /// `first` on. They may be made at `memory`, which has room for a piece.
   llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Value panel,
                                  mlir::Value first, mlir::Value count,
                                  mlir::Value memory)>

@@ -5,10 +5,6 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Tiles are named by number: LLVM's intrinsics for that are the instructions
-// and nothing else, in the order in which they are emitted. Its allocation of
-// tiles would configure them anew in every function and around calls.
-//
 // A register tile is 2 x 2 tiles of sums: four loads of a KiB for four
 // multiplications of 16 cycles. Of one row it is 1 x 2: two loads of weights,
 // each of whose lines is read once, and multiplications that wait for memory.
@@ -29,35 +25,16 @@ using namespace mlir;
 
 namespace clade::cpu {
 
-/// Which tiles hold what: four of sums, two of activations, two of weights.
-static constexpr int64_t firstRows = 4, firstColumns = 6;
-/// Bytes of a tile's row and of a pair of columns of one row.
-static constexpr int64_t rowBytes = 64, pairBytes = 4;
-
-void emitTileConfig(OpBuilder &builder, Location loc, int64_t rows,
-                    int64_t bytes, Value memory) {
-  // Palette 1: bytes of a row as 16 bits from byte 16 on, rows from byte 48 on.
-  std::array<int8_t, tileConfigBytes> config = {1};
-  for (int64_t tile = 0; tile < 8; ++tile) {
-    bool isRows = tile >= firstRows && tile < firstColumns;
-    config[16 + 2 * tile] = static_cast<int8_t>(isRows ? bytes : rowBytes);
-    config[48 + tile] =
-        static_cast<int8_t>(tile < firstColumns ? rows : bytes / 4);
-  }
-  auto type = VectorType::get(tileConfigBytes, builder.getI8Type());
-  Value operand = arith::ConstantOp::create(
-      builder, loc, DenseElementsAttr::get(type, ArrayRef<int8_t>(config)));
-  emitStore(builder, loc, operand, memory, emitIndex(builder, loc, 0));
-  LLVM::CallIntrinsicOp::create(builder, loc,
-                                builder.getStringAttr("llvm.x86.ldtilecfg"),
-                                ValueRange{memory});
-}
+/// Bytes of a pair of columns of one row.
+static constexpr int64_t pairBytes = 4;
+/// How far ahead weights are asked for: behind the page that the CPU guesses.
+static constexpr int64_t prefetchBytes = 4096;
 
 namespace {
-class TileEmitter {
+class TileProductEmitter {
 public:
-  TileEmitter(Location loc, const Target &target, const ProductShape &shape,
-              Value buffer)
+  TileProductEmitter(Location loc, const Target &target,
+                     const ProductShape &shape, Value buffer)
       : loc(loc), target(target), shape(shape), buffer(buffer),
         tileRows(std::min(shape.rowTile, Target::tileRows)),
         columnTiles(target.panelRows / Target::tileRows),
@@ -76,34 +53,23 @@ public:
   int64_t restPairs() const { return depth % Target::tileRows; }
   /// What `buffer` holds behind the sums: a piece of a panel or integers.
   int64_t padBytes() const {
-    return Target::tileRows * (isBytes() ? rowBytes : stride);
+    return Target::tileRows * (isBytes() ? tileRowBytes : stride);
   }
   int64_t padOffset() const { return shape.rowTile * target.panelRows * 4; }
 
 private:
   bool isBytes() const { return hasBlocks(shape.form); }
-  void call(OpBuilder &builder, StringRef name, ValueRange arguments) {
-    LLVM::CallIntrinsicOp::create(builder, loc, builder.getStringAttr(name),
-                                  arguments);
-  }
-  Value number(OpBuilder &builder, int64_t tile) {
-    return LLVM::ConstantOp::create(builder, loc, builder.getI8Type(), tile);
-  }
   Value at(OpBuilder &builder, Value base, Value offset) {
     return emitAddress(builder, loc, base, builder.getI8Type(), offset);
   }
   Value at(OpBuilder &builder, Value base, int64_t offset) {
     return at(builder, base, emitIndex(builder, loc, offset));
   }
-  /// Loads or stores a tile whose rows are `stride` bytes apart.
-  void move(OpBuilder &builder, StringRef name, int64_t tile, Value address,
-            int64_t stride) {
-    Value apart =
-        LLVM::ConstantOp::create(builder, loc, builder.getI64Type(), stride);
-    call(builder, name, {number(builder, tile), address, apart});
-  }
-  void step(OpBuilder &builder, Value a, Value w, int64_t rowTiles);
-  void moveSums(OpBuilder &builder, StringRef name, int64_t rowTiles);
+  void step(OpBuilder &builder, Value a, Value w, int64_t rowTiles,
+            bool once = false);
+  void forSums(OpBuilder &builder, int64_t rowTiles,
+               function_ref<void(int64_t tile, Value address)> body);
+  void prefetch(OpBuilder &builder, Value w);
   void zeroSums(OpBuilder &builder, int64_t rowTiles);
   void copyRest(OpBuilder &builder, Value from);
   void fillPad(OpBuilder &builder);
@@ -117,7 +83,7 @@ private:
 } // namespace
 
 /// Writes zeros behind the last pairs of columns, where a panel ends.
-void TileEmitter::fillPad(OpBuilder &builder) {
+void TileProductEmitter::fillPad(OpBuilder &builder) {
   auto type = VectorType::get(target.width, builder.getI32Type());
   Value zero =
       arith::ConstantOp::create(builder, loc, type, builder.getZeroAttr(type));
@@ -127,15 +93,16 @@ void TileEmitter::fillPad(OpBuilder &builder) {
     emitStore(builder, loc, zero, pad, emitIndex(builder, loc, word));
 }
 
-void TileEmitter::configure(OpBuilder &builder) {
+void TileProductEmitter::configure(OpBuilder &builder) {
   if (restPairs() > 0 && !isBytes())
     fillPad(builder);
-  emitTileConfig(builder, loc, tileRows, isBytes() ? groupColumns : rowBytes,
+  emitTileConfig(builder, loc, tileRows,
+                 isBytes() ? groupColumns : tileRowBytes,
                  at(builder, buffer, padOffset() + padBytes()));
 }
 
 /// Copies the last pairs of columns of a panel to where zeros follow them.
-void TileEmitter::copyRest(OpBuilder &builder, Value from) {
+void TileProductEmitter::copyRest(OpBuilder &builder, Value from) {
   auto type = VectorType::get(target.width, builder.getI32Type());
   Value pad = at(builder, buffer, padOffset());
   scf::ForOp::create(
@@ -148,40 +115,50 @@ void TileEmitter::copyRest(OpBuilder &builder, Value from) {
       });
 }
 
+/// Asks for weights that come some steps behind those at `w`: a row waits for
+/// memory.
+void TileProductEmitter::prefetch(OpBuilder &builder, Value w) {
+  for (int64_t line = 0; line < padBytes(); line += 64)
+    LLVM::Prefetch::create(builder, loc, at(builder, w, prefetchBytes + line),
+                           /*rw=*/0, /*hint=*/2, /*cache=*/1);
+}
+
 /// Adds the products of 32 columns to the first `rowTiles` rows of tiles.
-void TileEmitter::step(OpBuilder &builder, Value a, Value w, int64_t rowTiles) {
+void TileProductEmitter::step(OpBuilder &builder, Value a, Value w,
+                              int64_t rowTiles, bool once) {
   for (int64_t j = 0; j < columnTiles; ++j)
-    move(builder, "llvm.x86.tileloadd64", firstColumns + j,
-         at(builder, w, j * rowBytes), stride);
+    emitLoadTile(builder, loc, firstColumnTile + j,
+                 at(builder, w, j * tileRowBytes), stride);
   for (int64_t i = 0; i < rowTiles; ++i) {
-    move(builder, "llvm.x86.tileloadd64", firstRows + i,
-         at(builder, a, i * tileRows * rowBytes), rowBytes);
+    (once ? emitLoadTileOnce : emitLoadTile)(
+        builder, loc, firstRowTile + i,
+        at(builder, a, i * tileRows * tileRowBytes), tileRowBytes);
     for (int64_t j = 0; j < columnTiles; ++j)
-      call(builder, "llvm.x86.tdpbf16ps",
-           {number(builder, i * columnTiles + j),
-            number(builder, firstRows + i), number(builder, firstColumns + j)});
+      emitMultiplyTiles(builder, loc, i * columnTiles + j, firstRowTile + i,
+                        firstColumnTile + j);
   }
 }
 
-void TileEmitter::zeroSums(OpBuilder &builder, int64_t rowTiles) {
+void TileProductEmitter::zeroSums(OpBuilder &builder, int64_t rowTiles) {
   for (int64_t tile = 0; tile < rowTiles * columnTiles; ++tile)
-    call(builder, "llvm.x86.tilezero", number(builder, tile));
+    emitZeroTile(builder, loc, tile);
 }
 
-/// Loads the sums of the first `rowTiles` rows of tiles or stores them.
-void TileEmitter::moveSums(OpBuilder &builder, StringRef name,
-                           int64_t rowTiles) {
+/// Calls `body` with each tile of sums of the first `rowTiles` rows of tiles,
+/// and where in the buffer it belongs.
+void TileProductEmitter::forSums(
+    OpBuilder &builder, int64_t rowTiles,
+    function_ref<void(int64_t tile, Value address)> body) {
   for (int64_t i = 0; i < rowTiles; ++i)
     for (int64_t j = 0; j < columnTiles; ++j)
-      move(builder, name, i * columnTiles + j,
+      body(i * columnTiles + j,
            at(builder, buffer,
-              i * tileRows * target.panelRows * 4 + j * rowBytes),
-           target.panelRows * 4);
+              i * tileRows * target.panelRows * 4 + j * tileRowBytes));
 }
 
-void TileEmitter::emitPiece(OpBuilder &builder, Value a, Value w, Value steps,
-                            Value isFirst, int64_t rowTiles,
-                            function_ref<void(OpBuilder &, Value)> beside) {
+void TileProductEmitter::emitPiece(
+    OpBuilder &builder, Value a, Value w, Value steps, Value isFirst,
+    int64_t rowTiles, function_ref<void(OpBuilder &, Value)> beside) {
   scf::IfOp::create(
       builder, loc, isFirst,
       [&](OpBuilder &begin, Location) {
@@ -189,7 +166,9 @@ void TileEmitter::emitPiece(OpBuilder &builder, Value a, Value w, Value steps,
         scf::YieldOp::create(begin, loc);
       },
       [&](OpBuilder &goOn, Location) {
-        moveSums(goOn, "llvm.x86.tileloadd64", rowTiles);
+        forSums(goOn, rowTiles, [&](int64_t tile, Value address) {
+          emitLoadTile(goOn, loc, tile, address, target.panelRows * 4);
+        });
         scf::YieldOp::create(goOn, loc);
       });
   auto advance = [&](OpBuilder &b, Value base, Value i, int64_t bytes) {
@@ -199,64 +178,64 @@ void TileEmitter::emitPiece(OpBuilder &builder, Value a, Value w, Value steps,
                      emitIndex(builder, loc, 1), ValueRange{},
                      [&](OpBuilder &body, Location, Value i, ValueRange) {
                        beside(body, i);
-                       step(body, advance(body, a, i, shape.rowTile * rowBytes),
+                       step(body,
+                            advance(body, a, i, shape.rowTile * tileRowBytes),
                             advance(body, w, i, Target::tileRows * stride),
-                            rowTiles);
+                            rowTiles, /*once=*/true);
                        scf::YieldOp::create(body, loc);
                      });
-  moveSums(builder, "llvm.x86.tilestored64", rowTiles);
+  forSums(builder, rowTiles, [&](int64_t tile, Value address) {
+    emitStoreTile(builder, loc, tile, address, target.panelRows * 4);
+  });
 }
 
-void TileEmitter::emit(OpBuilder &builder, Value a, Value w, int64_t rowTiles) {
+void TileProductEmitter::emit(OpBuilder &builder, Value a, Value w,
+                              int64_t rowTiles) {
   zeroSums(builder, rowTiles);
-  int64_t aBytes = shape.rowTile * rowBytes, wBytes = padBytes();
+  int64_t aBytes = shape.rowTile * tileRowBytes, wBytes = padBytes();
   auto advance = [&](OpBuilder &b, Value base, Value step, int64_t bytes) {
     return at(b, base, emitMul(b, loc, step, emitIndex(b, loc, bytes)));
   };
   if (wholeSteps() > 0)
-    scf::ForOp::create(builder, loc, emitIndex(builder, loc, 0),
-                       emitIndex(builder, loc, wholeSteps()),
-                       emitIndex(builder, loc, 1), ValueRange{},
-                       [&](OpBuilder &body, Location, Value i, ValueRange) {
-                         step(body, advance(body, a, i, aBytes),
-                              advance(body, w, i, wBytes), rowTiles);
-                         scf::YieldOp::create(body, loc);
-                       });
+    scf::ForOp::create(
+        builder, loc, emitIndex(builder, loc, 0),
+        emitIndex(builder, loc, wholeSteps()), emitIndex(builder, loc, 1),
+        ValueRange{}, [&](OpBuilder &body, Location, Value i, ValueRange) {
+          Value columns = advance(body, w, i, wBytes);
+          if (target.asksAhead)
+            prefetch(body, columns);
+          step(body, advance(body, a, i, aBytes), columns, rowTiles);
+          scf::YieldOp::create(body, loc);
+        });
   if (restPairs() > 0) {
     copyRest(builder, at(builder, w, wholeSteps() * wBytes));
     step(builder, at(builder, a, wholeSteps() * aBytes),
          at(builder, buffer, padOffset()), rowTiles);
   }
-  moveSums(builder, "llvm.x86.tilestored64", rowTiles);
+  forSums(builder, rowTiles, [&](int64_t tile, Value address) {
+    emitStoreTile(builder, loc, tile, address, target.panelRows * 4);
+  });
 }
 
-Value TileEmitter::integers(OpBuilder &builder, Value a, Value w) {
+Value TileProductEmitter::integers(OpBuilder &builder, Value a, Value w) {
   Value tile = at(builder, buffer, padOffset());
-  call(builder, "llvm.x86.tilezero", number(builder, 0));
-  move(builder, "llvm.x86.tileloadd64", firstColumns, w, stride);
-  move(builder, "llvm.x86.tileloadd64", firstRows, a, groupColumns);
-  call(builder, "llvm.x86.tdpbsud",
-       {number(builder, 0), number(builder, firstRows),
-        number(builder, firstColumns)});
-  move(builder, "llvm.x86.tilestored64", 0, tile, rowBytes);
+  emitZeroTile(builder, loc, 0);
+  emitLoadTile(builder, loc, firstColumnTile, w, stride);
+  emitLoadTile(builder, loc, firstRowTile, a, groupColumns);
+  emitMultiplyByteTiles(builder, loc, 0, firstRowTile, firstColumnTile);
+  emitStoreTile(builder, loc, 0, tile, tileRowBytes);
   return tile;
 }
 
 int64_t tileBufferBytes(const Target &target, const ProductShape &shape) {
-  TileEmitter emitter(UnknownLoc::get(shape.elementType.getContext()), target,
-                      shape, {});
+  TileProductEmitter emitter(UnknownLoc::get(shape.elementType.getContext()),
+                             target, shape, {});
   return emitter.padOffset() + emitter.padBytes() + tileConfigBytes;
 }
 
 void emitConfigureTiles(OpBuilder &builder, Location loc, const Target &target,
                         const ProductShape &shape, Value buffer) {
-  TileEmitter(loc, target, shape, buffer).configure(builder);
-}
-
-void emitReleaseTiles(OpBuilder &builder, Location loc) {
-  LLVM::CallIntrinsicOp::create(builder, loc,
-                                builder.getStringAttr("llvm.x86.tilerelease"),
-                                ValueRange{});
+  TileProductEmitter(loc, target, shape, buffer).configure(builder);
 }
 
 /// Emits `body` for two tiles of rows and for one: rows of the second may be
@@ -278,7 +257,7 @@ static void forTilesOfRows(OpBuilder &builder, Location loc, Value rows,
 void emitTileSums(OpBuilder &builder, Location loc, const Target &target,
                   const ProductShape &shape, Value a, Value w, Value count,
                   Value buffer) {
-  TileEmitter emitter(loc, target, shape, buffer);
+  TileProductEmitter emitter(loc, target, shape, buffer);
   if (shape.rowTile <= Target::tileRows)
     return emitter.emit(builder, a, w, 1);
   forTilesOfRows(builder, loc, count, [&](OpBuilder &inner, int64_t rowTiles) {
@@ -290,7 +269,7 @@ void emitTilePiece(OpBuilder &builder, Location loc, const Target &target,
                    const ProductShape &shape, Value a, Value w, Value steps,
                    Value rows, Value isFirst, Value sums,
                    function_ref<void(OpBuilder &, Value)> beside) {
-  TileEmitter emitter(loc, target, shape, sums);
+  TileProductEmitter emitter(loc, target, shape, sums);
   forTilesOfRows(builder, loc, rows, [&](OpBuilder &inner, int64_t rowTiles) {
     emitter.emitPiece(inner, a, w, steps, isFirst, rowTiles, beside);
   });
@@ -299,7 +278,7 @@ void emitTilePiece(OpBuilder &builder, Location loc, const Target &target,
 Value emitTileIntegers(OpBuilder &builder, Location loc, const Target &target,
                        const ProductShape &shape, Value a, Value w,
                        Value buffer) {
-  return TileEmitter(loc, target, shape, buffer).integers(builder, a, w);
+  return TileProductEmitter(loc, target, shape, buffer).integers(builder, a, w);
 }
 
 } // namespace clade::cpu

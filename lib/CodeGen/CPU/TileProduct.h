@@ -11,10 +11,8 @@
 // four columns of codes of 8 bits. What it takes on its left side are rows of
 // activations, 64 bytes of each, or the 32 codes of a group.
 //
-// A thread that multiplies configures its own tiles first and releases them
-// when it is done, so that nothing of them outlives a kernel. Sums of tiles go
-// to memory before an epilogue sees them: nothing that is called in between has
-// to keep tiles.
+// Sums of tiles go to memory before an epilogue sees them: nothing that is
+// called in between has to keep tiles.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,6 +20,7 @@
 #define CLADE_CODEGEN_CPU_TILEPRODUCT_H
 
 #include "lib/CodeGen/CPU/Product.h"
+#include "lib/CodeGen/CPU/TileOps.h"
 
 namespace clade::cpu {
 
@@ -30,20 +29,11 @@ namespace clade::cpu {
 /// the configuration.
 int64_t tileBufferBytes(const Target &target, const ProductShape &shape);
 
-/// Configures the tiles of this thread: 0 to 3 for sums of `rows` rows, 4 and 5
-/// for `rows` rows of `bytes` bytes, and 6 and 7 for what they are multiplied
-/// with, `bytes` / 4 rows; all other rows have 64 bytes. `memory` has room for
-/// the operand of LDTILECFG.
-inline constexpr int64_t tileConfigBytes = 64;
-void emitTileConfig(mlir::OpBuilder &builder, mlir::Location loc, int64_t rows,
-                    int64_t bytes, mlir::Value memory);
-
-/// Configures the tiles of this thread for a product, and releases them.
-/// `buffer` is memory as above.
+/// Configures the tiles of this thread for a product. `buffer` is memory as
+/// above.
 void emitConfigureTiles(mlir::OpBuilder &builder, mlir::Location loc,
                         const Target &target, const ProductShape &shape,
                         mlir::Value buffer);
-void emitReleaseTiles(mlir::OpBuilder &builder, mlir::Location loc);
 
 /// Writes to `buffer` the sums of the tile of activations at `a`, of which
 /// `count` rows (index) are wanted, with all rows of the panel at `w`. A sum is

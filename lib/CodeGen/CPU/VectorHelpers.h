@@ -91,6 +91,12 @@ mlir::Value emitConstantArray(mlir::OpBuilder &builder, mlir::Location loc,
 mlir::Value emitStackBuffer(mlir::OpBuilder &builder, mlir::Location loc,
                             int64_t bytes);
 
+/// Transposes as many vectors as they have lanes, of 32 bits each: first blocks
+/// of four by four, within the 128 bits that x86's unpacks stay in, then the
+/// blocks.
+void emitTranspose(mlir::OpBuilder &builder, mlir::Location loc,
+                   llvm::SmallVectorImpl<mlir::Value> &rows);
+
 } // namespace clade::cpu
 
 #endif // CLADE_CODEGEN_CPU_VECTORHELPERS_H

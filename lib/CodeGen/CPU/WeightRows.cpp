@@ -58,66 +58,6 @@ SmallVector<Value> WeightRows::rows(OpBuilder &builder, Value panel,
   return result;
 }
 
-/// Lanes of two vectors, of the second one from `width` on.
-static Value shuffle(OpBuilder &builder, Location loc, Value a, Value b,
-                     int64_t width, function_ref<int64_t(int64_t)> lane) {
-  SmallVector<int64_t> mask;
-  for (int64_t i = 0; i < width; ++i)
-    mask.push_back(lane(i));
-  return vector::ShuffleOp::create(builder, loc, a, b, mask);
-}
-
-/// Transposes `width` vectors of `width` lanes of 32 bits: first blocks of four
-/// by four, within the 128 bits that x86's unpacks stay in, then the blocks.
-static void transpose(OpBuilder &builder, Location loc,
-                      SmallVector<Value> &rows) {
-  int64_t width = rows.size();
-  auto unpack = [&](Value a, Value b, int64_t run, bool isHigh) {
-    // Runs of `run` lanes, alternating between a and b, in each four lanes.
-    return shuffle(builder, loc, a, b, width, [&](int64_t lane) {
-      int64_t block = lane / 4 * 4, in = lane % 4;
-      int64_t from = in / (2 * run) * run + in % run + (isHigh ? 2 : 0);
-      return block + from + (in / run % 2 == 1 ? width : 0);
-    });
-  };
-  SmallVector<Value> next(width);
-  for (int64_t i = 0; i < width; i += 2) {
-    next[i] = unpack(rows[i], rows[i + 1], 1, false);
-    next[i + 1] = unpack(rows[i], rows[i + 1], 1, true);
-  }
-  for (int64_t i = 0; i < width; i += 4)
-    for (int64_t half = 0; half < 2; ++half) {
-      rows[i + 2 * half] = unpack(next[i + half], next[i + half + 2], 2, false);
-      rows[i + 2 * half + 1] =
-          unpack(next[i + half], next[i + half + 2], 2, true);
-    }
-  // Block b of rows[4 i + j] is column 4 b + j of rows 4 i … 4 i + 3.
-  auto blocks = [&](Value a, Value b, int64_t first, int64_t step) {
-    int64_t each = width / 8; // Blocks that come from a, and from b.
-    return shuffle(builder, loc, a, b, width, [&](int64_t lane) {
-      int64_t block = lane / 4;
-      int64_t from = first + block % each * step;
-      return from * 4 + lane % 4 + (block >= each ? width : 0);
-    });
-  };
-  if (width == 8) {
-    for (int64_t j = 0; j < 4; ++j) {
-      next[j] = blocks(rows[j], rows[4 + j], 0, 1);
-      next[4 + j] = blocks(rows[j], rows[4 + j], 1, 1);
-    }
-    rows = next;
-  } else if (width == 16) {
-    for (int64_t j = 0; j < 4; ++j)
-      for (int64_t odd = 0; odd < 2; ++odd) {
-        Value low = blocks(rows[j], rows[4 + j], odd, 2),
-              high = blocks(rows[8 + j], rows[12 + j], odd, 2);
-        next[4 * odd + j] = blocks(low, high, 0, 2);
-        next[8 + 4 * odd + j] = blocks(low, high, 1, 2);
-      }
-    rows = next;
-  }
-}
-
 SmallVector<Value> WeightRows::transposed(OpBuilder &builder,
                                           ArrayRef<Value> rows, Value first,
                                           int64_t count, bool isLast) const {
@@ -138,7 +78,7 @@ SmallVector<Value> WeightRows::transposed(OpBuilder &builder,
     vectors.push_back(vector::BitCastOp::create(
         builder, loc, VectorType::get(target.width, group), loaded));
   }
-  transpose(builder, loc, vectors);
+  emitTranspose(builder, loc, vectors);
   vectors.resize(count);
   return vectors;
 }

@@ -56,7 +56,7 @@ double countPairs(const AttentionData &data) {
 void bench(const char *name, const AttentionCase &attention,
            std::vector<SequencePart> sequences, const char *cpu, int threads) {
   double start = now();
-  auto compiled = CompiledAttention::create(attention, cpu);
+  auto compiled = CompiledAttention::create(attention, {"", cpu});
   double compileTime = now() - start;
   if (!compiled)
     std::exit(1);

@@ -11,6 +11,7 @@
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "test/CodeGen/TileEmulation.h"
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/MathExtras.h"
 #include <algorithm>
@@ -231,21 +232,18 @@ static OwningOpRef<ModuleOp> makeModule(MLIRContext *context,
 }
 
 std::unique_ptr<CompiledAttention>
-CompiledAttention::create(const AttentionCase &attention,
-                          const std::string &cpu) {
+CompiledAttention::create(const AttentionCase &attention, const TestCPU &cpu) {
   auto compiled = std::make_unique<CompiledAttention>();
   compiled->context = makeContext();
   compiled->shape = makeShape(attention, compiled->context.get());
-  FailureOr<Target> target =
-      Target::resolve(UnknownLoc::get(compiled->context.get()), cpu);
+  FailureOr<Target> target = Target::resolve(
+      UnknownLoc::get(compiled->context.get()), cpu.cpu, cpu.features);
   if (failed(target))
     return nullptr;
   compiled->resolved = std::make_unique<Target>(*target);
   OwningOpRef<ModuleOp> module =
       makeModule(compiled->context.get(), *target, compiled->shape);
-  CompileOptions options;
-  options.cpu = cpu;
-  compiled->module = LoadedCode::create(*module, options, {"attention"});
+  compiled->module = loadKernels(*module, *target, {"attention"});
   return compiled->module ? std::move(compiled) : nullptr;
 }
 

@@ -17,6 +17,7 @@
 #include "lib/CodeGen/CPU/Attention.h"
 #include "runtime/include/clade/abi.h"
 #include "test/CodeGen/GuardedBuffer.h"
+#include "test/CodeGen/KernelTestSupport.h"
 #include "test/CodeGen/ProductHarness.h"
 #include <cstdint>
 #include <memory>
@@ -91,7 +92,7 @@ class CompiledAttention {
 public:
   /// Null after an error, which MLIR prints.
   static std::unique_ptr<CompiledAttention>
-  create(const AttentionCase &attention, const std::string &cpu);
+  create(const AttentionCase &attention, const TestCPU &cpu);
 
   /// Output rows as f32; ends the process if a thread leaves its scratch
   /// memory. Runs `repeats` times, for measurements.

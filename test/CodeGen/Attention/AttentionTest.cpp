@@ -50,7 +50,7 @@ protected:
                  << attention.keySize << "/" << attention.valueSize
                  << (attention.bf16 ? " bf16" : " f32") << ", window "
                  << attention.window.value_or(0));
-    auto compiled = CompiledAttention::create(attention, GetParam().cpu);
+    auto compiled = CompiledAttention::create(attention, GetParam());
     ASSERT_TRUE(compiled);
     checkCompiled(*compiled, attention, sequences, exact);
   }
@@ -255,8 +255,8 @@ TEST_P(AttentionTest, referenceRoundingDiffersFromFused) {
   AttentionCase fused, reference;
   reference.referenceRounding = true;
   AttentionData data(fused, mixed, /*seed=*/7);
-  auto first = CompiledAttention::create(fused, GetParam().cpu);
-  auto second = CompiledAttention::create(reference, GetParam().cpu);
+  auto first = CompiledAttention::create(fused, GetParam());
+  auto second = CompiledAttention::create(reference, GetParam());
   ASSERT_TRUE(first && second);
   EXPECT_NE(first->run(data, 1), second->run(data, 1));
 }
@@ -266,8 +266,8 @@ TEST_P(AttentionTest, referenceRoundingLeavesF32Alone) {
   fused.bf16 = reference.bf16 = false;
   reference.referenceRounding = true;
   AttentionData data(fused, mixed, /*seed=*/7);
-  auto first = CompiledAttention::create(fused, GetParam().cpu);
-  auto second = CompiledAttention::create(reference, GetParam().cpu);
+  auto first = CompiledAttention::create(fused, GetParam());
+  auto second = CompiledAttention::create(reference, GetParam());
   ASSERT_TRUE(first && second);
   EXPECT_EQ(first->run(data, 1), second->run(data, 1));
 }
@@ -289,7 +289,7 @@ TEST_P(AttentionTest, stepsOfManyShapes) {
   attention.qHeads = 4;
   attention.kvHeads = 2;
   attention.keySize = attention.valueSize = 32;
-  auto compiled = CompiledAttention::create(attention, GetParam().cpu);
+  auto compiled = CompiledAttention::create(attention, GetParam());
   ASSERT_TRUE(compiled);
   for (const Sequences &sequences :
        {Sequences{{0, 1}}, Sequences{{0, 2}}, Sequences{{31, 1}},
@@ -299,7 +299,7 @@ TEST_P(AttentionTest, stepsOfManyShapes) {
     checkCompiled(*compiled, attention, sequences);
 }
 
-INSTANTIATE_TEST_SUITE_P(CPUs, AttentionTest, testing::ValuesIn(testCPUs()),
+INSTANTIATE_TEST_SUITE_P(CPUs, AttentionTest, testing::ValuesIn(productCPUs()),
                          [](const auto &info) { return info.param.name; });
 
 TEST(AttentionScratchTest, growsWithContextUpToTheWindow) {

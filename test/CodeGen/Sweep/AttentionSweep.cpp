@@ -90,7 +90,7 @@ void clade::cpu::test::sweepAttention(Sweep &sweep, int64_t cases) {
   for (int64_t done = 0; done < cases; done += stepsOfCase) {
     const TestCPU &cpu = sweep.cpu();
     AttentionCase attention = draw(sweep);
-    auto compiled = CompiledAttention::create(attention, cpu.cpu);
+    auto compiled = CompiledAttention::create(attention, cpu);
     for (int i = 0; i < stepsOfCase; ++i) {
       sweep.drawWall();
       sweep.begin(textOf(attention, cpu));
