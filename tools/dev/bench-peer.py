@@ -73,10 +73,22 @@ class LlamaCpp:
         import llama_cpp
         if not path.endswith(".gguf"):
             raise ValueError("llama.cpp reads a GGUF file: --peer llama.cpp:FILE.gguf")
+        self.version = f"llama-cpp-python {llama_cpp.__version__}"
+        if b"AMX_INT8 = 1" in llama_cpp.llama_print_system_info():
+            # Its products by tiles end in a segmentation fault with this version. They go with all
+            # layouts of its own for quantised weights.
+            default = llama_cpp.llama_model_default_params
+
+            def without_tiles():
+                params = default()
+                params.use_extra_bufts = False
+                return params
+
+            llama_cpp.llama.llama_cpp.llama_model_default_params = without_tiles
+            self.version += " without extra buffers"
         self.model = llama_cpp.Llama(path, n_ctx=self.CONTEXT, n_batch=512, n_ubatch=512, n_threads=threads,
                                      n_threads_batch=threads, verbose=False)
         self.vocab = self.model.n_vocab()
-        self.version = f"llama-cpp-python {llama_cpp.__version__}"
 
     def begin(self):
         self.model.reset()

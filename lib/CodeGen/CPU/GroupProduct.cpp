@@ -404,6 +404,15 @@ SmallVector<Value> GroupEmitter::sumsOfPart(OpBuilder &builder, Value a,
 /// Adds the products of the codes of one part of a group of the panel.
 void GroupEmitter::addGroup(OpBuilder &builder, Value a, Value group,
                             int64_t part, SmallVectorImpl<Value> &integers) {
+  // A few rows wait for memory.
+  if (target.asksAhead && shape.rowTile <= 8 && part == 0 && firstColumn == 0)
+    for (int64_t line = 0; line < target.panelRows * layout.groupBytes();
+         line += 64)
+      LLVM::Prefetch::create(
+          builder, loc,
+          addressAt(builder, group,
+                    emitIndex(builder, loc, Target::aheadBytes + line)),
+          /*rw=*/0, /*hint=*/2, /*cache=*/1);
   Value flip;
   if (layout.bits == 8 && !target.hasVNNI)
     flip = splatInt(builder, static_cast<int32_t>(0x80808080));

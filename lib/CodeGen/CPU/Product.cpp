@@ -55,9 +55,8 @@ static int64_t panelCopyBytes(const Target &target, const ProductShape &shape) {
 /// How far ahead, at least, weights that are transposed on the way are asked
 /// for.
 static constexpr int64_t kPrefetchBytes = 20 << 10;
-/// Steps of K between asking for operands and using them: 4 KiB of weights. A
-/// CPU's own guesses end with a page and begin anew behind it.
-static constexpr int64_t kPrefetchSteps = 32;
+/// Steps of K between asking for operands and using them.
+static constexpr int64_t kPrefetchSteps = Target::aheadBytes / 128;
 
 namespace {
 

@@ -113,8 +113,9 @@ using ProductEpilogue = llvm::function_ref<void(
 /// one contiguous range a thread, equal to within one tile. A tile runs all of
 /// K in ascending order with one accumulator an output, so results depend
 /// neither on the number of threads nor on the row tile nor on other rows nor
-/// on how weights lie. Tiles go down the rows of a block of activations before
-/// the next panel.
+/// on how weights lie; but for `decodesWeights`, whose operands are others for
+/// many rows. Tiles go down the rows of a block of activations before the next
+/// panel.
 ///
 /// The epilogue sees each row below `numTokens` and each column below n once.
 void emitProduct(mlir::OpBuilder &builder, mlir::Location loc,

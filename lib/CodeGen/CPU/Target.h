@@ -66,6 +66,9 @@ struct Target {
   /// Products ask for operands before they read them. AMD's cores were as fast
   /// or faster without; on Intel's a row took a third longer.
   bool asksAhead = false;
+  /// How far ahead, at least: a CPU's own guesses end with a page and begin anew
+  /// behind it.
+  static constexpr int64_t aheadBytes = 4096;
   /// `sdot` exists; only on AArch64.
   bool hasSignedDot = false;
   /// `tdpbf16ps` exists, and with it the tile registers of AMX.

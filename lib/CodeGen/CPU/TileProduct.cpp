@@ -27,8 +27,6 @@ namespace clade::cpu {
 
 /// Bytes of a pair of columns of one row.
 static constexpr int64_t pairBytes = 4;
-/// How far ahead weights are asked for: behind the page that the CPU guesses.
-static constexpr int64_t prefetchBytes = 4096;
 
 namespace {
 class TileProductEmitter {
@@ -119,7 +117,7 @@ void TileProductEmitter::copyRest(OpBuilder &builder, Value from) {
 /// memory.
 void TileProductEmitter::prefetch(OpBuilder &builder, Value w) {
   for (int64_t line = 0; line < padBytes(); line += 64)
-    LLVM::Prefetch::create(builder, loc, at(builder, w, prefetchBytes + line),
+    LLVM::Prefetch::create(builder, loc, at(builder, w, Target::aheadBytes + line),
                            /*rw=*/0, /*hint=*/2, /*cache=*/1);
 }
 
