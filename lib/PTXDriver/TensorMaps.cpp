@@ -9,11 +9,15 @@
 #include "lib/PTXDriver/Driver.h"
 
 #include <cstring>
+#include <string>
 
 using namespace clade;
 using namespace clade::vcuda;
 
 static_assert(sizeof(ptx::TensorMap) == sizeof(CUtensorMap));
+
+/// What the function asks for. The type has 128 from CUDA 13 on.
+static constexpr uint64_t mapAlignment = 64;
 
 EXPORT cuTensorMapEncodeTiled(
     CUtensorMap *result, CUtensorMapDataType type, cuuint32_t rank,
@@ -25,6 +29,16 @@ EXPORT cuTensorMapEncodeTiled(
   TRY(requireInitialised());
   if (!result || !sizes || !box || !steps || (rank > 1 && !strides))
     return CUDA_ERROR_INVALID_VALUE;
+  if (reinterpret_cast<uint64_t>(result) % mapAlignment != 0) {
+    say("cuTensorMapEncodeTiled: the tensor map is not at a multiple of 64 "
+        "bytes");
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  if (promotion > CU_TENSOR_MAP_L2_PROMOTION_L2_256B) {
+    say("cuTensorMapEncodeTiled: the promotion " + std::to_string(promotion) +
+        " is not known");
+    return CUDA_ERROR_INVALID_VALUE;
+  }
   ptx::TensorMapRequest request;
   request.type = type;
   request.rank = rank;

@@ -79,6 +79,7 @@ Status CudaDriver::open() {
   find("cuGraphDestroy", cuGraphDestroy);
   find("cuGraphExecDestroy", cuGraphExecDestroy);
   find("cuGraphLaunch", cuGraphLaunch);
+  find("cuTensorMapEncodeTiled", cuTensorMapEncodeTiled);
   if (!missing.empty())
     return Status::unsupported("the CUDA driver " + quoteName(path) +
                                " has no function " + quoteName(missing));

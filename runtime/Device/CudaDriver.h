@@ -34,6 +34,13 @@ using CUgraph = struct CUgraph_st *;
 using CUgraphNode = struct CUgraphNode_st *;
 using CUgraphExec = struct CUgraphExec_st *;
 
+/// What cuTensorMapEncodeTiled makes of a matrix: of no meaning to anybody but
+/// the GPU. The function asks for a multiple of 64, the type of CUDA 13 has
+/// 128.
+struct alignas(128) CUtensorMap {
+  uint64_t words[16];
+};
+
 inline constexpr CUresult cudaSuccess = 0;
 inline constexpr CUresult cudaErrorOutOfMemory = 2;
 inline constexpr CUresult cudaErrorNoBinaryForGpu = 209;
@@ -101,6 +108,12 @@ public:
   CUresult (*cuGraphDestroy)(CUgraph) = nullptr;
   CUresult (*cuGraphExecDestroy)(CUgraphExec) = nullptr;
   CUresult (*cuGraphLaunch)(CUgraphExec, CUstream) = nullptr;
+  CUresult (*cuTensorMapEncodeTiled)(CUtensorMap *, int type, uint32_t rank,
+                                     void *address, const uint64_t *sizes,
+                                     const uint64_t *strides,
+                                     const uint32_t *box, const uint32_t *steps,
+                                     int interleave, int swizzle, int promotion,
+                                     int fill) = nullptr;
   /// Of the virtual driver only, may be null: the last message of its checks.
   size_t (*cladeCudaLastReport)(char *, size_t) = nullptr;
 

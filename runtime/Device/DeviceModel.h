@@ -152,7 +152,8 @@ private:
                      const DeviceRouter &choose);
   Status uploadChoices(const CladeStep &step, const DeviceRouter &choose);
   Status showChoices(const CladeStep &step, const DeviceRouter &choose);
-  CUdeviceptr addressOf(LaunchArgument argument, const Shape &shape) const;
+  CUdeviceptr addressOf(const LaunchArgument &argument,
+                        const Shape &shape) const;
   Status launch(const Launch &launch, const Shape &shape);
   Status launchOneByOne(const Shape &shape);
   Status launchAll(const Shape &shape);

@@ -14,6 +14,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Device/DeviceModel.h"
+#include "runtime/Device/TensorMaps.h"
 
 #include "runtime/Support/CheckedMath.h"
 
@@ -256,7 +257,7 @@ Status DeviceStep::showChoices(const CladeStep &step,
   return {};
 }
 
-CUdeviceptr DeviceStep::addressOf(LaunchArgument argument,
+CUdeviceptr DeviceStep::addressOf(const LaunchArgument &argument,
                                   const Shape &shape) const {
   auto number = static_cast<uint64_t>(argument.number),
        tokens = static_cast<uint64_t>(paddedRows(shape.tokens)),
@@ -297,12 +298,22 @@ Status DeviceStep::launch(const Launch &launch, const Shape &shape) {
         "a step of " + std::to_string(rows) +
         " tokens is too large for a GPU, which takes " +
         std::to_string(maxGridY * kernel.shape.rowsPerBlock));
-  std::vector<CUdeviceptr> addresses{arguments.address()};
-  for (LaunchArgument argument : launch.arguments)
-    addresses.push_back(addressOf(argument, shape));
-  std::vector<void *> pointers;
-  for (CUdeviceptr &address : addresses)
-    pointers.push_back(&address);
+  // Addresses and tensor maps stay where they are while they are pointed to.
+  std::vector<CUdeviceptr> addresses(launch.arguments.size() + 1);
+  std::vector<CUtensorMap> maps(launch.arguments.size());
+  addresses[0] = arguments.address();
+  std::vector<void *> pointers{addresses.data()};
+  for (size_t i = 0; i < launch.arguments.size(); ++i) {
+    const LaunchArgument &argument = launch.arguments[i];
+    addresses[i + 1] = addressOf(argument, shape);
+    pointers.push_back(&addresses[i + 1]);
+    if (!argument.map)
+      continue;
+    CLADE_RETURN_IF_ERROR(describeMatrix(*queue->device(), addresses[i + 1],
+                                         *argument.map, rows, launch.kernel,
+                                         maps[i]));
+    pointers.back() = &maps[i];
+  }
   int32_t columns = launch.columns.value_or(kernel.shape.columns);
   CLADE_RETURN_IF_ERROR(
       queue->launch(kernel.function, static_cast<unsigned>(columns),

@@ -12,6 +12,7 @@
 #include "runtime/Weights/WeightJson.h"
 
 #include <array>
+#include <tuple>
 #include <utility>
 
 using namespace clade::rt;
@@ -19,7 +20,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int64_t planVersion = 5;
+constexpr int64_t planVersion = 6;
 constexpr int64_t maxBytes = int64_t(1) << 50;
 /// Bytes of a choice that is made and told.
 constexpr int64_t choiceSize = 2 * sizeof(int32_t);
@@ -82,10 +83,40 @@ StatusOr<LaunchKernel> readKernel(const json &value) {
   return kernel;
 }
 
+StatusOr<LaunchMap> readMap(const json &value, Space space) {
+  if (!value.is_object())
+    return Status::corruption("expected an object, got " + value.dump());
+  CLADE_RETURN_IF_ERROR(
+      rejectUnknownKeys(value, {"columns", "rows", "box_columns", "box_rows"}));
+  if (space != Space::Weight && space != Space::Token)
+    return Status::corruption("expected weights or rows of tokens, got '" +
+                              std::string(nameOf(space)) + "'");
+  LaunchMap map;
+  for (auto [name, number, step, high] :
+       {std::tuple("columns", &map.columns, 8, INT32_MAX),
+        {"box_columns", &map.boxColumns, 8, 64},
+        {"box_rows", &map.boxRows, 1, 256}}) {
+    CLADE_ASSIGN_OR_RETURN(int64_t read, readInteger(value, name, high));
+    if (read < 1 || read % step != 0)
+      return Status::corruption(
+          "'" + std::string(name) + "': expected a multiple of " +
+          std::to_string(step) + ", got " + std::to_string(read));
+    *number = static_cast<int32_t>(read);
+  }
+  if (value.contains("rows") != (space == Space::Weight))
+    return Status::corruption("expected 'rows' for weights alone");
+  if (space == Space::Weight) {
+    CLADE_ASSIGN_OR_RETURN(map.rows, readInteger(value, "rows", INT32_MAX));
+    if (map.rows < 1)
+      return Status::corruption("'rows': expected at least 1, got 0");
+  }
+  return map;
+}
+
 StatusOr<LaunchArgument> readArgument(const json &value, const LaunchPlan &plan,
                                       int64_t weights, int64_t states) {
-  if (!value.is_array() || value.size() != 2 || !value[0].is_string() ||
-      !value[1].is_number_unsigned())
+  if (!value.is_array() || value.size() < 2 || value.size() > 3 ||
+      !value[0].is_string() || !value[1].is_number_unsigned())
     return Status::corruption(
         "expected an argument as a name and a number, got " + value.dump());
   auto number = value[1].get<uint64_t>();
@@ -104,7 +135,14 @@ StatusOr<LaunchArgument> readArgument(const json &value, const LaunchPlan &plan,
       return Status::corruption(
           "'" + std::string(name) + "': expected a number below " +
           std::to_string(end) + ", got " + std::to_string(number));
-    return LaunchArgument{space, static_cast<int64_t>(number)};
+    LaunchArgument argument{space, static_cast<int64_t>(number)};
+    if (value.size() == 2)
+      return argument;
+    StatusOr<LaunchMap> map = readMap(value[2], space);
+    if (!map.ok())
+      return map.takeStatus().withContext("tensor map");
+    argument.map = *map;
+    return argument;
   }
   return Status::corruption("unknown argument " + value[0].dump());
 }
@@ -228,6 +266,15 @@ StatusOr<LaunchPlan> readPlan(const json &value, int64_t weights,
   return plan;
 }
 
+json writeMap(const LaunchMap &map) {
+  json value{{"columns", map.columns},
+             {"box_columns", map.boxColumns},
+             {"box_rows", map.boxRows}};
+  if (map.rows)
+    value["rows"] = map.rows;
+  return value;
+}
+
 } // namespace
 
 std::string LaunchPlan::toJson() const {
@@ -240,9 +287,12 @@ std::string LaunchPlan::toJson() const {
                         {"shared", kernel.sharedBytes}};
   for (const Launch &launch : launches) {
     json arguments = json::array();
-    for (const LaunchArgument &argument : launch.arguments)
-      arguments.push_back(
-          json::array({nameOf(argument.space), argument.number}));
+    for (const LaunchArgument &argument : launch.arguments) {
+      json place = json::array({nameOf(argument.space), argument.number});
+      if (argument.map)
+        place.push_back(writeMap(*argument.map));
+      arguments.push_back(std::move(place));
+    }
     json item{{"kernel", launch.kernel}, {"arguments", arguments}};
     if (launch.minRows > 1)
       item["min_rows"] = launch.minRows;

@@ -39,6 +39,18 @@ enum class LaunchInput : int64_t {
 };
 inline constexpr int64_t numLaunchInputs = 3;
 
+/// A matrix of bf16 that an argument describes by a tensor map in place of its
+/// address: rows that follow each other, and how much of them one copy of a
+/// kernel brings to shared memory, in a swizzle of 128 bytes.
+struct LaunchMap {
+  int32_t columns = 8;    ///< elements of a row, a multiple of 8
+  int64_t rows = 0;       ///< at most 2^31 - 1; 0 for those of the kernel
+  int32_t boxColumns = 8; ///< 8 … 64, a multiple of 8
+  int32_t boxRows = 1;    ///< 1 … 256
+
+  friend bool operator==(const LaunchMap &, const LaunchMap &) = default;
+};
+
 /// What an argument of a launch points to.
 struct LaunchArgument {
   enum class Space {
@@ -53,6 +65,8 @@ struct LaunchArgument {
   };
   Space space = Space::Output;
   int64_t number = 0;
+  /// Of weights with their rows, of tokens without.
+  std::optional<LaunchMap> map = {};
 
   friend bool operator==(const LaunchArgument &,
                          const LaunchArgument &) = default;

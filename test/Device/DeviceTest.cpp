@@ -11,6 +11,7 @@
 
 #include "runtime/Device/DeviceModel.h"
 #include "runtime/Device/DevicePages.h"
+#include "runtime/Device/TensorMaps.h"
 
 #include <gtest/gtest.h>
 
@@ -224,6 +225,119 @@ TEST(DeviceModelTest, FindingsOfGraphsAreErrors) {
   EXPECT_NE(status.message().find("cannot run a step of 1 kernels on GPU 0"),
             std::string::npos)
       << status.message();
+}
+
+/// Two kernels on matrices of rows of 128 bytes. `fill` writes row number + 1
+/// to all words of a row. `sum` copies a box of four rows from its own on, and
+/// one of four of a weight; a row's first word lies where the swizzle of 128
+/// bytes puts it: 16 bytes further on in every row.
+constexpr const char *mapKernels = R"(
+.version 8.6
+.target sm_90a
+.address_size 64
+.extern .shared .align 1024 .b8 tile[];
+.visible .entry fill(.param .u64 step, .param .u64 rows) {
+  .reg .b64 %rd<3>; .reg .b32 %r<4>;
+  ld.param.u64 %rd0, [rows];
+  mov.u32 %r0, %ctaid.y;
+  mov.u32 %r1, %tid.x;
+  mad.lo.u32 %r2, %r0, 32, %r1;
+  mul.wide.u32 %rd1, %r2, 4;
+  add.u64 %rd0, %rd0, %rd1;
+  add.u32 %r3, %r0, 1;
+  st.global.u32 [%rd0], %r3;
+  ret;
+}
+.visible .entry sum(.param .u64 step, .param .align 64 .b8 rows[128],
+                    .param .align 64 .b8 weight[128], .param .u64 out) {
+  .reg .pred %p; .reg .b64 %rd<5>; .reg .b32 %r<10>; .reg .f32 %f;
+  mbarrier.init.shared.b64 [tile+1024], 1;
+  fence.proxy.async.shared::cta;
+  mbarrier.arrive.expect_tx.shared.b64 %rd0, [tile+1024], 1024;
+  mov.u32 %r0, %ctaid.y;
+  mov.u32 %r1, 0;
+  mov.b64 %rd1, rows;
+  cvta.param.u64 %rd1, %rd1;
+  mov.b64 %rd2, weight;
+  cvta.param.u64 %rd2, %rd2;
+  cp.async.bulk.tensor.2d.shared::cta.global.tile.mbarrier::complete_tx::bytes [tile], [%rd1, {%r1, %r0}], [tile+1024];
+  cp.async.bulk.tensor.2d.shared::cta.global.tile.mbarrier::complete_tx::bytes [tile+2048], [%rd2, {%r1, %r1}], [tile+1024];
+wait:
+  mbarrier.try_wait.parity.shared.b64 %p, [tile+1024], 0;
+  @!%p bra wait;
+  ld.shared.u32 %r2, [tile];
+  ld.shared.u32 %r3, [tile+144];
+  ld.shared.u32 %r4, [tile+288];
+  ld.shared.u32 %r5, [tile+432];
+  ld.shared.u32 %r6, [tile+2048];
+  ld.shared.u32 %r7, [tile+2192];
+  ld.shared.u32 %r8, [tile+2336];
+  ld.shared.u32 %r9, [tile+2480];
+  add.u32 %r2, %r2, %r3;
+  add.u32 %r2, %r2, %r4;
+  add.u32 %r2, %r2, %r5;
+  add.u32 %r2, %r2, %r6;
+  add.u32 %r2, %r2, %r7;
+  add.u32 %r2, %r2, %r8;
+  add.u32 %r2, %r2, %r9;
+  cvt.rn.f32.u32 %f, %r2;
+  ld.param.u64 %rd3, [out];
+  mul.wide.u32 %rd4, %r0, 4;
+  add.u64 %rd3, %rd3, %rd4;
+  st.global.f32 [%rd3], %f;
+  ret;
+}
+)";
+
+/// Maps have the step's rows, and zeros behind these and behind the weight's,
+/// in steps of their own and in graphs.
+TEST(DeviceModelTest, MatricesAreDescribedByTensorMaps) {
+  using Space = LaunchArgument::Space;
+  std::vector<uint32_t> weight(64);
+  weight[0] = 100, weight[32] = 1000; // Two rows.
+  DeviceModelSources maps;
+  maps.arch = "sm_90a";
+  maps.kernels = mapKernels;
+  maps.plan.tokenBytes = 256;
+  maps.plan.kernels["fill"] = {/*onSelected=*/false, 1, 1, 32, 0};
+  maps.plan.kernels["sum"] = {/*onSelected=*/false, 1, 1, 1, 4096};
+  maps.plan.launches = {{"fill", {{Space::Token, 128}}},
+                        {"sum",
+                         {{Space::Token, 128, LaunchMap{64, 0, 64, 4}},
+                          {Space::Weight, 0, LaunchMap{64, 2, 64, 4}},
+                          {Space::Output, 0}}}};
+  maps.outputWidth = 1;
+  maps.weights = {std::as_bytes(std::span(weight))};
+  auto model = DeviceModel::create(maps, 1);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  auto runner = DeviceStep::create(*model);
+  ASSERT_TRUE(runner.ok());
+  for (int32_t count : {5, 1, 70, 70, 70}) {
+    Step step(count);
+    Status status = (*runner)->run(step.step);
+    ASSERT_TRUE(status.ok()) << status.message();
+    for (int32_t row = 0; row < count; ++row) {
+      int32_t sum = 1100;
+      for (int32_t i = row; i < std::min(row + 4, count); ++i)
+        sum += i + 1;
+      EXPECT_EQ(step.output[static_cast<size_t>(row)], float(sum)) << row;
+    }
+  }
+  EXPECT_EQ((*runner)->counts().graphSteps, 2);
+}
+
+TEST(TensorMapsTest, SaysWhatCannotBeDescribed) {
+  auto device = CudaDevice::open(1);
+  ASSERT_TRUE(device.ok());
+  CUtensorMap map;
+  Status failed =
+      describeMatrix(**device, 8, LaunchMap{64, 0, 64, 4}, 7, "wide", map);
+  EXPECT_EQ(failed.code(), StatusCode::IOError);
+  EXPECT_EQ(failed.message().find(
+                "cannot describe a matrix of 7 x 64 for the kernel 'wide' on "
+                "GPU 1 ("),
+            0u)
+      << failed.message();
 }
 
 TEST(CudaGraphTest, AFailedCaptureLeavesTheStreamUsable) {

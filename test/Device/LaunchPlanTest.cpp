@@ -29,6 +29,10 @@ LaunchPlan example() {
   plan.kernels["last"] = {true, 7, 8, 96, 0};
   plan.launches.push_back(
       {"first", {{Space::Weight, 2}, {Space::State, 1}, {Space::Token, 256}}});
+  plan.launches.back().arguments.push_back(
+      {Space::Weight, 1, LaunchMap{72, 40, 64, 256}});
+  plan.launches.back().arguments.push_back(
+      {Space::Token, 64, LaunchMap{96, 0, 32, 128}});
   plan.launches.push_back({"last", {{Space::Selected, 8}, {Space::Output, 0}}});
   plan.launches.push_back(
       {"first",
@@ -76,8 +80,8 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadPlanTest,
     testing::Values(
         BadPlan{"{", "parse error"}, BadPlan{"[]", "expected an object"},
-        BadPlan{changed("\"version\": 5", "\"version\": 4"),
-                "expected version 5, got 4"},
+        BadPlan{changed("\"version\": 6", "\"version\": 5"),
+                "expected version 6, got 5"},
         BadPlan{changed("\"launches\"", "\"lunches\""),
                 "unknown key 'lunches'"},
         BadPlan{changed("\"token_bytes\": 512", "\"token_bytes\": -1"),
@@ -118,6 +122,32 @@ INSTANTIATE_TEST_SUITE_P(
                 "launch 2: 'input': expected a number below 3, got 3"},
         BadPlan{changed("\"choices\",\n     16", "\"choices\",\n     48"),
                 "launch 2: 'choices': expected a number below 48, got 48"},
+        BadPlan{changed("\"box_rows\": 256", "\"box_rows\": 257"),
+                "launch 0: tensor map: expected 'box_rows' from 0 to 256"},
+        BadPlan{changed("\"box_rows\": 128", "\"box_rows\": 0"),
+                "launch 0: tensor map: 'box_rows': expected a multiple of 1, "
+                "got 0"},
+        BadPlan{changed("\"box_columns\": 32", "\"box_columns\": 36"),
+                "launch 0: tensor map: 'box_columns': expected a multiple of "
+                "8, got 36"},
+        BadPlan{changed("\"columns\": 72", "\"columns\": 71"),
+                "launch 0: tensor map: 'columns': expected a multiple of 8, "
+                "got 71"},
+        BadPlan{changed("\"rows\": 40", "\"rows\": 0"),
+                "launch 0: tensor map: 'rows': expected at least 1, got 0"},
+        BadPlan{changed("\"rows\": 40", "\"lines\": 40"),
+                "launch 0: tensor map: unknown key 'lines'"},
+        BadPlan{changed(",\n      \"rows\": 40", ""),
+                "launch 0: tensor map: expected 'rows' for weights alone"},
+        BadPlan{changed("\"columns\": 96", "\"columns\": 96, \"rows\": 1"),
+                "launch 0: tensor map: expected 'rows' for weights alone"},
+        BadPlan{changed("\"token\",\n     64", "\"selected\",\n     16"),
+                "launch 0: tensor map: expected weights or rows of tokens, got "
+                "'selected'"},
+        BadPlan{changed("\"state\",\n     1", "\"state\",\n     1, 2"),
+                "launch 0: tensor map: expected an object, got 2"},
+        BadPlan{changed("\"state\",\n     1", "\"state\",\n     1, {}, 2"),
+                "expected an argument as a name and a number"},
         BadPlan{
             changed("\"active\": 4", "\"active\": 5"),
             "router 1: expected 1 to 4 choices in 48 bytes, got 5 behind 16"},

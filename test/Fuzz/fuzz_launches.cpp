@@ -37,6 +37,10 @@ bool isThere(const LaunchArgument &argument, const LaunchPlan &plan) {
     return argument.number < plan.selectedBytes;
   case Space::Output:
     return argument.number == 0;
+  case Space::Input:
+    return argument.number < numLaunchInputs;
+  case Space::Choices:
+    return argument.number < plan.choiceBytes;
   case Space::Weight:
     return argument.number < numWeights;
   case Space::State:
@@ -63,8 +67,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     require(launch.minRows >= 1 && launch.minRows <= launch.maxRows);
     require(launch.columns.value_or(1) >= 1);
     require(launch.minLongest >= 1 && launch.maxShortest >= 1);
-    for (const LaunchArgument &argument : launch.arguments)
+    for (const LaunchArgument &argument : launch.arguments) {
       require(argument.number >= 0 && isThere(argument, *plan));
+      if (const auto &map = argument.map)
+        require(map->columns >= 8 && map->rows >= 0 && map->boxColumns >= 8 &&
+                map->boxColumns <= 64 && map->boxRows >= 1 &&
+                map->boxRows <= 256);
+    }
   }
   return 0;
 }

@@ -9,12 +9,13 @@
 
 Usage: gpu-registers.py --clade CLADE [--page PAGE] [--ptxas PTXAS]
 
-Compiles small models of some families for each architecture and gives their PTX to ptxas, of a CUDA toolkit. Kernels that are told
-apart by number alone are one line, with the largest figures. Nothing is run. With --page the table is written between the
+Compiles small models of some families for each architecture and gives their PTX to ptxas, of a CUDA toolkit; a kernel that several
+models have is given once. Kernels that are told apart by number alone are one line, with the largest figures. Nothing is run. With --page the table is written between the
 lines `<!-- table -->` and `<!-- end -->`, else to the standard output. The status is 1 if a kernel spills.
 """
 import argparse
 import collections
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -62,27 +63,52 @@ def figures(text):
         yield name, int(re.search(r"Used (\d+) registers", entry)[1]), stores + loads
 
 
+def unnumbered(name, text):
+    """The text of a kernel without what differs between equal kernels of two models: its name and the numbers of labels."""
+    return re.sub(r"\$L__BB\d+_", "$L__BB_", re.sub(r"//.*", "", text.replace(name, "kernel")))
+
+
+def assemble(ptxas, arch, artifact, known):
+    """Registers and spilled bytes of each kernel of an artifact. `known` has those of kernels that were assembled, and gets others."""
+    head, *kernels = re.split(r"(?=^\.visible \.entry )", (artifact / "kernels.ptx").read_text(), flags=re.M)
+    keys = {}
+    for kernel in kernels:
+        name = re.match(r"\.visible \.entry (\w+)", kernel)[1]
+        keys[name] = (arch, unnumbered(name, kernel))
+    new = {name: kernel for (name, key), kernel in zip(keys.items(), kernels) if key not in known}
+    if new:
+        text = artifact / "new.ptx"
+        text.write_text(head + "".join(new.values()))
+        for name, *found in figures(run(ptxas, "-v", f"-arch={arch}", text, "-o", artifact / "cubin")):
+            known[keys[name]] = found
+    return {name: known[key] for name, key in keys.items()}
+
+
 def measure(clade, ptxas, folder):
     rows = collections.defaultdict(dict)
-    cases = [(*model, "dense") for model in MODELS] + [(*model, form) for model in (MODELS[0], EXPERTS) for form in FORMS]
-    for number, (family, dtype, settings, form) in enumerate(cases):
+    known = {}
+
+    def measure_case(number, family, dtype, settings, form):
         model = folder / f"model-{number}"
         run(clade, "tiny", family, "-o", model, *(f"--set={key}={value}" for key, value in settings.items()))
+        found = []
         for arch in ARCHS:
-            artifact = folder / "artifact"
+            artifact = folder / f"artifact-{number}-{arch}"
             run(clade, "compile", model, "--dtype", dtype, "--weights", form, "--no-error", "--target", "cuda", "--arch", arch,
                 "-o", artifact)
             kernels = {}
             for plan in artifact.glob("*launches.json"):
                 kernels |= json.loads(plan.read_text())["kernels"]
-            report = run(ptxas, "-v", f"-arch={arch}", artifact / "kernels.ptx", "-o", folder / "cubin")
-            for name, registers, spilled in figures(report):
-                kernel = kernels[name]
+            for name, (registers, spilled) in assemble(ptxas, arch, artifact, known).items():
                 kind = (re.sub(r"_\d+$", "", name), dtype if form == "dense" else form)
-                old = rows[kind].get(arch, (0, 0, 0))
-                new = (registers, spilled, kernel["shared"])
-                rows[kind][arch] = tuple(map(max, zip(old, new)))
-                rows[kind]["threads"] = kernel["threads"]
+                found.append((kind, arch, (registers, spilled, kernels[name]["shared"], kernels[name]["threads"])))
+        return found
+
+    cases = [(*model, "dense") for model in MODELS] + [(*model, form) for model in (MODELS[0], EXPERTS) for form in FORMS]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for found in pool.map(measure_case, range(len(cases)), *zip(*cases)):
+            for kind, arch, new in found:
+                rows[kind][arch] = tuple(map(max, zip(rows[kind].get(arch, (0, 0, 0, 0)), new)))
     return rows
 
 
@@ -99,12 +125,17 @@ def main():
     text += "| kernel | type | threads | " + " | ".join(ARCHS) + " | spilled | shared |\n|---|---|---|" + "---|" * len(ARCHS) + "---|---|\n"
     spilled = 0
     for (name, dtype), row in sorted(rows.items()):
-        registers = " | ".join(str(row[arch][0]) for arch in ARCHS)
-        most = max(row[arch][1] for arch in ARCHS)
+        # Some kernels are of one architecture alone.
+        registers = " | ".join(str(row[arch][0]) if arch in row else "–" for arch in ARCHS)
+        found = [row[arch] for arch in ARCHS if arch in row]
+        most = max(spills for _, spills, *_ in found)
         spilled += most
-        sizes = [row[arch][2] for arch in ARCHS]
-        shared = str(sizes[0]) if len(set(sizes)) == 1 else ", ".join(map(str, sizes))
-        text += f"| {name} | {dtype} | {row['threads']} | {registers} | {most} | {shared} |\n"
+
+        def each(number):
+            values = [entry[number] for entry in found]
+            return str(values[0]) if len(set(values)) == 1 else ", ".join(map(str, values))
+
+        text += f"| {name} | {dtype} | {each(3)} | {registers} | {most} | {each(2)} |\n"
     if options.page:
         page = pathlib.Path(options.page)
         before, rest = page.read_text().split(BEGIN)

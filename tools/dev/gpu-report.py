@@ -89,12 +89,14 @@ class Clade:
 
 
 class Layer:
-    """A model of one layer, its artifact, and the command that runs a prompt and some tokens."""
+    """A model of one layer, its artifact with code for `arch`, and the command that runs a prompt and some tokens."""
 
-    def __init__(self, clade, folder, settings, prompt, tokens):
-        self.clade, self.artifact, self.settings, self.prompt = clade, folder / "layer.artifact", settings, prompt
-        clade("tiny", "llama", "-o", folder / "layer", *(f"--set={key}={value}" for key, value in settings.items()))
-        clade("compile", folder / "layer", "--dtype", "bf16", "--target", "cuda", "-o", self.artifact)
+    def __init__(self, clade, folder, settings, prompt, tokens, arch):
+        self.clade, self.artifact, self.settings, self.prompt = clade, folder / f"layer.{arch}", settings, prompt
+        model = folder / "layer"
+        if not model.exists():
+            clade("tiny", "llama", "-o", model, *(f"--set={key}={value}" for key, value in settings.items()))
+        clade("compile", model, "--dtype", "bf16", "--target", "cuda", "--arch", arch, "-o", self.artifact)
         self.plan = json.loads((self.artifact / "launches.json").read_text())
         self.batch = folder / "batch.json"
         self.batch.write_text(json.dumps([{"tokens": [i * 37 % 251 + 3 for i in range(prompt)], "force": [5] * (tokens + 1)}]))
@@ -153,22 +155,25 @@ def measured(layer, folder, runs=3):
     return best
 
 
-def prediction_table(layer, virtual, folder):
-    """A line for each launch of a prompt and of decoding, a column for each GPU."""
-    all_gpus = {arch: predictions(layer, virtual, arch, folder) for arch in GPUS}
+def prediction_table(layers, virtual, folder):
+    """A line for each launch of a prompt and of decoding, a column for each GPU, with code for it."""
+    all_gpus = {arch: list(predictions(layer, virtual, arch, folder).items()) for arch, layer in layers.items()}
     text = "| kernel | grid | " + " | ".join(f"{name}, µs | by" for name in GPUS.values()) + " | DRAM, MB | tensor cores |\n"
     text += "|---|---|" + "---|---|" * len(GPUS) + "---|---|\n"
-    for key, first in all_gpus["sm_80"].items():
-        cells = [kind_of(key[0]), f"{key[1]} × {key[2]}"]
-        for found in all_gpus.values():
-            one = found[key]
-            cells += [f"{one['seconds'] * 1e6:.2f}", one["bound"]]
+    for launches in zip(*all_gpus.values(), strict=True):
+        key, first = launches[0]
+        shape = kind_of(key[0]), f"{key[1]} × {key[2]}"
+        cells = [*shape]
+        for other, one in launches:
+            # Another kernel is for so many rows there.
+            own = kind_of(other[0]), f"{other[1]} × {other[2]}"
+            cells += [f"{one['seconds'] * 1e6:.2f}", one["bound"] + ("" if own == shape else f" ({own[0]}, {own[1]})")]
         cells += [f"{(first['dramReadBytes'] + first['dramWriteBytes']) / 1e6:.2f}", f"{first['share']:.0%}"]
         text += "| " + " | ".join(cells) + " |\n"
     return text
 
 
-def check_parity(clade, folder, families, is_late):
+def check_parity(clade, folder, families, arch, is_late):
     compare = load_check().compare_logits
     tokens = ",".join(str(i * 37 % 251 + 3) for i in range(40))
     for dtype in ("f32", "bf16"):
@@ -182,7 +187,8 @@ def check_parity(clade, folder, families, is_late):
                 if name == "truth" and dtype == "f32":
                     continue
                 artifact = folder / "parity.artifact"
-                clade("compile", model, "--dtype", own, "--target", target, "-o", artifact)
+                code = ("--arch", arch) if target == "cuda" else ()
+                clade("compile", model, "--dtype", own, "--target", target, *code, "-o", artifact)
                 logits.append(folder / f"{family}.{name}")
                 clade("run", artifact, "--tokens", tokens, "--force", "5,6,7", "--chunk", "16", "--logits", logits[-1])
             try:
@@ -290,10 +296,10 @@ def main():
         sys.exit("gpu-report: --predict needs --virtual, the library of the virtual driver")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        layer = Layer(clade, folder, settings, options.prompt, options.tokens) if gpu or options.virtual else None
+        make = lambda arch: Layer(clade, folder, settings, options.prompt, options.tokens, arch)
         if not gpu:
             if options.virtual:
-                table = prediction_table(layer, options.virtual, folder)
+                table = prediction_table({arch: make(arch) for arch in GPUS}, options.virtual, folder)
                 if options.page:
                     page = pathlib.Path(options.page)
                     before, rest = page.read_text().split(BEGIN)
@@ -304,10 +310,12 @@ def main():
         product, capability, is_virtual = gpu
         print(f"GPU 0: {product}, sm_{capability}" + (": **the virtual driver, times are those of the CPU**" if is_virtual else "") + "\n")
         print("| family | type | logits |\n|---|---|---|")
-        check_parity(clade, folder, options.families.split(","), is_late)
-        print()
+        # Code for others than these is the oldest's.
         arch = next((arch for arch in GPUS if int(re.sub(r"\D", "", arch)) == capability), None)
-        measure(layer, options.virtual, arch, folder, is_late)
+        code = arch or next(iter(GPUS))
+        check_parity(clade, folder, options.families.split(","), code, is_late)
+        print()
+        measure(make(code), options.virtual, arch, folder, is_late)
     print(f"\n{time.monotonic() - start:.0f} s")
     return 0
 

@@ -129,6 +129,42 @@ public:
   }
 };
 
+/// Says of arguments that are tensor maps what makes them such: they come by
+/// value and code takes their address. The conversion to llvm leaves nothing of
+/// that on a gpu.func.
+class PassTensorMaps
+    : public PassWrapper<PassTensorMaps, OperationPass<gpu::GPUModuleOp>> {
+public:
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(PassTensorMaps)
+
+  StringRef getArgument() const override { return "clade-pass-tensor-maps"; }
+  StringRef getDescription() const override {
+    return "make tensor maps arguments that are passed by value";
+  }
+
+  void runOnOperation() override {
+    constexpr int64_t mapBytes = 128, mapAlignment = 64;
+    OpBuilder builder(&getContext());
+    auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), mapBytes);
+    for (auto function : getOperation().getOps<LLVM::LLVMFuncOp>()) {
+      auto numbers = function->getAttrOfType<DenseI32ArrayAttr>(tensorMapsAttr);
+      if (!numbers)
+        continue;
+      for (int32_t number : numbers.asArrayRef()) {
+        auto set = [&](StringRef name, Attribute value) {
+          function.setArgAttr(static_cast<unsigned>(number), name, value);
+        };
+        set(LLVM::LLVMDialect::getByValAttrName(), TypeAttr::get(type));
+        set(LLVM::LLVMDialect::getAlignAttrName(),
+            builder.getI64IntegerAttr(mapAlignment));
+        set(NVVM::NVVMDialect::getGridConstantAttrName(),
+            builder.getUnitAttr());
+      }
+      function->removeAttr(tensorMapsAttr);
+    }
+  }
+};
+
 } // namespace
 
 void buildLowerToNVVMPipeline(OpPassManager &passes) {
@@ -139,6 +175,7 @@ void buildLowerToNVVMPipeline(OpPassManager &passes) {
   passes.addPass(createSCFToControlFlowPass());
   passes.addPass(std::make_unique<UseIntrinsics>());
   passes.addPass(createConvertGpuOpsToNVVMOps());
+  passes.addPass(std::make_unique<PassTensorMaps>());
   passes.addPass(createConvertNVVMToLLVMPass());
   passes.addPass(createReconcileUnrealizedCastsPass());
 }

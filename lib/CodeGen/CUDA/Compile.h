@@ -18,6 +18,10 @@ class OpPassManager;
 
 namespace clade::cuda {
 
+/// On a gpu.func, the numbers of its arguments (i32) that are tensor maps: 128
+/// bytes that the launch gives by value, and code addresses as !llvm.ptr.
+inline constexpr llvm::StringLiteral tensorMapsAttr = "clade.tensor_maps";
+
 /// Registers what `compileToPTX` needs: dialects and their translations.
 void registerCompileDialects(mlir::DialectRegistry &registry);
 

@@ -11,6 +11,7 @@
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/Attention.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/Compile.h"
 #include "lib/CodeGen/CUDA/RowEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -122,6 +123,8 @@ void KernelEmitter::begin(Context &context, const Part &part,
     arguments.push_back({KernelArgument::Packed});
   if (part.usesPartial)
     arguments.push_back({KernelArgument::Partial});
+  size_t firstMap = 1 + arguments.size(); // Behind the step.
+  llvm::append_range(arguments, part.maps);
   if (part.writesResults)
     for (unsigned i = 0; i < context.kernel.getNumResults(); ++i)
       arguments.push_back({KernelArgument::Result, i});
@@ -135,6 +138,12 @@ void KernelEmitter::begin(Context &context, const Part &part,
                                             builder.getFunctionType(types, {}));
   context.function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(),
                             builder.getUnitAttr());
+  SmallVector<int32_t> mapNumbers;
+  for (size_t i = 0; i < part.maps.size(); ++i)
+    mapNumbers.push_back(static_cast<int32_t>(firstMap + i));
+  if (!mapNumbers.empty())
+    context.function->setAttr(tensorMapsAttr,
+                              builder.getDenseI32ArrayAttr(mapNumbers));
   Block &entry = context.function.getBody().front();
   builder.setInsertionPointToStart(&entry);
   unsigned next = 0;
@@ -143,6 +152,7 @@ void KernelEmitter::begin(Context &context, const Part &part,
   context.states.clear();
   context.choices.clear();
   context.results.clear();
+  context.maps.clear();
   context.paramPointers.assign(context.params.size(), Value());
   for (BlockArgument operand : operands)
     context.buffers[operand] = entry.getArgument(next++);
@@ -154,6 +164,8 @@ void KernelEmitter::begin(Context &context, const Part &part,
     context.states[state] = entry.getArgument(next++);
   context.packed = hasPacked ? entry.getArgument(next++) : Value();
   context.partial = part.usesPartial ? entry.getArgument(next++) : Value();
+  for (size_t i = 0; i < part.maps.size(); ++i)
+    context.maps.push_back(entry.getArgument(next++));
   while (next < entry.getNumArguments())
     context.results.push_back(entry.getArgument(next++));
   StepView step(builder, loc, context.step);
@@ -168,6 +180,8 @@ void KernelEmitter::markBuffers(Context &context) {
   StringRef readOnly = LLVM::LLVMDialect::getReadonlyAttrName(),
             noAlias = LLVM::LLVMDialect::getNoAliasAttrName();
   for (auto [i, argument] : llvm::enumerate(context.codes.back().arguments)) {
+    if (argument.map)
+      continue;
     auto number = static_cast<unsigned>(i) + 1; // Behind the step.
     context.function.setArgAttr(number, noAlias, builder.getUnitAttr());
     if (argument.kind != KernelArgument::Result)

@@ -36,6 +36,8 @@ struct KernelArgument {
   };
   Kind kind;
   int64_t number = 0;
+  /// It is not an address but a tensor map of what is there.
+  std::optional<MappedRows> map = {};
 };
 
 /// A gpu.func and how it is launched.

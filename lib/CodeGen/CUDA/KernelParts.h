@@ -49,6 +49,8 @@ struct KernelEmitter::Part {
   llvm::SetVector<mlir::Operation *> ops;
   bool readsPacked = false, writesPacked = false, writesResults = false,
        usesPartial = false;
+  /// Arguments that are tensor maps.
+  llvm::SmallVector<KernelArgument> maps;
 
   /// What `value` is computed from in its kernel, without what `heart` is.
   void add(mlir::Value value, mlir::Operation *heart = nullptr) {
@@ -80,7 +82,7 @@ struct KernelEmitter::Context {
   mlir::Value step, rows, packed, partial;
   /// Of operands (block arguments).
   llvm::MapVector<mlir::Value, mlir::Value> buffers;
-  llvm::SmallVector<mlir::Value> results, paramPointers;
+  llvm::SmallVector<mlir::Value> results, maps, paramPointers;
   llvm::MapVector<int64_t, mlir::Value> states;
   llvm::MapVector<mlir::Operation *, mlir::Value> choices;
 

@@ -23,6 +23,7 @@
 
 #include <functional>
 #include <limits>
+#include <optional>
 
 namespace clade::cuda {
 
@@ -46,6 +47,14 @@ struct LaunchRange {
   int32_t minLongest = 1, maxShortest = std::numeric_limits<int32_t>::max();
 };
 
+/// What a tensor map describes: rows of bf16 that follow each other, and how
+/// much of them one copy brings.
+struct MappedRows {
+  int64_t columns; ///< Elements of a row.
+  int64_t rows;    ///< 0 for those of the step.
+  int64_t boxColumns, boxRows;
+};
+
 /// A product, and where its operands are.
 struct Product {
   int64_t n, k;
@@ -55,6 +64,8 @@ struct Product {
   /// Of a weight in groups, whose activations are records (GroupCores.h). Null
   /// for others.
   const rt::PackedLayout *groups = nullptr;
+  /// For a kernel that has them, !llvm.ptr to the tensor maps of both.
+  mlir::Value inputMap = {}, weightMap = {};
 };
 
 /// Emits what becomes of the sum for `row` and `column` (indices). Called for
@@ -99,6 +110,9 @@ struct ProductKernel {
   /// Results are too many to stay in L2 beside the operands: they make room
   /// there before these do (emitStoreStreamed).
   bool streamsResults = false;
+  /// What the tensor maps of activations and weights describe, for a kernel
+  /// that copies by them.
+  std::optional<MappedRows> inputMap = {}, weightMap = {};
 };
 
 /// The kernels for `product`: for every number of rows there is one. Its values

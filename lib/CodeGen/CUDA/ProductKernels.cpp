@@ -147,12 +147,8 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
   auto yielded = context.body().getTerminator()->getOperands();
   for (Value value : yielded)
     part.add(value, linear);
-  part.add(weight.getOperation());
   if (bias)
     part.add(bias.getOperation());
-  if (isStored)
-    part.operands.insert(inputValue);
-  part.readsPacked = !isStored;
   part.writesResults = true;
   if (failed(checkEpilogue(part, "a product")))
     return failure();
@@ -183,8 +179,26 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
           context.resultType(i), context.results[i],
           emitAdd(builder, loc, first, column));
   };
+  KernelArgument inputArgument{KernelArgument::Packed};
+  if (isStored)
+    inputArgument = {KernelArgument::Operand,
+                     cast<BlockArgument>(inputValue).getArgNumber()};
+  KernelArgument weightArgument{KernelArgument::Param,
+                                llvm::find(context.params, weight.getName()) -
+                                    context.params.begin()};
   for (const ProductKernel &kernel : productKernels(target, product)) {
-    begin(context, part, kernel.suffix);
+    Part whole = part;
+    if (kernel.inputMap) {
+      inputArgument.map = kernel.inputMap;
+      weightArgument.map = kernel.weightMap;
+      whole.maps = {inputArgument, weightArgument};
+    } else {
+      whole.add(weight.getOperation());
+      if (isStored)
+        whole.operands.insert(inputValue);
+      whole.readsPacked = !isStored;
+    }
+    begin(context, whole, kernel.suffix);
     markBuffers(context);
     context.codes.back().rows = kernel.rows;
     // As in attention: the assembler spills a few registers for one more block.
@@ -192,9 +206,14 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
       context.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
                                 builder.getI32IntegerAttr(1));
     streamsResults = kernel.streamsResults;
-    product.input =
-        isStored ? context.buffers.lookup(inputValue) : context.packed;
-    product.weight = context.paramPointer(weight);
+    if (kernel.inputMap) {
+      product.inputMap = context.maps[0];
+      product.weightMap = context.maps[1];
+    } else {
+      product.input =
+          isStored ? context.buffers.lookup(inputValue) : context.packed;
+      product.weight = context.paramPointer(weight);
+    }
     product.rows = context.rows;
     {
       OpBuilder::InsertionGuard guard(builder);

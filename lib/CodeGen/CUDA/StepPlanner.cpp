@@ -92,6 +92,11 @@ LogicalResult StepPlanner::addKernel(Scope &scope, KernelOp kernel,
         launch.arguments.push_back({Space::Fixed, 0});
         break;
       }
+      if (argument.map)
+        launch.arguments.back().map = rt::LaunchMap{
+            static_cast<int32_t>(argument.map->columns), argument.map->rows,
+            static_cast<int32_t>(argument.map->boxColumns),
+            static_cast<int32_t>(argument.map->boxRows)};
     }
     if (code.ranges.empty())
       result.launches.push_back(launch);

@@ -30,9 +30,17 @@ static constexpr bool isSound(const Tiling &tiling) {
   return tiling.warpM() % mmaM == 0 && tiling.warpN() % loadN == 0 &&
          tiling.warpK() % mmaK == 0 &&
          (tiling.rowBytes() == 64 || tiling.rowBytes() == 128) &&
-         tiling.threads() % tiling.n == 0 &&
-         tiling.m * tiling.k % (8 * tiling.threads()) == 0 &&
-         tiling.n * tiling.k % (8 * tiling.threads()) == 0;
+         tiling.multipliers() % tiling.n == 0 &&
+         tiling.m * tiling.k % (8 * tiling.multipliers()) == 0 &&
+         tiling.n * tiling.k % (8 * tiling.multipliers()) == 0;
+}
+
+/// Whether a tensor map's box is an operand of a step, whose rows are those of
+/// a swizzle of 128 bytes, and sums leave the barriers alone.
+static constexpr bool canHaveProducer(const Tiling &tiling) {
+  return isSound(tiling) && tiling.usesWarpgroups && tiling.warpsK == 1 &&
+         tiling.rowBytes() == 128 && std::max(tiling.m, tiling.n) <= 256 &&
+         tiling.m * tiling.sumStride() * 4 <= tiling.barriersAt();
 }
 
 /// As many stages as fit in the shared memory of a block, on every GPU that
@@ -48,8 +56,21 @@ Tiling largeTiling(const Target &target) {
   // between two uses of an operand, which is more than L2 has.
   constexpr Tiling tiling{128, 128, 64, 2, 2, 2, 4};
   constexpr Tiling onWarpgroups{128, 128, 64, 8, 1, 1, 6, true};
-  static_assert(isSound(tiling) && isSound(onWarpgroups));
+  static_assert(isSound(tiling) && canHaveProducer(onWarpgroups));
   return fit(target, target.hasWarpgroups() ? onWarpgroups : tiling);
+}
+
+Tiling mappedTiling(const Target &target) {
+  Tiling tiling = largeTiling(target);
+  assert(tiling.usesWarpgroups && "tensor maps are for warpgroups");
+  tiling.hasProducer = true;
+  return tiling;
+}
+
+Tiling wideTiling(const Target &target) {
+  constexpr Tiling tiling{128, 256, 64, 8, 1, 1, 4, true, true};
+  static_assert(canHaveProducer(tiling));
+  return fit(target, tiling);
 }
 
 Tiling smallTiling(const Target &target) {
@@ -218,6 +239,8 @@ void TileEmitter::storePart(const Values &sums, bool isFirst) {
 
 void TileEmitter::emit(const Tile &tile,
                        llvm::function_ref<void(Value, Value, Value)> store) {
+  if (tiling.hasProducer)
+    return emitWithProducer(tile, store);
   inputCopies =
       beginCopies(tile.input, tile.row, 0, tiling.m, tile.rows, tile.inputRow);
   weightCopies =
@@ -230,7 +253,7 @@ void TileEmitter::emit(const Tile &tile,
   storeSums(sums);
   emitSync(builder, loc);
 
-  readSums(tiling.threads(), tiling.n, tiling.sumStride(), tile.rows,
+  readSums(tiling.multipliers(), tiling.n, tiling.sumStride(), tile.rows,
            tile.columns, store);
 }
 

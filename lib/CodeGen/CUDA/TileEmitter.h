@@ -8,8 +8,9 @@
 // What the threads of a block do to multiply a tile of rows with a tile of
 // weights: asynchronous copies bring both to shared memory some steps ahead,
 // ldmatrix takes fragments from there, mma.sync multiplies them. These are
-// instructions of sm_80, which all later architectures have. Which tile a block
-// has, and what becomes of the sums, is the caller's.
+// instructions of sm_80, which all later architectures have. On sm_90a
+// warpgroups multiply large tiles, and a warp of its own may copy them. Which
+// tile a block has, and what becomes of the sums, is the caller's.
 //
 //===----------------------------------------------------------------------===//
 
@@ -31,9 +32,16 @@ struct Tiling {
   /// Warpgroups multiply, each 64 rows by all columns; a warp's part of it is
   /// 16 rows.
   bool usesWarpgroups = false;
+  /// One more warp copies both operands by tensor maps, and those that multiply
+  /// do nothing else. For warpgroups.
+  bool hasProducer = false;
 
-  constexpr int64_t threads() const {
+  /// Threads that multiply, and those of a block.
+  constexpr int64_t multipliers() const {
     return warpsM * warpsN * warpsK * warpSize;
+  }
+  constexpr int64_t threads() const {
+    return multipliers() + (hasProducer ? warpSize : 0);
   }
   constexpr int64_t warpM() const { return m / warpsM; }
   constexpr int64_t warpN() const { return n / warpsN; }
@@ -44,15 +52,26 @@ struct Tiling {
   /// Floats from one row of sums in shared memory to the next: rows that one
   /// access writes are eight banks apart.
   constexpr int64_t sumStride() const { return n + 8; }
+  /// Where the barriers of stages are in shared memory, and how many bytes they
+  /// have: of each stage one says that it is full, one that it is empty.
+  constexpr int64_t barriersAt() const { return stages * stageBytes(); }
+  constexpr int64_t barrierBytes() const {
+    return hasProducer ? 16 * stages : 0;
+  }
   /// Dynamic shared memory of a block.
   constexpr int64_t sharedBytes() const {
-    return std::max(stages * stageBytes(), m * sumStride() * 4);
+    return std::max(barriersAt() + barrierBytes(), m * sumStride() * 4);
   }
 };
 
 /// For many rows: a warp has 64 x 64 of the result, 128 accumulators a thread,
 /// which is what fits in its registers.
 Tiling largeTiling(const Target &target);
+/// The same where tensor maps describe the operands, and for still more rows,
+/// where a block asks for least of L2: twice the columns. For an architecture
+/// that has warpgroups.
+Tiling mappedTiling(const Target &target);
+Tiling wideTiling(const Target &target);
 /// Where the others would be too few for the multiprocessors there are.
 Tiling smallTiling(const Target &target);
 /// Where these are too few: for few rows, whose time is that of the weights.
@@ -70,12 +89,18 @@ struct Tile {
   /// The row of activations for a row of the tile (both index) that is there.
   /// Null: they follow each other from `row` on.
   llvm::function_ref<mlir::Value(mlir::Value)> inputRow = nullptr;
+  /// With a producer in place of `input` and `weight`: !llvm.ptr to the tensor
+  /// maps of both, whose boxes are its tile's operands of one step.
+  mlir::Value inputMap, weightMap;
 };
 
 /// Whether rows of `k` elements of these types can be tiled: tensor cores
 /// multiply them, and rows consist of pieces of at least four bytes, which
 /// copies ask for.
 bool canTile(mlir::Type inputType, mlir::Type weightType, int64_t k);
+/// Whether tensor maps can describe rows of `k` bf16 elements: rows begin at
+/// multiples of 16 bytes.
+constexpr bool canMap(int64_t k) { return k % 8 == 0; }
 
 class TileEmitter : private TensorCores {
 public:
@@ -120,7 +145,7 @@ private:
   /// next.
   int64_t copyElements() const { return k % 8 == 0 ? 8 : k % 4 == 0 ? 4 : 2; }
   int64_t rowStep() const {
-    return tiling.threads() * copyElements() / tiling.k;
+    return tiling.multipliers() * copyElements() / tiling.k;
   }
   /// Bits that the pieces of a row are exchanged by.
   mlir::Value exchangeOf(mlir::Value row);
@@ -153,6 +178,29 @@ private:
   void waitForWarpgroups(uint32_t count);
   /// As waitFor, for what multiplies.
   void waitForStage(uint32_t count);
+
+  // A producer and those that multiply (TileRing.cpp).
+  /// A place in the ring of stages, i32 each: where the stage is, where the
+  /// barrier that says it is full, both in bytes, and the parity of the phase
+  /// that is to complete next.
+  struct Place {
+    mlir::Value stage, full, parity;
+  };
+  Place beginRing(int64_t parity);
+  Place following(const Place &place);
+  mlir::Value emptyBarrier(mlir::Value full);
+  void beginBarriers();
+  void waitAt(mlir::Value barrier, mlir::Value parity);
+  void copyBox(mlir::Value target, mlir::Value map, mlir::Value step,
+               mlir::Value row, mlir::Value barrier);
+  /// What the producer does, and what the others do to get sums.
+  void produce(const Tile &tile);
+  Values multiplyRing();
+  /// A barrier of those that multiply.
+  void syncMultipliers();
+  void emitWithProducer(
+      const Tile &tile,
+      llvm::function_ref<void(mlir::Value, mlir::Value, mlir::Value)> store);
 
   const Tiling tiling;
   const int64_t n, k;

@@ -74,6 +74,14 @@ std::pair<Value, Value> emitTilePlace(OpBuilder &builder, Location loc,
           emitMul(builder, loc, column, index(tiling.n))};
 }
 
+MappedRows mappedInput(const Tiling &tiling, int64_t k) {
+  return {k, /*rows=*/0, tiling.k, tiling.m};
+}
+
+MappedRows mappedWeight(const Tiling &tiling, int64_t n, int64_t k) {
+  return {k, n, tiling.k, tiling.n};
+}
+
 void emitTiledProduct(OpBuilder &builder, Location loc, const Target &target,
                       const Tiling &tiling, const Product &product,
                       Epilogue epilogue) {
@@ -82,6 +90,8 @@ void emitTiledProduct(OpBuilder &builder, Location loc, const Target &target,
   Tile tile;
   tile.input = product.input;
   tile.weight = product.weight;
+  tile.inputMap = product.inputMap;
+  tile.weightMap = product.weightMap;
   std::tie(tile.row, tile.column) =
       emitTilePlace(builder, loc, target, tiling, product.n,
                     product.k * elementBytes, product.rows);

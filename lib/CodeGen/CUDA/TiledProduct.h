@@ -36,6 +36,10 @@ emitTilePlace(mlir::OpBuilder &builder, mlir::Location loc,
               const Target &target, const Tiling &tiling, int64_t n,
               int64_t rowBytes, mlir::Value rows);
 
+/// What tensor maps describe for a tiling with a producer.
+MappedRows mappedInput(const Tiling &tiling, int64_t k);
+MappedRows mappedWeight(const Tiling &tiling, int64_t n, int64_t k);
+
 /// Emits a product for that grid.
 void emitTiledProduct(mlir::OpBuilder &builder, mlir::Location loc,
                       const Target &target, const Tiling &tiling,

@@ -77,6 +77,8 @@ Outcome multiply(Shape shape, bool isInputF32 = false,
         Product product{shape.n,     shape.k,      isInputF32 ? f32 : f16,
                         f16,         arguments[0], arguments[1],
                         arguments[3]};
+        product.inputMap = arguments[0];
+        product.weightMap = arguments[1];
         kernel->emit(
             builder, loc, product, [&](Value row, Value column, Value sum) {
               Value first = cpu::emitMul(builder, loc, row,
@@ -84,7 +86,8 @@ Outcome multiply(Shape shape, bool isInputF32 = false,
               emitStoreFloat(builder, loc, sum, f32, arguments[2],
                              cpu::emitAdd(builder, loc, first, column));
             });
-      }));
+      },
+      kernel->inputMap ? 2 : 0));
   std::vector<float> wide;
   for (uint16_t number : outcome.input)
     wide.push_back(rt::f16ToF32(number));
@@ -93,11 +96,17 @@ Outcome multiply(Shape shape, bool isInputF32 = false,
   ptx::LaunchOptions options =
       launchOf(kernel->grid, shape.rows, kernel->sharedBytes);
   options.traceCapacity = traceCapacity;
-  outcome.report = harness.launch("kernel", options,
-                                  isInputF32 ? harness.buffer(wide)
-                                             : harness.buffer(outcome.input),
-                                  harness.buffer(outcome.weight), output,
-                                  static_cast<uint64_t>(shape.rows));
+  uint64_t given = isInputF32 ? harness.buffer(wide)
+                              : harness.buffer(outcome.input),
+           weight = harness.buffer(outcome.weight),
+           rows = static_cast<uint64_t>(shape.rows);
+  if (kernel->inputMap)
+    outcome.report = harness.launch(
+        "kernel", options, mapOf(given, *kernel->inputMap, shape.rows),
+        mapOf(weight, *kernel->weightMap, shape.n), output, rows);
+  else
+    outcome.report =
+        harness.launch("kernel", options, given, weight, output, rows);
   outcome.output = harness.read<float>(output, count);
   return outcome;
 }
@@ -132,8 +141,8 @@ TEST_P(HalfProductTest, IsWithinTheRoundingOfSums) {
   expectWithinRounding(GetParam(), multiply(GetParam()));
 }
 
-// A single row, few and tiles; pieces of 16 bytes and less, ends within
-// fragments, steps and tiles.
+// A single row, few and tiles; pieces of 16 bytes and less, with and without
+// tensor maps, ends within fragments, steps and tiles.
 INSTANTIATE_TEST_SUITE_P(
     Shapes, HalfProductTest,
     testing::Values(
@@ -143,7 +152,9 @@ INSTANTIATE_TEST_SUITE_P(
         Shape{"sm_80", 33, 130, 200, "_narrow"},
         Shape{"sm_80", 70, 140, 34, "_small"},
         Shape{"sm_80", 129, 130, 96, "_large"},
-        Shape{"sm_90a", 129, 130, 600, "_large"}),
+        Shape{"sm_90a", 129, 130, 596, "_large"},
+        Shape{"sm_90a", 129, 130, 600, "_large"},
+        Shape{"sm_90a", 129, 250, 600, "_wide"}),
     [](const testing::TestParamInfo<Shape> &info) {
       return std::string(info.param.arch) + info.param.kernel + "_" +
              std::to_string(info.param.rows) + "x" +

@@ -16,12 +16,14 @@
 
 #include "lib/CodeGen/CUDA/Compile.h"
 #include "lib/CodeGen/CUDA/Product.h"
+#include "lib/PTX/TensorMap.h"
 #include "test/PTX/KernelHarness.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/Sequence.h"
 
 #include <bit>
 #include <cmath>
@@ -34,12 +36,14 @@ inline Target targetOf(llvm::StringRef arch) {
 }
 
 /// The PTX of a kernel `kernel` with blocks of so many threads. Its arguments
-/// are `pointers` addresses and, last, a number of rows (index).
+/// are `pointers` addresses, of which the first `maps` are of tensor maps, and,
+/// last, a number of rows (index).
 inline std::string
 kernelText(const Target &target, int64_t threads, size_t pointers,
            llvm::function_ref<void(mlir::OpBuilder &, mlir::Location,
                                    mlir::ValueRange arguments)>
-               body) {
+               body,
+           int32_t maps = 0) {
   using namespace mlir;
   DialectRegistry registry;
   registerCompileDialects(registry);
@@ -56,6 +60,10 @@ kernelText(const Target &target, int64_t threads, size_t pointers,
                                          builder.getFunctionType(types, {}));
   function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(),
                     builder.getUnitAttr());
+  if (maps)
+    function->setAttr(tensorMapsAttr,
+                      builder.getDenseI32ArrayAttr(
+                          llvm::to_vector(llvm::seq<int32_t>(0, maps))));
   function.setKnownBlockSizeAttr(
       builder.getDenseI32ArrayAttr({static_cast<int32_t>(threads), 1, 1}));
   Block &entry = function.getBody().front();
@@ -80,6 +88,29 @@ inline ptx::LaunchOptions launchOf(const Grid &grid, int64_t rows,
   options.block = {static_cast<uint32_t>(grid.threads), 1, 1};
   options.dynamicShared = static_cast<uint32_t>(sharedBytes);
   return options;
+}
+
+/// The tensor map of `rows` rows of bf16 at `address`, as the runtime's.
+inline ptx::TensorMap mapOf(uint64_t address, const MappedRows &matrix,
+                            int64_t rows) {
+  uint64_t sizes[] = {static_cast<uint64_t>(matrix.columns),
+                      static_cast<uint64_t>(rows)};
+  uint64_t strides[] = {sizes[0] * 2};
+  uint32_t box[] = {static_cast<uint32_t>(matrix.boxColumns),
+                    static_cast<uint32_t>(matrix.boxRows)};
+  uint32_t steps[] = {1, 1};
+  ptx::TensorMapRequest request;
+  request.type = unsigned(ptx::TensorType::BF16);
+  request.rank = 2;
+  request.address = address;
+  request.sizes = sizes;
+  request.strides = strides;
+  request.box = box;
+  request.steps = steps;
+  request.swizzle = unsigned(ptx::Swizzle::Bytes128);
+  ptx::Result<ptx::TensorMap> map = ptx::encodeTensorMap(request);
+  EXPECT_TRUE(map) << map.error().message;
+  return map ? *map : ptx::TensorMap();
 }
 
 /// Numbers in [-1, 1] with few bits, so that their products and sums are exact.

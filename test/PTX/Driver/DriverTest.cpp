@@ -411,23 +411,35 @@ TEST_F(DriverTest, UnknownLaunchAttributes) {
 }
 
 TEST_F(DriverTest, TensorMapsAreChecked) {
-  CUtensorMap map;
+  CUtensorMap maps[2], *to = maps;
+  CUtensorMapL2promotion promotion = CU_TENSOR_MAP_L2_PROMOTION_NONE;
   cuuint64_t sizes[] = {64, 64}, strides[] = {256};
   cuuint32_t box[] = {32, 16}, steps[] = {1, 1};
   auto encode = [&] {
     return cuTensorMapEncodeTiled(
-        &map, CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 2,
+        to, CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 2,
         reinterpret_cast<void *>(0x1000), sizes, strides, box, steps,
-        CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_NONE,
-        CU_TENSOR_MAP_L2_PROMOTION_NONE, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+        CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_NONE, promotion,
+        CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   };
   EXPECT_OK(encode()) << lastReport();
-  EXPECT_OK(cuTensorMapReplaceAddress(&map, reinterpret_cast<void *>(0x2000)));
-  EXPECT_EQ(cuTensorMapReplaceAddress(&map, reinterpret_cast<void *>(0x2004)),
+  EXPECT_OK(cuTensorMapReplaceAddress(maps, reinterpret_cast<void *>(0x2000)));
+  EXPECT_EQ(cuTensorMapReplaceAddress(maps, reinterpret_cast<void *>(0x2004)),
             CUDA_ERROR_INVALID_VALUE);
   strides[0] = 260; // No multiple of 16.
   EXPECT_EQ(encode(), CUDA_ERROR_INVALID_VALUE);
   EXPECT_NE(lastReport().find("cuTensorMapEncodeTiled: "), std::string::npos);
+  strides[0] = 256;
+  promotion = CUtensorMapL2promotion(4);
+  EXPECT_EQ(encode(), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_NE(lastReport().find("the promotion 4 is not known"),
+            std::string::npos);
+  promotion = CU_TENSOR_MAP_L2_PROMOTION_L2_256B;
+  EXPECT_OK(encode());
+  to = reinterpret_cast<CUtensorMap *>(reinterpret_cast<char *>(maps) + 16);
+  EXPECT_EQ(encode(), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_NE(lastReport().find("not at a multiple of 64 bytes"),
+            std::string::npos);
 }
 
 TEST_F(DriverTest, CooperativeGridMustFit) {
