@@ -39,9 +39,9 @@ enum class LaunchInput : int64_t {
 };
 inline constexpr int64_t numLaunchInputs = 3;
 
-/// A matrix of bf16 that an argument describes by a tensor map in place of its
-/// address: rows that follow each other, and how much of them one copy of a
-/// kernel brings to shared memory, in a swizzle of 128 bytes.
+/// A matrix of bf16 or f16 that an argument describes by a tensor map in place
+/// of its address: rows that follow each other, and how much of them one copy
+/// of a kernel brings to shared memory, in a swizzle of 128 bytes.
 struct LaunchMap {
   int32_t columns = 8;    ///< elements of a row, a multiple of 8
   int64_t rows = 0;       ///< at most 2^31 - 1; 0 for those of the kernel

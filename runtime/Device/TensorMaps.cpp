@@ -14,7 +14,7 @@ namespace {
 /// Numbers of cuda.h: CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
 /// CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
 /// CU_TENSOR_MAP_L2_PROMOTION_L2_128B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE (which
-/// fills with zeros).
+/// fills with zeros). Copies do not tell f16 from bf16.
 constexpr int typeBFloat16 = 9, interleaveNone = 0, swizzle128 = 3,
               promotion128 = 2, fillZeros = 0;
 constexpr uint64_t elementBytes = 2;

@@ -47,8 +47,8 @@ struct LaunchRange {
   int32_t minLongest = 1, maxShortest = std::numeric_limits<int32_t>::max();
 };
 
-/// What a tensor map describes: rows of bf16 that follow each other, and how
-/// much of them one copy brings.
+/// What a tensor map describes: rows of bf16 or f16 that follow each other, and
+/// how much of them one copy brings.
 struct MappedRows {
   int64_t columns; ///< Elements of a row.
   int64_t rows;    ///< 0 for those of the step.

@@ -192,6 +192,7 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
       inputArgument.map = kernel.inputMap;
       weightArgument.map = kernel.weightMap;
       whole.maps = {inputArgument, weightArgument};
+      whole.readsPacked = form.halves.has_value(); // Their scales.
     } else {
       whole.add(weight.getOperation());
       if (isStored)

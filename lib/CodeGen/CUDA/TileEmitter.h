@@ -98,8 +98,8 @@ struct Tile {
 /// multiply them, and rows consist of pieces of at least four bytes, which
 /// copies ask for.
 bool canTile(mlir::Type inputType, mlir::Type weightType, int64_t k);
-/// Whether tensor maps can describe rows of `k` bf16 elements: rows begin at
-/// multiples of 16 bytes.
+/// Whether tensor maps can describe rows of `k` numbers of 16 bits: rows begin
+/// at multiples of 16 bytes.
 constexpr bool canMap(int64_t k) { return k % 8 == 0; }
 
 class TileEmitter : private TensorCores {
