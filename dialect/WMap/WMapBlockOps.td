@@ -28,10 +28,12 @@ def WMap_BlockType : TypeDef<WMap_Dialect, "Block"> {
     bits for each 32 of them, and subtract a minimum of 6 bits times another f16, the last
     multiplies it by 8 bits for each 16. `q8_row` has codes of 8 bits with a sign and one
     scale in f32 for a row, the last axis, which each of its blocks of 64 numbers comes with.
+    `fp8_128` has 128 codes of `f8E4M3FN` behind a scale in f32. These two are no formats of
+    GGUF.
 
     **Constraints:**
-    * (C1) the format is `q8_0`, `q4_0`, `q5_0`, `q4_k`, `q5_k`, `q6_k` or
-      `q8_row`
+    * (C1) the format is `q8_0`, `q4_0`, `q5_0`, `q4_k`, `q5_k`, `q6_k`,
+      `q8_row` or `fp8_128`
 
     ```mlir
     wmap.func @w -> tensor<8x64xf32> {
@@ -88,10 +90,41 @@ def WMap_QuantiseOp : WMap_Transform<"quantise"> {
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
 }
 
+def WMap_ScaledBlocksOp : WMap_Transform<"scaled_blocks"> {
+  let summary = "codes of FP8 and their scales in blocks";
+  let description = [{
+    The blocks of `fp8_128` that stand for the numbers of `wmap.scale` with the same
+    operands: 128 columns of a row behind the scale of theirs, which rows that share it have
+    each. The last block of a row is filled up with zeros. A block with a code that is NaN
+    gets NaN for its scale.
+
+    **Constraints:**
+    * (C1) `block` has a positive size for each axis of the codes, which have axes, and
+      `scales` an element for each block
+    * (C2) the codes are `f8E4M3FN`; the last size of `block` is a multiple of 128, or that
+      of the codes at least
+    * (C3) the result has elements `!wmap.block<"fp8_128">` and the sizes of the codes, the
+      last rounded up to whole blocks
+
+    ```mlir
+    wmap.func @w -> tensor<200x256x!wmap.block<"fp8_128">> {
+      %0 = wmap.source "w.weight" : tensor<200x160xf8E4M3FN>
+      %1 = wmap.source "w.weight_scale_inv" : tensor<2x2xf32>
+      %2 = wmap.scaled_blocks %0 by %1 blocks [128, 128] : (tensor<200x160xf8E4M3FN>, tensor<2x2xf32>) -> tensor<200x256x!wmap.block<"fp8_128">>
+      wmap.return %2 : tensor<200x256x!wmap.block<"fp8_128">>
+    }
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$codes, AnyStaticShapeTensor:$scales, DenseI64ArrayAttr:$block);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "$codes `by` $scales `blocks` $block attr-dict `:` functional-type(operands, results)";
+}
+
 def WMap_DequantiseOp : WMap_Transform<"dequantise"> {
   let summary = "the numbers that blocks stand for";
   let description = [{
-    In f32, exact; of `q8_row` a code times the scale, rounded. There is no inverse: several blocks may stand for the same numbers.
+    In f32, exact, but that codes of `q8_row` and `fp8_128` times their scale are rounded.
+    There is no inverse: several blocks may stand for the same numbers.
 
     **Constraints:**
     * (C1) the operand's elements are `!wmap.block`

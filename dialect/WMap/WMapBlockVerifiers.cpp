@@ -26,10 +26,10 @@ struct BlockFormat {
 
 /// In the order of the messages below.
 static constexpr BlockFormat formats[] = {
-    {"q8_0", 32, 34, true},     {"q4_0", 32, 18, true},
-    {"q5_0", 32, 22, false},    {"q4_k", 256, 144, true},
-    {"q5_k", 256, 176, false},  {"q6_k", 256, 210, true},
-    {"q8_row", 64, 68, true, 4}};
+    {"q8_0", 32, 34, true},      {"q4_0", 32, 18, true},
+    {"q5_0", 32, 22, false},     {"q4_k", 256, 144, true},
+    {"q5_k", 256, 176, false},   {"q6_k", 256, 210, true},
+    {"q8_row", 64, 68, true, 4}, {"fp8_128", 128, 132, false}};
 
 static const BlockFormat *formatOf(StringRef name) {
   const auto *format = llvm::find_if(
@@ -68,7 +68,7 @@ LogicalResult BlockType::verify(function_ref<InFlightDiagnostic()> emitError,
   // block_c1
   if (!isFormat(format))
     return emitError() << "expected the format q8_0, q4_0, q5_0, q4_k, q5_k, "
-                          "q6_k or q8_row, got '"
+                          "q6_k, q8_row or fp8_128, got '"
                        << format << "'";
   return success();
 }
@@ -99,6 +99,41 @@ LogicalResult QuantiseOp::verify() {
   if (shape.empty() || ArrayRef(shape) != result.getShape())
     return emitOpError() << "expected the sizes of " << input
                          << " with a last one of whole blocks, got " << result;
+  return success();
+}
+
+LogicalResult ScaledBlocksOp::verify() {
+  RankedTensorType codes = tensorOf(getCodes()), scales = tensorOf(getScales()),
+                   result = tensorOf(getResult());
+  ArrayRef<int64_t> block = getBlock();
+  // scaled_blocks_c1
+  SmallVector<int64_t> blocks;
+  bool fits = codes.getRank() > 0 &&
+              static_cast<int64_t>(block.size()) == codes.getRank() &&
+              llvm::all_of(block, [](int64_t size) { return size > 0; });
+  if (fits)
+    for (auto [size, step] : llvm::zip_equal(codes.getShape(), block))
+      blocks.push_back(static_cast<int64_t>(llvm::divideCeil(size, step)));
+  if (!fits || ArrayRef(blocks) != scales.getShape())
+    return emitOpError() << "expected a scale for each block of [" << block
+                         << "] of " << codes << ", got " << scales;
+  // scaled_blocks_c2
+  constexpr StringLiteral format = "fp8_128";
+  int64_t length = formatOf(format)->length, columns = codes.getShape().back();
+  if (!isa<Float8E4M3FNType>(codes.getElementType()) ||
+      (block.back() % length != 0 && block.back() < columns))
+    return emitOpError() << "expected codes f8E4M3FN with scales of " << length
+                         << " columns or all, got " << codes
+                         << " in blocks of [" << block << "]";
+  // scaled_blocks_c3
+  SmallVector<int64_t> shape(codes.getShape());
+  shape.back() = static_cast<int64_t>(llvm::alignTo(
+      static_cast<uint64_t>(columns), static_cast<uint64_t>(length)));
+  if (!blockOf(result) || blockOf(result).getFormat() != format ||
+      ArrayRef(shape) != result.getShape())
+    return emitOpError() << "expected blocks of fp8_128 in the sizes of "
+                         << codes << ", the last of whole blocks, got "
+                         << result;
   return success();
 }
 

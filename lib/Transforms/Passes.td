@@ -107,7 +107,8 @@ def QuantiseWeightsPass : Pass<"clade-quantise-weights", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"form", "form", "std::string", "\"int8\"",
-           "f16: numbers of 16 bits; q8_0 or int8; int8_channel: with a scale for each row; q4_0, or int4 with a head in q8_0; q4_k; q6_k; keep: only blocks that the checkpoint stores">
+           "f16: numbers of 16 bits; q8_0 or int8; int8_channel: with a scale for each row; q4_0, or int4 with a head in q8_0; q4_k; q6_k; keep: only blocks that the checkpoint stores">,
+    Option<"keepsFP8", "keeps-fp8", "bool", "false", "The target's products read FP8, so that `keep` keeps it">
   ];
   let statistics = [Statistic<"numQuantised", "quantised", "Number of products with blocks">];
   let dependentDialects = ["::clade::wmap::WMapDialect"];

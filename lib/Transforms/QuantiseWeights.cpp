@@ -100,13 +100,14 @@ struct QuantiseWeightsPass
         embeds.push_back(embed);
     });
     for (Operation *product : products)
-      quantise(product, embeds, formatFor(product, format));
+      if (failed(quantise(product, embeds, formatFor(product, format))))
+        return signalPassFailure();
     // A table that no product reads is kept as it is stored, if at all: of
     // other tables no more is read than a few rows.
     for (EmbedOp embed : embeds)
       if (wmap::FuncOp table = functionOf(embed.getTable());
           table && isMatrix(embed) && !blockFormatOf(returnedValue(table)) &&
-          isStoredAs(table, format))
+          !isFP8(table) && isStoredAs(table, format))
         replace(embed.getTableMutable(), blocksOf(table, format, {}));
   }
 
@@ -169,6 +170,12 @@ private:
     return stored && (format == keep || *stored == format);
   }
 
+  /// Whether a checkpoint stores codes of FP8 with scales.
+  static bool isFP8(wmap::FuncOp function) {
+    return blockFormatOf(returnedValue(function), BlockSources::Stored) ==
+           "fp8_128";
+  }
+
   wmap::FuncOp functionOf(Value weight) {
     auto param = weight.getDefiningOp<ParamOp>();
     auto function =
@@ -180,13 +187,18 @@ private:
                : wmap::FuncOp();
   }
 
-  void quantise(Operation *op, ArrayRef<EmbedOp> embeds, StringRef format) {
+  LogicalResult quantise(Operation *op, ArrayRef<EmbedOp> embeds,
+                         StringRef format) {
     auto linear = dyn_cast<LinearOp>(op);
     OpOperand &weight = linear ? linear.getWeightMutable()
                                : cast<ExpertLinearOp>(op).getWeightMutable();
     wmap::FuncOp function = functionOf(weight.get());
     if (!function || (format == keep && !isStoredAs(function, format)))
-      return;
+      return success();
+    if (format == keep && isFP8(function) && !keepsFP8)
+      return emitError(op->getLoc())
+             << "weights in FP8 are kept on GPUs only (--target cuda); without "
+                "--weights keep they are decoded when they are loaded";
     auto [rows, columns] = sizes(op);
     SmallVector<int64_t> matrix{rows, columns};
     if (auto experts = dyn_cast<ExpertLinearOp>(op))
@@ -196,7 +208,7 @@ private:
     if (linear)
       for (EmbedOp embed : embeds) {
         wmap::FuncOp table = functionOf(embed.getTable());
-        if (table && isMatrix(embed) &&
+        if (table && isMatrix(embed) && !isFP8(table) &&
             columns == embed.getTable().getType().getShape()[1] &&
             OperationEquivalence::isRegionEquivalentTo(
                 &table.getBody(), &function.getBody(),
@@ -205,6 +217,7 @@ private:
       }
     replace(weight, blocks);
     ++numQuantised;
+    return success();
   }
 
   /// A new parameter in the place of another, and no function without use.

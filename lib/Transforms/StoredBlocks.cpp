@@ -53,6 +53,17 @@ static Value withoutFilling(wmap::SliceOp slice) {
   return blocks.getResult();
 }
 
+static constexpr StringLiteral fp8Format = "fp8_128";
+
+/// Rows of whole blocks of FP8, each of which has one scale.
+static bool isScaledFp8(wmap::ScaleOp op) {
+  RankedTensorType codes = numbersType(op.getInput());
+  int64_t length = wmap::BlockType::get(op.getContext(), fp8Format).getLength(),
+          own = op.getBlock().back(), columns = codes.getShape().back();
+  return isa<Float8E4M3FNType>(codes.getElementType()) &&
+         columns % length == 0 && (own % length == 0 || own >= columns);
+}
+
 static Format formatOfConcat(wmap::ConcatOp op, BlockSources sources) {
   if (isLastAxis(op.getResult(), op.getAxis()))
     return std::nullopt;
@@ -77,6 +88,10 @@ Format clade::blockFormatOf(Value value, BlockSources sources) {
           return std::nullopt;
         std::string name = source.getEncoding()->lower();
         return wmap::BlockType::isFormat(name) ? Format(name) : std::nullopt;
+      })
+      .Case([&](wmap::ScaleOp scale) -> Format {
+        return fromStored && isScaledFp8(scale) ? Format(fp8Format.str())
+                                                : std::nullopt;
       })
       .Case([&](wmap::CastOp cast) -> Format {
         return fromStored ? blockFormatOf(cast.getInput(), sources)
@@ -132,6 +147,12 @@ Value clade::emitBlocks(OpBuilder &builder, Value value) {
             RankedTensorType::get(numbersType(value).getShape(), block),
             source.getNameAttr(), /*encoding=*/StringAttr(),
             source.getStackAttr());
+      })
+      .Case([&](wmap::ScaleOp scale) -> Value {
+        auto block = wmap::BlockType::get(builder.getContext(), fp8Format);
+        return wmap::ScaledBlocksOp::create(
+            builder, loc, numbersType(value).clone(Type(block)),
+            scale.getInput(), scale.getNumbers(), scale.getBlockAttr());
       })
       .Case([&](wmap::CastOp cast) {
         return emitBlocks(builder, cast.getInput());

@@ -21,8 +21,9 @@
 
 namespace clade {
 
-/// Whose blocks count: those of `wmap.dequantise`, or also those that a source
-/// is stored in, whatever its numbers are rounded to afterwards.
+/// Whose blocks count: those of `wmap.dequantise`; or also those that a source
+/// is stored in, whatever its numbers are rounded to afterwards, codes of FP8
+/// with scales among them (`fp8_128`).
 enum class BlockSources { Dequantised, Stored };
 
 /// The format of the blocks that `value`, numbers of a `wmap.func`, stands for,

@@ -60,6 +60,7 @@ private:
   LogicalResult writeOp(wmap::AddOp op, int64_t depth);
   LogicalResult writeOp(wmap::QuantiseOp op, int64_t depth);
   LogicalResult writeOp(wmap::DequantiseOp op, int64_t depth);
+  LogicalResult writeOp(wmap::ScaledBlocksOp op, int64_t depth);
   LogicalResult writeOp(wmap::PackBlocksOp op, int64_t depth);
   LogicalResult writeOp(wmap::UnpackBlocksOp op, int64_t depth);
 
@@ -315,6 +316,12 @@ LogicalResult ProgramWriter::writeOp(wmap::QuantiseOp op, int64_t depth) {
   return writeInput(op.getInput(), depth);
 }
 
+LogicalResult ProgramWriter::writeOp(wmap::ScaledBlocksOp op, int64_t depth) {
+  json.attribute("op", "scaled_blocks");
+  writeIntegers("block", op.getBlock());
+  return writeInputs(op->getOperands(), depth);
+}
+
 LogicalResult ProgramWriter::writeOp(wmap::DequantiseOp op, int64_t depth) {
   json.attribute("op", "cast");
   json.attribute("dtype", "f32");
@@ -348,20 +355,20 @@ LogicalResult ProgramWriter::write(Value value, int64_t depth) {
     op->emitOpError() << "expected at most " << maxNodes
                       << " ops in a weight, each counted once for each use";
   else
-    written = llvm::TypeSwitch<Operation *, LogicalResult>(op)
-                  .Case<wmap::SourceOp, wmap::ConcatOp, wmap::SliceOp,
-                        wmap::ShardOp, wmap::TransposeOp, wmap::ReshapeOp,
-                        wmap::CastOp, wmap::ShiftOp, wmap::UnitRowsOp,
-                        wmap::RopeUnpermuteOp, wmap::PackOp, wmap::ConstantOp,
-                        wmap::BitcastOp, wmap::ScaleOp, wmap::SubtractOp,
-                        wmap::DivideOp, wmap::GatherOp, wmap::LowRankOp,
-                        wmap::AddOp, wmap::QuantiseOp, wmap::DequantiseOp,
-                        wmap::PackBlocksOp, wmap::UnpackBlocksOp>(
-                      [&](auto op) { return writeOp(op, depth); })
-                  .Default([](Operation *op) {
-                    return op->emitOpError()
-                           << "expected a wmap op in a wmap.func";
-                  });
+    written =
+        llvm::TypeSwitch<Operation *, LogicalResult>(op)
+            .Case<wmap::SourceOp, wmap::ConcatOp, wmap::SliceOp, wmap::ShardOp,
+                  wmap::TransposeOp, wmap::ReshapeOp, wmap::CastOp,
+                  wmap::ShiftOp, wmap::UnitRowsOp, wmap::RopeUnpermuteOp,
+                  wmap::PackOp, wmap::ConstantOp, wmap::BitcastOp,
+                  wmap::ScaleOp, wmap::SubtractOp, wmap::DivideOp,
+                  wmap::GatherOp, wmap::LowRankOp, wmap::AddOp,
+                  wmap::QuantiseOp, wmap::DequantiseOp, wmap::ScaledBlocksOp,
+                  wmap::PackBlocksOp, wmap::UnpackBlocksOp>(
+                [&](auto op) { return writeOp(op, depth); })
+            .Default([](Operation *op) {
+              return op->emitOpError() << "expected a wmap op in a wmap.func";
+            });
   json.objectEnd();
   return written;
 }

@@ -61,8 +61,9 @@ enum class DType : uint8_t {
   F4,      ///< E2M1: 0, 0.5, 1, 1.5, 2, 3, 4, 6, then these negative.
   U4,      ///< 0 … 15.
   U4_HIGH, ///< 0 … 15, the high code of a byte first.
+  FP8_128, ///< A scale in f32, and 128 codes of F8_E4M3; no file stores it.
 };
-inline constexpr int numDTypes = static_cast<int>(DType::U4_HIGH) + 1;
+inline constexpr int numDTypes = static_cast<int>(DType::FP8_128) + 1;
 
 /// The name that files use: "BF16", "F8_E4M3", "Q4_K".
 std::string_view dtypeName(DType type);
@@ -71,7 +72,7 @@ std::string_view dtypeName(DType type);
 std::optional<DType> parseDType(std::string_view name);
 
 /// Elements in one block: 1 for plain types; 32 or 256 for block types of GGUF
-/// files, 2 for codes of four bits.
+/// files, 128 for FP8 with scales, 2 for codes of four bits.
 int64_t blockLength(DType type);
 
 /// Bytes of one block; for a plain type, of one element.

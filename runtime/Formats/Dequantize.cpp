@@ -116,6 +116,20 @@ ALWAYS_INLINE inline void decodePairs(const PairTable &table,
     std::memcpy(out + 2 * i, table[data[i]].data(), 2 * sizeof(float));
 }
 
+/// FP8_128: a scale, and the codes that it multiplies.
+ALWAYS_INLINE inline void decodeScaled(const uint8_t *data, int64_t count,
+                                       float *out) {
+  int64_t length = blockLength(DType::FP8_128);
+  for (int64_t i = 0; i < count; i += length) {
+    auto scale = load<float>(data);
+    data += sizeof(scale);
+    decodeTable(f8E4M3Table(), data, length, out + i);
+    for (int64_t j = 0; j < length; ++j)
+      out[i + j] *= scale;
+    data += length;
+  }
+}
+
 template <typename T>
 ALWAYS_INLINE inline void decodeNumbers(const uint8_t *data, int64_t count,
                                         float *out) {
@@ -189,6 +203,8 @@ ALWAYS_INLINE inline void decode(DType type, const std::byte *bytes,
     return decodeUnpacked<BlockMXFP4>(data, count, out);
   case DType::Q8_ROW:
     return decodeBlocks<BlockQ8_ROW>(data, count, out);
+  case DType::FP8_128:
+    return decodeScaled(data, count, out);
   case DType::F4:
   case DType::U4:
   case DType::U4_HIGH:

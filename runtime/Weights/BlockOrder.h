@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// GGUF's blocks and the order of PackedBlocks.h have the same bits. Q8_0 and
-// Q4_0 also have them in the same places.
+// GGUF's blocks and the order of PackedBlocks.h have the same bits. Q8_0, Q4_0
+// and FP8_128 also have them in the same places.
 //
 //===----------------------------------------------------------------------===//
 
@@ -24,7 +24,8 @@ inline constexpr int64_t maxPackedBlockBytes = 256;
 
 /// Whether the fields of a block are in packed order as they are stored.
 inline bool isInPackedOrder(const PackedLayout &layout) {
-  return layout.type == DType::Q8_0 || layout.type == DType::Q4_0;
+  return layout.type == DType::Q8_0 || layout.type == DType::Q4_0 ||
+         layout.isFloat;
 }
 
 /// Writes the fields of a stored block of another type in packed order, one

@@ -316,6 +316,8 @@ StatusOr<Input> bindOperation(const WeightNode &node,
     return makeBlockScale(node, std::move(inputs[0]));
   case WeightOp::Encode:
     return makeEncode(node, std::move(inputs[0]));
+  case WeightOp::ScaledBlocks:
+    return makeScaledBlocks(node, std::move(inputs));
   }
   return Status::invalidArgument("unknown weight operation");
 }

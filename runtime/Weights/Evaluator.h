@@ -106,6 +106,9 @@ std::unique_ptr<Evaluator>
 makeAdd(const WeightNode &node, std::vector<std::unique_ptr<Evaluator>> inputs);
 std::unique_ptr<Evaluator> makeQuantise(const WeightNode &node,
                                         std::unique_ptr<Evaluator> input);
+std::unique_ptr<Evaluator>
+makeScaledBlocks(const WeightNode &node,
+                 std::vector<std::unique_ptr<Evaluator>> inputs);
 std::unique_ptr<Evaluator> makePackBlocks(const WeightNode &node,
                                           std::unique_ptr<Evaluator> input);
 std::unique_ptr<Evaluator> makeUnpackBlocks(const WeightNode &node,

@@ -125,7 +125,7 @@ class PanelLayout {
 public:
   PanelLayout(DType dtype, int64_t rows)
       : layout(*packedLayout(dtype)), blockBytes(layout.blockBytes()),
-        panelRows(rows), flip(layout.bits == 8 ? 0x80808080u : 0) {}
+        panelRows(rows), flip(layout.zero == 128 ? 0x80808080u : 0) {}
 
   /// Copies block `index` of row `row` of a panel to its place.
   void put(const std::byte *block, int64_t index, int64_t row,
@@ -197,7 +197,7 @@ private:
     return at * panelRows + size * row;
   }
   /// A word has codes, which are signed or are not: it changes, or changes
-  /// back. Of types with codes of eight bits no other fields are words.
+  /// back. Of types whose codes do, no other fields are words.
   template <int64_t N>
   void move(Size<N>, const std::byte *from, std::byte *to) const {
     if constexpr (N == wordBytes) {
@@ -215,7 +215,9 @@ private:
       visit(at, size);
       at += size;
     };
-    if (layout.headBytes > 0)
+    if (layout.headBytes == wordBytes)
+      next(Size<wordBytes>());
+    else if (layout.headBytes > 0)
       next(Size<2>());
     if (layout.hasMinimum) {
       next(Size<2>());

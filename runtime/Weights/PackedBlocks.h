@@ -26,7 +26,9 @@
 // Of Q8_ROW a row is one block: its f32 scale, and then the codes of all groups
 // of 32 columns, of which there are two for each 64 columns.
 //
-// Codes of eight bits are stored as unsigned bytes, 128 more than they are.
+// Codes of Q8_0 and Q8_ROW are stored as unsigned bytes, 128 more than they
+// are. FP8_128 has a scale in f32 for four groups, and codes of E4M3 as words
+// of four columns.
 //
 //===----------------------------------------------------------------------===//
 
@@ -58,6 +60,7 @@ struct PackedLayout {
   int64_t zero;
   bool hasMinimum;
   bool isOfRow = false; ///< The head is one for the blocks of a row.
+  bool isFloat = false; ///< Codes are E4M3.
 
   /// Bytes of one row.
   constexpr int64_t groupBytes() const {
@@ -82,6 +85,7 @@ inline constexpr PackedLayout packedLayouts[] = {
     {DType::Q5_K, 8, 8, 1, 1, 5, 0, true},
     {DType::Q6_K, 8, 2, 2, 2, 6, 32, false},
     {DType::Q8_ROW, 2, 4, 0, 1, 8, 128, false, true},
+    {DType::FP8_128, 4, 4, 0, 1, 8, 0, false, false, true},
 };
 
 /// The layout of a type, or null where products do not read it.

@@ -33,11 +33,13 @@ constexpr int64_t maxStacked = 1 << 16;
 constexpr size_t maxConstants = 256;
 
 constexpr std::string_view opNames[] = {
-    "source",   "concat",      "slice",          "transpose",    "reshape",
-    "cast",     "shift",       "rope_unpermute", "rope_permute", "unit_rows",
-    "pack",     "constant",    "bitcast",        "scale",        "subtract",
-    "gather",   "stack",       "low_rank",       "add",          "divide",
-    "quantise", "pack_blocks", "unpack_blocks",  "block_scale",  "encode",
+    "source",       "concat",        "slice",         "transpose",
+    "reshape",      "cast",          "shift",         "rope_unpermute",
+    "rope_permute", "unit_rows",     "pack",          "constant",
+    "bitcast",      "scale",         "subtract",      "gather",
+    "stack",        "low_rank",      "add",           "divide",
+    "quantise",     "pack_blocks",   "unpack_blocks", "block_scale",
+    "encode",       "scaled_blocks",
 };
 
 Status invalid(std::string message) {
@@ -524,7 +526,7 @@ Status readQuantise(const json &value, int depth, WeightNode &node) {
 
 /// What products read as it is stored.
 std::string packableTypes() {
-  return "q8_0, q4_0, q5_0, q4_k, q5_k, q6_k or q8_row";
+  return "q8_0, q4_0, q5_0, q4_k, q5_k, q6_k, q8_row or fp8_128";
 }
 
 /// PackBlocks: blocks [N, K] to bytes [panels, groups, bytes of a group]; where
@@ -669,16 +671,32 @@ Status readEncode(const json &value, int depth, WeightNode &node) {
   return {};
 }
 
+/// ScaledBlocks: as Scale, but for a result that stays in codes.
+Status readScaledBlocks(const json &value, int depth, WeightNode &node) {
+  CLADE_RETURN_IF_ERROR(readBlockwise(value, depth, node));
+  const WeightNode &codes = node.inputs[0];
+  node.dtype = DType::FP8_128;
+  int64_t length = blockLength(node.dtype), columns = node.shape.back();
+  if (codes.dtype != DType::F8_E4M3 ||
+      (node.block.back() % length != 0 && node.block.back() < columns))
+    return invalid("the input is " + typeText(codes) + " in blocks of " +
+                   shapeText(node.block) +
+                   ", expected f8_e4m3 with scales of " +
+                   std::to_string(length) + " columns or all");
+  node.shape.back() = ceilDiv(columns, length) * length;
+  return {};
+}
+
 using Reader = Status (*)(const json &, int, WeightNode &);
 /// In the order of WeightOp.
 constexpr Reader readers[] = {
-    readSource,   readConcat,     readSlice,        readTranspose,
-    readReshape,  readCast,       readShift,        readRope,
-    readRope,     readUnitRows,   readPack,         readConstant,
-    readBitcast,  readBlockwise,  readBlockwise,    readGather,
-    readStack,    readLowRank,    readAdd,          readBlockwise,
-    readQuantise, readPackBlocks, readUnpackBlocks, readBlockScale,
-    readEncode,
+    readSource,   readConcat,       readSlice,        readTranspose,
+    readReshape,  readCast,         readShift,        readRope,
+    readRope,     readUnitRows,     readPack,         readConstant,
+    readBitcast,  readBlockwise,    readBlockwise,    readGather,
+    readStack,    readLowRank,      readAdd,          readBlockwise,
+    readQuantise, readPackBlocks,   readUnpackBlocks, readBlockScale,
+    readEncode,   readScaledBlocks,
 };
 static_assert(std::size(readers) == std::size(opNames));
 

@@ -46,6 +46,7 @@ enum class WeightOp {
   UnpackBlocks,
   BlockScale,
   Encode,
+  ScaledBlocks,
 };
 
 /// "source", "concat", … as in the JSON.
@@ -72,7 +73,7 @@ struct WeightNode {
       0; ///< Pack, PackBlocks: of a panel. UnpackBlocks: of a matrix.
   int64_t inner = 0;          ///< Pack.
   std::vector<float> values;  ///< Constant.
-  std::vector<int64_t> block; ///< Scale, Subtract, Divide, BlockScale: sizes of
+  std::vector<int64_t> block; ///< Scale, ScaledBlocks, …: sizes of
                               ///< a block, by axis.
   int64_t stacked = 0; ///< Stack: the input with "{expert}" = 0, 1, … in turn.
 };

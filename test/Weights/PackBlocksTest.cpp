@@ -83,6 +83,7 @@ constexpr Format everyFormat[] = {
     {DType::Q8_0, "q8_0", 0}, {DType::Q4_0, "q4_0", 0},
     {DType::Q5_0, "q5_0", 0}, {DType::Q4_K, "q4_k", 0},
     {DType::Q5_K, "q5_k", 0}, {DType::Q6_K, "q6_k", 0}};
+constexpr Format fp8{DType::FP8_128, "fp8_128", 0};
 
 TEST_F(PackBlocksTest, QuantisesRowsUpToWholeBlocks) {
   for (const Format &format :
@@ -425,6 +426,56 @@ TEST_F(PackBlocksTest, StacksOfRowsComeBack) {
               bytesOf(made));
 }
 
+std::string scaledBlocks(const std::string &block, const std::string &codes,
+                         const std::string &scales) {
+  return R"({"op":"scaled_blocks","block":)" + block + R"(,"inputs":[)" +
+         codes + "," + scales + "]}";
+}
+
+/// Codes and scales in blocks are the numbers that scaled codes are; scales of
+/// blocks of rows and columns, and of rows that end within a block.
+TEST_F(PackBlocksTest, CodesOfFP8StayWhatTheyAre) {
+  for (const auto &[block, columns, shape] :
+       {std::tuple("[128,128]", 256, std::vector<int64_t>{2, 2}),
+        {"[1,160]", 160, {150, 1}},
+        {"[64,256]", 384, {3, 2}}}) {
+    sources = Sources();
+    std::string codes = sources.add(DType::F8_E4M3, {150, columns}),
+                scales = sources.add(DType::F32, shape);
+    std::string blocks = scaledBlocks(block, codes, scales);
+    std::vector<std::byte> stored = bytesOf(blocks);
+    int64_t padded = (columns + 127) / 128 * 128;
+    std::vector<float> found(150 * padded);
+    decodeToF32(DType::FP8_128, stored.data(), 150 * padded, found.data());
+    std::vector<std::byte> expected =
+        bytesOf(R"({"op":"scale","block":)" + std::string(block) +
+                R"(,"inputs":[)" + codes + "," + scales + "]}");
+    for (int64_t row = 0; row < 150; ++row) {
+      EXPECT_EQ(0, std::memcmp(found.data() + row * padded,
+                               expected.data() + row * columns * 4,
+                               static_cast<size_t>(columns) * 4));
+      for (int64_t i = columns; i < padded; ++i)
+        EXPECT_EQ(found[row * padded + i], 0);
+    }
+    EXPECT_TRUE(bytesOf(unpackBlocks(fp8.name, 150, packBlocks(16, blocks))) ==
+                stored);
+  }
+}
+
+TEST_F(PackBlocksTest, ACodeThatIsNoNumberMakesItsBlockNone) {
+  std::string codes = sources.add(DType::F8_E4M3, {1, 256}),
+              scales = sources.add(DType::F32, {1, 1});
+  for (std::byte &code : sources.stored["t0"])
+    code = std::byte(0x38);
+  sources.stored["t0"][200] = std::byte(0xff);
+  std::vector<std::byte> stored =
+      bytesOf(scaledBlocks("[1,256]", codes, scales));
+  std::vector<float> found(256);
+  decodeToF32(DType::FP8_128, stored.data(), 256, found.data());
+  for (size_t i = 0; i < found.size(); ++i)
+    EXPECT_EQ(std::isnan(found[i]), i >= 128);
+}
+
 TEST_F(PackBlocksTest, PacksWhatMovesAndIsQuantised) {
   std::string a = sources.add(DType::Q8_0, {24, 64}),
               b = sources.add(DType::Q8_0, {8, 64}),
@@ -465,15 +516,20 @@ TEST_F(PackBlocksTest, RejectsOtherTypesAndShapes) {
                                     "positive multiple of 16");
   expectRejected(packBlocks(16, f32),
                  "'pack_blocks': the input is F32 [16, 32], expected two or "
-                 "three axes and dtype q8_0, q4_0, q5_0, q4_k, q5_k, q6_k or "
-                 "q8_row");
+                 "three axes and dtype q8_0, q4_0, q5_0, q4_k, q5_k, q6_k, "
+                 "q8_row or fp8_128");
   expectRejected(packBlocks(16, Sources::json("w", DType::Q8_0, {32})),
                  "'pack_blocks': the input is Q8_0 [32], expected two or "
-                 "three axes and dtype q8_0, q4_0, q5_0, q4_k, q5_k, q6_k or "
-                 "q8_row");
+                 "three axes and dtype q8_0, q4_0, q5_0, q4_k, q5_k, q6_k, "
+                 "q8_row or fp8_128");
   expectRejected(unpackBlocks("q3_k", 20, u8),
                  "'unpack_blocks': cannot unpack Q3_K, expected q8_0, q4_0, "
-                 "q5_0, q4_k, q5_k, q6_k or q8_row");
+                 "q5_0, q4_k, q5_k, q6_k, q8_row or fp8_128");
+  expectRejected(
+      scaledBlocks("[1,16]", Sources::json("w", DType::F8_E4M3, {16, 32}),
+                   Sources::json("s", DType::F32, {16, 2})),
+      "'scaled_blocks': the input is F8_E4M3 [16, 32] in blocks of [1, 16], "
+      "expected f8_e4m3 with scales of 128 columns or all");
   expectRejected(unpackBlocks("q4_0", 20, u8),
                  "'unpack_blocks': the input is U8 [2, 3, 544], expected U8 "
                  "of three or four axes, the last a multiple of 288");

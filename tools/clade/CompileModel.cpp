@@ -182,7 +182,7 @@ bool driver::chooseWeightForm(mlir::ModuleOp module,
   return choice.weights == "dense" ||
          runPasses(module, [&](mlir::OpPassManager &passes) {
            passes.addPass(createQuantiseWeightsPass(
-               QuantiseWeightsPassOptions{choice.weights}));
+               QuantiseWeightsPassOptions{choice.weights, choice.isCuda()}));
          });
 }
 
@@ -434,9 +434,8 @@ static std::optional<CodeTarget> resolveTarget(mlir::MLIRContext &context,
     result.cpu = *target;
     return result;
   }
-  for (auto [isAsked, option] :
-       {std::pair(choice.isTraced, "--trace"),
-        {choice.places.count > 0, "--adapter-slots"}})
+  for (auto [isAsked, option] : {std::pair(choice.isTraced, "--trace"),
+                                 {choice.places.count > 0, "--adapter-slots"}})
     if (isAsked)
       return fail("--target cuda does not have " + std::string(option) +
                   " yet"),
@@ -523,8 +522,8 @@ static bool addCudaCode(mlir::ModuleOp module, const SlotTable &slots,
 /// more anywhere; not so in bf16, and products with blocks round activations.
 static bool checkPrecision(const CodeTarget &target, llvm::StringRef dtype,
                            const ModelChoice &choice) {
-  bool isExact = dtype == "f32" &&
-                 (choice.weights == "dense" || choice.weights == "f16");
+  bool isExact =
+      dtype == "f32" && (choice.weights == "dense" || choice.weights == "f16");
   return !target.cuda || choice.precision == "fused" || isExact ||
          fail("--target cuda has --precision reference in f32 only, with dense "
               "weights or --weights f16") == Done;

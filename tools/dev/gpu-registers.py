@@ -42,8 +42,8 @@ MODELS = [
     ("qwen3_next", "bf16", {"linear_key_head_dim": 128, "linear_value_head_dim": 128}),
     ("qwen2_5_vl", "bf16", {}),
 ]
-# Forms of weights, in a model without tails but the blocks' own, and in one with experts.
-FORMS = ["f16", "q8_0", "q4_0", "q4_k", "q6_k", "int8_channel"]
+# Forms of weights, in a model without tails but the blocks' own, and in one with experts. FP8 is what the checkpoint has.
+FORMS = ["f16", "q8_0", "q4_0", "q4_k", "q6_k", "int8_channel", "fp8"]
 EXPERTS = ("qwen3_moe", "bf16", {"num_hidden_layers": 1, "hidden_size": 512, "moe_intermediate_size": 512})
 
 
@@ -91,10 +91,15 @@ def measure(clade, ptxas, folder):
     def measure_case(number, family, dtype, settings, form):
         model = folder / f"model-{number}"
         run(clade, "tiny", family, "-o", model, *(f"--set={key}={value}" for key, value in settings.items()))
+        weights = form
+        if form == "fp8":
+            weights, stored = "keep", folder / f"model-{number}-fp8"
+            run(clade, "convert", model, "-o", stored, "--to", "hf", "--dtype", form)
+            model = stored
         found = []
         for arch in ARCHS:
             artifact = folder / f"artifact-{number}-{arch}"
-            run(clade, "compile", model, "--dtype", dtype, "--weights", form, "--no-error", "--target", "cuda", "--arch", arch,
+            run(clade, "compile", model, "--dtype", dtype, "--weights", weights, "--no-error", "--target", "cuda", "--arch", arch,
                 "-o", artifact)
             kernels = {}
             for plan in artifact.glob("*launches.json"):

@@ -10,6 +10,7 @@
 #include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/FP8Product.h"
 #include "lib/CodeGen/CUDA/GroupProduct.h"
 #include "lib/CodeGen/CUDA/TiledExperts.h"
 
@@ -100,6 +101,8 @@ void emitStreamingExperts(OpBuilder &builder, Location loc,
 
 SmallVector<ExpertsKernel> expertsKernels(const Target &target,
                                           const ExpertsProduct &product) {
+  if (product.groupLayout && product.groupLayout->isFloat)
+    return fp8ExpertsKernels(target, product);
   if (product.groupLayout)
     return groupExpertsKernels(target, product);
   SmallVector<ExpertsKernel> kernels{

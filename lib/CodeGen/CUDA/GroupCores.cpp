@@ -18,9 +18,8 @@ using namespace mlir;
 
 namespace clade::cuda {
 
-/// Bytes that 16 rows have of a run, and of a field of one byte or two.
-static constexpr int64_t runBytes = 4 * panelRows, byteField = panelRows,
-                         halfField = 2 * panelRows;
+/// Bytes that 16 rows have of a field of one byte or two.
+static constexpr int64_t byteField = panelRows, halfField = 2 * panelRows;
 /// Runs of low halves of bytes in a group.
 static constexpr int64_t lowRuns = 4;
 /// 2^23 + 2^22, whose bits are sumBias.
@@ -29,7 +28,7 @@ static_assert(panelRows == rt::packedBlockRows);
 static_assert(recordBatch == 4, "a lane for each group of a batch");
 
 const rt::PackedLayout &layoutOf(StringRef format) {
-  return cpu::packedLayoutOf(cpu::weightFormOf(format));
+  return *rt::packedLayout(*rt::parseDType(format));
 }
 
 int64_t numGroups(const rt::PackedLayout &layout, int64_t k) {

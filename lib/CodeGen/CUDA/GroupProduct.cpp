@@ -159,14 +159,6 @@ static void ifColumn(OpBuilder &builder, Location loc, int64_t n, Value column,
   body();
 }
 
-/// The address of row or panel `number` of those with `bytes` bytes.
-static Value addressOf(OpBuilder &builder, Location loc, Value base,
-                       Value number, int64_t bytes) {
-  return cpu::emitAddress(
-      builder, loc, base, builder.getI8Type(),
-      emitMul(builder, loc, number, emitIndex(builder, loc, bytes)));
-}
-
 static void emitStreamingGroups(OpBuilder &builder, Location loc,
                                 const Product &product, int64_t rowTile,
                                 Epilogue epilogue) {
@@ -197,10 +189,6 @@ static void emitStreamingGroups(OpBuilder &builder, Location loc,
           epilogue(emitAdd(builder, loc, first, row), column, sum);
         });
       });
-}
-
-static int64_t numPanels(int64_t n) {
-  return static_cast<int64_t>(llvm::divideCeil(n, panelRows));
 }
 
 SmallVector<ProductKernel> groupProductKernels(const Target &target,

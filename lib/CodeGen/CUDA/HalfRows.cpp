@@ -74,6 +74,21 @@ std::pair<Value, Value> emitHalfScale(OpBuilder &builder, Location loc,
   return {scale, inverse};
 }
 
+/// Where number `column` (index) is, whose two last bits change places.
+static Value emitFP8Place(OpBuilder &builder, Location loc, Value column) {
+  auto index = [&](int64_t value) { return emitIndex(builder, loc, value); };
+  auto bit = [&](int64_t number) -> Value {
+    return arith::RemUIOp::create(
+        builder, loc,
+        arith::DivUIOp::create(builder, loc, column, index(number)), index(2));
+  };
+  Value whole =
+      emitMul(builder, loc,
+              arith::DivUIOp::create(builder, loc, column, index(4)), index(4));
+  Value low = bit(2), high = emitMul(builder, loc, bit(1), index(2));
+  return emitAdd(builder, loc, whole, emitAdd(builder, loc, high, low));
+}
+
 void RowEmitter::storeHalves(Value value, Value base, Value tokens,
                              const HalfRows &rows) {
   Location loc = value.getLoc();
@@ -108,11 +123,14 @@ void RowEmitter::storeHalves(Value value, Value base, Value tokens,
                                 emitIndex(builder, loc, rows.perToken)),
                         number);
     Value target = rows.rowAt(builder, loc, base, row);
+    if (rows.isForFP8)
+      scale = arith::MulFOp::create(builder, loc, scale,
+                                    emitFloat(builder, loc, 0x1p8));
     emitStridedLoop(builder, loc, self, stride, k, [&](Value column) {
       Value scaled =
           arith::MulFOp::create(builder, loc, numberAt(first, column), inverse);
-      emitStoreFloat(builder, loc, scaled, builder.getF16Type(), target,
-                     column);
+      Value place = rows.isForFP8 ? emitFP8Place(builder, loc, column) : column;
+      emitStoreFloat(builder, loc, scaled, builder.getF16Type(), target, place);
     });
     Value isFirst =
         arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, self,

@@ -5,15 +5,15 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Activations of products whose weights are f16, between two launches, where a
-// model computes in bf16. Tensor cores multiply f16 by f16 alone, and numbers
-// of a model may lie beyond its range: so a row is multiplied by the power of
-// two that brings its largest magnitude to [2^14, 2^15). What that leaves below
-// the normal numbers of f16 is at most 2^-28 of the largest; its error is at
-// most 2^-39 of that, less than what sums in f32 lose; all other numbers of
-// bf16 are exact, and what is computed for the product is rounded to 11 bits.
-// Behind all rows, from a multiple of four bytes on, a scale in f32 for each,
-// by which its sums are multiplied.
+// Activations of products whose weights are f16 or FP8, between two launches,
+// where a model computes in bf16. Tensor cores multiply f16 by f16 alone, and
+// numbers of a model may lie beyond its range: so a row is multiplied by the
+// power of two that brings its largest magnitude to [2^14, 2^15). What that
+// leaves below the normal numbers of f16 is at most 2^-28 of the largest; its
+// error is at most 2^-39 of that, less than what sums in f32 lose; all other
+// numbers of bf16 are exact, and what is computed for the product is rounded to
+// 11 bits. Behind all rows, from a multiple of four bytes on, a scale in f32
+// for each, by which its sums are multiplied.
 //
 //===----------------------------------------------------------------------===//
 
@@ -24,7 +24,7 @@
 
 namespace clade::cuda {
 
-/// Whether activations of type `input` become such rows for a weight.
+/// Whether activations of type `input` become such rows for a weight in f16.
 inline bool takesHalfRows(mlir::Type input, mlir::Type weight) {
   return weight.isF16() && input.isBF16();
 }
@@ -32,6 +32,10 @@ inline bool takesHalfRows(mlir::Type input, mlir::Type weight) {
 struct HalfRows {
   int64_t k;        ///< Numbers of a row.
   int64_t perToken; ///< Rows of a token.
+  /// Each four numbers are in the order 0, 2, 1, 3, in which words of codes
+  /// become f16, and scales are 2^8 more: codes become 2^-8 of their numbers
+  /// (FP8Cores.h).
+  bool isForFP8 = false;
 
   /// Bytes for each token.
   int64_t bytesPerToken() const;

@@ -7,12 +7,25 @@
 
 #include "lib/CodeGen/CUDA/PanelSums.h"
 
+#include "lib/CodeGen/CPU/VectorHelpers.h"
+
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 
 namespace clade::cuda {
+
+int64_t numPanels(int64_t n) {
+  return static_cast<int64_t>(llvm::divideCeil(n, panelRows));
+}
+
+Value addressOf(OpBuilder &builder, Location loc, Value base, Value number,
+                int64_t bytes) {
+  return cpu::emitAddress(
+      builder, loc, base, builder.getI8Type(),
+      cpu::emitMul(builder, loc, number, cpu::emitIndex(builder, loc, bytes)));
+}
 
 /// Bytes from the sums of one row of activations to those of the next: two
 /// halves of a warp write or read in different banks.

@@ -20,6 +20,16 @@ namespace clade::cuda {
 
 /// Features of a block, and rows of activations that it computes at once.
 inline constexpr int64_t panelRows = 16, inputRows = 8;
+/// Bytes that the rows of a panel have of a word each.
+inline constexpr int64_t runBytes = 4 * panelRows;
+
+/// Panels of a matrix with `n` rows.
+int64_t numPanels(int64_t n);
+
+/// The address of row or panel `number` (index) behind `base`, of those with
+/// `bytes` bytes each.
+mlir::Value addressOf(mlir::OpBuilder &builder, mlir::Location loc,
+                      mlir::Value base, mlir::Value number, int64_t bytes);
 
 class PanelSums : TensorCores {
 public:

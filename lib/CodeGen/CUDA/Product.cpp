@@ -9,6 +9,7 @@
 
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/FP8Product.h"
 #include "lib/CodeGen/CUDA/FewRows.h"
 #include "lib/CodeGen/CUDA/GroupProduct.h"
 #include "lib/CodeGen/CUDA/TiledProduct.h"
@@ -154,6 +155,8 @@ static bool fillsWideTiles(const Target &target, int64_t n) {
 
 SmallVector<ProductKernel> productKernels(const Target &target,
                                           const Product &product) {
+  if (product.groups && product.groups->isFloat)
+    return fp8ProductKernels(target, product);
   if (product.groups)
     return groupProductKernels(target, product);
   auto streaming = [](int64_t rowTile) {

@@ -29,15 +29,17 @@ ActivationForm::ActivationForm(NamedTensorType input, NamedTensorType weight,
     : input(input), k(k) {
   if (auto blocks = dyn_cast_or_null<BlocksAttr>(weight.getLayout()))
     groups = &layoutOf(blocks.getFormat());
+  if (groups && groups->isFloat)
+    halves = HalfRows{k, input.getNumFeatures() / k, /*isForFP8=*/true};
   else if (takesHalfRows(input.getElementType(), weight.getElementType()))
     halves = HalfRows{k, input.getNumFeatures() / k};
 }
 
 int64_t ActivationForm::bytesPerToken() const {
-  if (groups)
-    return input.getNumFeatures() / k * recordRowBytes(*groups, k);
   if (halves)
     return halves->bytesPerToken();
+  if (groups)
+    return input.getNumFeatures() / k * recordRowBytes(*groups, k);
   return input.getNumFeatures() * input.getElementTypeBitWidth() / 8;
 }
 
@@ -63,10 +65,10 @@ LogicalResult KernelEmitter::emitActivations(Context &context, Value input,
   Value pointer =
       emitAddress(builder, loc, context.packed, builder.getI8Type(),
                   emitMul(builder, loc, row, emitIndex(builder, loc, bytes)));
-  if (form.groups)
-    emitter.storeRecords(input, pointer, *form.groups, form.k);
-  else if (form.halves)
+  if (form.halves)
     emitter.storeHalves(input, context.packed, context.rows, *form.halves);
+  else if (form.groups)
+    emitter.storeRecords(input, pointer, *form.groups, form.k);
   else
     emitter.storeRow(input, pointer, form.elementType());
   packedBytesPerRow = std::max(packedBytesPerRow, bytes);

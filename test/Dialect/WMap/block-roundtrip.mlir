@@ -61,3 +61,14 @@ wmap.func @rows -> tensor<40x128x!wmap.block<"q8_row">> {
   %3 = wmap.unpack_blocks %2 : tensor<2x32x132xui8> -> tensor<40x128x!wmap.block<"q8_row">>
   wmap.return %3 : tensor<40x128x!wmap.block<"q8_row">>
 }
+
+// Codes of FP8 with scales of 128 rows and columns.
+// CHECK-LABEL: wmap.func @scaled -> tensor<2x2x2112xui8> {
+wmap.func @scaled -> tensor<2x2x2112xui8> {
+  %0 = wmap.source "w.weight" : tensor<20x256xf8E4M3FN>
+  %1 = wmap.source "w.weight_scale_inv" : tensor<1x2xf32>
+  // CHECK: wmap.scaled_blocks %{{.*}} by %{{.*}} blocks [128, 128] : (tensor<20x256xf8E4M3FN>, tensor<1x2xf32>) -> tensor<20x256x!wmap.block<"fp8_128">>
+  %2 = wmap.scaled_blocks %0 by %1 blocks [128, 128] : (tensor<20x256xf8E4M3FN>, tensor<1x2xf32>) -> tensor<20x256x!wmap.block<"fp8_128">>
+  %3 = wmap.pack_blocks %2 rows 16 : tensor<20x256x!wmap.block<"fp8_128">> -> tensor<2x2x2112xui8>
+  wmap.return %3 : tensor<2x2x2112xui8>
+}

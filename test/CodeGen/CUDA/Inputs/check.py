@@ -26,7 +26,8 @@ usage: check.py logits CPU GPU [TRUTH [ROUNDED]]
          the choices of experts that the CPU makes, of which at most a tenth are others than the GPU's own.
        check.py weights CLADE MODEL FORM… [--dtype DTYPE]
          MODEL with its weights in each form runs on both, and both rules hold; TRUTH is a run in f32 whose activations are
-         f32, too. In f16 and f32 nothing but sums is rounded, and there is no TRUTH. In bf16 all make the CPU's choices of experts.
+         f32, too. In f16 and f32 nothing but sums is rounded, and there is no TRUTH. In bf16 all make the CPU's choices of experts. `fp8` is a checkpoint
+         in FP8 that the GPU keeps and the CPU decodes.
 """
 
 import array
@@ -171,7 +172,9 @@ def compare_weights(clade, model, *forms):
         ):
             if name == "truth" and form == "f16" and dtype == "f32":
                 continue
-            run_clade(clade, "compile", model, "--weights", form, "--no-error", "--dtype", own, *options, "-o", artifact)
+            # CPUs decode FP8 when it is loaded.
+            weights = form if form != "fp8" else "keep" if name == "gpu" else "dense"
+            run_clade(clade, "compile", model, "--weights", weights, "--no-error", "--dtype", own, *options, "-o", artifact)
             logits.append(f"{model}.{name}")
             environment = {"CLADE_CUDA_REPORT": report} if name == "gpu" else {}
             # As of families: near ties between experts do not decide.
