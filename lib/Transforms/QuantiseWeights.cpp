@@ -193,12 +193,11 @@ private:
     OpOperand &weight = linear ? linear.getWeightMutable()
                                : cast<ExpertLinearOp>(op).getWeightMutable();
     wmap::FuncOp function = functionOf(weight.get());
-    if (!function || (format == keep && !isStoredAs(function, format)))
+    // What a target's products do not read is decoded when it is loaded.
+    if (!function ||
+        (format == keep && (!isStoredAs(function, format) ||
+                            (isFP8(function) && !keepsFP8))))
       return success();
-    if (format == keep && isFP8(function) && !keepsFP8)
-      return emitError(op->getLoc())
-             << "weights in FP8 are kept on GPUs only (--target cuda); without "
-                "--weights keep they are decoded when they are loaded";
     auto [rows, columns] = sizes(op);
     SmallVector<int64_t> matrix{rows, columns};
     if (auto experts = dyn_cast<ExpertLinearOp>(op))
