@@ -222,6 +222,12 @@ SmallVector<ProductKernel> groupProductKernels(const Target &target,
     addTiled("_small", small, {inputRows + 1});
     return kernels;
   }
+  // Where rows have one scale, the assembler for sm_80 reads so much of a small
+  // tile's batch ahead that registers spill.
+  if (product.groups->isOfRow) {
+    addTiled("_large", large, {inputRows + 1});
+    return kernels;
+  }
   auto firstLarge = static_cast<int32_t>(
       std::max(firstBusyRows(large, product.n), small.m + 1));
   addTiled("_small", small, {inputRows + 1, firstLarge - 1});
@@ -286,6 +292,10 @@ SmallVector<ExpertsKernel> groupExpertsKernels(const Target &target,
   // As of other products: two sums for each group leave too few registers.
   if (layout.parts > 1) {
     add("_small", smallGroupTiling(), {streamedTokens + 1});
+    return kernels;
+  }
+  if (layout.isOfRow) {
+    add("_large", largeGroupTiling(), {streamedTokens + 1});
     return kernels;
   }
   auto firstLarge = static_cast<int32_t>(firstLargeTokens(target, product));
