@@ -172,10 +172,14 @@ std::vector<Shape> shapes() {
                         {format, 3, 35, 200, ""},
                         {format, 64, 64, 256, "_small"},
                         {format, 70, 83, 840, "_small"},
-                        {format, 131, 150, 296, "_large"}})
+                        {format, 131, 150, 296, "_large"}}) {
+      // Where rows have one scale, all tiles are large ones.
+      if (StringRef(format) == "q8_row" && StringRef(shape.kernel) == "_small")
+        shape.kernel = "_large";
       // A group of q6_k has two sums, and there is no large tile.
       if (StringRef(shape.kernel) != "_large" || StringRef(format) != "q6_k")
         all.push_back(shape);
+    }
   return all;
 }
 
