@@ -158,8 +158,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{
             "/model/weights", "int2",
             "'model.weights': expected 'dense' or 'keep' or 'f16' or "
-            "'int8' or 'int4' or 'q8_0' or 'q4_0' or 'q4_k' or 'q6_k', got "
-            "'int2'"},
+            "'int8' or 'int8_channel' or 'int4' or 'q8_0' or 'q4_0' or 'q4_k' "
+            "or 'q6_k', got 'int2'"},
         BadManifest{
             "/model/vocab", 0,
             "'model.vocab': expected a number in [1, 2147483647], got 0"},
