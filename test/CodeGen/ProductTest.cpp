@@ -170,7 +170,7 @@ TEST_P(ProductTest, AgreesWithPlainLoop) {
   for (auto [n, k] : kShapes) {
     Product product(GetParam(), n, k, 64);
     ASSERT_TRUE(product.loaded);
-    for (int64_t tokens : {1, 2, 3, 5, 7, 8, 11, 12, 13, 64})
+    for (int64_t tokens : {1, 2, 3, 5, 7, 8, 11, 12, 13, 20, 64})
       product.check(product.run(tokens, 1), tokens);
   }
 }
