@@ -177,12 +177,21 @@ std::string driver::latentFormOf(const rt::Manifest &manifest) {
              : "expanded";
 }
 
+std::string driver::weightFormOf(mlir::ModuleOp module,
+                                 const ModelChoice &choice) {
+  if (!choice.weights.empty())
+    return choice.weights;
+  auto type = module->getAttrOfType<mlir::TypeAttr>("clade.dtype");
+  bool isWide = type && type.getValue().isF32();
+  return isWide && areStoredAsHalves(module) ? "f16" : "dense";
+}
+
 bool driver::chooseWeightForm(mlir::ModuleOp module,
                               const ModelChoice &choice) {
-  return choice.weights == "dense" ||
-         runPasses(module, [&](mlir::OpPassManager &passes) {
+  std::string form = weightFormOf(module, choice);
+  return form == "dense" || runPasses(module, [&](mlir::OpPassManager &passes) {
            passes.addPass(createQuantiseWeightsPass(
-               QuantiseWeightsPassOptions{choice.weights, choice.isCuda()}));
+               QuantiseWeightsPassOptions{form, choice.isCuda()}));
          });
 }
 
@@ -531,8 +540,9 @@ static bool checkPrecision(const CodeTarget &target, llvm::StringRef dtype,
 
 bool driver::compileToFolder(Environment &environment,
                              const rt::Checkpoint &checkpoint,
-                             const ModelChoice &choice,
+                             const ModelChoice &given,
                              const std::string &folder) {
+  ModelChoice choice = given;
   std::optional<CodeTarget> target =
       resolveTarget(environment.getContext(), choice);
   if (!target)
@@ -540,7 +550,10 @@ bool driver::compileToFolder(Environment &environment,
   showProgress("compiling: reading the specs and headers");
   auto model = import::importCheckpoint(environment.getLibrary(), checkpoint,
                                         choice.dtype, choice.places);
-  if (failed(model) || !checkPrecision(*target, model->dtype, choice))
+  if (failed(model))
+    return false;
+  choice.weights = weightFormOf(*model->module, choice);
+  if (!checkPrecision(*target, model->dtype, choice))
     return false;
   showProgress("compiling: forming kernels");
   mlir::ModuleOp module = *model->module;
