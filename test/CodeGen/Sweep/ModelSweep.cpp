@@ -84,7 +84,7 @@ private:
   SlotTable plainSlots;
   std::unique_ptr<reference::Interpreter> exact, disturbed;
   std::unique_ptr<KernelRunner> runner;
-  static constexpr int64_t numSequences = 3;
+  static constexpr int64_t numSequences = 3, maxTokens = 96;
   StepTokens tokens;
   std::vector<float> media; ///< Rows of all images so far.
   int64_t mediaWidth = 0;
@@ -131,9 +131,10 @@ bool ModelCase::create() {
     return false;
   ModuleOp module = *model->module;
   if (draw.places.count > 0) {
-    if (!fillAdapters(module, draw.seed, path + "/factors.safetensors"))
+    std::string adapted = folder.path.str().str() + "/adapted";
+    if (!fillAdapters(module, draw.seed, *checkpoint, adapted))
       return false;
-    checkpoint = environment.openCheckpoint(path);
+    checkpoint = environment.openCheckpoint(adapted);
     if (!checkpoint)
       return false;
   }
@@ -415,8 +416,8 @@ void clade::cpu::test::sweepModels(Sweep &sweep, int64_t cases,
   if (!environment.ok())
     return sweep.count("kernels of models", "the specs have errors");
   int64_t before = sweep.total();
-  while (sweep.total() - before < cases) {
-    RandomModel draw = RandomModel::draw(sweep);
+  for (size_t number = 0; sweep.total() - before < cases; ++number) {
+    RandomModel draw = RandomModel::draw(sweep, number);
     ModelCase model(sweep, environment, draw);
     bool works = model.create(), hasImages = draw.special == Special::Images;
     for (int i = 0; i < 3 && works; ++i)

@@ -9,6 +9,8 @@
 
 #include "dialect/WMap/WMapDialect.h"
 #include "runtime/Formats/Safetensors.h"
+#include "runtime/Support/File.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cmath>
 #include <deque>
@@ -87,9 +89,9 @@ const std::vector<ModelKind> &modelKinds() {
 
 } // namespace
 
-RandomModel RandomModel::draw(Sweep &sweep) {
+RandomModel RandomModel::draw(Sweep &sweep, size_t number) {
   const auto &kinds = modelKinds();
-  const ModelKind &kind = kinds[sweep.below(kinds.size())];
+  const ModelKind &kind = kinds[number % kinds.size()];
   RandomModel model;
   model.architecture = kind.architecture;
   model.special = kind.special;
@@ -127,7 +129,8 @@ std::string RandomModel::text() const {
 }
 
 bool clade::cpu::test::fillAdapters(ModuleOp module, uint64_t seed,
-                                    const std::string &path) {
+                                    const rt::Checkpoint &checkpoint,
+                                    const std::string &folder) {
   std::mt19937_64 random(seed);
   std::map<std::string, std::vector<int64_t>> factors;
   module.walk([&](wmap::SourceOp source) {
@@ -144,7 +147,8 @@ bool clade::cpu::test::fillAdapters(ModuleOp module, uint64_t seed,
     source.setName(plain);
   });
   std::deque<std::vector<float>> values;
-  std::vector<rt::StoredTensor> tensors;
+  std::vector<rt::StoredTensor> tensors(checkpoint.ownTensors().begin(),
+                                        checkpoint.ownTensors().end());
   for (const auto &[name, shape] : factors)
     for (int layer = 0; layer < layersOfModels; ++layer) {
       std::string place = name, key = "{layer}";
@@ -159,5 +163,9 @@ bool clade::cpu::test::fillAdapters(ModuleOp module, uint64_t seed,
       tensors.push_back(
           {place, rt::DType::F32, shape, std::as_bytes(std::span(own))});
     }
-  return rt::writeSafetensors(path, tensors, {}).ok();
+  return !llvm::sys::fs::create_directory(folder) &&
+         rt::writeTextFile(folder + "/config.json",
+                           checkpoint.configText().value_or(""))
+             .ok() &&
+         rt::writeSafetensors(folder + "/model.safetensors", tensors, {}).ok();
 }

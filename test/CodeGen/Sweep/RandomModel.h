@@ -10,6 +10,7 @@
 
 #include "lib/Import/WeightResolver.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "runtime/Formats/Checkpoint.h"
 #include "test/CodeGen/Sweep/Sweep.h"
 #include <nlohmann/json.hpp>
 
@@ -35,15 +36,17 @@ struct RandomModel {
   import::AdapterPlaces places;
   uint64_t seed = 0;
 
-  static RandomModel draw(Sweep &sweep);
+  /// One of the families, in turn.
+  static RandomModel draw(Sweep &sweep, size_t number);
   /// What it is, before what is wrong with it.
   std::string text() const;
 };
 
-/// Writes random factors for all places for adapters that a module has to the
-/// file `path`, and reads them there as weights. False if it cannot be written.
+/// Writes a checkpoint with random factors for all places for adapters that a
+/// module has to `folder`, from which the module takes them as weights. False
+/// if it cannot be written.
 bool fillAdapters(mlir::ModuleOp module, uint64_t seed,
-                  const std::string &path);
+                  const rt::Checkpoint &checkpoint, const std::string &folder);
 
 } // namespace clade::cpu::test
 
