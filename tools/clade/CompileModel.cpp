@@ -107,7 +107,8 @@ void driver::addWeightsOption(CLI::App &command, std::string &weights) {
       .add_option(
           "--weights", weights,
           "What the weights of products are held as: dense, the type "
-          "to compute in; f16; int8 or q8_0, q4_0, or int4 with a head in 8 "
+          "to compute in, the default but for checkpoints in f16; f16; int8 or "
+          "q8_0, q4_0, or int4 with a head in 8 "
           "bits: groups of 32 with a scale; int8_channel: rows with a scale; "
           "q4_k, q6_k: GGUF's blocks "
           "of 256; keep, blocks where the checkpoint has them and "
