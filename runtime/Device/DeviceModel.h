@@ -111,6 +111,8 @@ public:
   Status run(const CladeStep &step, const DeviceRouter &choose = {});
 
   const std::shared_ptr<CudaStream> &stream() const { return queue; }
+  /// Lets later steps read weight `slot`, one of the model's, at `address`.
+  void setWeight(int32_t slot, CUdeviceptr address);
 
   /// What became of the launches of steps.
   struct Counts {
@@ -163,7 +165,8 @@ private:
   std::shared_ptr<CudaStream> queue;
   DeviceBuffer arguments, workspace, output, choices;
   PinnedBuffer stagedArguments, stagedOutput, stagedChoices;
-  uint64_t statesOffset = 0; ///< Of the states in `arguments`.
+  std::vector<CUdeviceptr> weights; ///< The model's, or this session's own.
+  uint64_t statesOffset = 0;        ///< Of the states in `arguments`.
   /// Of the arrays that kernels are given there, which depend on the numbers of
   /// states and of tokens alone.
   std::array<uint64_t, numLaunchInputs> inputOffsets = {};

@@ -83,9 +83,15 @@ DeviceStep::create(std::shared_ptr<const DeviceModel> model, bool ofImages) {
   std::unique_ptr<DeviceStep> result(new DeviceStep());
   result->entry = ofImages ? &*model->images : &model->text;
   CLADE_ASSIGN_OR_RETURN(result->queue, CudaStream::create(model->device()));
+  result->weights = model->weights;
   result->model = std::move(model);
   result->times = LaunchTimes::fromEnvironment(result->queue);
   return result;
+}
+
+void DeviceStep::setWeight(int32_t slot, CUdeviceptr address) {
+  graphs.clear();
+  weights[static_cast<size_t>(slot)] = address;
 }
 
 Status DeviceStep::reserve(DeviceBuffer &buffer, uint64_t bytes,
@@ -151,6 +157,7 @@ CladeStep DeviceStep::layOut(const CladeStep &step, const Media &media,
   copy.first_token = pieces.add(step.first_token, step.num_sequences + 1);
   copy.selected = pieces.add(step.selected, step.num_selected);
   copy.scaled_lengths = pieces.add(step.scaled_lengths, step.num_sequences);
+  copy.adapters = pieces.add(step.adapters, step.num_tokens);
   copy.grids = pieces.add(step.grids, 2 * int64_t(step.num_sequences));
   copy.media_positions =
       pieces.add(step.media_positions,
@@ -178,7 +185,6 @@ CladeStep DeviceStep::layOut(const CladeStep &step, const Media &media,
   copy.barrier = nullptr;
   copy.trace = nullptr;
   copy.route = nullptr;
-  copy.adapters = nullptr;
   return copy;
 }
 
@@ -279,7 +285,7 @@ CUdeviceptr DeviceStep::addressOf(const LaunchArgument &argument,
   case LaunchArgument::Space::Choices:
     return shape.isRouted ? choices.address() + number * tokens : 0;
   case LaunchArgument::Space::Weight:
-    return model->weights[number];
+    return weights[number];
   case LaunchArgument::Space::State:
     return arguments.address() + statesOffset + number * sizeof(CladeKVState);
   }

@@ -434,12 +434,8 @@ static std::optional<CodeTarget> resolveTarget(mlir::MLIRContext &context,
     result.cpu = *target;
     return result;
   }
-  for (auto [isAsked, option] : {std::pair(choice.isTraced, "--trace"),
-                                 {choice.places.count > 0, "--adapter-slots"}})
-    if (isAsked)
-      return fail("--target cuda does not have " + std::string(option) +
-                  " yet"),
-             std::nullopt;
+  if (choice.isTraced)
+    return fail("--target cuda does not have --trace yet"), std::nullopt;
   auto target = cuda::Target::resolve(
       unknown, choice.arch.empty() ? cuda::defaultArch.str() : choice.arch);
   if (failed(target))
