@@ -106,8 +106,8 @@ public:
 
   /// Runs a step and waits for it. Arrays of `step`, page tables included, are
   /// the host's; keys and values of its states lie on the device; `output` is
-  /// the host's. Weights, layers, workspace and scratch are not read. `choose`
-  /// may be empty.
+  /// the host's. Weights, layers, workspace and scratch are not read. A `trace`
+  /// gets what the plan shows, copied to the host. `choose` may be empty.
   Status run(const CladeStep &step, const DeviceRouter &choose = {});
 
   const std::shared_ptr<CudaStream> &stream() const { return queue; }
@@ -157,8 +157,11 @@ private:
   CUdeviceptr addressOf(const LaunchArgument &argument,
                         const Shape &shape) const;
   Status launch(const Launch &launch, const Shape &shape);
-  Status launchOneByOne(const Shape &shape);
-  Status launchAll(const Shape &shape);
+  /// `traced` is the step that shows values, or null.
+  Status launchOneByOne(const Shape &shape, const CladeStep *traced);
+  Status launchAll(const Shape &shape, const CladeStep *traced);
+  Status show(const LaunchTrace &trace, const Shape &shape,
+              const CladeStep &step);
 
   std::shared_ptr<const DeviceModel> model;
   const DeviceEntry *entry = nullptr; ///< One of the model's.
