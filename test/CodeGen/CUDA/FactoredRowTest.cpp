@@ -11,6 +11,8 @@
 
 #include "lib/CodeGen/CUDA/FactoredRow.h"
 
+#include "dialect/WMap/WMapDialect.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
