@@ -86,7 +86,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadPlan{changed("\"version\": 7", "\"version\": 6"),
                 "expected version 7, got 6"},
         BadPlan{changed("\"launches\": 5,", "\"launches\": 6,"),
-                "trace 2: 'launches': expected"},
+                "trace 2: expected 'launches' from 0 to 5, got '6'"},
         BadPlan{changed("\"launches\": 5,", "\"launches\": 0,"),
                 "trace 2: 'launches': expected at least 1, got 0"},
         BadPlan{changed("\"row_bytes\": 128", "\"row_bytes\": 129"),
