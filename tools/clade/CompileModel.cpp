@@ -444,12 +444,6 @@ static std::optional<CodeTarget> resolveTarget(mlir::MLIRContext &context,
     result.cpu = *target;
     return result;
   }
-  for (auto [isAsked, option] : {std::pair(choice.isTraced, "--trace"),
-                                 {choice.places.count > 0, "--adapter-slots"}})
-    if (isAsked)
-      return fail("--target cuda does not have " + std::string(option) +
-                  " yet"),
-             std::nullopt;
   auto target = cuda::Target::resolve(
       unknown, choice.arch.empty() ? cuda::defaultArch.str() : choice.arch);
   if (failed(target))
@@ -511,7 +505,7 @@ static bool addCudaCode(mlir::ModuleOp module, const SlotTable &slots,
     for (const CladeLayer &layer : manifest.images->layers)
       states.images.push_back(layer.first_state);
   auto code = cuda::compileModel(
-      module, slots, target, states,
+      module, slots, target, states, choice.isTraced,
       [&](mlir::ModuleOp code) { return dump(code, choice, 4, "code"); });
   if (failed(code))
     return false;
