@@ -112,15 +112,6 @@ private:
   mlir::Value select(mlir::Value condition, mlir::Value x, mlir::Value y) {
     return mlir::arith::SelectOp::create(builder, loc, condition, x, y);
   }
-  mlir::Value intrinsic(llvm::StringRef name, mlir::Type type,
-                        mlir::ValueRange operands) {
-    return mlir::LLVM::CallIntrinsicOp::create(
-               builder, loc, type, builder.getStringAttr(name), operands)
-        ->getResult(0);
-  }
-  mlir::Value exp2(mlir::Value x) {
-    return intrinsic("llvm.nvvm.ex2.approx.ftz", builder.getF32Type(), x);
-  }
   /// Two values as bf16 in a register, the first in the lower half.
   mlir::Value pack(mlir::Value low, mlir::Value high);
   /// The values of the four lanes that share rows, joined.

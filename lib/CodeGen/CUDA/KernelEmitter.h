@@ -57,6 +57,7 @@ struct KernelCode {
 class RowEmitter;
 struct ActivationForm;
 struct FactoredRow;
+struct LinearScan;
 
 class KernelEmitter {
 public:
@@ -93,9 +94,14 @@ private:
   mlir::LogicalResult emitConvolutionKernel(Context &context,
                                             CausalConvOp convolution);
   mlir::LogicalResult emitScanKernel(Context &context, ScanOp scan);
-  mlir::LogicalResult emitLinearScanKernel(Context &context, ScanOp scan,
-                                           const LinearRecurrence &recurrence,
-                                           const Part &before);
+  void beginScan(Context &context, ScanOp scan, const Part &before,
+                 llvm::StringRef suffix);
+  LinearScan linearScan(Context &context, ScanOp scan,
+                        const LinearRecurrence &recurrence, const Part &before,
+                        bool &isPlain);
+  mlir::LogicalResult emitLinearScanKernels(Context &context, ScanOp scan,
+                                            const LinearRecurrence &recurrence,
+                                            const Part &before);
   mlir::LogicalResult emitRowScanKernel(Context &context, ScanOp scan,
                                         const Part &before);
   mlir::LogicalResult emitScanToken(Context &context, ScanOp scan,

@@ -10,6 +10,7 @@
 #include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/ChunkScan.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -35,12 +36,82 @@ Grid linearScanGrid(const LinearRecurrence &parts) {
   return {parts.heads * blocks, 1, scanThreads};
 }
 
+//===----------------------------------------------------------------------===//
+// The matrix
+//===----------------------------------------------------------------------===//
+
+Value emitStatePage(OpBuilder &b, Location loc, const LinearScan &scan,
+                    Value sequence) {
+  cpu::RecurrentStateView pages(b, loc, scan.state);
+  return cpu::emitAddress(b, loc, pages.memory(), b.getI8Type(),
+                          emitMul(b, loc, pages.pageAt(sequence),
+                                  emitIndex(b, loc, scan.stateBytes)));
+}
+
+static Value stateIndex(OpBuilder &b, Location loc,
+                        const LinearRecurrence &parts, Value head,
+                        const StatePlace &place) {
+  Value row = parts.keysAreLast ? place.value : place.key,
+        column = parts.keysAreLast ? place.key : place.value;
+  int64_t rows = parts.keysAreLast ? parts.valueSize : parts.keySize,
+          columns = parts.keysAreLast ? parts.keySize : parts.valueSize;
+  Value flat =
+      emitAdd(b, loc, emitMul(b, loc, head, emitIndex(b, loc, rows)), row);
+  return emitAdd(b, loc, emitMul(b, loc, flat, emitIndex(b, loc, columns)),
+                 column);
+}
+
+SmallVector<Value> emitLoadState(OpBuilder &b, Location loc,
+                                 const LinearScan &scan, Value page,
+                                 Value token, Value head,
+                                 ArrayRef<StatePlace> places) {
+  auto load = [&] {
+    SmallVector<Value> loaded;
+    for (const StatePlace &place : places)
+      loaded.push_back(emitLoad(b, loc, b.getF32Type(), page,
+                                stateIndex(b, loc, scan.parts, head, place)));
+    return loaded;
+  };
+  if (!scan.initial)
+    return load();
+  Value position = cpu::StepView(b, loc, scan.step).positionAt(token);
+  Value begins = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                                       position, emitIndex(b, loc, 0));
+  SmallVector<Type> types(places.size(), b.getF32Type());
+  auto first =
+      scf::IfOp::create(b, loc, types, begins, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(first.thenBlock());
+  SmallVector<Value> made;
+  for (const StatePlace &place : places)
+    made.push_back(scan.initial(token, head, place.key, place.value));
+  scf::YieldOp::create(b, loc, made);
+  b.setInsertionPointToStart(first.elseBlock());
+  scf::YieldOp::create(b, loc, load());
+  return SmallVector<Value>(first.getResults());
+}
+
+void emitStoreState(OpBuilder &b, Location loc, const LinearScan &scan,
+                    Value page, Value head, ArrayRef<StatePlace> places,
+                    ArrayRef<Value> state) {
+  for (auto [place, element] : llvm::zip_equal(places, state)) {
+    OpBuilder::InsertionGuard guard(b);
+    if (place.isThere) {
+      auto isThere = scf::IfOp::create(b, loc, place.isThere);
+      b.setInsertionPointToStart(isThere.thenBlock());
+    }
+    emitStore(b, loc, element, page,
+              stateIndex(b, loc, scan.parts, head, place));
+  }
+}
+
 namespace {
 /// The code of one warp.
 class ScanEmitter {
 public:
-  ScanEmitter(OpBuilder &b, Location loc, const LinearScan &scan)
-      : b(b), loc(loc), scan(scan), parts(scan.parts),
+  ScanEmitter(OpBuilder &b, Location loc, const LinearScan &scan,
+              bool hasChunks)
+      : b(b), loc(loc), scan(scan), hasChunks(hasChunks), parts(scan.parts),
         laneKeys(static_cast<int64_t>(
             llvm::divideCeil(scan.parts.keySize, warpSize))) {}
   void emit();
@@ -67,11 +138,7 @@ private:
   }
   void findBlock();
   void findPlaces();
-  Value stateIndex(Value key, Value value);
-  void forEachPlace(
-      llvm::function_ref<void(size_t i, size_t j, Value isThere)> body);
-  void loadState();
-  void storeState();
+  SmallVector<StatePlace> statePlaces();
   Row loadRow(Value token);
   Values flatten(const Row &row);
   Row unflatten(ValueRange values);
@@ -81,12 +148,12 @@ private:
   OpBuilder &b;
   Location loc;
   const LinearScan &scan;
+  const bool hasChunks;
   const LinearRecurrence &parts;
   const int64_t laneKeys;
-  Value lane, head, firstValue, sequence, firstToken, end, page;
+  Value lane, head, firstValue, sequence, firstToken, end;
   /// Of this lane and this warp, and whether they are there; null if all are.
   Values keys, isKey, values, isValue;
-  Values state; ///< [laneKeys][warpValues]
 };
 } // namespace
 
@@ -130,74 +197,17 @@ void ScanEmitter::findPlaces() {
         parts.valueSize % warpValues == 0, values, isValue);
 }
 
-Value ScanEmitter::stateIndex(Value key, Value value) {
-  Value row = parts.keysAreLast ? value : key,
-        column = parts.keysAreLast ? key : value;
-  int64_t rows = parts.keysAreLast ? parts.valueSize : parts.keySize,
-          columns = parts.keysAreLast ? parts.keySize : parts.valueSize;
-  Value flat = emitAdd(b, loc, emitMul(b, loc, head, index(rows)), row);
-  return emitAdd(b, loc, emitMul(b, loc, flat, index(columns)), column);
-}
-
-void ScanEmitter::forEachPlace(
-    llvm::function_ref<void(size_t, size_t, Value)> body) {
+/// Of this lane's S, [laneKeys][warpValues].
+SmallVector<StatePlace> ScanEmitter::statePlaces() {
+  SmallVector<StatePlace> places;
   for (size_t i = 0; i < keys.size(); ++i)
     for (size_t j = 0; j < values.size(); ++j) {
       Value isThere = isKey[i];
       if (isThere && isValue[j])
         isThere = arith::AndIOp::create(b, loc, isThere, isValue[j]);
-      body(i, j, isThere ? isThere : isValue[j]);
+      places.push_back({keys[i], values[j], isThere ? isThere : isValue[j]});
     }
-}
-
-//===----------------------------------------------------------------------===//
-// The matrix
-//===----------------------------------------------------------------------===//
-
-void ScanEmitter::loadState() {
-  auto load = [&] {
-    Values loaded;
-    forEachPlace([&](size_t i, size_t j, Value) {
-      loaded.push_back(emitLoad(b, loc, b.getF32Type(), page,
-                                stateIndex(keys[i], values[j])));
-    });
-    return loaded;
-  };
-  if (!scan.initial) {
-    state = load();
-    return;
-  }
-  Value position = cpu::StepView(b, loc, scan.step).positionAt(firstToken);
-  Value begins = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
-                                       position, index(0));
-  SmallVector<Type> types(keys.size() * values.size(), b.getF32Type());
-  auto first =
-      scf::IfOp::create(b, loc, types, begins, /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(first.thenBlock());
-  Values made;
-  forEachPlace([&](size_t i, size_t j, Value) {
-    made.push_back(scan.initial(firstToken, head, keys[i], values[j]));
-  });
-  scf::YieldOp::create(b, loc, made);
-  b.setInsertionPointToStart(first.elseBlock());
-  scf::YieldOp::create(b, loc, load());
-  state = Values(first.getResults());
-}
-
-void ScanEmitter::storeState() {
-  forEachPlace([&](size_t i, size_t j, Value isThere) {
-    Value element = state[i * values.size() + j];
-    auto store = [&] {
-      emitStore(b, loc, element, page, stateIndex(keys[i], values[j]));
-    };
-    if (!isThere)
-      return store();
-    scf::IfOp::create(b, loc, isThere, [&](OpBuilder &, Location) {
-      store();
-      scf::YieldOp::create(b, loc);
-    });
-  });
+  return places;
 }
 
 //===----------------------------------------------------------------------===//
@@ -294,16 +304,18 @@ void ScanEmitter::emit() {
       cpu::StepView(b, loc, scan.step).firstTokenAt(sequence), firstToken);
   Value works = arith::AndIOp::create(
       b, loc, isFirst, isLess(firstValue, index(parts.valueSize)));
+  if (hasChunks) {
+    Value run = arith::SubIOp::create(b, loc, end, firstToken);
+    works =
+        arith::AndIOp::create(b, loc, works, isLess(run, index(chunkedRun)));
+  }
   auto branch = scf::IfOp::create(b, loc, works);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(branch.thenBlock());
-  cpu::RecurrentStateView pages(b, loc, scan.state);
-  page = cpu::emitAddress(
-      b, loc, pages.memory(), b.getI8Type(),
-      emitMul(b, loc, pages.pageAt(sequence), index(scan.stateBytes)));
+  Value page = emitStatePage(b, loc, scan, sequence);
   findPlaces();
-  loadState();
-  Values carried = state;
+  SmallVector<StatePlace> places = statePlaces();
+  Values carried = emitLoadState(b, loc, scan, page, firstToken, head, places);
   llvm::append_range(carried, flatten(loadRow(firstToken)));
   Value last = arith::SubIOp::create(b, loc, end, index(1));
   auto tokens = scf::ForOp::create(b, loc, firstToken, end, index(1), carried);
@@ -315,17 +327,18 @@ void ScanEmitter::emit() {
     // The next token's row is on its way while this one is computed.
     Row ahead = loadRow(
         arith::MinUIOp::create(b, loc, last, emitAdd(b, loc, token, index(1))));
-    Values next = emitToken(token, unflatten(own.drop_front(state.size())),
-                            Values(own.take_front(state.size())));
+    Values next = emitToken(token, unflatten(own.drop_front(places.size())),
+                            Values(own.take_front(places.size())));
     llvm::append_range(next, flatten(ahead));
     scf::YieldOp::create(b, loc, next);
   }
-  state = Values(tokens.getResults().take_front(state.size()));
-  storeState();
+  emitStoreState(b, loc, scan, page, head, places,
+                 Values(tokens.getResults().take_front(places.size())));
 }
 
-void emitLinearScan(OpBuilder &builder, Location loc, const LinearScan &scan) {
-  ScanEmitter(builder, loc, scan).emit();
+void emitLinearScan(OpBuilder &builder, Location loc, const LinearScan &scan,
+                    bool hasChunks) {
+  ScanEmitter(builder, loc, scan, hasChunks).emit();
 }
 
 } // namespace clade::cuda

@@ -8,7 +8,8 @@
 // The block of a scan that is a LinearRecurrence, token after token. What a
 // matrix S [keys, values] holds for one value depends on no other, so a warp
 // has a few values of a head: its lanes share the keys, and S stays in their
-// registers from the sequence's first token in the step to its last.
+// registers from the sequence's first token in the step to its last. Prompts in
+// bf16 are for ChunkScan.h.
 //
 //===----------------------------------------------------------------------===//
 
@@ -45,9 +46,30 @@ struct LinearScan {
 Grid linearScanGrid(const LinearRecurrence &parts);
 
 /// Emits the block. Blocks of a token that is no first of its sequence return
-/// at once.
+/// at once, and if `hasChunks` those of sequences that are left to
+/// emitChunkScan.
 void emitLinearScan(mlir::OpBuilder &builder, mlir::Location loc,
-                    const LinearScan &scan);
+                    const LinearScan &scan, bool hasChunks);
+
+/// An element of S of a head: its key and value (indices), whose numbers are
+/// valid, and whether it is there; null if that is certain.
+struct StatePlace {
+  mlir::Value key, value, isThere;
+};
+/// Where S of all heads of a sequence is.
+mlir::Value emitStatePage(mlir::OpBuilder &builder, mlir::Location loc,
+                          const LinearScan &scan, mlir::Value sequence);
+/// Elements of S of `head` before `token`, the first of its sequence in the
+/// step: as the step before left it at `page`, or as a sequence begins.
+llvm::SmallVector<mlir::Value>
+emitLoadState(mlir::OpBuilder &builder, mlir::Location loc,
+              const LinearScan &scan, mlir::Value page, mlir::Value token,
+              mlir::Value head, llvm::ArrayRef<StatePlace> places);
+/// Stores those that are there.
+void emitStoreState(mlir::OpBuilder &builder, mlir::Location loc,
+                    const LinearScan &scan, mlir::Value page, mlir::Value head,
+                    llvm::ArrayRef<StatePlace> places,
+                    llvm::ArrayRef<mlir::Value> state);
 
 } // namespace clade::cuda
 

@@ -18,8 +18,8 @@
 #include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/ChunkScan.h"
 #include "lib/CodeGen/CUDA/Convolution.h"
-#include "lib/CodeGen/CUDA/LinearScan.h"
 #include "lib/CodeGen/CUDA/RowEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -166,23 +166,28 @@ LogicalResult KernelEmitter::emitScanKernel(Context &context, ScanOp scan) {
   Part before;
   for (Value operand : scan->getOperands())
     before.add(operand);
-  Part part = before;
-  part.ops.insert(scan);
-  part.writesResults = true;
-  begin(context, part, "_scan");
   auto recurrence = LinearRecurrence::match(scan);
   return recurrence && hasPlainParts(scan)
-             ? emitLinearScanKernel(context, scan, *recurrence, before)
+             ? emitLinearScanKernels(context, scan, *recurrence, before)
              : emitRowScanKernel(context, scan, before);
 }
 
-LogicalResult
-KernelEmitter::emitLinearScanKernel(Context &context, ScanOp scan,
-                                    const LinearRecurrence &recurrence,
-                                    const Part &before) {
+/// Begins the gpu.func of a scan whose operands are `before`.
+void KernelEmitter::beginScan(Context &context, ScanOp scan, const Part &before,
+                              StringRef suffix) {
+  Part part = before;
+  part.ops.insert(scan);
+  part.writesResults = true;
+  begin(context, part, suffix);
+}
+
+/// What the gpu.func at hand reads and writes of a linear recurrence. `isPlain`
+/// becomes false if that has to be computed by more than expressions.
+LinearScan KernelEmitter::linearScan(Context &context, ScanOp scan,
+                                     const LinearRecurrence &recurrence,
+                                     const Part &before, bool &isPlain) {
   OpBuilder &builder = context.builder;
   Location loc = scan.getLoc();
-  bool isStored = true;
   LinearScan code{recurrence,
                   scan.getStateBytes(),
                   context.step,
@@ -192,52 +197,89 @@ KernelEmitter::emitLinearScanKernel(Context &context, ScanOp scan,
                   {}};
   /// The kernel's values for a token. Ops of the region are expressions, but
   /// for views, which say where something is.
-  auto bindToken = [&](Value token) {
-    auto emitter = std::make_shared<RowEmitter>(builder, loc, rowThreads,
-                                                context.step, token);
+  auto bindToken = [this, &context, &before, &isPlain, scan](Value token) {
+    ScanOp op = scan;
+    auto emitter = std::make_shared<RowEmitter>(
+        context.builder, op.getLoc(), rowThreads, context.step, token);
     emitter->keepViews();
-    isStored &= succeeded(evaluateRow(*emitter, context, before, token));
-    for (auto [input, argument] :
-         llvm::zip_equal(scan.getInputs(), scan.getRows()))
+    isPlain &= succeeded(evaluateRow(*emitter, context, before, token));
+    for (auto [input, argument] : llvm::zip_equal(op.getInputs(), op.getRows()))
       emitter->bindTo(argument, input);
-    for (Operation &op : scan.getBody().front())
-      if (isa<ViewOp, SliceOp>(op))
-        isStored &= succeeded(emitter->evaluate(&op));
-    isStored &= emitter->getSharedBytes() == 0;
+    for (Operation &inner : op.getBody().front())
+      if (isa<ViewOp, SliceOp>(inner))
+        isPlain &= succeeded(emitter->evaluate(&inner));
+    isPlain &= emitter->getSharedBytes() == 0;
     return emitter;
   };
-  code.rowAt = [&](Value token) {
+  code.rowAt = [bindToken](Value token) {
     return [emitter = bindToken(token)](Value part, Value head, Value at) {
       return emitter->valueAt(part, partIndex(part, head, at));
     };
   };
-  if (!isZero(scan.getInitial()[0]))
-    code.initial = [&](Value token, Value head, Value key, Value value) {
-      auto layout = RowLayout::contiguous(
-          cast<NamedTensorType>(scan.getInitial()[0].getType()));
+  Value initial = scan.getInitial()[0];
+  if (!isZero(initial))
+    code.initial = [bindToken, initial, keysAreLast = recurrence.keysAreLast](
+                       Value token, Value head, Value key, Value value) {
+      auto layout =
+          RowLayout::contiguous(cast<NamedTensorType>(initial.getType()));
       RowIndex index;
       index.axes = {{layout.names[0], head},
-                    {layout.names[recurrence.keysAreLast ? 2 : 1], key},
-                    {layout.names[recurrence.keysAreLast ? 1 : 2], value}};
-      return bindToken(token)->valueAt(scan.getInitial()[0], index);
+                    {layout.names[keysAreLast ? 2 : 1], key},
+                    {layout.names[keysAreLast ? 1 : 2], value}};
+      return bindToken(token)->valueAt(initial, index);
     };
-  code.store = [&](Value token, Value head, Value value, Value y) {
+  code.store = [&builder, loc, &context, heads = recurrence.heads,
+                size = recurrence.valueSize](Value token, Value head,
+                                             Value value, Value y) {
     Value row = emitAdd(
         builder, loc,
-        emitMul(builder, loc, token, emitIndex(builder, loc, recurrence.heads)),
-        head);
-    Value first = emitMul(builder, loc, row,
-                          emitIndex(builder, loc, recurrence.valueSize));
+        emitMul(builder, loc, token, emitIndex(builder, loc, heads)), head);
+    Value first = emitMul(builder, loc, row, emitIndex(builder, loc, size));
     emitStoreFloat(builder, loc, y, context.resultType(0), context.results[0],
                    emitAdd(builder, loc, first, value));
   };
-  {
-    OpBuilder::InsertionGuard guard(builder);
-    emitLinearScan(builder, loc, code);
+  return code;
+}
+
+LogicalResult
+KernelEmitter::emitLinearScanKernels(Context &context, ScanOp scan,
+                                     const LinearRecurrence &recurrence,
+                                     const Part &before) {
+  OpBuilder &builder = context.builder;
+  bool isPlain = true;
+  // What models in f32 compute is compared exactly.
+  bool isNarrow = llvm::any_of(before.operands, [](Value operand) {
+    auto type = dyn_cast<NamedTensorType>(operand.getType());
+    return type && type.getElementType().isBF16();
+  });
+  bool hasChunks = isNarrow && canScanChunks(target, recurrence);
+  for (bool isChunked : {false, true}) {
+    if (isChunked && !hasChunks)
+      break;
+    beginScan(context, scan, before, isChunked ? "_scan_chunks" : "_scan");
+    LinearScan code = linearScan(context, scan, recurrence, before, isPlain);
+    Grid grid =
+        isChunked ? chunkScanGrid(recurrence) : linearScanGrid(recurrence);
+    {
+      OpBuilder::InsertionGuard guard(builder);
+      if (isChunked)
+        emitChunkScan(builder, scan.getLoc(), code);
+      else
+        emitLinearScan(builder, scan.getLoc(), code, hasChunks);
+    }
+    if (!isPlain)
+      return reportNoCode(scan, " of what its own kernel computes");
+    LaunchRange range{{}, grid.columns};
+    if (isChunked)
+      range = {{chunkedRun}, grid.columns, chunkedRun};
+    else if (hasChunks)
+      range.maxShortest = chunkedRun - 1;
+    context.codes.back().ranges = {range};
+    if (failed(
+            finish(context, grid, isChunked ? chunkScanShared(recurrence) : 0)))
+      return failure();
   }
-  if (!isStored)
-    return reportNoCode(scan, " of what its own kernel computes");
-  return finish(context, linearScanGrid(recurrence), /*sharedBytes=*/0);
+  return success();
 }
 
 /// Emits a token of a scan whose carried tensors lie in `carried`.
@@ -287,6 +329,7 @@ LogicalResult KernelEmitter::emitScanToken(Context &context, ScanOp scan,
 /// of each value.
 LogicalResult KernelEmitter::emitRowScanKernel(Context &context, ScanOp scan,
                                                const Part &before) {
+  beginScan(context, scan, before, "_scan");
   OpBuilder &builder = context.builder;
   Location loc = scan.getLoc();
   StepView view(builder, loc, context.step);

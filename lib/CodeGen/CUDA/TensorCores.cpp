@@ -46,6 +46,16 @@ Value TensorCores::isBelow(Value a, Value b) {
   return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, a, b);
 }
 
+Value TensorCores::intrinsic(StringRef name, Type type, ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(builder, loc, type,
+                                       builder.getStringAttr(name), operands)
+      ->getResult(0);
+}
+
+Value TensorCores::exp2(Value x) {
+  return intrinsic("llvm.nvvm.ex2.approx.ftz", builder.getF32Type(), x);
+}
+
 Value TensorCores::advance(Value pointer, Value bytes) {
   return LLVM::GEPOp::create(builder, loc, pointer.getType(),
                              builder.getI8Type(), pointer,
@@ -101,6 +111,27 @@ TensorCores::Values TensorCores::multiply(ArrayRef<Value> a, ArrayRef<Value> b,
   for (int64_t i = 0; i < 4; ++i)
     next.push_back(LLVM::ExtractValueOp::create(builder, loc, product, i));
   return next;
+}
+
+TensorCores::Values TensorCores::multiplyTF32(ArrayRef<Value> a,
+                                              ArrayRef<Value> b,
+                                              ArrayRef<Value> sums) {
+  auto type = LLVM::LLVMStructType::getLiteral(
+      builder.getContext(), SmallVector<Type>(4, builder.getF32Type()));
+  Value product = NVVM::MmaOp::create(
+      builder, loc, type, Values(a), Values(b), sums, {mmaM, mmaN, mmaKOfTF32},
+      std::nullopt, std::nullopt,
+      std::array{NVVM::MMATypes::tf32, NVVM::MMATypes::tf32},
+      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  Values next;
+  for (int64_t i = 0; i < 4; ++i)
+    next.push_back(LLVM::ExtractValueOp::create(builder, loc, product, i));
+  return next;
+}
+
+Value TensorCores::toTF32(Value number) {
+  return NVVM::ConvertFloatToTF32Op::create(builder, loc, builder.getI32Type(),
+                                            number, NVVM::FPRoundingMode::RNA);
 }
 
 void TensorCores::copyAsync(Value target, Value source, int64_t bytes,

@@ -21,8 +21,8 @@
 
 namespace clade::cuda {
 
-/// What mma.sync multiplies: 16 x 16 by 16 x 8.
-inline constexpr int64_t mmaM = 16, mmaN = 8, mmaK = 16;
+/// What mma.sync multiplies: 16 x 16 by 16 x 8, and of tf32 16 x 8 by 8 x 8.
+inline constexpr int64_t mmaM = 16, mmaN = 8, mmaK = 16, mmaKOfTF32 = 8;
 /// Bytes of a piece of a row, which one asynchronous copy brings and a lane
 /// names to ldmatrix.
 inline constexpr int64_t pieceBytes = 16;
@@ -53,6 +53,10 @@ protected:
   mlir::Value toI32(mlir::Value index);
   mlir::Value toIndex(mlir::Value number);
   mlir::Value isBelow(mlir::Value a, mlir::Value b);
+  mlir::Value intrinsic(llvm::StringRef name, mlir::Type type,
+                        mlir::ValueRange operands);
+  /// 2^x by the instruction, whose relative error is about 2^-22.
+  mlir::Value exp2(mlir::Value x);
   /// A pointer so many bytes behind another one.
   mlir::Value advance(mlir::Value pointer, mlir::Value bytes);
   mlir::Value sharedAt(mlir::Value offset) { return advance(shared, offset); }
@@ -65,6 +69,14 @@ protected:
   /// Four f32 of a lane, with the product of `a` (4 registers) and `b` (2).
   Values multiply(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> b,
                   llvm::ArrayRef<mlir::Value> sums);
+  /// The same for tf32, of which `a` has 16 x 8 and `b` 8 x 8: lane 4·i + j has
+  /// columns j and j + 4 of rows i and i + 8 of `a` (first both rows of one
+  /// column), and rows j and j + 4 of column i of `b`; sums lie as others do.
+  Values multiplyTF32(llvm::ArrayRef<mlir::Value> a,
+                      llvm::ArrayRef<mlir::Value> b,
+                      llvm::ArrayRef<mlir::Value> sums);
+  /// An f32 rounded to the 11 bits of tf32, as i32.
+  mlir::Value toTF32(mlir::Value number);
 
   /// Words of two f16 as what mma.sync asks for.
   Values asHalves(llvm::ArrayRef<mlir::Value> words);
