@@ -90,7 +90,15 @@ import::findFamily(const SpecLibrary &library, const Config &config) {
                         << SpecLibrary::hint(architecture, served);
 }
 
-/// The type that the model computes in: as asked, or the checkpoint's own.
+static bool areAll(ArrayRef<rt::StoredTensor> tensors,
+                   ArrayRef<rt::DType> types) {
+  return llvm::all_of(tensors, [&](const rt::StoredTensor &tensor) {
+    return llvm::is_contained(types, tensor.dtype);
+  });
+}
+
+/// The type that the model computes in: as asked, or the checkpoint's own. What
+/// was published in f16 is computed in f32, which holds all of its numbers.
 static FailureOr<Type> chooseDType(MLIRContext *context, StringRef asked,
                                    const Config &config,
                                    ArrayRef<rt::StoredTensor> tensors) {
@@ -104,17 +112,13 @@ static FailureOr<Type> chooseDType(MLIRContext *context, StringRef asked,
     auto it = config.json().find(key);
     if (it == config.json().end() || it->is_null())
       continue;
-    // What was published in f16 is computed in bf16.
     if (*it == "float32" || *it == "bfloat16" || *it == "float16")
-      return *it == "float32" ? f32 : bf16;
+      return *it == "bfloat16" ? bf16 : f32;
     return emitError(config.locationOf(key))
            << "expected \"float32\", \"bfloat16\" or \"float16\" as '" << key
            << "', got " << it->dump();
   }
-  bool allF32 = llvm::all_of(tensors, [](const rt::StoredTensor &tensor) {
-    return tensor.dtype == rt::DType::F32;
-  });
-  return allF32 ? f32 : bf16;
+  return areAll(tensors, {rt::DType::F32, rt::DType::F16}) ? f32 : bf16;
 }
 
 /// Tensors that the family takes from elsewhere must hold the same bits.
@@ -279,10 +283,9 @@ import::importCheckpoint(SpecLibrary &library, const rt::Checkpoint &checkpoint,
                         ArrayRef(checkpoint.ownTensors()), dtype,
                         checkpoint.adapter(), places);
   model.config = std::move(*config);
-  // The types of a GGUF file are those of its encodings, not of the model.
-  FailureOr<Type> type =
-      chooseDType(library.getContext(), dtype.empty() ? "bf16" : dtype,
-                  *model.config, checkpoint.ownTensors());
+  // Encodings are no types to compute in.
+  FailureOr<Type> type = chooseDType(library.getContext(), dtype, *model.config,
+                                     checkpoint.ownTensors());
   if (failed(type))
     return failure();
   ImportOptions options{*type, places};

@@ -412,6 +412,10 @@ LogicalResult Evaluator::runOp(Operation &op, Values &values) {
                             evaluate(op, at(op.getInput()), at(op.getChosen()),
                                      at(op.getWeight()), bias, batch));
       })
+      .Case([&](AdapterChoiceOp op) {
+        const Tensor *chosen = op.getChosen() ? &at(op.getChosen()) : nullptr;
+        return defineResult(op, evaluate(op, chosen, batch));
+      })
       .Case([&](MixOp op) {
         return defineResult(op,
                             evaluate(op, at(op.getInput()), at(op.getShare()),

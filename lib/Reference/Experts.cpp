@@ -50,6 +50,21 @@ FailureOr<Tensor> reference::evaluate(ExpertLinearOp op, const Tensor &input,
   return result;
 }
 
+FailureOr<Tensor> reference::evaluate(AdapterChoiceOp op, const Tensor *chosen,
+                                      const Batch &batch) {
+  FailureOr<Tensor> result = makeTensor(op, op.getResult().getType(), batch);
+  if (failed(result))
+    return failure();
+  int64_t experts = op.getExperts(), active = result->rowSize();
+  for (auto [place, value] : llvm::enumerate(result->data())) {
+    auto adapter = static_cast<float>(batch.adapters[place / active]);
+    value = chosen
+                ? adapter * static_cast<float>(experts) + chosen->data()[place]
+                : adapter;
+  }
+  return result;
+}
+
 FailureOr<Tensor> reference::evaluate(MixOp op, const Tensor &input,
                                       const Tensor &share, const Tensor &chosen,
                                       const Batch &batch) {

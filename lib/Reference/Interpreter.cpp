@@ -202,6 +202,7 @@ Batch Interpreter::Impl::makeBatch(ArrayRef<SequenceChunk> chunks) const {
       batch.sequenceOf.push_back(row);
       batch.positions.push_back(sequence.length + i);
       batch.types.push_back(chunk.types.empty() ? 0 : chunk.types[i]);
+      batch.adapters.push_back(chunk.adapter);
       for (int64_t axis = 0; axis < 3; ++axis)
         batch.mediaPositions.push_back(
             chunk.mediaPositions.empty() ? sequence.length + i
@@ -263,6 +264,7 @@ FailureOr<int64_t> Interpreter::addImages(const rt::ImagePatches &images,
       batch.ids.push_back(0);
       batch.sequenceOf.push_back(image);
       batch.positions.push_back(patch);
+      batch.adapters.push_back(0);
     }
     batch.grids.emplace_back(images.grids[2 * image],
                              images.grids[2 * image + 1]);

@@ -39,6 +39,8 @@ struct SequenceChunk {
   std::vector<int32_t> mediaPositions;
   /// For each token its type; empty where all are 0.
   std::vector<int32_t> types = {};
+  /// Place of the adapter that the sequence has; 0 is none.
+  int32_t adapter = 0;
 };
 
 /// One result of one op, just computed.

@@ -109,6 +109,9 @@ mlir::FailureOr<Tensor> evaluate(HeadLinearOp op, const Tensor &input,
 mlir::FailureOr<Tensor> evaluate(ExpertLinearOp op, const Tensor &input,
                                  const Tensor &chosen, const Tensor &weight,
                                  const Tensor *bias, const Batch &batch);
+/// `chosen` is null without experts.
+mlir::FailureOr<Tensor> evaluate(AdapterChoiceOp op, const Tensor *chosen,
+                                 const Batch &batch);
 mlir::FailureOr<Tensor> evaluate(MixOp op, const Tensor &input,
                                  const Tensor &share, const Tensor &chosen,
                                  const Batch &batch);

@@ -59,6 +59,8 @@ struct Batch {
   std::vector<int64_t> mediaRows;
   /// [tokens][3], for positions of time, row and column.
   std::vector<int64_t> mediaPositions;
+  /// Of each token the place of its sequence's adapter; 0 is none.
+  std::vector<int64_t> adapters;
 
   int64_t numTokens() const { return ids.size(); }
 };

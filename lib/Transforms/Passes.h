@@ -15,6 +15,11 @@
 
 namespace clade {
 
+/// Whether the checkpoint has the weights of all products that take the forms
+/// of `clade-quantise-weights` in f16, so that this form of them loses nothing.
+/// `module` is as it was imported, in f32.
+bool areStoredAsHalves(mlir::ModuleOp module);
+
 #define GEN_PASS_DECL
 #include "lib/Transforms/Passes.h.inc"
 

@@ -72,6 +72,73 @@ static bool holdsAdapters(wmap::FuncOp function) {
 }
 
 namespace {
+/// The one rule of which products take a form.
+class FormRule {
+public:
+  explicit FormRule(ModuleOp module) : module(module) { findImages(); }
+
+  bool takesForm(Operation *op) const {
+    if (ofImages.contains(op->getParentOfType<func::FuncOp>()))
+      return false;
+    auto [rows, columns] = sizes(op);
+    return rows >= leastRows && columns >= leastColumns &&
+           !decides(op->getResult(0));
+  }
+
+  /// The products that take it.
+  SmallVector<Operation *> products() {
+    SmallVector<Operation *> products;
+    module.walk([&](Operation *op) {
+      if (isa<LinearOp, ExpertLinearOp>(op) && takesForm(op))
+        products.push_back(op);
+    });
+    return products;
+  }
+
+  static std::pair<int64_t, int64_t> sizes(Operation *op) {
+    if (auto linear = dyn_cast<LinearOp>(op))
+      return {linear.getNumOutputs(), linear.getNumInputs()};
+    auto experts = cast<ExpertLinearOp>(op);
+    return {experts.getNumOutputs(), experts.getNumInputs()};
+  }
+
+  static OpOperand &weightOf(Operation *op) {
+    auto linear = dyn_cast<LinearOp>(op);
+    return linear ? linear.getWeightMutable()
+                  : cast<ExpertLinearOp>(op).getWeightMutable();
+  }
+
+  /// The function of a weight of numbers that no adapters are put into, or
+  /// null.
+  wmap::FuncOp functionOf(Value weight) {
+    auto param = weight.getDefiningOp<ParamOp>();
+    auto function = param ? module.lookupSymbol<wmap::FuncOp>(param.getName())
+                          : wmap::FuncOp();
+    return function && isa<FloatType>(param.getType().getElementType()) &&
+                   !holdsAdapters(function)
+               ? function
+               : wmap::FuncOp();
+  }
+
+private:
+  /// The entry for images and the layers that it runs.
+  void findImages() {
+    auto entry = module.lookupSymbol<func::FuncOp>("image");
+    if (!entry)
+      return;
+    ofImages.insert(entry);
+    entry.walk([&](LayersOp layers) {
+      auto schedule = module.lookupSymbol<ScheduleOp>(layers.getSchedule());
+      for (Attribute kind : schedule.getKinds())
+        ofImages.insert(
+            module.lookupSymbol(cast<FlatSymbolRefAttr>(kind).getValue()));
+    });
+  }
+
+  ModuleOp module;
+  llvm::DenseSet<Operation *> ofImages;
+};
+
 struct QuantiseWeightsPass
     : impl::QuantiseWeightsPassBase<QuantiseWeightsPass> {
   using QuantiseWeightsPassBase::QuantiseWeightsPassBase;
@@ -90,52 +157,22 @@ struct QuantiseWeightsPass
           << form.getValue() << "'";
       return signalPassFailure();
     }
-    findImages();
-    SmallVector<Operation *> products;
+    rule.emplace(getOperation());
     SmallVector<EmbedOp> embeds;
-    getOperation().walk([&](Operation *op) {
-      if (isa<LinearOp, ExpertLinearOp>(op) && takesForm(op))
-        products.push_back(op);
-      if (auto embed = dyn_cast<EmbedOp>(op))
-        embeds.push_back(embed);
-    });
-    for (Operation *product : products)
+    getOperation().walk([&](EmbedOp embed) { embeds.push_back(embed); });
+    for (Operation *product : rule->products())
       if (failed(quantise(product, embeds, formatFor(product, format))))
         return signalPassFailure();
     // A table that no product reads is kept as it is stored, if at all: of
     // other tables no more is read than a few rows.
     for (EmbedOp embed : embeds)
-      if (wmap::FuncOp table = functionOf(embed.getTable());
+      if (wmap::FuncOp table = rule->functionOf(embed.getTable());
           table && isMatrix(embed) && !blockFormatOf(returnedValue(table)) &&
           !isFP8(table) && isStoredAs(table, format))
         replace(embed.getTableMutable(), blocksOf(table, format, {}));
   }
 
 private:
-  /// The entry for images and the layers that it runs.
-  void findImages() {
-    auto entry = getOperation().lookupSymbol<func::FuncOp>("image");
-    if (!entry)
-      return;
-    ofImages.insert(entry);
-    entry.walk([&](LayersOp layers) {
-      auto schedule =
-          getOperation().lookupSymbol<ScheduleOp>(layers.getSchedule());
-      for (Attribute kind : schedule.getKinds())
-        ofImages.insert(getOperation().lookupSymbol(
-            cast<FlatSymbolRefAttr>(kind).getValue()));
-    });
-  }
-
-  /// The one rule of which products take the form.
-  bool takesForm(Operation *op) {
-    if (ofImages.contains(op->getParentOfType<func::FuncOp>()))
-      return false;
-    auto [rows, columns] = sizes(op);
-    return rows >= leastRows && columns >= leastColumns &&
-           !decides(op->getResult(0));
-  }
-
   /// Of int4 the head has 8 bits: each of its errors is one of a logit, and of
   /// what a tied embedding gives every layer. Blocks of 256 of which more than
   /// a quarter would be filling give way to blocks of 32.
@@ -145,18 +182,11 @@ private:
       return "q8_0";
     if (format != "q4_k" && format != "q6_k")
       return format;
-    int64_t columns = sizes(op).second;
+    int64_t columns = FormRule::sizes(op).second;
     bool isMostlyFull =
         4 * columns >=
         3 * static_cast<int64_t>(llvm::alignTo(columns, superBlock));
     return isMostlyFull ? format : format == "q4_k" ? "q4_0" : "q8_0";
-  }
-
-  static std::pair<int64_t, int64_t> sizes(Operation *op) {
-    if (auto linear = dyn_cast<LinearOp>(op))
-      return {linear.getNumOutputs(), linear.getNumInputs()};
-    auto experts = cast<ExpertLinearOp>(op);
-    return {experts.getNumOutputs(), experts.getNumInputs()};
   }
 
   static bool isMatrix(EmbedOp embed) {
@@ -176,29 +206,16 @@ private:
            "fp8_128";
   }
 
-  wmap::FuncOp functionOf(Value weight) {
-    auto param = weight.getDefiningOp<ParamOp>();
-    auto function =
-        param ? getOperation().lookupSymbol<wmap::FuncOp>(param.getName())
-              : wmap::FuncOp();
-    return function && isa<FloatType>(param.getType().getElementType()) &&
-                   !holdsAdapters(function)
-               ? function
-               : wmap::FuncOp();
-  }
-
   LogicalResult quantise(Operation *op, ArrayRef<EmbedOp> embeds,
                          StringRef format) {
     auto linear = dyn_cast<LinearOp>(op);
-    OpOperand &weight = linear ? linear.getWeightMutable()
-                               : cast<ExpertLinearOp>(op).getWeightMutable();
-    wmap::FuncOp function = functionOf(weight.get());
+    OpOperand &weight = FormRule::weightOf(op);
+    wmap::FuncOp function = rule->functionOf(weight.get());
     // What a target's products do not read is decoded when it is loaded.
-    if (!function ||
-        (format == keep && (!isStoredAs(function, format) ||
-                            (isFP8(function) && !keepsFP8))))
+    if (!function || (format == keep && (!isStoredAs(function, format) ||
+                                         (isFP8(function) && !keepsFP8))))
       return success();
-    auto [rows, columns] = sizes(op);
+    auto [rows, columns] = FormRule::sizes(op);
     SmallVector<int64_t> matrix{rows, columns};
     if (auto experts = dyn_cast<ExpertLinearOp>(op))
       matrix.insert(matrix.begin(), experts.getNumExperts());
@@ -206,7 +223,7 @@ private:
     // A table that is the same matrix stays the same.
     if (linear)
       for (EmbedOp embed : embeds) {
-        wmap::FuncOp table = functionOf(embed.getTable());
+        wmap::FuncOp table = rule->functionOf(embed.getTable());
         if (table && isMatrix(embed) && !isFP8(table) &&
             columns == embed.getTable().getType().getShape()[1] &&
             OperationEquivalence::isRegionEquivalentTo(
@@ -318,7 +335,16 @@ private:
         builder.getI64IntegerAttr(0));
   }
 
-  llvm::DenseSet<Operation *> ofImages;
+  std::optional<FormRule> rule;
 };
 } // namespace
+
+bool areStoredAsHalves(ModuleOp module) {
+  FormRule rule(module);
+  SmallVector<Operation *> products = rule.products();
+  return !products.empty() && llvm::all_of(products, [&](Operation *product) {
+    wmap::FuncOp function = rule.functionOf(FormRule::weightOf(product).get());
+    return !function || isOfHalves(returnedValue(function));
+  });
+}
 } // namespace clade

@@ -177,6 +177,17 @@ Value clade::emitBlocks(OpBuilder &builder, Value value) {
       .Default([](Operation *) { return Value(); });
 }
 
+bool clade::isOfHalves(Value value) {
+  Type element = numbersType(value).getElementType();
+  if (element.isF16())
+    return true;
+  Operation *op = value.getDefiningOp();
+  return element.isF32() && op &&
+         isa<wmap::CastOp, wmap::ConcatOp, wmap::SliceOp, wmap::ReshapeOp,
+             wmap::TransposeOp, wmap::RopeUnpermuteOp>(op) &&
+         llvm::all_of(op->getOperands(), isOfHalves);
+}
+
 Value clade::returnedValue(wmap::FuncOp function) {
   return cast<wmap::ReturnOp>(function.getBody().front().getTerminator())
       .getValue();

@@ -36,6 +36,10 @@ blockFormatOf(mlir::Value value,
 /// blocks. There must be a format.
 mlir::Value emitBlocks(mlir::OpBuilder &builder, mlir::Value value);
 
+/// Whether f16 holds every number of `value`: it is of f16, or numbers of f16
+/// that were moved and widened.
+bool isOfHalves(mlir::Value value);
+
 /// The value that a function returns.
 mlir::Value returnedValue(wmap::FuncOp function);
 

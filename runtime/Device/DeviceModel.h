@@ -106,11 +106,13 @@ public:
 
   /// Runs a step and waits for it. Arrays of `step`, page tables included, are
   /// the host's; keys and values of its states lie on the device; `output` is
-  /// the host's. Weights, layers, workspace and scratch are not read. `choose`
-  /// may be empty.
+  /// the host's. Weights, layers, workspace and scratch are not read. A `trace`
+  /// gets what the plan shows, copied to the host. `choose` may be empty.
   Status run(const CladeStep &step, const DeviceRouter &choose = {});
 
   const std::shared_ptr<CudaStream> &stream() const { return queue; }
+  /// Lets later steps read weight `slot`, one of the model's, at `address`.
+  void setWeight(int32_t slot, CUdeviceptr address);
 
   /// What became of the launches of steps.
   struct Counts {
@@ -155,15 +157,19 @@ private:
   CUdeviceptr addressOf(const LaunchArgument &argument,
                         const Shape &shape) const;
   Status launch(const Launch &launch, const Shape &shape);
-  Status launchOneByOne(const Shape &shape);
-  Status launchAll(const Shape &shape);
+  /// `traced` is the step that shows values, or null.
+  Status launchOneByOne(const Shape &shape, const CladeStep *traced);
+  Status launchAll(const Shape &shape, const CladeStep *traced);
+  Status show(const LaunchTrace &trace, const Shape &shape,
+              const CladeStep &step);
 
   std::shared_ptr<const DeviceModel> model;
   const DeviceEntry *entry = nullptr; ///< One of the model's.
   std::shared_ptr<CudaStream> queue;
   DeviceBuffer arguments, workspace, output, choices;
   PinnedBuffer stagedArguments, stagedOutput, stagedChoices;
-  uint64_t statesOffset = 0; ///< Of the states in `arguments`.
+  std::vector<CUdeviceptr> weights; ///< The model's, or this session's own.
+  uint64_t statesOffset = 0;        ///< Of the states in `arguments`.
   /// Of the arrays that kernels are given there, which depend on the numbers of
   /// states and of tokens alone.
   std::array<uint64_t, numLaunchInputs> inputOffsets = {};

@@ -83,9 +83,15 @@ DeviceStep::create(std::shared_ptr<const DeviceModel> model, bool ofImages) {
   std::unique_ptr<DeviceStep> result(new DeviceStep());
   result->entry = ofImages ? &*model->images : &model->text;
   CLADE_ASSIGN_OR_RETURN(result->queue, CudaStream::create(model->device()));
+  result->weights = model->weights;
   result->model = std::move(model);
   result->times = LaunchTimes::fromEnvironment(result->queue);
   return result;
+}
+
+void DeviceStep::setWeight(int32_t slot, CUdeviceptr address) {
+  graphs.clear();
+  weights[static_cast<size_t>(slot)] = address;
 }
 
 Status DeviceStep::reserve(DeviceBuffer &buffer, uint64_t bytes,
@@ -151,6 +157,7 @@ CladeStep DeviceStep::layOut(const CladeStep &step, const Media &media,
   copy.first_token = pieces.add(step.first_token, step.num_sequences + 1);
   copy.selected = pieces.add(step.selected, step.num_selected);
   copy.scaled_lengths = pieces.add(step.scaled_lengths, step.num_sequences);
+  copy.adapters = pieces.add(step.adapters, step.num_tokens);
   copy.grids = pieces.add(step.grids, 2 * int64_t(step.num_sequences));
   copy.media_positions =
       pieces.add(step.media_positions,
@@ -178,7 +185,6 @@ CladeStep DeviceStep::layOut(const CladeStep &step, const Media &media,
   copy.barrier = nullptr;
   copy.trace = nullptr;
   copy.route = nullptr;
-  copy.adapters = nullptr;
   return copy;
 }
 
@@ -279,7 +285,7 @@ CUdeviceptr DeviceStep::addressOf(const LaunchArgument &argument,
   case LaunchArgument::Space::Choices:
     return shape.isRouted ? choices.address() + number * tokens : 0;
   case LaunchArgument::Space::Weight:
-    return model->weights[number];
+    return weights[number];
   case LaunchArgument::Space::State:
     return arguments.address() + statesOffset + number * sizeof(CladeKVState);
   }
@@ -324,27 +330,51 @@ Status DeviceStep::launch(const Launch &launch, const Shape &shape) {
   return times ? times->mark(launch.kernel, columns, blocks) : Status();
 }
 
-Status DeviceStep::launchOneByOne(const Shape &shape) {
+/// Brings a value to the host and shows it.
+Status DeviceStep::show(const LaunchTrace &trace, const Shape &shape,
+                        const CladeStep &step) {
+  int64_t rows = trace.value.space == LaunchArgument::Space::Token
+                     ? shape.tokens
+                     : shape.selected;
+  int64_t bytes = rows * trace.rowBytes;
+  std::vector<char> values(static_cast<size_t>(bytes));
+  if (bytes)
+    CLADE_RETURN_IF_ERROR(queue->download(values.data(),
+                                          addressOf(trace.value, shape),
+                                          static_cast<uint64_t>(bytes)));
+  CLADE_RETURN_IF_ERROR(queue->synchronize());
+  step.trace(step.trace_state, values.data(), bytes);
+  return {};
+}
+
+Status DeviceStep::launchOneByOne(const Shape &shape, const CladeStep *traced) {
   if (times)
     CLADE_RETURN_IF_ERROR(times->begin());
-  for (const Launch &one : entry->plan.launches)
-    CLADE_RETURN_IF_ERROR(launch(one, shape));
+  const LaunchPlan &plan = entry->plan;
+  auto next = plan.traces.begin();
+  for (size_t i = 0; i < plan.launches.size(); ++i) {
+    CLADE_RETURN_IF_ERROR(launch(plan.launches[i], shape));
+    for (; traced && next != plan.traces.end() &&
+           next->launches == static_cast<int64_t>(i) + 1;
+         ++next)
+      CLADE_RETURN_IF_ERROR(show(*next, shape, *traced));
+  }
   return {};
 }
 
 /// What comes a second time in a row, as decoding does, becomes a graph.
-Status DeviceStep::launchAll(const Shape &shape) {
+Status DeviceStep::launchAll(const Shape &shape, const CladeStep *traced) {
   bool isRepeated = shape == std::exchange(lastShape, shape);
   auto known =
       std::find_if(graphs.begin(), graphs.end(),
                    [&](const KeptGraph &kept) { return kept.shape == shape; });
   if (known == graphs.end()) {
-    if (!isRepeated || times) {
+    if (!isRepeated || times || traced) {
       ++counted.plainSteps;
-      return launchOneByOne(shape);
+      return launchOneByOne(shape, traced);
     }
     CLADE_ASSIGN_OR_RETURN(CudaGraph graph, CudaGraph::capture(queue, [&] {
-                             return launchOneByOne(shape);
+                             return launchOneByOne(shape, nullptr);
                            }));
     ++counted.graphs;
     counted.nodes = graph.numNodes();
@@ -389,7 +419,8 @@ Status DeviceStep::run(const CladeStep &step, const DeviceRouter &choose) {
         PinnedBuffer::allocate(queue->device(), output.size(), "the logits"));
   }
   CLADE_RETURN_IF_ERROR(uploadArguments(step));
-  CLADE_RETURN_IF_ERROR(launchAll(shape));
+  bool isTraced = step.trace && !entry->plan.traces.empty();
+  CLADE_RETURN_IF_ERROR(launchAll(shape, isTraced ? &step : nullptr));
   if (outputBytes)
     CLADE_RETURN_IF_ERROR(
         queue->download(stagedOutput.data(), output.address(), outputBytes));

@@ -20,7 +20,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int64_t planVersion = 6;
+constexpr int64_t planVersion = 7;
 constexpr int64_t maxBytes = int64_t(1) << 50;
 /// Bytes of a choice that is made and told.
 constexpr int64_t choiceSize = 2 * sizeof(int32_t);
@@ -216,13 +216,45 @@ StatusOr<LaunchRouter> readRouter(const json &value, const LaunchPlan &plan) {
   return router;
 }
 
+StatusOr<LaunchTrace> readTrace(const json &value, const LaunchPlan &plan) {
+  if (!value.is_object())
+    return Status::corruption("expected an object");
+  CLADE_RETURN_IF_ERROR(
+      rejectUnknownKeys(value, {"launches", "value", "row_bytes"}));
+  LaunchTrace trace;
+  CLADE_ASSIGN_OR_RETURN(
+      trace.launches, readInteger(value, "launches",
+                                  static_cast<int64_t>(plan.launches.size())));
+  int64_t first = plan.traces.empty() ? 1 : plan.traces.back().launches;
+  if (trace.launches < first)
+    return Status::corruption("'launches': expected at least " +
+                              std::to_string(first) + ", got " +
+                              std::to_string(trace.launches));
+  CLADE_ASSIGN_OR_RETURN(const json *place, readArray(value, "value"));
+  CLADE_ASSIGN_OR_RETURN(trace.value, readArgument(*place, plan, 0, 0));
+  Space space = trace.value.space;
+  if (trace.value.map || (space != Space::Token && space != Space::Selected &&
+                          space != Space::Output))
+    return Status::corruption("expected rows of tokens or of the output");
+  CLADE_ASSIGN_OR_RETURN(trace.rowBytes,
+                         readInteger(value, "row_bytes", maxBytes));
+  int64_t end = space == Space::Token      ? plan.tokenBytes
+                : space == Space::Selected ? plan.selectedBytes
+                                           : maxBytes;
+  if (trace.rowBytes < 1 || trace.rowBytes > end - trace.value.number)
+    return Status::corruption("'row_bytes': expected 1 to " +
+                              std::to_string(end - trace.value.number) +
+                              ", got " + std::to_string(trace.rowBytes));
+  return trace;
+}
+
 StatusOr<LaunchPlan> readPlan(const json &value, int64_t weights,
                               int64_t states) {
   if (!value.is_object())
     return Status::corruption("expected an object");
   CLADE_RETURN_IF_ERROR(rejectUnknownKeys(
       value, {"version", "fixed_bytes", "token_bytes", "selected_bytes",
-              "choice_bytes", "kernels", "launches", "routers"}));
+              "choice_bytes", "kernels", "launches", "routers", "traces"}));
   CLADE_ASSIGN_OR_RETURN(int64_t version,
                          readInteger(value, "version", INT32_MAX));
   if (version != planVersion)
@@ -262,6 +294,16 @@ StatusOr<LaunchPlan> readPlan(const json &value, int64_t weights,
       return router.takeStatus().withContext(
           "router " + std::to_string(plan.routers.size()));
     plan.routers.push_back(*router);
+  }
+  if (!value.contains("traces"))
+    return plan;
+  CLADE_ASSIGN_OR_RETURN(const json *traces, readArray(value, "traces"));
+  for (const json &item : *traces) {
+    StatusOr<LaunchTrace> trace = readTrace(item, plan);
+    if (!trace.ok())
+      return trace.takeStatus().withContext("trace " +
+                                            std::to_string(plan.traces.size()));
+    plan.traces.push_back(*trace);
   }
   return plan;
 }
@@ -312,12 +354,16 @@ std::string LaunchPlan::toJson() const {
                           {"layer", router.layer},
                           {"active", router.active},
                           {"experts", router.experts}});
-  return json{{"version", planVersion},      {"fixed_bytes", fixedBytes},
-              {"token_bytes", tokenBytes},   {"selected_bytes", selectedBytes},
-              {"choice_bytes", choiceBytes}, {"kernels", kernelList},
-              {"launches", launchList},      {"routers", routerList}}
-             .dump(1, ' ', false, json::error_handler_t::replace) +
-         "\n";
+  json plan{{"version", planVersion},      {"fixed_bytes", fixedBytes},
+            {"token_bytes", tokenBytes},   {"selected_bytes", selectedBytes},
+            {"choice_bytes", choiceBytes}, {"kernels", kernelList},
+            {"launches", launchList},      {"routers", routerList}};
+  for (const LaunchTrace &trace : traces)
+    plan["traces"].push_back({{"launches", trace.launches},
+                              {"value", json::array({nameOf(trace.value.space),
+                                                     trace.value.number})},
+                              {"row_bytes", trace.rowBytes}});
+  return plan.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
 StatusOr<LaunchPlan> LaunchPlan::fromJson(std::string_view text,

@@ -109,6 +109,17 @@ struct LaunchRouter {
   friend bool operator==(const LaunchRouter &, const LaunchRouter &) = default;
 };
 
+/// A value that is shown behind the first `launches` launches, to those that
+/// trace a step: rows of `rowBytes` bytes, of all tokens in the space Token and
+/// of selected ones in Selected and Output.
+struct LaunchTrace {
+  int64_t launches = 0;
+  LaunchArgument value;
+  int64_t rowBytes = 1;
+
+  friend bool operator==(const LaunchTrace &, const LaunchTrace &) = default;
+};
+
 struct LaunchPlan {
   /// Bytes of the workspace in any step, and for each row of tokens and of
   /// selected tokens, whose numbers are rounded up to `rowBlock`.
@@ -119,6 +130,8 @@ struct LaunchPlan {
   std::map<std::string, LaunchKernel> kernels;
   std::vector<Launch> launches;
   std::vector<LaunchRouter> routers;
+  /// In the order of `launches`; of code that was compiled to be traced.
+  std::vector<LaunchTrace> traces;
 
   /// Rows of a buffer are counted in blocks of so many: every buffer begins at
   /// a multiple of 64 bytes.

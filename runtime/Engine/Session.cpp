@@ -77,8 +77,6 @@ Session::create(std::shared_ptr<const CompiledModel> model,
   std::unique_ptr<Session> session(new Session(std::move(model), options));
   int threads = options.threads ? options.threads : defaultThreadCount();
   if (session->model().onDevice()) {
-    if (options.trace)
-      return Status::unsupported("code for a GPU cannot be traced");
     CLADE_ASSIGN_OR_RETURN(session->deviceStep,
                            DeviceStep::create(session->model().onDevice()));
     if (session->model().manifest().images) {

@@ -159,6 +159,7 @@ private:
           const SessionOptions &options);
   Status makeCache(uint64_t budget);
   Status makePlaces();
+  Status fillPlace(int32_t slot, int32_t place, ByteSpan matrices);
   Status checkBatch(std::span<const BatchItem> batch) const;
   Status checkItem(const BatchItem &item) const;
   Status beginStep(std::span<const BatchItem> batch);
@@ -201,8 +202,10 @@ private:
 
   /// Those of the model, and the session's own places for adapters.
   std::vector<const void *> weights;
-  WeightTable adapterTable; ///< How an adapter fills a place.
+  WeightTable adapterTable;          ///< How an adapter fills a place.
+  std::vector<int64_t> placeOffsets; ///< Of its slots, in all places' memory.
   AlignedBuffer adapterMemory;
+  DeviceBuffer deviceAdapters; ///< In its place if the code is for a GPU.
   int32_t numAdapters = 0;
 };
 

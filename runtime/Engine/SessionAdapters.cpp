@@ -228,9 +228,10 @@ Status Session::makePlaces() {
                               " slots, the manifest has " +
                               std::to_string(places.weights.size()));
   int64_t total = 0;
+  placeOffsets.resize(places.weights.size());
   for (const WeightEntry &entry : adapterTable.entries)
     for (int32_t slot : entry.slots) {
-      (void)slot;
+      placeOffsets[static_cast<size_t>(slot)] = total;
       std::optional<int64_t> all =
           checkedMul<int64_t>(bytesOf(entry), places.count + 1);
       std::optional<int64_t> end = all ? checkedAdd(total, *all) : std::nullopt;
@@ -239,17 +240,35 @@ Status Session::makePlaces() {
         return Status::corruption("the places for adapters are too large");
       total = *end;
     }
-  CLADE_RETURN_IF_ERROR(adapterMemory.reserve(static_cast<uint64_t>(total),
-                                              "the places for adapters"));
-  std::memset(adapterMemory.data(), 0, static_cast<size_t>(total));
-  int64_t offset = 0;
-  for (const WeightEntry &entry : adapterTable.entries)
-    for (int32_t slot : entry.slots) {
-      int32_t weight = places.weights[static_cast<size_t>(slot)];
-      weights[static_cast<size_t>(weight)] = adapterMemory.data() + offset;
-      offset += bytesOf(entry) * (places.count + 1);
-      offset = *checkedAlignUp(offset, int64_t(64));
-    }
+  const char *what = "the places for adapters";
+  auto bytes = static_cast<uint64_t>(total);
+  if (deviceStep) {
+    const std::shared_ptr<CudaStream> &stream = deviceStep->stream();
+    CLADE_ASSIGN_OR_RETURN(
+        deviceAdapters, DeviceBuffer::allocate(stream->device(), bytes, what));
+    CLADE_RETURN_IF_ERROR(stream->zero(deviceAdapters.address(), bytes));
+    for (size_t slot = 0; slot < placeOffsets.size(); ++slot)
+      deviceStep->setWeight(places.weights[slot],
+                            deviceAdapters.address() +
+                                static_cast<uint64_t>(placeOffsets[slot]));
+    return {};
+  }
+  CLADE_RETURN_IF_ERROR(adapterMemory.reserve(bytes, what));
+  std::memset(adapterMemory.data(), 0, bytes);
+  for (size_t slot = 0; slot < placeOffsets.size(); ++slot)
+    weights[static_cast<size_t>(places.weights[slot])] =
+        adapterMemory.data() + placeOffsets[slot];
+  return {};
+}
+
+/// Copies the matrices of an adapter to place `place` of a slot of its table.
+Status Session::fillPlace(int32_t slot, int32_t place, ByteSpan matrices) {
+  uint64_t at = static_cast<uint64_t>(placeOffsets[static_cast<size_t>(slot)]) +
+                static_cast<uint64_t>(place) * matrices.size();
+  if (deviceStep)
+    return deviceStep->stream()->upload(deviceAdapters.address() + at,
+                                        matrices.data(), matrices.size());
+  std::memcpy(adapterMemory.data() + at, matrices.data(), matrices.size());
   return {};
 }
 
@@ -274,16 +293,12 @@ StatusOr<int32_t> Session::loadAdapter(const std::string &path) {
   CLADE_ASSIGN_OR_RETURN(
       LoadedWeights made,
       loadWeights(adapterTable, WeightSources{tensors, path, {}}, options));
-  int32_t place = ++numAdapters;
-  for (const WeightEntry &entry : adapterTable.entries)
-    for (int32_t slot : entry.slots) {
-      int32_t weight = places->weights[static_cast<size_t>(slot)];
-      auto *all = static_cast<char *>(
-          const_cast<void *>(weights[static_cast<size_t>(weight)]));
-      ByteSpan own = made.slot(slot);
-      std::memcpy(all + static_cast<size_t>(place) * own.size(), own.data(),
-                  own.size());
-    }
+  int32_t place = numAdapters + 1;
+  for (int32_t slot = 0; slot < adapterTable.numSlots; ++slot)
+    CLADE_RETURN_IF_ERROR(fillPlace(slot, place, made.slot(slot)));
+  if (deviceStep)
+    CLADE_RETURN_IF_ERROR(deviceStep->stream()->synchronize());
+  numAdapters = place;
   return place;
 }
 

@@ -140,6 +140,31 @@ TEST(DeviceModelTest, StepsThatComeAgainAreGraphs) {
   expect(5, 7, 3);
 }
 
+TEST(DeviceModelTest, ASessionMayHaveWeightsOfItsOwn) {
+  std::vector<float> weight{0.5f}, own{2.0f};
+  auto model = DeviceModel::create(sources(weight), 0);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  auto runner = DeviceStep::create(*model), other = DeviceStep::create(*model);
+  ASSERT_TRUE(runner.ok() && other.ok());
+  auto memory = DeviceBuffer::allocate((*model)->device(), 4, "a weight");
+  ASSERT_TRUE(memory.ok()) << memory.status().message();
+  const std::shared_ptr<CudaStream> &stream = (*runner)->stream();
+  ASSERT_TRUE(stream->upload(memory->address(), own.data(), 4).ok());
+  auto run = [](DeviceStep &runner) {
+    Step step(1);
+    Status status = runner.run(step.step);
+    EXPECT_TRUE(status.ok()) << status.message();
+    return step.output[0];
+  };
+  // A graph was made with the model's.
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(run(**runner), 10.5f);
+  (*runner)->setWeight(0, memory->address());
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(run(**runner), 12.0f);
+  EXPECT_EQ(run(**other), 10.5f);
+}
+
 TEST(DeviceModelTest, LaunchesAreMeasuredOneByOne) {
   std::vector<float> weight{0.5f};
   auto model = DeviceModel::create(sources(weight), 0);

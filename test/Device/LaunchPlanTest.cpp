@@ -42,6 +42,9 @@ LaunchPlan example() {
        5});
   plan.launches.push_back({"last", {}, 9});
   plan.launches.push_back({"first", {}, 1, INT32_MAX, {}, 16, 4});
+  plan.traces = {{1, {Space::Token, 384}, 128},
+                 {1, {Space::Selected, 8}, 56},
+                 {5, {Space::Output, 0}, 1000}};
   return plan;
 }
 
@@ -80,8 +83,24 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadPlanTest,
     testing::Values(
         BadPlan{"{", "parse error"}, BadPlan{"[]", "expected an object"},
-        BadPlan{changed("\"version\": 6", "\"version\": 5"),
-                "expected version 6, got 5"},
+        BadPlan{changed("\"version\": 7", "\"version\": 6"),
+                "expected version 7, got 6"},
+        BadPlan{changed("\"launches\": 5,", "\"launches\": 6,"),
+                "trace 2: expected 'launches' from 0 to 5, got '6'"},
+        BadPlan{changed("\"launches\": 5,", "\"launches\": 0,"),
+                "trace 2: 'launches': expected at least 1, got 0"},
+        BadPlan{changed("\"row_bytes\": 128", "\"row_bytes\": 129"),
+                "trace 0: 'row_bytes': expected 1 to 128, got 129"},
+        BadPlan{changed("\"row_bytes\": 56", "\"row_bytes\": 0"),
+                "trace 1: 'row_bytes': expected 1 to 56, got 0"},
+        BadPlan{changed("\"row_bytes\": 1000", "\"row_bytes\": 1000, \"x\": 1"),
+                "trace 2: unknown"},
+        BadPlan{changed("\"traces\": [", "\"traces\": [1,"),
+                "trace 0: expected an object"},
+        BadPlan{changed("\"traces\": [",
+                        "\"traces\": [{\"launches\": 1, \"row_bytes\": 1, "
+                        "\"value\": [\"fixed\", 0]},"),
+                "trace 0: expected rows of tokens or of the output"},
         BadPlan{changed("\"launches\"", "\"lunches\""),
                 "unknown key 'lunches'"},
         BadPlan{changed("\"token_bytes\": 512", "\"token_bytes\": -1"),

@@ -33,8 +33,10 @@ def folder(name):
         CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=CACHE) as work:
             made = pathlib.Path(work) / "packages"
+            wheels = CACHE / "wheels"
+            built = ["--find-links", wheels] if wheels.exists() else []
             subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-                            "--no-deps", "--find-links", CACHE / "wheels", "--target", made, "-r", requirements], check=True)
+                            "--no-deps", *built, "--target", made, "-r", requirements], check=True)
             try:
                 made.rename(place)
             except OSError:  # Another process was faster.

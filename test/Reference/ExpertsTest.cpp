@@ -158,6 +158,27 @@ TEST_F(ExpertsTest, ExpertsThatNobodyChoseAreNotRead) {
             (Values{5, 1, 2, 3, 6, -3, 3, 11}));
 }
 
+TEST_F(ExpertsTest, ChoicesAreThoseOfTheSequencesAdapter) {
+  const std::string type = "!clade.tensor<[token, adapter = 1], i32>",
+                    of = "!clade.tensor<[token, active = 2], i32>";
+  choose({{2, 0}, {1, 2}}, 3);
+  body += "  %which = clade.adapter_choice %batch : " + type +
+          "\n  %of = clade.adapter_choice %batch of %chosen : " + of +
+          " experts 3 : " + of + "\n";
+  ASSERT_TRUE(runBody()) << diagnostics;
+  // Without an adapter place 0, and the experts that were chosen.
+  EXPECT_EQ(last("clade.adapter_choice"), (Values{2, 0, 1, 2}));
+  SequenceChunk chunk{interpreter->addSequence(2), tokens, {}};
+  chunk.adapter = 2;
+  ASSERT_TRUE(step({chunk})) << diagnostics;
+  EXPECT_EQ(last("clade.adapter_choice"), (Values{8, 6, 7, 8}));
+  std::vector<Values> choices;
+  for (const Observed &result : observed)
+    if (result.op == "clade.adapter_choice")
+      choices.push_back(result.values);
+  EXPECT_EQ(choices.front(), (Values{2, 2}));
+}
+
 TEST_F(ExpertsTest, FeaturesOfSeveralAxes) {
   // Expert 0 keeps the four features, expert 1 turns them round.
   choose({{1, 0}}, 2);

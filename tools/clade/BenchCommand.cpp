@@ -337,8 +337,10 @@ static int run(const BenchOptions &options) {
     return Failed;
   auto model = import::importCheckpoint(environment.getLibrary(), *checkpoint,
                                         options.choice.dtype);
-  if (failed(model) ||
-      !formKernels(*model->module, /*panelRows=*/0, options.choice))
+  if (failed(model))
+    return Failed;
+  std::string weights = weightFormOf(*model->module, options.choice);
+  if (!formKernels(*model->module, /*panelRows=*/0, options.choice))
     return Failed;
   auto slots = assignSlots(*model->module);
   if (failed(slots))
@@ -350,9 +352,10 @@ static int run(const BenchOptions &options) {
 
   cpu::Arithmetic arithmetic =
       model->dtype == "bf16" ? cpu::Arithmetic::BF16 : cpu::Arithmetic::F32;
-  if (options.choice.weights != "dense")
-    arithmetic = options.choice.precision == "fused" ? cpu::Arithmetic::Int8
-                                                     : cpu::Arithmetic::F32;
+  if (weights != "dense")
+    arithmetic = options.choice.precision == "fused" && weights != "f16"
+                     ? cpu::Arithmetic::Int8
+                     : cpu::Arithmetic::F32;
   Bench bench{options, {}, {}, {}, {}, {}, arithmetic};
   bench.costs = costOf(*model->module, *slots);
   bench.schedule = scheduleOf(*model->module, *slots, bench.costs);
@@ -364,7 +367,7 @@ static int run(const BenchOptions &options) {
   report.cpuName = cpuName();
   report.family = model->family;
   report.dtype = model->dtype;
-  report.weights = options.choice.weights;
+  report.weights = weights;
   report.arithmetic = arithmetic == cpu::Arithmetic::Int8   ? "int8"
                       : arithmetic == cpu::Arithmetic::BF16 ? "bf16"
                                                             : "f32";
@@ -394,7 +397,7 @@ static int run(const BenchOptions &options) {
     if (rt::Status status = bench.measureKernels(environment, *checkpoint);
         !status.ok())
       return fail(status);
-  if (options.choice.weights != "dense") {
+  if (!options.choice.weights.empty() && weights != "dense") {
     auto error = measureWeightError(environment, *checkpoint, options.choice,
                                     *artifact, options.threads);
     if (!error)

@@ -35,7 +35,8 @@ static int run(const CompileOptions &options) {
   if (!compileToFolder(environment, *checkpoint, options.choice,
                        options.artifact))
     return Failed;
-  if (options.choice.weights == "dense" || options.skipsError)
+  const std::string &form = options.choice.weights;
+  if (form.empty() || form == "dense" || options.skipsError)
     return Done;
   auto error = measureWeightError(environment, *checkpoint, options.choice,
                                   options.artifact, /*threads=*/0);

@@ -107,7 +107,8 @@ void driver::addWeightsOption(CLI::App &command, std::string &weights) {
       .add_option(
           "--weights", weights,
           "What the weights of products are held as: dense, the type "
-          "to compute in; f16; int8 or q8_0, q4_0, or int4 with a head in 8 "
+          "to compute in, the default but for checkpoints in f16; f16; int8 or "
+          "q8_0, q4_0, or int4 with a head in 8 "
           "bits: groups of 32 with a scale; int8_channel: rows with a scale; "
           "q4_k, q6_k: GGUF's blocks "
           "of 256; keep, blocks where the checkpoint has them and "
@@ -177,12 +178,21 @@ std::string driver::latentFormOf(const rt::Manifest &manifest) {
              : "expanded";
 }
 
+std::string driver::weightFormOf(mlir::ModuleOp module,
+                                 const ModelChoice &choice) {
+  if (!choice.weights.empty())
+    return choice.weights;
+  auto type = module->getAttrOfType<mlir::TypeAttr>("clade.dtype");
+  bool isWide = type && type.getValue().isF32();
+  return isWide && areStoredAsHalves(module) ? "f16" : "dense";
+}
+
 bool driver::chooseWeightForm(mlir::ModuleOp module,
                               const ModelChoice &choice) {
-  return choice.weights == "dense" ||
-         runPasses(module, [&](mlir::OpPassManager &passes) {
+  std::string form = weightFormOf(module, choice);
+  return form == "dense" || runPasses(module, [&](mlir::OpPassManager &passes) {
            passes.addPass(createQuantiseWeightsPass(
-               QuantiseWeightsPassOptions{choice.weights, choice.isCuda()}));
+               QuantiseWeightsPassOptions{form, choice.isCuda()}));
          });
 }
 
@@ -434,12 +444,6 @@ static std::optional<CodeTarget> resolveTarget(mlir::MLIRContext &context,
     result.cpu = *target;
     return result;
   }
-  for (auto [isAsked, option] : {std::pair(choice.isTraced, "--trace"),
-                                 {choice.places.count > 0, "--adapter-slots"}})
-    if (isAsked)
-      return fail("--target cuda does not have " + std::string(option) +
-                  " yet"),
-             std::nullopt;
   auto target = cuda::Target::resolve(
       unknown, choice.arch.empty() ? cuda::defaultArch.str() : choice.arch);
   if (failed(target))
@@ -501,7 +505,7 @@ static bool addCudaCode(mlir::ModuleOp module, const SlotTable &slots,
     for (const CladeLayer &layer : manifest.images->layers)
       states.images.push_back(layer.first_state);
   auto code = cuda::compileModel(
-      module, slots, target, states,
+      module, slots, target, states, choice.isTraced,
       [&](mlir::ModuleOp code) { return dump(code, choice, 4, "code"); });
   if (failed(code))
     return false;
@@ -531,8 +535,9 @@ static bool checkPrecision(const CodeTarget &target, llvm::StringRef dtype,
 
 bool driver::compileToFolder(Environment &environment,
                              const rt::Checkpoint &checkpoint,
-                             const ModelChoice &choice,
+                             const ModelChoice &given,
                              const std::string &folder) {
+  ModelChoice choice = given;
   std::optional<CodeTarget> target =
       resolveTarget(environment.getContext(), choice);
   if (!target)
@@ -540,7 +545,10 @@ bool driver::compileToFolder(Environment &environment,
   showProgress("compiling: reading the specs and headers");
   auto model = import::importCheckpoint(environment.getLibrary(), checkpoint,
                                         choice.dtype, choice.places);
-  if (failed(model) || !checkPrecision(*target, model->dtype, choice))
+  if (failed(model))
+    return false;
+  choice.weights = weightFormOf(*model->module, choice);
+  if (!checkPrecision(*target, model->dtype, choice))
     return false;
   showProgress("compiling: forming kernels");
   mlir::ModuleOp module = *model->module;

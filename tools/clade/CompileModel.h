@@ -25,8 +25,9 @@ struct ModelChoice {
   /// after the other.
   int64_t scanChunk = 32;
   /// What the weights of products are held as: "dense", numbers of the type
-  /// that is computed in, or a form of clade-quantise-weights.
-  std::string weights = "dense";
+  /// that is computed in, or a form of clade-quantise-weights; empty for dense
+  /// or, where that is what the checkpoint has and f32 is computed in, f16.
+  std::string weights;
   /// How weights lie that are published row by row in the type they are
   /// multiplied in: "panels", "rows", or empty for panels and, where a command
   /// has a reason, rows.
@@ -56,8 +57,11 @@ bool chooseLatentForm(mlir::ModuleOp module, const ModelChoice &choice);
 /// The option --weights, which sets `weights`.
 void addWeightsOption(CLI::App &command, std::string &weights);
 
-/// Makes blocks of the weights of products if the choice is such a form.
-/// Prints what is wrong.
+/// What the weights of products of an imported module are held as: the choice,
+/// if it says so.
+std::string weightFormOf(mlir::ModuleOp module, const ModelChoice &choice);
+
+/// Gives the weights of products that form. Prints what is wrong.
 bool chooseWeightForm(mlir::ModuleOp module, const ModelChoice &choice);
 
 /// The fusions that every target shares, after the choices of the forms of

@@ -91,7 +91,9 @@ static std::vector<std::byte> store(const std::vector<float> &elements,
   bytes.reserve(elements.size() * rt::bytesPerBlock(dtype));
   for (float element : elements) {
     uint32_t bits = dtype == rt::DType::BF16 ? rt::f32ToBF16(element)
-                                             : std::bit_cast<uint32_t>(element);
+                    : dtype == rt::DType::F16
+                        ? rt::f32ToF16(element)
+                        : std::bit_cast<uint32_t>(element);
     for (int64_t i = 0; i < rt::bytesPerBlock(dtype); ++i)
       bytes.push_back(static_cast<std::byte>(bits >> (8 * i)));
   }
@@ -103,7 +105,7 @@ static int writeTensors(const RandomCheckpoint &wanted,
                         const std::vector<import::PublishedTensor> &tensors) {
   if (std::error_code error = llvm::sys::fs::create_directories(folder))
     return fail("cannot make the folder '" + folder + "': " + error.message());
-  rt::DType dtype = wanted.dtype == "bf16" ? rt::DType::BF16 : rt::DType::F32;
+  rt::DType dtype = *rt::parseDType(wanted.dtype);
   std::vector<std::vector<std::byte>> bytes;
   std::vector<rt::StoredTensor> stored;
   for (const import::PublishedTensor &tensor : tensors) {
@@ -138,7 +140,9 @@ int driver::writeRandomCheckpoint(Environment &environment,
                                   const std::string &folder, bool isTold) {
   RandomCheckpoint wanted = given;
   import::SpecLibrary &library = environment.getLibrary();
-  wanted.config["dtype"] = wanted.dtype == "bf16" ? "bfloat16" : "float32";
+  wanted.config["dtype"] = wanted.dtype == "bf16"  ? "bfloat16"
+                           : wanted.dtype == "f16" ? "float16"
+                                                   : "float32";
   auto parsed = import::Config::parse(
       wanted.config.dump(2, ' ', false, json::error_handler_t::replace),
       "<configuration>", library.getSourceMgr(), &environment.getContext());

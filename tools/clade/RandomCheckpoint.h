@@ -19,7 +19,7 @@ struct RandomCheckpoint {
   /// The family; null for the one that serves the configuration.
   const spec::FamilyDecl *family = nullptr;
   nlohmann::json config;
-  std::string dtype = "f32"; ///< f32 or bf16.
+  std::string dtype = "f32"; ///< f32, bf16 or f16.
   uint64_t seed = 0;         ///< The same one gives the same bytes.
   double mostParameters = 4e9;
 };

@@ -217,7 +217,7 @@ void driver::addTinyCommand(CLI::App &app, int &status) {
       ->allow_extra_args(false);
   command->add_option("--seed", options->seed, "Seed of the random numbers");
   command->add_option("--dtype", options->dtype, "Type of the tensors")
-      ->check(CLI::IsMember({"f32", "bf16"}));
+      ->check(CLI::IsMember({"f32", "bf16", "f16"}));
   options->specs.addTo(*command);
   command->callback([options, &status] { status = run(*options); });
 }

@@ -12,7 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "lib/CodeGen/CPU/GroupProduct.h"
+#include "lib/CodeGen/CPU/GroupCodes.h"
 
 #include "lib/CodeGen/CPU/TileProduct.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
@@ -25,9 +25,6 @@
 using namespace mlir;
 
 namespace clade::cpu {
-
-/// Runs of four columns in a group of a panel.
-static constexpr int64_t steps = groupColumns / 4;
 
 /// Columns that activations share a scale for where rows of weights have one. A
 /// multiple of what panels are padded to: of the last group there may be half.
@@ -94,42 +91,26 @@ int64_t groupOffset(const Target &target, WeightForm form) {
 }
 
 namespace {
-class GroupEmitter {
+class GroupEmitter : GroupCodes {
 public:
   GroupEmitter(Location loc, const Target &target, const ProductShape &shape,
                int64_t firstColumn, int64_t rows, int64_t columns, Value buffer)
-      : loc(loc), target(target), shape(shape),
-        layout(packedLayoutOf(shape.form)), firstColumn(firstColumn),
-        rows(rows), vectors(columns / target.width), buffer(buffer) {}
+      : GroupCodes(loc, target, shape.form, firstColumn, columns), shape(shape),
+        rows(rows), buffer(buffer) {}
 
   SmallVector<Value> emit(OpBuilder &builder, Value a, Value w);
-  void decode(OpBuilder &builder, Value w, Value first, Value count,
-              Value memory);
 
 private:
-  /// A group of a panel: its block, where the group is, and its number in the
-  /// block.
-  struct Group {
-    Value block, address, index;
-    /// Where groups of activations are longer, the groups of the panel that are
-    /// in one.
-    Value count = {};
-  };
-  /// One load of codes: of eight bits four columns, else eight.
-  struct Run {
-    Value codes, tops;
-  };
-
   void emitGroups(OpBuilder &builder, Value a, Value block, Value count,
                   SmallVectorImpl<Value> &sums);
   SmallVector<Value> emitRow(OpBuilder &builder, Value a, Value w,
                              ArrayRef<Value> init);
-  void quantised(OpBuilder &builder, Value a, const Group &group,
+  void quantised(OpBuilder &builder, Value a, const Group &group, Value count,
                  MutableArrayRef<Value> sums);
   void addGroup(OpBuilder &builder, Value a, Value group, int64_t part,
                 SmallVectorImpl<Value> &sums);
   SmallVector<Value> sumsOfPart(OpBuilder &builder, Value a, const Group &group,
-                                int64_t part);
+                                Value count, int64_t part);
   SmallVector<Value> sumsOfTiles(OpBuilder &builder, Value a,
                                  const Group &group, ArrayRef<Value> starts);
   void multiply(OpBuilder &builder, Value a, Value step, ArrayRef<Value> codes,
@@ -138,58 +119,23 @@ private:
              SmallVectorImpl<Value> &sums);
   void exactRun(OpBuilder &builder, Value a, const Group &group, Value run,
                 ArrayRef<GroupScales> scales, MutableArrayRef<Value> sums);
-  Group groupAt(OpBuilder &builder, Value w, Value index);
-  void decodeRun(OpBuilder &builder, const Group &group, Value run,
-                 ArrayRef<GroupScales> scales, Value memory);
-  Value byteOf(OpBuilder &builder, Value codes, int64_t byte);
-  Run loadRun(OpBuilder &builder, Value group, int64_t v, Value run);
-  Value codesOf(OpBuilder &builder, const Run &run, int64_t half);
   Value dot(OpBuilder &builder, Value sum, Value weights, Value activations);
   Value call(OpBuilder &builder, StringRef name, Type type, ValueRange args);
   Value pairSums(OpBuilder &builder, Value a, Value b);
   Value dotArm(OpBuilder &builder, Value sum, Value weights, Value activations);
+  SmallVector<Value> forEach(
+      OpBuilder &builder, Value end, ValueRange init,
+      function_ref<void(OpBuilder &, Value, SmallVectorImpl<Value> &)> body);
+  Value least(OpBuilder &builder, int64_t most, int64_t all, Value block);
 
-  VectorType f32s(OpBuilder &builder) {
-    return VectorType::get(target.width, builder.getF32Type());
-  }
-  VectorType i32s(OpBuilder &builder) {
-    return VectorType::get(target.width, builder.getI32Type());
-  }
-  Value splatInt(OpBuilder &builder, int32_t value) {
-    return arith::ConstantOp::create(
-        builder, loc, DenseElementsAttr::get(i32s(builder), value));
-  }
-  Value addressAt(OpBuilder &builder, Value base, Value offset) {
-    return emitAddress(builder, loc, base, builder.getI8Type(), offset);
-  }
-  /// A value of `type` at a constant number of bytes from `base`.
-  Value loadAt(OpBuilder &builder, Type type, Value base, int64_t offset) {
-    Value address = addressAt(builder, base, emitIndex(builder, loc, offset));
-    return LLVM::LoadOp::create(builder, loc, type, address, /*alignment=*/1);
-  }
   /// What an activation's row has for all lanes.
   Value loadSplat(OpBuilder &builder, Type type, Value base, int64_t offset) {
     return emitSplat(builder, loc, loadAt(builder, type, base, offset),
                      target.width);
   }
-  /// The panel's row that is in the first lane of a vector.
-  int64_t rowOf(int64_t v) const { return firstColumn + v * target.width; }
-  SmallVector<GroupScales> scalesOf(OpBuilder &builder, const Group &group) {
-    SmallVector<GroupScales> scales;
-    for (int64_t v = 0; v < vectors; ++v)
-      scales.push_back(emitGroupScales(
-          builder, loc, target, shape.form, group.block, group.address,
-          group.index, emitIndex(builder, loc, rowOf(v)), target.width));
-    return scales;
-  }
-  int64_t runs() const { return layout.bits == 8 ? steps : steps / 2; }
-  int64_t halves() const { return steps / runs(); }
 
-  Location loc;
-  const Target &target;
   const ProductShape &shape;
-  const rt::PackedLayout &layout;
-  int64_t firstColumn, rows, vectors;
+  int64_t rows;
   Value buffer;
 };
 } // namespace
@@ -280,65 +226,11 @@ Value GroupEmitter::dot(OpBuilder &builder, Value sum, Value weights,
   return arith::AddIOp::create(builder, loc, sum, both);
 }
 
-/// Run `run` (index) of vector `v`, with the bits above the fourth of its codes
-/// where `codesOf` looks for them.
-GroupEmitter::Run GroupEmitter::loadRun(OpBuilder &builder, Value group,
-                                        int64_t v, Value run) {
-  int64_t rows = target.panelRows, runBytes = 4 * rows,
-          first = rows * layout.scaleBytes + 4 * rowOf(v);
-  auto at = [&](Value index) {
-    return addressAt(
-        builder, group,
-        emitMul(builder, loc, index, emitIndex(builder, loc, runBytes)));
-  };
-  Run result{loadAt(builder, i32s(builder), at(run), first), {}};
-  if (layout.bits <= 4 || layout.bits == 8)
-    return result;
-  // One word has the fifth bits of all runs, or two more bits of two runs.
-  Value two = emitIndex(builder, loc, 2), word = emitIndex(builder, loc, 0),
-        shift = run;
-  if (layout.bits == 6) {
-    word = arith::DivUIOp::create(builder, loc, run, two);
-    shift = emitMul(builder, loc, two,
-                    arith::RemUIOp::create(builder, loc, run, two));
-  }
-  Value tops =
-      loadAt(builder, i32s(builder), at(word), first + steps / 2 * runBytes);
-  Value bits =
-      arith::IndexCastOp::create(builder, loc, builder.getI32Type(), shift);
-  result.tops = arith::ShRUIOp::create(
-      builder, loc, tops, emitSplat(builder, loc, bits, target.width));
-  return result;
-}
-
-/// Four codes a lane: those of the run's first columns, or of the columns 16
-/// further.
-Value GroupEmitter::codesOf(OpBuilder &builder, const Run &run, int64_t half) {
-  if (layout.bits == 8)
-    return run.codes;
-  Value four = splatInt(builder, 4), codes = run.codes;
-  if (half == 1)
-    codes = arith::ShRUIOp::create(builder, loc, codes, four);
-  codes =
-      arith::AndIOp::create(builder, loc, codes, splatInt(builder, 0x0f0f0f0f));
-  if (!run.tops)
-    return codes;
-  // Those of the second half are four bits up already.
-  int32_t mask = layout.bits == 5 ? 0x01010101 : 0x03030303;
-  Value tops = arith::AndIOp::create(
-      builder, loc, run.tops, splatInt(builder, half ? mask << 4 : mask));
-  if (half == 0)
-    tops = arith::ShLIOp::create(builder, loc, tops, four);
-  return arith::OrIOp::create(builder, loc, codes, tops);
-}
-
 /// Adds the products of four columns, those of step `step` (index) of a group.
 void GroupEmitter::multiply(OpBuilder &builder, Value a, Value step,
                             ArrayRef<Value> codes,
                             MutableArrayRef<Value> sums) {
-  Value base = addressAt(
-      builder, a,
-      emitMul(builder, loc, step, emitIndex(builder, loc, 4 * shape.rowTile)));
+  Value base = addressAt(builder, a, step, 4 * shape.rowTile);
   for (int64_t row = 0; row < rows; ++row) {
     Value x = loadSplat(builder, builder.getI32Type(), base, 4 * row);
     for (int64_t v = 0; v < vectors; ++v) {
@@ -366,9 +258,12 @@ SmallVector<Value> GroupEmitter::sumsOfTiles(OpBuilder &builder, Value a,
   return integers;
 }
 
-/// The sums of integers of one part of a group, row by row.
+/// The sums of integers of one part of a group, row by row. Where a group of
+/// activations is longer, `count` groups of the panel are in it; otherwise it
+/// is null.
 SmallVector<Value> GroupEmitter::sumsOfPart(OpBuilder &builder, Value a,
-                                            const Group &group, int64_t part) {
+                                            const Group &group, Value count,
+                                            int64_t part) {
   int64_t startAt = shape.rowTile * (activationGroup(shape) + 4 + 4 * part);
   SmallVector<Value> integers;
   for (int64_t row = 0; row < rows; ++row) {
@@ -379,26 +274,17 @@ SmallVector<Value> GroupEmitter::sumsOfPart(OpBuilder &builder, Value a,
   }
   if (usesTiles(target, shape))
     return sumsOfTiles(builder, a, group, integers);
-  if (!group.count) {
+  if (!count) {
     addGroup(builder, a, group.address, part, integers);
     return integers;
   }
-  auto loop = scf::ForOp::create(
-      builder, loc, emitIndex(builder, loc, 0), group.count,
-      emitIndex(builder, loc, 1), integers,
-      [&](OpBuilder &body, Location, Value index, ValueRange carried) {
-        auto step = [&](Value base, int64_t bytes) {
-          return addressAt(
-              body, base,
-              emitMul(body, loc, index, emitIndex(body, loc, bytes)));
-        };
-        SmallVector<Value> sums(carried);
-        addGroup(body, step(a, shape.rowTile * groupColumns),
-                 step(group.address, target.panelRows * layout.groupBytes()),
-                 part, sums);
-        scf::YieldOp::create(body, loc, sums);
+  return forEach(
+      builder, count, integers,
+      [&](OpBuilder &body, Value index, SmallVectorImpl<Value> &sums) {
+        addGroup(body, addressAt(body, a, index, shape.rowTile * groupColumns),
+                 addressAt(body, group.address, index, panelGroupBytes()), part,
+                 sums);
       });
-  return SmallVector<Value>(loop.getResults());
 }
 
 /// Adds the products of the codes of one part of a group of the panel.
@@ -416,7 +302,7 @@ void GroupEmitter::addGroup(OpBuilder &builder, Value a, Value group,
   Value flip;
   if (layout.bits == 8 && !target.hasVNNI)
     flip = splatInt(builder, static_cast<int32_t>(0x80808080));
-  auto addRun = [&](OpBuilder &body, Value run, MutableArrayRef<Value> sums) {
+  auto addRun = [&](OpBuilder &body, Value run, SmallVectorImpl<Value> &sums) {
     SmallVector<Run> loaded;
     for (int64_t v = 0; v < vectors; ++v)
       loaded.push_back(loadRun(body, group, v, run));
@@ -436,29 +322,24 @@ void GroupEmitter::addGroup(OpBuilder &builder, Value a, Value group,
   if (rows == 1 && layout.bits == 8) {
     // Of one row loads are nearly all there is: few of them in a loop let the
     // CPU foresee them.
-    auto loop = scf::ForOp::create(
-        builder, loc, emitIndex(builder, loc, 0),
-        emitIndex(builder, loc, runs()), emitIndex(builder, loc, 1), integers,
-        [&](OpBuilder &body, Location, Value run, ValueRange carried) {
-          SmallVector<Value> sums(carried);
-          addRun(body, run, sums);
-          scf::YieldOp::create(body, loc, sums);
-        });
-    integers.assign(loop.getResults().begin(), loop.getResults().end());
+    auto sums =
+        forEach(builder, emitIndex(builder, loc, runs()), integers, addRun);
+    integers.assign(sums.begin(), sums.end());
     return;
   }
   for (int64_t run = 0; run < runs(); ++run)
     addRun(builder, emitIndex(builder, loc, run), integers);
 }
 
+/// Adds a group of activations times what `sumsOfPart` takes of weights.
 void GroupEmitter::quantised(OpBuilder &builder, Value a, const Group &group,
-                             MutableArrayRef<Value> sums) {
+                             Value count, MutableArrayRef<Value> sums) {
   int64_t scaleAt = shape.rowTile * activationGroup(shape),
           sumAt = scaleAt + 4 * shape.rowTile;
   Type f32 = builder.getF32Type();
   SmallVector<GroupScales> scales;
   for (int64_t part = 0; part < layout.parts; ++part) {
-    SmallVector<Value> integers = sumsOfPart(builder, a, group, part);
+    SmallVector<Value> integers = sumsOfPart(builder, a, group, count, part);
     if (part == 0 && !layout.isOfRow)
       scales = scalesOf(builder, group);
     for (int64_t row = 0; row < rows; ++row) {
@@ -487,21 +368,11 @@ void GroupEmitter::quantised(OpBuilder &builder, Value a, const Group &group,
   }
 }
 
-/// The `byte`th of each lane's four codes.
-Value GroupEmitter::byteOf(OpBuilder &builder, Value codes, int64_t byte) {
-  if (byte > 0)
-    codes = arith::ShRUIOp::create(
-        builder, loc, codes, splatInt(builder, static_cast<int32_t>(8 * byte)));
-  return arith::AndIOp::create(builder, loc, codes, splatInt(builder, 255));
-}
-
 /// One run: four columns of all rows, or eight of less than eight bits.
 void GroupEmitter::exactRun(OpBuilder &builder, Value a, const Group &group,
                             Value run, ArrayRef<GroupScales> scales,
                             MutableArrayRef<Value> sums) {
-  Value columnAt = emitAddress(
-      builder, loc, a, builder.getF32Type(),
-      emitMul(builder, loc, run, emitIndex(builder, loc, 4 * shape.rowTile)));
+  Value columnAt = addressAt(builder, a, run, 16 * shape.rowTile);
   SmallVector<Run> loaded;
   for (int64_t v = 0; v < vectors; ++v)
     loaded.push_back(loadRun(builder, group.address, v, run));
@@ -539,15 +410,39 @@ void GroupEmitter::exactRun(OpBuilder &builder, Value a, const Group &group,
 void GroupEmitter::exact(OpBuilder &builder, Value a, const Group &group,
                          int64_t count, SmallVectorImpl<Value> &sums) {
   SmallVector<GroupScales> scales = scalesOf(builder, group);
+  auto added =
+      forEach(builder, emitIndex(builder, loc, count), sums,
+              [&](OpBuilder &body, Value run, SmallVectorImpl<Value> &inner) {
+                exactRun(body, a, group, run, scales, inner);
+              });
+  sums.assign(added.begin(), added.end());
+}
+
+/// A loop over [0, end) (index), with sums that `body` adds to.
+SmallVector<Value> GroupEmitter::forEach(
+    OpBuilder &builder, Value end, ValueRange init,
+    function_ref<void(OpBuilder &, Value, SmallVectorImpl<Value> &)> body) {
   auto loop = scf::ForOp::create(
-      builder, loc, emitIndex(builder, loc, 0), emitIndex(builder, loc, count),
-      emitIndex(builder, loc, 1), sums,
-      [&](OpBuilder &body, Location, Value run, ValueRange carried) {
-        SmallVector<Value> inner(carried);
-        exactRun(body, a, group, run, scales, inner);
-        scf::YieldOp::create(body, loc, inner);
+      builder, loc, emitIndex(builder, loc, 0), end, emitIndex(builder, loc, 1),
+      init, [&](OpBuilder &inner, Location, Value index, ValueRange carried) {
+        SmallVector<Value> sums(carried);
+        body(inner, index, sums);
+        scf::YieldOp::create(inner, loc, sums);
       });
-  sums.assign(loop.getResults().begin(), loop.getResults().end());
+  return SmallVector<Value>(loop.getResults());
+}
+
+/// How many of `all` are in piece `index` (index) of `most`; of the last there
+/// may be fewer.
+Value GroupEmitter::least(OpBuilder &builder, int64_t most, int64_t all,
+                          Value index) {
+  Value whole = emitIndex(builder, loc, most);
+  if (all % most == 0)
+    return whole;
+  return arith::MinUIOp::create(
+      builder, loc, whole,
+      arith::SubIOp::create(builder, loc, emitIndex(builder, loc, all),
+                            emitMul(builder, loc, index, whole)));
 }
 
 /// The first `count` groups of a block, with the activations from `a` on.
@@ -556,75 +451,46 @@ void GroupEmitter::emitGroups(OpBuilder &builder, Value a, Value block,
   Value head =
       addressAt(builder, block,
                 emitIndex(builder, loc, target.panelRows * layout.headBytes));
-  auto body = [&](OpBuilder &body, Value index, SmallVectorImpl<Value> &inner) {
-    auto step = [&](Value base, int64_t bytes) {
-      return addressAt(body, base,
-                       emitMul(body, loc, index, emitIndex(body, loc, bytes)));
-    };
-    Value aGroup = step(a, groupTileBytes(shape));
-    Group group{block, step(head, target.panelRows * layout.groupBytes()),
-                index};
+  auto add = [&](OpBuilder &body, Value index, SmallVectorImpl<Value> &inner) {
+    Value aGroup = addressAt(body, a, index, groupTileBytes(shape));
+    Group group{block, addressAt(body, head, index, panelGroupBytes()), index};
     if (shape.isExact)
       exact(body, aGroup, group, runs(), inner);
     else
-      quantised(body, aGroup, group, inner);
+      quantised(body, aGroup, group, /*count=*/{}, inner);
   };
-  Value zero = emitIndex(builder, loc, 0);
   if (layout.groups == 1)
-    return body(builder, zero, sums);
-  auto loop = scf::ForOp::create(
-      builder, loc, zero, count, emitIndex(builder, loc, 1), sums,
-      [&](OpBuilder &inner, Location, Value index, ValueRange carried) {
-        SmallVector<Value> values(carried);
-        body(inner, index, values);
-        scf::YieldOp::create(inner, loc, values);
-      });
-  sums.assign(loop.getResults().begin(), loop.getResults().end());
+    return add(builder, emitIndex(builder, loc, 0), sums);
+  auto added = forEach(builder, count, sums, add);
+  sums.assign(added.begin(), added.end());
 }
 
 /// The sums where the weights of a row have one scale.
 SmallVector<Value> GroupEmitter::emitRow(OpBuilder &builder, Value a, Value w,
                                          ArrayRef<Value> init) {
-  Value zero = emitIndex(builder, loc, 0), one = emitIndex(builder, loc, 1);
+  Value zero = emitIndex(builder, loc, 0);
   Value codes = addressAt(
       builder, w, emitIndex(builder, loc, target.panelRows * layout.headBytes));
   int64_t columns = packedColumns(shape.form, shape.k);
+  SmallVector<Value> sums(init);
   if (shape.isExact) {
-    SmallVector<Value> sums(init);
     exact(builder, a, {w, codes, zero}, columns / 4, sums);
     return sums;
   }
-  int64_t perGroup = rowFormGroup / groupColumns,
-          panelGroups = columns / groupColumns;
-  auto loop = scf::ForOp::create(
-      builder, loc, zero,
-      emitIndex(builder, loc, llvm::divideCeil(columns, rowFormGroup)), one,
-      init, [&](OpBuilder &body, Location, Value index, ValueRange carried) {
-        auto step = [&](Value base, int64_t bytes) {
-          return addressAt(
-              body, base,
-              emitMul(body, loc, index, emitIndex(body, loc, bytes)));
-        };
-        // Of the last group there may be less in the panel.
-        Value count = emitIndex(body, loc, perGroup);
-        if (panelGroups % perGroup != 0)
-          count = arith::MinUIOp::create(
-              body, loc, count,
-              arith::SubIOp::create(body, loc,
-                                    emitIndex(body, loc, panelGroups),
-                                    emitMul(body, loc, index, count)));
+  constexpr int64_t perGroup = rowFormGroup / groupColumns;
+  sums = forEach(
+      builder, emitIndex(builder, loc, llvm::divideCeil(columns, rowFormGroup)),
+      sums, [&](OpBuilder &body, Value index, SmallVectorImpl<Value> &inner) {
         Value address =
-            step(codes, perGroup * target.panelRows * layout.groupBytes());
-        SmallVector<Value> sums(carried);
-        quantised(body, step(a, groupTileBytes(shape)),
-                  {w, address, zero, count}, sums);
-        scf::YieldOp::create(body, loc, sums);
+            addressAt(body, codes, index, perGroup * panelGroupBytes());
+        quantised(body, addressAt(body, a, index, groupTileBytes(shape)),
+                  {w, address, zero},
+                  least(body, perGroup, columns / groupColumns, index), inner);
       });
   SmallVector<GroupScales> scales = scalesOf(builder, {w, codes, zero});
-  SmallVector<Value> sums;
-  for (auto [i, sum] : llvm::enumerate(loop.getResults()))
-    sums.push_back(arith::MulFOp::create(builder, loc, sum,
-                                         scales[i % vectors].scales.front()));
+  for (auto [i, sum] : llvm::enumerate(sums))
+    sum = arith::MulFOp::create(builder, loc, sum,
+                                scales[i % vectors].scales.front());
   return sums;
 }
 
@@ -636,136 +502,15 @@ SmallVector<Value> GroupEmitter::emit(OpBuilder &builder, Value a, Value w) {
     return emitRow(builder, a, w, init);
   int64_t groups = llvm::divideCeil(shape.k, groupColumns),
           perBlock = layout.groups;
-  auto loop = scf::ForOp::create(
-      builder, loc, emitIndex(builder, loc, 0),
-      emitIndex(builder, loc, llvm::divideCeil(groups, perBlock)),
-      emitIndex(builder, loc, 1), init,
-      [&](OpBuilder &body, Location, Value block, ValueRange carried) {
-        auto step = [&](Value base, int64_t bytes) {
-          return addressAt(
-              body, base,
-              emitMul(body, loc, block, emitIndex(body, loc, bytes)));
-        };
+  return forEach(
+      builder, emitIndex(builder, loc, llvm::divideCeil(groups, perBlock)),
+      init, [&](OpBuilder &body, Value block, SmallVectorImpl<Value> &sums) {
         // Of the last block there may be fewer activations.
-        Value count = emitIndex(body, loc, perBlock);
-        if (groups % perBlock != 0)
-          count = arith::MinUIOp::create(
-              body, loc, count,
-              arith::SubIOp::create(body, loc, emitIndex(body, loc, groups),
-                                    emitMul(body, loc, block, count)));
-        SmallVector<Value> sums(carried);
-        emitGroups(body, step(a, perBlock * groupTileBytes(shape)),
-                   step(w, panelBlockBytes(target, shape.form)), count, sums);
-        scf::YieldOp::create(body, loc, sums);
+        emitGroups(
+            body, addressAt(body, a, block, perBlock * groupTileBytes(shape)),
+            addressAt(body, w, block, panelBlockBytes(target, shape.form)),
+            least(body, perBlock, groups, block), sums);
       });
-  return SmallVector<Value>(loop.getResults());
-}
-
-/// Group `index` of the panel at `w`.
-GroupEmitter::Group GroupEmitter::groupAt(OpBuilder &builder, Value w,
-                                          Value index) {
-  auto step = [&](Value base, Value count, int64_t bytes) {
-    return addressAt(
-        builder, base,
-        emitMul(builder, loc, count, emitIndex(builder, loc, bytes)));
-  };
-  Value block = w, inBlock = index;
-  // The scales of rows stand in front of all groups.
-  if (!layout.isOfRow) {
-    Value perBlock = emitIndex(builder, loc, layout.groups);
-    block = step(w, arith::DivUIOp::create(builder, loc, index, perBlock),
-                 panelBlockBytes(target, shape.form));
-    inBlock = arith::RemUIOp::create(builder, loc, index, perBlock);
-  }
-  Value head =
-      addressAt(builder, block,
-                emitIndex(builder, loc, target.panelRows * layout.headBytes));
-  Value address = step(head, inBlock, target.panelRows * layout.groupBytes());
-  return {block, address,
-          layout.isOfRow ? emitIndex(builder, loc, 0) : inBlock};
-}
-
-/// One run as pairs of bf16: four columns of all rows, or eight of less than
-/// eight bits.
-void GroupEmitter::decodeRun(OpBuilder &builder, const Group &group, Value run,
-                             ArrayRef<GroupScales> scales, Value memory) {
-  int64_t pairBytes = 4 * target.panelRows;
-  Value place = addressAt(
-      builder, memory,
-      emitMul(builder, loc, run, emitIndex(builder, loc, 2 * pairBytes)));
-  auto pairs = VectorType::get(2 * target.width, builder.getBF16Type());
-  for (int64_t v = 0; v < vectors; ++v) {
-    Run loaded = loadRun(builder, group.address, v, run);
-    for (int64_t half = 0; half < halves(); ++half) {
-      int64_t part = layout.parts > 1 ? half : 0;
-      Value scale = scales[v].scales[part], start;
-      if (layout.hasMinimum)
-        start = arith::NegFOp::create(builder, loc, scales[v].minimum);
-      else if (layout.zero != 0)
-        start = arith::MulFOp::create(
-            builder, loc, scale,
-            arith::ConstantOp::create(
-                builder, loc,
-                DenseElementsAttr::get(f32s(builder),
-                                       -static_cast<float>(layout.zero))));
-      Value codes = codesOf(builder, loaded, half);
-      auto number = [&](int64_t byte) -> Value {
-        Value code = arith::SIToFPOp::create(builder, loc, f32s(builder),
-                                             byteOf(builder, codes, byte));
-        if (!start)
-          return arith::MulFOp::create(builder, loc, code, scale);
-        return emitMultiplyAdd(builder, loc, target, code, scale, start);
-      };
-      for (int64_t pair = 0; pair < 2; ++pair) {
-        Value even = number(2 * pair), odd = number(2 * pair + 1);
-        // The first operand comes last.
-        Value both = call(builder, "llvm.x86.avx512bf16.cvtne2ps2bf16.512",
-                          pairs, {odd, even});
-        SmallVector<int64_t> order;
-        for (int64_t lane = 0; lane < target.width; ++lane)
-          order.append({lane, target.width + lane});
-        Value mixed =
-            vector::ShuffleOp::create(builder, loc, both, both, order);
-        Value at =
-            addressAt(builder, place,
-                      emitIndex(builder, loc,
-                                (pair + half * groupColumns / 4) * pairBytes +
-                                    4 * rowOf(v)));
-        LLVM::StoreOp::create(builder, loc, mixed, at, /*alignment=*/4);
-      }
-    }
-  }
-}
-
-void GroupEmitter::decode(OpBuilder &builder, Value w, Value first, Value count,
-                          Value memory) {
-  Value zero = emitIndex(builder, loc, 0), one = emitIndex(builder, loc, 1);
-  auto forEach = [&](OpBuilder &b, Value end,
-                     function_ref<void(OpBuilder &, Value)> body) {
-    scf::ForOp::create(b, loc, zero, end, one, ValueRange{},
-                       [&](OpBuilder &inner, Location, Value i, ValueRange) {
-                         body(inner, i);
-                         scf::YieldOp::create(inner, loc);
-                       });
-  };
-  int64_t groupBytes = groupColumns * 2 * target.panelRows;
-  forEach(builder, count, [&](OpBuilder &b, Value i) {
-    Group group = groupAt(b, w, emitAdd(b, loc, first, i));
-    SmallVector<GroupScales> scales = scalesOf(b, group);
-    Value place =
-        addressAt(b, memory, emitMul(b, loc, i, emitIndex(b, loc, groupBytes)));
-    forEach(b, emitIndex(b, loc, runs()), [&](OpBuilder &inner, Value run) {
-      decodeRun(inner, group, run, scales, place);
-    });
-  });
-}
-
-void emitDecodeGroups(OpBuilder &builder, Location loc, const Target &target,
-                      const ProductShape &shape, Value w, Value first,
-                      Value count, Value memory) {
-  GroupEmitter(loc, target, shape, /*firstColumn=*/0, /*rows=*/0,
-               target.panelRows, {})
-      .decode(builder, w, first, count, memory);
 }
 
 SmallVector<Value> emitGroupSums(OpBuilder &builder, Location loc,

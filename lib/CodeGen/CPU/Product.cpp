@@ -25,6 +25,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/Support/MathExtras.h"
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 
@@ -112,6 +113,7 @@ private:
   Value blockTiles(OpBuilder &builder, Value tiles);
   Tile locate(OpBuilder &builder, Value task, Value tiles, Value perBlock);
   void emitTile(OpBuilder &builder, Tile tile);
+  void emitFullTile(OpBuilder &builder, Value a, Value w, Value count);
   SmallVector<Value> emitSums(OpBuilder &builder, Value a, Value w,
                               int64_t firstColumn);
   SmallVector<Value> emitRowSums(OpBuilder &builder, Value a,
@@ -428,11 +430,36 @@ void ProductEmitter::emitTile(OpBuilder &builder, Tile tile) {
   if (isTiled && !hasBlocks(shape.form))
     emitTileSums(builder, loc, target, shape, a, w, count, buffer);
   else if (registerRows == shape.rowTile)
-    bufferSums(builder, a, w, emitIndex(builder, loc, 0));
+    emitFullTile(builder, a, w, count);
   else
     emitLoop(builder, count, registerRows,
              [&](OpBuilder &body, Value row) { bufferSums(body, a, w, row); });
   emitRows(builder, tile.panel, firstRow, count);
+}
+
+/// The sums of a row tile that is one register tile: of fewer rows where at
+/// most two of these have all rows that there are.
+void ProductEmitter::emitFullTile(OpBuilder &builder, Value a, Value w,
+                                  Value count) {
+  auto whole = [&](OpBuilder &b) { bufferSums(b, a, w, emitIndex(b, loc, 0)); };
+  if (shape.rowTile <= 8)
+    return whole(builder);
+  int64_t rows = registerRows / 3;
+  Value isFew = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ule,
+                                      count, emitIndex(builder, loc, 2 * rows));
+  scf::IfOp::create(
+      builder, loc, isFew,
+      [&](OpBuilder &b, Location) {
+        llvm::SaveAndRestore few(registerRows, rows);
+        emitLoop(b, count, rows, [&](OpBuilder &body, Value row) {
+          bufferSums(body, a, w, row);
+        });
+        scf::YieldOp::create(b, loc);
+      },
+      [&](OpBuilder &b, Location) {
+        whole(b);
+        scf::YieldOp::create(b, loc);
+      });
 }
 
 /// Computes the register tiles of a panel from row `row` of a row tile on and

@@ -73,7 +73,8 @@ static void chooseTile(Target &target, const llvm::MCSubtargetInfo &subtarget) {
     target.hasSignedDot = has("+dotprod");
     return;
   }
-  target.asksAhead = !StringRef(target.cpu).starts_with("znver");
+  target.asksAhead =
+      !StringRef(target.cpu).starts_with("znver") || target.cpu == "znver5";
   target.hasTiles = has("+amx-tile,+amx-bf16");
   target.hasFMA = has("+fma") || has("+avx512f");
   target.hasF16 = has("+f16c") || has("+avx512f");

@@ -63,8 +63,8 @@ struct Target {
   bool hasF16 = false;
   /// The CPU is an AArch64 one, whose vectors are those of NEON.
   bool isArm = false;
-  /// Products ask for operands before they read them. AMD's cores were as fast
-  /// or faster without; on Intel's a row took a third longer.
+  /// Products ask for operands before they read them. AMD's cores before Zen 5
+  /// were as fast or faster without; on Intel's a row took a third longer.
   bool asksAhead = false;
   /// How far ahead, at least: a CPU's own guesses end with a page and begin anew
   /// behind it.

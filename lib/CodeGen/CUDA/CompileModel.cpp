@@ -21,7 +21,7 @@ using namespace clade;
 FailureOr<cuda::CompiledCode>
 cuda::compileModel(ModuleOp module, const SlotTable &slots,
                    const Target &target, const LayerStates &states,
-                   llvm::function_ref<bool(ModuleOp)> onCode) {
+                   bool isTraced, llvm::function_ref<bool(ModuleOp)> onCode) {
   MLIRContext *context = module.getContext();
   DialectRegistry registry;
   registerCompileDialects(registry);
@@ -43,7 +43,8 @@ cuda::compileModel(ModuleOp module, const SlotTable &slots,
     isThere |= !isImages;
     CompiledEntry &entry = isImages ? result.images.emplace()
                                     : static_cast<CompiledEntry &>(result);
-    StepPlanner planner(kernels, slots, isImages ? states.images : states.text);
+    StepPlanner planner(kernels, slots, isImages ? states.images : states.text,
+                        isTraced && !isImages);
     FailureOr<rt::LaunchPlan> plan = planner.plan(function);
     if (failed(plan))
       return failure();

@@ -76,6 +76,16 @@ void emitStreamingExperts(mlir::OpBuilder &builder, mlir::Location loc,
                           const ExpertsProduct &product,
                           ExpertsEpilogue epilogue);
 
+/// Tokens of a warp of emitSharedExperts, and its grid.
+inline constexpr int64_t sharedTokens = 8;
+Grid sharedExpertsGrid(const ExpertsProduct &product);
+
+/// Emits a product of tokens with one choice each for that grid: a warp
+/// computes one feature of a few tokens, and reads the weights once if they
+/// chose the same matrix, as the tokens of a prompt choose an adapter.
+void emitSharedExperts(mlir::OpBuilder &builder, mlir::Location loc,
+                       const ExpertsProduct &product, ExpertsEpilogue epilogue);
+
 } // namespace clade::cuda
 
 #endif // CLADE_CODEGEN_CUDA_EXPERTS_H

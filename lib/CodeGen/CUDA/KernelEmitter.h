@@ -56,6 +56,7 @@ struct KernelCode {
 
 class RowEmitter;
 struct ActivationForm;
+struct FactoredRow;
 struct LinearScan;
 
 class KernelEmitter {
@@ -114,7 +115,10 @@ private:
   /// What lies behind `bytes` bytes for each token of a product's launches.
   mlir::Value packedBehind(Context &context, int64_t bytes);
   mlir::LogicalResult emitActivations(Context &context, mlir::Value input,
-                                      const ActivationForm &form);
+                                      const ActivationForm &form,
+                                      RowRange rows = {});
+  /// How a kernel whose parameters and operands are there scales its row.
+  RowScaling scalingOf(Context &context, const FactoredRow &factored);
   /// The sum of row `row` of activations as it is without their scale.
   mlir::Value emitUnscaled(Context &context, const ActivationForm &form,
                            mlir::Value row, mlir::Value sum);

@@ -53,15 +53,22 @@ SmallVector<Value> emitRowDots(OpBuilder &builder, Location loc, Value lane,
           emitAdd(builder, loc, dots.weightStart, places.back()), piece));
     }
     for (auto [place, weight] : llvm::zip_equal(places, weights))
-      for (auto [start, sum] : llvm::zip_equal(dots.inputStarts, next))
-        for (auto [x, y] : llvm::zip_equal(
-                 emitLoadFloats(builder, loc, dots.inputType, dots.input,
-                                emitAdd(builder, loc, start, place), piece),
-                 weight))
-          sum = math::FmaOp::create(builder, loc, x, y, sum);
+      for (auto [i, start] : llvm::enumerate(dots.inputStarts)) {
+        SmallVector<Value> row =
+            emitLoadFloats(builder, loc, dots.inputType, dots.input,
+                           emitAdd(builder, loc, start, place), piece);
+        if (dots.scaling) {
+          for (Value x : row)
+            next.back() = math::FmaOp::create(builder, loc, x, x, next.back());
+          row = dots.scaling->scaled(place, row);
+        }
+        for (auto [x, y] : llvm::zip_equal(row, weight))
+          next[i] = math::FmaOp::create(builder, loc, x, y, next[i]);
+      }
     return next;
   };
-  SmallVector<Value> sums(dots.inputStarts.size(), emitFloat(builder, loc, 0));
+  SmallVector<Value> sums(dots.inputStarts.size() + (dots.scaling ? 1 : 0),
+                          emitFloat(builder, loc, 0));
   auto addLoop = [&](Value begin, int64_t end, int64_t count) {
     auto loop = scf::ForOp::create(builder, loc, begin, index(end),
                                    index(count * warpSize), sums);
@@ -113,7 +120,8 @@ void emitStreamingProduct(OpBuilder &builder, Location loc,
                product.input,
                product.weight,
                {},
-               {}};
+               {},
+               product.scaling};
   for (int64_t i = 0; i < rowTile; ++i) {
     // Rows behind the last one repeat it and are not stored.
     Value row = arith::MinUIOp::create(
@@ -121,13 +129,21 @@ void emitStreamingProduct(OpBuilder &builder, Location loc,
     dots.inputStarts.push_back(emitMul(builder, loc, row, index(product.k)));
   }
   dots.weightStart = emitMul(builder, loc, column, index(product.k));
+  SmallVector<Value> sums = emitRowDots(builder, loc, lane, dots);
+  auto join = [&](Value sum) {
+    return emitWarpReduce(builder, loc, sum, [&](Value a, Value b) -> Value {
+      return arith::AddFOp::create(builder, loc, a, b);
+    });
+  };
+  Value factor;
+  if (product.scaling)
+    factor = product.scaling->factor(join(sums.pop_back_val()));
   // Lane i keeps the sum of row i.
   Value own = emitFloat(builder, loc, 0);
-  for (auto [i, sum] : llvm::enumerate(emitRowDots(builder, loc, lane, dots))) {
-    Value joined =
-        emitWarpReduce(builder, loc, sum, [&](Value a, Value b) -> Value {
-          return arith::AddFOp::create(builder, loc, a, b);
-        });
+  for (auto [i, sum] : llvm::enumerate(sums)) {
+    Value joined = join(sum);
+    if (factor)
+      joined = arith::MulFOp::create(builder, loc, joined, factor);
     Value isOwn = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
                                         lane, index(static_cast<int64_t>(i)));
     own = arith::SelectOp::create(builder, loc, isOwn, joined, own);
@@ -168,6 +184,7 @@ SmallVector<ProductKernel> productKernels(const Target &target,
   SmallVector<ProductKernel> kernels{{"_one", streamingGrid(product.n, 1),
                                       /*sharedBytes=*/0, RowRange{1, 1},
                                       streaming(1)}};
+  kernels[0].scalesRow = true;
   if (canStreamFewRows(product))
     kernels.push_back({"", fewRowsGrid(product), fewRowsBytes(product),
                        RowRange{2}, emitFewRows});

@@ -55,6 +55,18 @@ struct MappedRows {
   int64_t boxColumns, boxRows;
 };
 
+/// Activations of a single row that a product computes on its way: numbers that
+/// are multiplied with the weights, times one number of the row, which is known
+/// at its end.
+struct RowScaling {
+  /// The numbers in place of `row`, the f32 from `column` (index) on.
+  std::function<llvm::SmallVector<mlir::Value>(mlir::Value column,
+                                               mlir::ValueRange row)>
+      scaled;
+  /// The number of the row, from the sum of its squares; f32 both.
+  std::function<mlir::Value(mlir::Value squares)> factor;
+};
+
 /// A product, and where its operands are.
 struct Product {
   int64_t n, k;
@@ -66,6 +78,8 @@ struct Product {
   const rt::PackedLayout *groups = nullptr;
   /// For a kernel that has them, !llvm.ptr to the tensor maps of both.
   mlir::Value inputMap = {}, weightMap = {};
+  /// Only of a kernel that scales its row, or null.
+  const RowScaling *scaling = nullptr;
 };
 
 /// Emits what becomes of the sum for `row` and `column` (indices). Called for
@@ -81,9 +95,11 @@ struct RowDots {
   mlir::Value input, weight; ///< !llvm.ptr
   llvm::SmallVector<mlir::Value> inputStarts;
   mlir::Value weightStart;
+  const RowScaling *scaling = nullptr; ///< Of a single row.
 };
-/// Emits the sums of products of this lane, for each row of activations. Lanes
-/// have pieces of 16 bytes of the weights, a few at once where rows are few.
+/// Emits the sums of products of this lane, for each row of activations, and
+/// behind them that of the squares of a row with `scaling`. Lanes have pieces
+/// of 16 bytes of the weights, a few at once where rows are few.
 llvm::SmallVector<mlir::Value> emitRowDots(mlir::OpBuilder &builder,
                                            mlir::Location loc, mlir::Value lane,
                                            const RowDots &dots);
@@ -113,6 +129,8 @@ struct ProductKernel {
   /// What the tensor maps of activations and weights describe, for a kernel
   /// that copies by them.
   std::optional<MappedRows> inputMap = {}, weightMap = {};
+  /// It is for a single row, and can scale it (Product::scaling).
+  bool scalesRow = false;
 };
 
 /// The kernels for `product`: for every number of rows there is one. Its values

@@ -9,6 +9,7 @@
 
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/FactoredRow.h"
 #include "lib/CodeGen/CUDA/GroupCores.h"
 #include "lib/CodeGen/CUDA/Power.h"
 #include "lib/CodeGen/CUDA/RowEmitter.h"
@@ -48,15 +49,18 @@ Type ActivationForm::elementType() const {
                 : input.getElementType();
 }
 
-/// Emits the launch that computes the activations of a product.
+/// Emits the launch that computes the activations of a product, for steps with
+/// `rows`.
 LogicalResult KernelEmitter::emitActivations(Context &context, Value input,
-                                             const ActivationForm &form) {
+                                             const ActivationForm &form,
+                                             RowRange rows) {
   OpBuilder &builder = context.builder;
   Location loc = context.kernel.getLoc();
   Part part;
   part.add(input);
   part.writesPacked = true;
   begin(context, part, "_input");
+  context.codes.back().rows = rows;
   Value row = emitBlock(builder, loc, Axis::Y);
   RowEmitter emitter(builder, loc, rowThreads, context.step, row);
   if (failed(evaluateRow(emitter, context, part, row)))
@@ -95,27 +99,17 @@ LogicalResult KernelEmitter::checkEpilogue(const Part &part, StringRef behind) {
   return success();
 }
 
-/// The value of an epilogue op at a place of the result.
-Value KernelEmitter::emitEpilogue(Context &context, Value value, Value heart,
-                                  Value row, Value column, Value sum) {
-  if (value == heart)
-    return sum;
-  OpBuilder &builder = context.builder;
+/// The number that elementwise ops make at one place, of those that `leaf`
+/// gives for values that are there; null for others.
+static Value emitElementwise(OpBuilder &builder, Value value,
+                             llvm::function_ref<Value(Value)> leaf) {
+  if (Value there = leaf(value))
+    return there;
   Location loc = value.getLoc();
-  Type elementType = cast<NamedTensorType>(value.getType()).getElementType();
-  if (Value buffer = context.buffers.lookup(value)) {
-    int64_t features = cast<NamedTensorType>(heart.getType()).getNumFeatures();
-    Value first = emitMul(builder, loc, row, emitIndex(builder, loc, features));
-    return emitLoadFloat(builder, loc, elementType, buffer,
-                         emitAdd(builder, loc, first, column));
-  }
   Operation *op = value.getDefiningOp();
   auto operand = [&](Value inner) {
-    return emitEpilogue(context, inner, heart, row, column, sum);
+    return emitElementwise(builder, inner, leaf);
   };
-  if (auto param = dyn_cast<ParamOp>(op))
-    return emitLoadFloat(builder, loc, elementType, context.paramPointer(param),
-                         column);
   if (auto constant = dyn_cast<ConstantOp>(op))
     return emitFloat(builder, loc, constant.getValue().convertToDouble());
   if (auto unary = dyn_cast<UnaryOp>(op))
@@ -127,6 +121,79 @@ Value KernelEmitter::emitEpilogue(Context &context, Value value, Value heart,
   }
   // Casts and views: other ops were refused before.
   return operand(op->getOperand(0));
+}
+
+/// The value of an epilogue op at a place of the result.
+Value KernelEmitter::emitEpilogue(Context &context, Value value, Value heart,
+                                  Value row, Value column, Value sum) {
+  OpBuilder &builder = context.builder;
+  int64_t features = cast<NamedTensorType>(heart.getType()).getNumFeatures();
+  return emitElementwise(builder, value, [&](Value leaf) -> Value {
+    if (leaf == heart)
+      return sum;
+    Location loc = leaf.getLoc();
+    Type elementType = cast<NamedTensorType>(leaf.getType()).getElementType();
+    if (Value buffer = context.buffers.lookup(leaf)) {
+      Value first =
+          emitMul(builder, loc, row, emitIndex(builder, loc, features));
+      return emitLoadFloat(builder, loc, elementType, buffer,
+                           emitAdd(builder, loc, first, column));
+    }
+    auto param = leaf.getDefiningOp<ParamOp>();
+    return param ? emitLoadFloat(builder, loc, elementType,
+                                 context.paramPointer(param), column)
+                 : Value();
+  });
+}
+
+RowScaling KernelEmitter::scalingOf(Context &context,
+                                    const FactoredRow &factored) {
+  OpBuilder &builder = context.builder;
+  RowScaling scaling;
+  scaling.scaled = [&](Value column, ValueRange row) {
+    // Parameters come in pieces, as the row does.
+    llvm::SmallDenseMap<Value, SmallVector<Value>> params;
+    SmallVector<Value> scaled;
+    for (auto [i, x] : llvm::enumerate(row)) {
+      auto leaf = [&, i = i, x = x](Value value) -> Value {
+        if (value == factored.row)
+          return x;
+        auto param = value.getDefiningOp<ParamOp>();
+        if (!param)
+          return {};
+        SmallVector<Value> &piece = params[value];
+        if (piece.empty())
+          piece = emitLoadFloats(builder, value.getLoc(),
+                                 param.getResult().getType().getElementType(),
+                                 context.paramPointer(param), column,
+                                 static_cast<int64_t>(row.size()));
+        return piece[i];
+      };
+      Value number;
+      for (Value part : factored.columns) {
+        Value own = emitElementwise(builder, part, leaf);
+        number = number ? Value(arith::MulFOp::create(builder, part.getLoc(),
+                                                      number, own))
+                        : own;
+      }
+      scaled.push_back(number);
+    }
+    return scaled;
+  };
+  scaling.factor = [&](Value squares) {
+    ReduceOp reduce = factored.squares;
+    Location loc = reduce.getLoc();
+    if (reduce.getKind() == ReduceKind::Mean)
+      squares = arith::DivFOp::create(
+          builder, loc, squares,
+          emitFloat(builder, loc,
+                    static_cast<double>(
+                        reduce.getInput().getType().getNumFeatures())));
+    return emitElementwise(builder, factored.factor, [&](Value value) {
+      return value == reduce.getResult() ? squares : Value();
+    });
+  };
+  return scaling;
 }
 
 LogicalResult KernelEmitter::emitProductKernel(Context &context) {
@@ -142,7 +209,11 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
                       linear.getNumInputs());
   Value inputValue = viewed(linear.getInput());
   bool isStored = isa<BlockArgument>(inputValue) && !form.isOwn();
-  if (!isStored && failed(emitActivations(context, linear.getInput(), form)))
+  std::optional<FactoredRow> factored;
+  if (!isStored && !form.isOwn())
+    factored = FactoredRow::of(linear);
+  if (!isStored && failed(emitActivations(context, linear.getInput(), form,
+                                          {factored ? 2 : 1})))
     return failure();
 
   Part part;
@@ -188,9 +259,16 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
   KernelArgument weightArgument{KernelArgument::Param,
                                 llvm::find(context.params, weight.getName()) -
                                     context.params.begin()};
+  std::optional<RowScaling> scaling;
+  if (factored)
+    scaling = scalingOf(context, *factored);
   for (const ProductKernel &kernel : productKernels(target, product)) {
     Part whole = part;
-    if (kernel.inputMap) {
+    bool scalesRow = factored && kernel.scalesRow;
+    if (scalesRow) {
+      whole.add(weight.getOperation());
+      whole.add(linear.getInput());
+    } else if (kernel.inputMap) {
       inputArgument.map = kernel.inputMap;
       weightArgument.map = kernel.weightMap;
       whole.maps = {inputArgument, weightArgument};
@@ -216,6 +294,14 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
       product.input =
           isStored ? context.buffers.lookup(inputValue) : context.packed;
       product.weight = context.paramPointer(weight);
+    }
+    product.inputType = form.elementType();
+    product.scaling = nullptr;
+    if (scalesRow) {
+      product.input = context.buffers.lookup(factored->row);
+      product.inputType =
+          cast<NamedTensorType>(factored->row.getType()).getElementType();
+      product.scaling = &*scaling;
     }
     product.rows = context.rows;
     {

@@ -235,7 +235,9 @@ LogicalResult RowEmitter::evaluateMedia(Operation *op) {
       evaluateMediaPositions(positions);
     return success();
   }
-  if (auto grid = dyn_cast<GridPositionsOp>(op))
+  if (auto choice = dyn_cast<AdapterChoiceOp>(op))
+    evaluateAdapterChoice(choice);
+  else if (auto grid = dyn_cast<GridPositionsOp>(op))
     evaluateGridPositions(grid);
   else if (auto frames = dyn_cast<GridFramesOp>(op))
     evaluateGridFrames(frames);

@@ -128,6 +128,7 @@ private:
                          mlir::Location loc);
   mlir::LogicalResult evaluateMedia(mlir::Operation *op);
   void evaluateMediaPositions(PositionsOp op);
+  void evaluateAdapterChoice(AdapterChoiceOp op);
   void evaluateGridPositions(GridPositionsOp op);
   void evaluateGridFrames(GridFramesOp op);
   void evaluateGridWindows(GridWindowsOp op);

@@ -62,6 +62,28 @@ void RowEmitter::evaluateMediaPositions(PositionsOp op) {
        storeNumbers(op.getResult().getType(), numbers, op.getLoc()));
 }
 
+void RowEmitter::evaluateAdapterChoice(AdapterChoiceOp op) {
+  Location loc = op.getLoc();
+  Value place = StepView(builder, loc, step).adapterAt(row);
+  if (!op.getChosen()) {
+    bind(op.getResult(), storeNumbers(op.getResult().getType(), place, loc));
+    return;
+  }
+  RowMemory chosen = inMemory(op.getChosen()),
+            memory = newRow(op.getResult().getType());
+  Value first = toFloat(
+      builder, loc,
+      emitMul(builder, loc, place, emitIndex(builder, loc, op.getExperts())));
+  forEachIndex(memory.layout, loc, [&](const RowIndex &index) {
+    Value expert =
+        arith::AddFOp::create(builder, loc, first, load(chosen, index, loc));
+    emitStoreFloat(builder, loc, expert, memory.elementType, memory.base,
+                   flatIndex(memory, index, loc));
+  });
+  emitSync(builder, loc);
+  bind(op.getResult(), memory);
+}
+
 void RowEmitter::evaluateGridPositions(GridPositionsOp op) {
   StepView view(builder, op.getLoc(), step);
   auto place =

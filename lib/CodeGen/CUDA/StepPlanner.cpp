@@ -17,6 +17,12 @@ using rt::LaunchArgument;
 using rt::LaunchInput;
 using Space = rt::LaunchArgument::Space;
 
+/// Bytes of a row of a value.
+static int64_t bytesPerRow(NamedTensorType type) {
+  return type.getNumFeatures() *
+         std::max<int64_t>(type.getElementTypeBitWidth() / 8, 1);
+}
+
 /// A place in the workspace for a value of its own.
 LaunchArgument StepPlanner::take(Type type) {
   auto tensor = cast<NamedTensorType>(type);
@@ -24,8 +30,7 @@ LaunchArgument StepPlanner::take(Type type) {
       tensor.getRank() > 0 && tensor.getNames()[0] == selectedAxis;
   int64_t &bytes = isSelected ? result.selectedBytes : result.tokenBytes;
   LaunchArgument place{isSelected ? Space::Selected : Space::Token, bytes};
-  bytes += tensor.getNumFeatures() *
-           std::max<int64_t>(tensor.getElementTypeBitWidth() / 8, 1);
+  bytes += bytesPerRow(tensor);
   return place;
 }
 
@@ -111,6 +116,13 @@ LogicalResult StepPlanner::addKernel(Scope &scope, KernelOp kernel,
       result.launches.push_back(launch);
     }
   }
+  if (isTraced)
+    for (Value value : kernel.getResults())
+      result.traces.push_back(
+          {static_cast<int64_t>(result.launches.size()),
+           scope.buffers.lookup(value),
+           isOutput ? outputWidth * int64_t(sizeof(float))
+                    : bytesPerRow(cast<NamedTensorType>(value.getType()))});
   return success();
 }
 

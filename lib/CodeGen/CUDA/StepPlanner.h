@@ -22,10 +22,12 @@ namespace clade::cuda {
 
 class StepPlanner {
 public:
-  /// `firstStates` are the states of the entry's layers, in their order.
+  /// `firstStates` are the states of the entry's layers, in their order. With
+  /// `isTraced` the plan says where each result of each kernel is.
   StepPlanner(KernelEmitter &kernels, const SlotTable &slots,
-              llvm::ArrayRef<int64_t> firstStates)
-      : kernels(kernels), slots(slots), firstStates(firstStates) {}
+              llvm::ArrayRef<int64_t> firstStates, bool isTraced)
+      : kernels(kernels), slots(slots), firstStates(firstStates),
+        isTraced(isTraced) {}
 
   /// Plans an entry and emits its kernels.
   mlir::FailureOr<rt::LaunchPlan> plan(mlir::func::FuncOp entry);
@@ -46,6 +48,7 @@ private:
   KernelEmitter &kernels;
   const SlotTable &slots;
   llvm::ArrayRef<int64_t> firstStates; ///< Of the layers that are to come.
+  bool isTraced;
   rt::LaunchPlan result;
   /// Temporaries of a kind's kernels, which all its layers share.
   llvm::DenseMap<mlir::Value, rt::LaunchArgument> temporaries;

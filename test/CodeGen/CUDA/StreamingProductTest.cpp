@@ -15,6 +15,9 @@
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
 #include "lib/PTX/Roofline.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
 using namespace mlir;
 using namespace clade;
 using namespace clade::cuda;
@@ -109,6 +112,89 @@ INSTANTIATE_TEST_SUITE_P(Shapes, StreamingProductTest,
                                   std::to_string(info.param.n) + "x" +
                                   std::to_string(info.param.k);
                          });
+
+/// Rows that are scaled on the way: x · g · 1 / √(mean(x²) + 1), with g of bf16
+/// or f32.
+class ScaledRowTest : public testing::TestWithParam<std::tuple<int64_t, bool>> {
+};
+
+TEST_P(ScaledRowTest, IsWithinTheRoundingOfSums) {
+  auto [k, isWide] = GetParam();
+  constexpr int64_t n = 9;
+  Target target = targetOf("sm_80");
+  Grid grid = streamingGrid(n, 1);
+  bool gainIsWide = isWide;
+  int64_t columns = k;
+  ptx::test::Harness harness(kernelText(
+      target, grid.threads, 4,
+      [&](OpBuilder &builder, Location loc, ValueRange arguments) {
+        Type bf16 = builder.getBF16Type(), f32 = builder.getF32Type();
+        RowScaling scaling;
+        scaling.scaled = [&](Value column, ValueRange row) {
+          SmallVector<Value> scaled;
+          for (auto [x, g] : llvm::zip_equal(
+                   row, emitLoadFloats(builder, loc, gainIsWide ? f32 : bf16,
+                                       arguments[3], column,
+                                       static_cast<int64_t>(row.size()))))
+            scaled.push_back(arith::MulFOp::create(builder, loc, x, g));
+          return scaled;
+        };
+        scaling.factor = [&](Value squares) {
+          Value mean = arith::DivFOp::create(
+              builder, loc, squares,
+              emitFloat(builder, loc, static_cast<double>(columns)));
+          mean = arith::AddFOp::create(builder, loc, mean,
+                                       emitFloat(builder, loc, 1));
+          return arith::DivFOp::create(
+              builder, loc, emitFloat(builder, loc, 1),
+              math::SqrtOp::create(builder, loc, mean));
+        };
+        Product product{
+            n, columns, bf16, bf16, arguments[0], arguments[1], arguments[4]};
+        product.scaling = &scaling;
+        emitStreamingProduct(
+            builder, loc, product, 1, [&](Value, Value column, Value sum) {
+              emitStoreFloat(builder, loc, sum, f32, arguments[2], column);
+            });
+      }));
+  std::vector<uint16_t> input = bfloats(k, 0), weight = bfloats(n * k, 12345),
+                        gain = bfloats(k, 777);
+  std::vector<float> wideGain;
+  for (uint16_t g : gain)
+    wideGain.push_back(floatOf(g));
+  uint64_t output = harness.buffer(n * sizeof(float));
+  ptx::LaunchReport report = harness.launch(
+      "kernel", launchOf(grid, 1, 0), harness.buffer(input),
+      harness.buffer(weight), output,
+      isWide ? harness.buffer(wideGain) : harness.buffer(gain), uint64_t(1));
+  EXPECT_TRUE(report.clean());
+  std::vector<float> found = harness.read<float>(output, n);
+  double squares = 0;
+  for (uint16_t x : input)
+    squares += double(floatOf(x)) * floatOf(x);
+  double factor = 1 / std::sqrt(squares / double(k) + 1);
+  for (int64_t column = 0; column < n; ++column) {
+    double exact = 0, magnitude = 0;
+    for (int64_t i = 0; i < k; ++i) {
+      double term = double(floatOf(input[static_cast<size_t>(i)])) *
+                    wideGain[static_cast<size_t>(i)] *
+                    floatOf(weight[static_cast<size_t>(column * k + i)]);
+      exact += term;
+      magnitude += std::fabs(term);
+    }
+    // A lane adds k / 32 numbers, their sums are joined in five steps; x · g
+    // and the factor are rounded a few times.
+    double bound = (double(k) / 32 + 5 + 8) * 0x1p-24 * magnitude * factor;
+    EXPECT_LE(std::fabs(found[static_cast<size_t>(column)] - exact * factor),
+              bound)
+        << "column " << column;
+  }
+}
+
+// Whole batches of pieces, a rest of them, and pieces of one element.
+INSTANTIATE_TEST_SUITE_P(Shapes, ScaledRowTest,
+                         testing::Combine(testing::Values(1024, 2312, 36, 5),
+                                          testing::Bool()));
 
 /// Decoding waits for weights: they come once, in whole sectors, and nothing
 /// else of a GPU would take longer.

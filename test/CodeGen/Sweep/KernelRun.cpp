@@ -235,8 +235,8 @@ struct Barrier {
 struct StepMemory {
   StepMemory(const StepTokens &tokens, int threads)
       : barrier{std::barrier<>(threads)} {
-    auto keep = [&](const std::vector<int32_t> &values) {
-      return arrays.emplace_back(values).as<int32_t>();
+    auto keep = [&]<typename T>(const std::vector<T> &values) {
+      return arrays.emplace_back(values).template as<T>();
     };
     step.struct_size = sizeof(CladeStep);
     step.abi_version = CLADE_ABI_VERSION;
@@ -250,6 +250,12 @@ struct StepMemory {
     step.first_token = keep(tokens.firstToken);
     step.selected = keep(tokens.selected);
     step.scaled_lengths = keep(tokens.scaledLengths);
+    step.pixels = keep(tokens.pixels);
+    step.grids = keep(tokens.grids);
+    step.media = keep(tokens.media);
+    step.media_rows = keep(tokens.mediaRows);
+    step.media_positions = keep(tokens.mediaPositions);
+    step.adapters = keep(tokens.adapters);
     step.barrier = Barrier::wait;
     step.barrier_state = &barrier;
   }

@@ -28,6 +28,15 @@ namespace clade::cpu::test {
 struct StepTokens {
   std::vector<int32_t> tokens, positions, sequenceOf, firstToken{0}, selected,
       scaledLengths;
+  /// Of an entry for images, as in CladeStep.
+  std::vector<float> pixels;
+  std::vector<int32_t> grids;
+  /// Of text of a model with images: the rows of all images, of each token its
+  /// row, or -1, and its time, row and column.
+  std::vector<float> media;
+  std::vector<int32_t> mediaRows, mediaPositions;
+  /// Of each token the place of its adapter.
+  std::vector<int32_t> adapters;
   /// Of each sequence of the step its number among all.
   std::vector<int32_t> sequences;
   int64_t longestContext = 0;

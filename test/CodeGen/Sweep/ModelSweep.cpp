@@ -13,8 +13,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "test/CodeGen/Sweep/KernelRun.h"
+#include "test/CodeGen/Sweep/RandomModel.h"
 #include "test/CodeGen/Sweep/RoundingErrors.h"
-#include "test/CodeGen/Sweep/Sweep.h"
 #include "tools/clade/RandomCheckpoint.h"
 
 #include "lib/Pipelines/Pipelines.h"
@@ -33,45 +33,6 @@ using clade::reference::Tensor;
 
 namespace {
 
-/// A key of a configuration and its sizes: multiples of `step` up to `high`.
-struct SizeKey {
-  const char *name;
-  int64_t high;
-  int64_t step = 1;
-};
-
-struct ModelKind {
-  const char *architecture;
-  std::vector<SizeKey> sizes;
-  bool hasScans = false;
-};
-
-const std::vector<ModelKind> &modelKinds() {
-  static const std::vector<ModelKind> kinds = {
-      {"SweepElementwise", {{"hidden_size", 80}, {"rows", 5}}},
-      {"SweepReductions", {{"hidden_size", 80}, {"rows", 6}}},
-      {"SweepProducts",
-       {{"hidden_size", 90}, {"inner_size", 130}, {"rows", 5}}},
-      {"SweepShapes", {{"rows", 6}, {"columns", 20}, {"small", 7}}},
-      {"SweepRouting",
-       {{"hidden_size", 60}, {"inner_size", 60}, {"active", 5}, {"spare", 5}}},
-      {"SweepAttention",
-       {{"hidden_size", 70},
-        {"kv_heads", 3},
-        {"group", 4},
-        {"head", 40, 2},
-        {"v_head", 40},
-        {"window", 60}}},
-      {"SweepRecurrent",
-       {{"hidden_size", 60},
-        {"rows", 4},
-        {"columns", 10},
-        {"key", 24},
-        {"value", 24}},
-       /*hasScans=*/true}};
-  return kinds;
-}
-
 /// A temporary folder.
 struct Folder {
   llvm::SmallString<128> path;
@@ -79,71 +40,23 @@ struct Folder {
   ~Folder() { llvm::sys::fs::remove_directories(path); }
 };
 
-/// What is drawn of a model.
-struct Draw {
-  const ModelKind *kind;
-  nlohmann::json config;
-  TestCPU cpu;
-  std::string dtype, weights;
-  bool rounds, inRows;
-  int64_t chunk;
-  uint64_t seed;
-
-  std::string text() const {
-    return llvm::formatv("{0} {1} {2} weights {3}{4}{5}, {6}: ", cpu.name,
-                         kind->architecture, dtype, weights,
-                         rounds ? ", rounding" : "", inRows ? ", rows" : "",
-                         config.dump());
-  }
-};
-
-constexpr int64_t vocab = 40, maxTokens = 96;
-
-Draw drawModel(Sweep &sweep) {
-  const auto &kinds = modelKinds();
-  Draw draw{&kinds[sweep.below(kinds.size())], {}, sweep.cpu()};
-  draw.config["architectures"] = {draw.kind->architecture};
-  draw.config["vocab_size"] = vocab;
-  for (const SizeKey &key : draw.kind->sizes)
-    draw.config[key.name] = key.step * sweep.between(1, key.high / key.step);
-  draw.dtype = sweep.chance(50) ? "bf16" : "f32";
-  draw.rounds = sweep.chance(40);
-  draw.weights = "dense";
-  if (sweep.chance(35)) {
-    constexpr const char *forms[] = {"f16", "int8", "int4", "q4_k", "q6_k"};
-    draw.weights = forms[sweep.below(5)];
-    // Products that round their activations have no bound of this kind.
-    draw.rounds |= draw.weights != "f16";
-  }
-  draw.inRows = draw.weights == "dense" && sweep.chance(30);
-  draw.chunk =
-      draw.kind->hasScans && sweep.chance(60) ? 16 * sweep.between(1, 3) : 0;
-  draw.seed = sweep.engine()();
-  return draw;
-}
-
-/// The entry of a module.
-func::FuncOp entryOf(ModuleOp module) {
-  for (auto function : module.getOps<func::FuncOp>())
-    if (function->hasAttr(entryAttr))
-      return function;
-  return {};
-}
-
 /// A model in the interpreter, twice, and as compiled kernels.
 class ModelCase {
 public:
-  ModelCase(Sweep &sweep, driver::Environment &environment, const Draw &draw)
+  ModelCase(Sweep &sweep, driver::Environment &environment,
+            const RandomModel &draw)
       : sweep(sweep), environment(environment), draw(draw),
         errors(static_cast<unsigned>(draw.seed)) {}
 
   /// False if something could not be made; it was printed.
   bool create();
-  /// Runs a step of random tokens and compares every kernel; false after an
-  /// error.
-  bool step();
+  /// Runs the entry for images on some, or a step of random tokens, and
+  /// compares every kernel; false after an error.
+  bool runImages();
+  bool runText();
 
 private:
+  bool importModel(const std::string &path);
   bool runPasses(ModuleOp module,
                  llvm::function_ref<void(OpPassManager &)> build);
   std::vector<reference::SequenceChunk> drawChunks(StepTokens &tokens);
@@ -153,10 +66,16 @@ private:
                      const LayerSlots *layer, bool isOutput);
   bool compareLayers(LayersOp op, ArrayRef<Tensor> inputs,
                      SmallVector<Tensor> &results);
+  /// Compares what `run` makes both interpreters do, on the entry's argument.
+  bool compareEntry(StringRef name, ArrayRef<float> argument,
+                    llvm::function_ref<bool(reference::Interpreter &)> run,
+                    SmallVector<Tensor> &results);
+  rt::ImagePatches drawImages();
+  int64_t config(const char *key) const { return draw.config.at(key); }
 
   Sweep &sweep;
   driver::Environment &environment;
-  const Draw &draw;
+  const RandomModel &draw;
   Folder folder;
   RoundingErrors errors;
   std::optional<rt::Checkpoint> checkpoint;
@@ -165,8 +84,10 @@ private:
   SlotTable plainSlots;
   std::unique_ptr<reference::Interpreter> exact, disturbed;
   std::unique_ptr<KernelRunner> runner;
-  static constexpr int64_t numSequences = 3;
+  static constexpr int64_t numSequences = 3, maxTokens = 96;
   StepTokens tokens;
+  std::vector<float> media; ///< Rows of all images so far.
+  int64_t mediaWidth = 0;
   Observations observed;
 };
 
@@ -177,32 +98,48 @@ bool ModelCase::runPasses(ModuleOp module,
   return succeeded(passes.run(module));
 }
 
-bool ModelCase::create() {
+/// A random checkpoint and the fused module.
+bool ModelCase::importModel(const std::string &path) {
   driver::RandomCheckpoint wanted;
   wanted.config = draw.config;
   wanted.dtype = draw.dtype;
   wanted.seed = draw.seed;
-  std::string path = folder.path.str().str() + "/model";
   if (driver::writeRandomCheckpoint(environment, wanted, path,
                                     /*isTold=*/false) != driver::Done)
     return false;
   checkpoint = environment.openCheckpoint(path);
   if (!checkpoint)
     return false;
-  auto imported = import::importCheckpoint(environment.getLibrary(),
-                                           *checkpoint, draw.dtype);
+  auto imported = import::importCheckpoint(
+      environment.getLibrary(), *checkpoint, draw.dtype, draw.places);
   if (failed(imported))
     return false;
   model = std::move(*imported);
-  ModuleOp module = *model->module;
-  FailureOr<Target> target =
-      Target::resolve(module.getLoc(), draw.cpu.cpu, draw.cpu.features);
-  bool isFused = runPasses(module, [&](OpPassManager &passes) {
+  return runPasses(*model->module, [&](OpPassManager &passes) {
+    if (draw.absorbs)
+      passes.addPass(createAbsorbLatentPass());
     if (draw.weights != "dense")
       passes.addPass(
           createQuantiseWeightsPass(QuantiseWeightsPassOptions{draw.weights}));
     buildFusePipeline(passes);
   });
+}
+
+bool ModelCase::create() {
+  std::string path = folder.path.str().str() + "/model";
+  if (!importModel(path))
+    return false;
+  ModuleOp module = *model->module;
+  if (draw.places.count > 0) {
+    std::string adapted = folder.path.str().str() + "/adapted";
+    if (!fillAdapters(module, draw.seed, *checkpoint, adapted))
+      return false;
+    checkpoint = environment.openCheckpoint(adapted);
+    if (!checkpoint)
+      return false;
+  }
+  FailureOr<Target> target =
+      Target::resolve(module.getLoc(), draw.cpu.cpu, draw.cpu.features);
   plain = module.clone();
   auto form = [&](ModuleOp module, int64_t rows) {
     return runPasses(module, [&](OpPassManager &passes) {
@@ -210,8 +147,7 @@ bool ModelCase::create() {
                           draw.inRows ? Packing::Unpublished : Packing::All);
     });
   };
-  if (failed(target) || !isFused || !form(*plain, 0) ||
-      !form(module, target->panelRows))
+  if (failed(target) || !form(*plain, 0) || !form(module, target->panelRows))
     return false;
   FailureOr<SlotTable> slots = assignSlots(*plain);
   auto first = reference::Interpreter::create(*plain, *checkpoint),
@@ -249,16 +185,28 @@ ModelCase::drawChunks(StepTokens &tokens) {
     count = std::min(count, maxTokens - length);
     if (count <= 0)
       continue;
+    chunk.adapter = static_cast<int32_t>(sweep.below(draw.places.count + 1));
+    tokens.adapters.insert(tokens.adapters.end(), count, chunk.adapter);
     for (int64_t t = 0; t < count; ++t) {
       bool wanted = t + 1 == count ? sweep.chance(90) : sweep.chance(20);
-      chunk.tokens.push_back(static_cast<int32_t>(sweep.below(vocab)));
+      chunk.tokens.push_back(static_cast<int32_t>(sweep.below(vocabOfModels)));
       chunk.wanted.push_back(wanted);
       if (wanted)
         tokens.selected.push_back(static_cast<int32_t>(tokens.tokens.size()));
       tokens.tokens.push_back(chunk.tokens.back());
       tokens.positions.push_back(static_cast<int32_t>(length + t));
       tokens.sequenceOf.push_back(static_cast<int32_t>(chunks.size()));
+      if (mediaWidth == 0)
+        continue;
+      int64_t rows = static_cast<int64_t>(media.size()) / mediaWidth;
+      chunk.mediaRows.push_back(
+          static_cast<int32_t>(sweep.chance(40) ? sweep.below(rows) : -1));
+      for (int axis = 0; axis < 3; ++axis)
+        chunk.mediaPositions.push_back(
+            static_cast<int32_t>(sweep.below(maxTokens)));
     }
+    llvm::append_range(tokens.mediaRows, chunk.mediaRows);
+    llvm::append_range(tokens.mediaPositions, chunk.mediaPositions);
     tokens.firstToken.push_back(static_cast<int32_t>(tokens.tokens.size()));
     tokens.scaledLengths.push_back(maxTokens);
     tokens.sequences.push_back(chunk.sequence);
@@ -268,9 +216,32 @@ ModelCase::drawChunks(StepTokens &tokens) {
   return chunks;
 }
 
+/// Some images, or films, of up to `maxTokens` patches each.
+rt::ImagePatches ModelCase::drawImages() {
+  rt::ImagePatches images;
+  int64_t merge = config("merge"), patch = config("patch");
+  for (int64_t i = sweep.between(1, numSequences); i > 0; --i) {
+    int64_t rows = merge * sweep.between(1, 7 / merge),
+            columns = merge * sweep.between(1, 7 / merge),
+            frames = std::min(mostFrames, maxTokens / (rows * columns));
+    images.grids.push_back(static_cast<int32_t>(rows));
+    images.grids.push_back(static_cast<int32_t>(columns));
+    images.frames.push_back(static_cast<int32_t>(
+        config("films") == 2 ? sweep.between(1, frames) : 1));
+  }
+  std::normal_distribution<float> normal;
+  images.pixels.resize(images.numPatches() * 3 * patch * patch);
+  for (float &pixel : images.pixels)
+    pixel = normal(sweep.engine());
+  return images;
+}
+
 /// The names of kernel kinds, as the report has them.
-std::string kindOf(KernelOp kernel) {
-  return (stringifyKernelKind(kernel.getKind()) + " kernels of models").str();
+std::string kindOf(StringRef architecture, KernelOp kernel) {
+  architecture.consume_front("Sweep");
+  return (stringifyKernelKind(kernel.getKind()) + " kernels of models, " +
+          architecture.lower())
+      .str();
 }
 
 void ModelCase::compareKernel(KernelOp plainOp, KernelOp packedOp,
@@ -301,7 +272,7 @@ void ModelCase::compareKernel(KernelOp plainOp, KernelOp packedOp,
   }
   if (!difference.empty())
     difference += text;
-  sweep.count(kindOf(packedOp), difference);
+  sweep.count(kindOf(draw.architecture, packedOp), difference);
 }
 
 bool ModelCase::compareLayers(LayersOp op, ArrayRef<Tensor> inputs,
@@ -363,28 +334,78 @@ bool ModelCase::compareBlock(Block &plainBlock, Block &packedBlock,
   return true;
 }
 
-bool ModelCase::step() {
+bool ModelCase::compareEntry(
+    StringRef name, ArrayRef<float> argument,
+    llvm::function_ref<bool(reference::Interpreter &)> run,
+    SmallVector<Tensor> &results) {
+  observed.clear();
+  if (!run(*exact))
+    return false;
+  errors.begin(observed);
+  if (!run(*disturbed))
+    return false;
+  auto entry = plain->lookupSymbol<func::FuncOp>(name);
+  Tensor given;
+  given.type = cast<NamedTensorType>(entry.getArgumentTypes().front());
+  given.element = given.type.getElementType().isF32() ? reference::Element::F32
+                                                      : reference::Element::I32;
+  given.shape.assign(given.type.getShape().begin(),
+                     given.type.getShape().end());
+  given.shape[0] = static_cast<int64_t>(tokens.tokens.size());
+  given.elements =
+      std::make_shared<std::vector<float>>(argument.begin(), argument.end());
+  return compareBlock(
+      entry.getBody().front(),
+      model->module->lookupSymbol<func::FuncOp>(name).getBody().front(), given,
+      /*layer=*/nullptr, results);
+}
+
+bool ModelCase::runImages() {
+  rt::ImagePatches images = drawImages();
+  int64_t fold = config("merge") * config("merge");
+  tokens = {};
+  for (int32_t image = 0; image < images.numImages(); ++image) {
+    auto patches = static_cast<int32_t>(images.numPatches(image));
+    for (int32_t patch = 0; patch < patches; ++patch) {
+      tokens.positions.push_back(patch);
+      tokens.sequenceOf.push_back(image);
+    }
+    tokens.firstToken.push_back(tokens.firstToken.back() + patches);
+    tokens.scaledLengths.push_back(patches);
+    tokens.sequences.push_back(image);
+    tokens.longestContext = std::max<int64_t>(tokens.longestContext, patches);
+  }
+  tokens.tokens.resize(tokens.positions.size());
+  for (int64_t patch : images.firstPatches(0, images.numImages(), fold))
+    tokens.selected.push_back(static_cast<int32_t>(patch));
+  tokens.pixels = images.pixels;
+  tokens.grids = images.grids;
+  SmallVector<Tensor> results;
+  if (!compareEntry(
+          "image", images.pixels,
+          [&](reference::Interpreter &interpreter) {
+            return succeeded(interpreter.addImages(images, fold));
+          },
+          results))
+    return false;
+  mediaWidth = results.front().rowSize();
+  llvm::append_range(media, results.front().data());
+  return true;
+}
+
+bool ModelCase::runText() {
   tokens = {};
   auto chunks = drawChunks(tokens);
   if (chunks.empty())
     return true;
-  observed.clear();
-  if (failed(exact->step(chunks)))
-    return false;
-  errors.begin(observed);
-  if (failed(disturbed->step(chunks)))
-    return false;
-  func::FuncOp entry = entryOf(*plain);
-  Tensor ids;
-  ids.type = cast<NamedTensorType>(entry.getArgumentTypes().front());
-  ids.element = reference::Element::I32;
-  ids.shape = {static_cast<int64_t>(tokens.tokens.size())};
-  ids.elements = std::make_shared<std::vector<float>>(tokens.tokens.begin(),
-                                                      tokens.tokens.end());
+  tokens.media = media;
   SmallVector<Tensor> results;
-  return compareBlock(entry.getBody().front(),
-                      entryOf(*model->module).getBody().front(), ids,
-                      /*layer=*/nullptr, results);
+  return compareEntry(
+      "forward", std::vector<float>(tokens.tokens.begin(), tokens.tokens.end()),
+      [&](reference::Interpreter &interpreter) {
+        return succeeded(interpreter.step(chunks));
+      },
+      results);
 }
 
 } // namespace
@@ -395,12 +416,12 @@ void clade::cpu::test::sweepModels(Sweep &sweep, int64_t cases,
   if (!environment.ok())
     return sweep.count("kernels of models", "the specs have errors");
   int64_t before = sweep.total();
-  while (sweep.total() - before < cases) {
-    Draw draw = drawModel(sweep);
+  for (size_t number = 0; sweep.total() - before < cases; ++number) {
+    RandomModel draw = RandomModel::draw(sweep, number);
     ModelCase model(sweep, environment, draw);
-    bool works = model.create();
+    bool works = model.create(), hasImages = draw.special == Special::Images;
     for (int i = 0; i < 3 && works; ++i)
-      works = model.step();
+      works = hasImages && i == 0 ? model.runImages() : model.runText();
     if (!works)
       sweep.count("kernels of models", draw.text() + "does not run");
   }

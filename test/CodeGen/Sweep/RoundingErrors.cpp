@@ -87,7 +87,11 @@ double RoundingErrors::attentionError(const Event &event) {
   auto attend = cast<AttendCachedOp>(event.op);
   int64_t state = attend.getState();
   auto function = attend->getParentOfType<func::FuncOp>();
-  auto &[key, value] = cached[{event.layer, state}];
+  auto &[key, value] = cached[{event.op, 0, event.layer}];
+  int64_t &tokens = seen[{event.op, 0, event.layer}];
+  // A step has the whole of sequences that are seen in both directions.
+  if (attend.getBidirectional())
+    key = value = tokens = 0;
   function.walk([&](CacheWriteOp write) {
     if (static_cast<int64_t>(write.getState()) != state)
       return;
@@ -98,8 +102,7 @@ double RoundingErrors::attentionError(const Event &event) {
   double size = static_cast<double>(type.getShape().back());
   double score = key * largestRow(attend.getQuery(), event.layer) *
                  std::abs(attend.getScale().convertToDouble());
-  double length = static_cast<double>(seen[{event.op, 0, event.layer}] +=
-                                      event.value.numRows());
+  double length = static_cast<double>(tokens += event.value.numRows());
   // In bf16 the reference rounds scores, distances and probabilities, each by
   // half of a unit.
   double half = type.getElementType().isBF16() ? 0x1p-8 : 0;
@@ -158,6 +161,23 @@ double RoundingErrors::amplitude(const Event &event, double largest) {
         return length * length * eps * largestOf(op.getInput(), layer) *
                largestOf(op.getShare(), layer);
       })
+      .Case([&](InterpolateOp op) {
+        // A place is off by the rounding of three operations, and an
+        // interpolation of two axes is less steep than twice Keys' kernel; its
+        // polynomials have terms up to 15, of which eight roundings are made.
+        auto type = op.getTable().getType();
+        double taps = op.getKind() == InterpolationKind::Bicubic ? 16 : 4;
+        double places = static_cast<double>(
+            std::max(type.getShape()[0], type.getShape()[1]));
+        return taps * (2 * 1.5 * places + 8 * 15 + taps) * eps *
+               largestOf(op.getTable(), layer);
+      })
+      .Case([&](FoldOp op) {
+        // The mean of the frames of a film; without frames nothing is added.
+        return op.getBatch()
+                   ? mostFrames * eps * largestOf(op.getInput(), layer)
+                   : 0.0;
+      })
       .Case([&](CausalConvOp op) {
         double taps =
             static_cast<double>(op.getWeight().getType().getShape().back());
@@ -187,6 +207,13 @@ double RoundingErrors::amplitude(const Event &event, double largest) {
 /// Whether the error of an op's result is relative to each element.
 static bool isElementwise(Operation *op) { return isa<UnaryOp, BinaryOp>(op); }
 
+/// Whether an op's result has the elements of its operand.
+static bool isMove(Operation *op) {
+  if (auto fold = dyn_cast<FoldOp>(op))
+    return !fold.getBatch();
+  return isa<EmbedOp, ViewOp, SliceOp, SelectOp, ParamOp>(op);
+}
+
 void RoundingErrors::observe(const Event &event) {
   EventKey key{event.op, event.resultNumber, event.layer};
   bool isNumber = reference::isNarrow(event.value.element) ||
@@ -207,8 +234,7 @@ void RoundingErrors::observe(const Event &event) {
     // Elements are shared with what the op was given.
     auto elements = std::make_shared<std::vector<float>>(*event.value.elements);
     bool isRounded =
-        reference::isNarrow(event.value.element) &&
-        !isa<EmbedOp, ViewOp, SliceOp, SelectOp, ParamOp>(event.op);
+        reference::isNarrow(event.value.element) && !isMove(event.op);
     for (float &element : *elements) {
       double step = isElementwise(event.op) ? error * std::abs(element) : error;
       if (isRounded)

@@ -32,6 +32,9 @@ struct EventKey {
 };
 using Observations = std::map<EventKey, reference::Tensor>;
 
+/// Frames of the longest film that a sweep draws.
+inline constexpr int64_t mostFrames = 3;
+
 /// Disturbs a run of the interpreter.
 class RoundingErrors {
 public:
@@ -60,8 +63,8 @@ private:
   const Observations *undisturbed = nullptr;
   Observations values;
   std::map<EventKey, double> moved;
-  /// Of each state and layer: length of the longest key and largest value.
-  std::map<std::pair<int64_t, int64_t>, std::pair<double, double>> cached;
+  /// Of each attention: length of the longest key and largest value.
+  std::map<EventKey, std::pair<double, double>> cached;
   /// Tokens that a layer's states have seen, of all sequences together.
   std::map<EventKey, int64_t> seen;
 };

@@ -7,7 +7,7 @@
 //
 // Usage: sweep-kernels [--cases N] [--seed S] [--only KIND]
 //
-// Runs about N random cases (2,400 unless told) of products, products with
+// Runs about N random cases (2,800 unless told) of products, products with
 // quantised weights, attention, and the kernels of models, and compares them
 // with sums in double precision or with the reference interpreter.
 //
@@ -76,7 +76,7 @@ bool Sweep::report() const {
 int main(int argc, char **argv) {
   cl::OptionCategory category("Options");
   cl::opt<int64_t> cases("cases", cl::desc("About how many cases to run"),
-                         cl::init(2400), cl::cat(category));
+                         cl::init(2800), cl::cat(category));
   cl::opt<uint64_t> seed("seed", cl::desc("What draws them"), cl::init(1),
                          cl::cat(category));
   cl::opt<std::string> only(
@@ -90,13 +90,13 @@ int main(int argc, char **argv) {
   auto share = [all = int64_t(cases), one = std::string(only)](
                    llvm::StringRef kind, int64_t part) -> int64_t {
     if (one.empty())
-      return all * part / 12;
+      return all * part / 14;
     return kind == one ? all : 0;
   };
   sweepProducts(sweep, share("products", 3));
   sweepGroupProducts(sweep, share("groups", 2));
   sweepAttention(sweep, share("attention", 2));
-  if (int64_t models = share("models", 5); models > 0)
+  if (int64_t models = share("models", 7); models > 0)
     sweepModels(sweep, models, CLADE_SWEEP_SPECS);
   return sweep.report() ? 0 : 1;
 }

@@ -14,7 +14,8 @@ usage: check.py logits CPU GPU [TRUTH [ROUNDED]]
          (docs/rationale/bf16-parity.md).
        check.py launches ARTIFACT REPORT STEPS
          Every launch that the plan of ARTIFACT has was executed STEPS times from PTX (those of selected tokens at most
-         as often), completed, without findings, and each executed instructions in all its threads.
+         as often, norms in front of products as often as these for several rows), completed, without findings, and each
+         executed instructions in all its threads.
        check.py graphs REPORT
          How many launches of a token at a time were those of a graph, and of how many launches a graph is.
        check.py products ARTIFACT REPORT
@@ -84,8 +85,9 @@ def compare_logits(cpu, gpu, truth=None, rounded=None):
 def count_launches(artifact, report, steps, imageSteps=0):
     plan = {"kernels": {}}
     # A launch for more rows than the one before it takes its place; what groups choices for it comes before, and what joins
-    # slices behind it.
+    # slices behind it. A norm in front of a product is for all of its forms but that of a single row.
     forms, planned, columns = {}, collections.Counter(), collections.defaultdict(set)
+    normed, nextNorm, norm = collections.defaultdict(set), None, None
     launches = []
     for file, count in ("launches.json", steps), ("image_launches.json", imageSteps):
         if count:
@@ -97,21 +99,30 @@ def count_launches(artifact, report, steps, imageSteps=0):
         if launch["kernel"].startswith(("experts_groups", "attention_join")):
             forms[launch["kernel"]] = launch["kernel"]
             continue
+        if launch["kernel"].startswith("product_input") and "min_rows" in launch:
+            nextNorm = forms[launch["kernel"]] = launch["kernel"]
+            continue
         if "min_rows" not in launch:
             first = launch["kernel"]
             planned[first] += count
+            norm, nextNorm = nextNorm, None
+        elif norm:
+            normed[norm].add(launch["kernel"])
         forms[launch["kernel"]] = first
-    executed, parts = collections.Counter(), collections.Counter()
+    executed, parts, counts = collections.Counter(), collections.Counter(), collections.Counter()
     for line in pathlib.Path(report).read_text().splitlines():
         launch = json.loads(line)
         kernel = plan["kernels"][launch["kernel"]]
         executed[forms[launch["kernel"]]] += 1
+        counts[launch["kernel"]] += 1
         parts[re.sub(r"_\d+$", "", launch["kernel"])] += 1
         assert launch["completed"] and not launch["findings"], launch
         assert launch["block"] == [kernel["threads"], 1, 1] and launch["grid"][0] in columns[launch["kernel"]], launch
         # No thread leaves before its first instruction.
         assert launch["total"]["lanes"] >= launch["threads"] > 0, launch
     assert parts["attention_slices"] == parts["attention_join"], parts
+    for name, products in normed.items():
+        assert counts[name] == sum(counts[product] for product in products), (name, counts)
     for name, expected in planned.items():
         isWhole = executed[name] == expected
         assert isWhole or (plan["kernels"][name]["rows"] == "selected" and 0 < executed[name] < expected), (name, executed[name], expected)
