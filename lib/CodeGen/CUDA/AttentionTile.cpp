@@ -198,6 +198,7 @@ void TiledAttention::finishScores(Values &scores, Value page) {
           arith::SIToFPOp::create(builder, loc, builder.getF32Type(),
                                   i32<arith::SubIOp>(firstKey, positions[i])));
   }
+  std::array<Value, 2> keyGroup; // Of the keys of the last two scores.
   for (auto [place, score] : llvm::enumerate(scores)) {
     size_t row = place / 2 % 2;
     auto at = static_cast<int64_t>(place / 4 * mmaN + place % 2);
@@ -218,6 +219,15 @@ void TiledAttention::finishScores(Values &scores, Value page) {
       isAttended =
           make<arith::AndIOp>(isAttended, compare(arith::CmpIPredicate::sge,
                                                   constant(at), first[row]));
+    if (shape.hasGroups) {
+      // Two rows share a key.
+      Value &group = keyGroup[place % 2];
+      if (row == 0)
+        group = groupAt(i32<arith::MinUIOp>(i32<arith::AddIOp>(firstKey, at),
+                                            lastOfSequence));
+      isAttended = make<arith::AndIOp>(
+          isAttended, compare(arith::CmpIPredicate::eq, group, groups[row]));
+    }
     score = select(isAttended, score, lowest);
   }
 }

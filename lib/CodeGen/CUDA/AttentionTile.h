@@ -126,6 +126,9 @@ private:
                source);
   void fetchQueries();
   void fetchTile(mlir::Value page, mlir::Value stage);
+  /// The group (i32) of a key of the sequence (i32).
+  mlir::Value groupAt(mlir::Value key);
+  mlir::Value narrowPages(mlir::Value begin, mlir::Value end);
   State addSequence(mlir::Value which, State state);
   State addTile(mlir::Value page, mlir::Value stage, State state);
   Values multiplyKeys(mlir::Value stage);
@@ -143,13 +146,16 @@ private:
   /// The warp's 16 tokens among the tile's, and its part of the values (i32).
   mlir::Value tokenGroup, part;
   mlir::Value lowest, slope;
-  /// Of this lane's rows: token (index), position and sequence (i32), whether
-  /// it is there and computed here.
-  Values tokens, positions, sequences, areOwn;
+  /// Of this lane's rows: token (index), position, sequence and, if there are
+  /// groups, group (i32), whether it is there and computed here.
+  Values tokens, positions, sequences, groups, areOwn;
   /// Of the sequence at hand: the last key of each of this lane's rows and the
   /// first one (i32), and its pages (indices).
   Values lastKeys, firstKeys;
   mlir::Value sequence, endPage;
+  /// With groups, of the sequence at hand: where those of its keys are, and its
+  /// last key (i32).
+  mlir::Value keyGroups, lastOfSequence;
   llvm::SmallVector<Values> queries;
 };
 

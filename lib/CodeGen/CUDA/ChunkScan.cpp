@@ -67,8 +67,7 @@ ChunkScan::Values ChunkScan::load(Value at, int64_t words, int64_t count) {
 }
 
 Value ChunkScan::loadNumber(Value at, int64_t words) {
-  return arith::BitcastOp::create(builder, loc, builder.getF32Type(),
-                                  load(at, words, 1)[0]);
+  return asNumber(load(at, words, 1)[0]);
 }
 
 void ChunkScan::store(Value at, int64_t words, ArrayRef<Value> values) {
@@ -92,11 +91,39 @@ Value ChunkScan::rowOf(Value place) {
   return i32<arith::XOrIOp>(place, isLate);
 }
 
+Value ChunkScan::asNumber(Value word) {
+  return arith::BitcastOp::create(builder, loc, builder.getF32Type(), word);
+}
+
+std::pair<Value, Value> ChunkScan::split(Value number) {
+  Value large = toTF32(number);
+  return {large, toTF32(make<arith::SubFOp>(number, asNumber(large)))};
+}
+
+ChunkScan::Values ChunkScan::splitAll(ArrayRef<Value> numbers) {
+  Values large, small;
+  for (Value number : numbers) {
+    auto [first, second] = split(number);
+    large.push_back(first);
+    small.push_back(second);
+  }
+  large.append(small);
+  return large;
+}
+
 ChunkScan::Values ChunkScan::fragmentOf(ArrayRef<Value> sums) {
-  Values fragment;
-  for (size_t i : {0, 2, 1, 3}) // Rows first.
-    fragment.push_back(toTF32(sums[i]));
-  return fragment;
+  return splitAll({sums[0], sums[2], sums[1], sums[3]}); // Rows first.
+}
+
+ChunkScan::Values ChunkScan::multiplySplit(ArrayRef<Value> fragment,
+                                           ArrayRef<Value> pair, Values sums) {
+  auto [first, firstRest] = split(asNumber(pair[0]));
+  auto [second, secondRest] = split(asNumber(pair[1]));
+  ArrayRef<Value> large = fragment.take_front(4),
+                  small = fragment.drop_front(4);
+  sums = multiplyTF32(small, {first, second}, sums);
+  sums = multiplyTF32(large, {firstRest, secondRest}, sums);
+  return multiplyTF32(large, {first, second}, sums);
 }
 
 ChunkScan::Sums ChunkScan::zeros(int64_t count) {

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 //
 // The block of a scan that is a LinearRecurrence, for the tokens of prompts: 32
-// of them at a time by the products of LinearRecurrence.h, in tf32. A block has
+// of them at a time by the products of LinearRecurrence.h. A block has
 // up to 64 values of a head. Some of its warps have 16 values each and S of
 // these in registers, from the sequence's first token in the step to its last;
 // the others prepare what does not depend on S, one chunk ahead.
@@ -24,7 +24,8 @@ namespace clade::cuda {
 inline constexpr int32_t chunkedRun = 16;
 
 /// Whether there is such a kernel: where two chunks fit into the shared memory
-/// of a block, which is up to 136 keys. It is meant for parts in bf16.
+/// of a block, which is up to 136 keys. It adds in another order than
+/// emitLinearScan.
 bool canScanChunks(const Target &target, const LinearRecurrence &parts);
 
 /// Its grid: x is the head and a part of the values, y has the sequence that

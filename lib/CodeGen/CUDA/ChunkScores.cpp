@@ -39,14 +39,12 @@ void ChunkScan::prepare() {
     Chunk chunk = chunkAt(loop.getInductionVar());
     Value keysAt = i32<arith::AddIOp>(chunk.stage, layout.keysAt * 4);
     loadRows(chunk, {{parts.query, chunk.stage}, {parts.key, keysAt}},
-             parts.keySize, index(0), layout.keyStride, layout.keys,
-             /*areFactors=*/true);
+             parts.keySize, index(0), layout.keyStride, layout.keys);
     loadNumbers(chunk);
     syncPhases();
     // Those of the chunk before have been read.
     loadRows(chunk, {{parts.value, constant(layout.valuesAt() * 4)}},
-             parts.valueSize, firstValue, layout.valueStride, layout.values,
-             /*areFactors=*/false);
+             parts.valueSize, firstValue, layout.valueStride, layout.values);
     multiplyKeys(chunk);
     syncPhases();
   }
@@ -57,11 +55,11 @@ void ChunkScan::prepare() {
 
 /// Brings rows of parts, each to where its matrix begins (i32, bytes): elements
 /// from `first` on, of `size`, as columns `stride` words apart. Rows behind the
-/// chunk and elements behind the last are zero. Factors of products are tf32.
+/// chunk and elements behind the last are zero.
 void ChunkScan::loadRows(const Chunk &chunk,
                          ArrayRef<std::pair<Value, Value>> matrices,
                          int64_t size, Value first, int64_t stride,
-                         int64_t columns, bool areFactors) {
+                         int64_t columns) {
   auto loop = scf::ForOp::create(builder, loc, index(0), index(rowsOfWarp),
                                  index(rowsTogether));
   OpBuilder::InsertionGuard guard(builder);
@@ -100,8 +98,7 @@ void ChunkScan::loadRows(const Chunk &chunk,
           builder, loc, isBelow(lane, constant(columns - element.column)));
       builder.setInsertionPointToStart(some.thenBlock());
     }
-    store(element.at, element.column,
-          areFactors ? toTF32(element.value) : element.value);
+    store(element.at, element.column, element.value);
   }
 }
 
@@ -159,10 +156,11 @@ void ChunkScan::multiplyKeys(const Chunk &chunk) {
   for (int64_t key = 0; key < layout.keys; key += mmaKOfTF32) {
     Values top = load(leftAt, key, 2),
            bottom = load(leftAt, 8 * layout.keyStride + key, 2);
-    Value fragment[] = {top[0], bottom[0], top[1], bottom[1]};
+    Values fragment = splitAll({asNumber(top[0]), asNumber(bottom[0]),
+                                asNumber(top[1]), asNumber(bottom[1])});
     for (auto [i, own] : llvm::enumerate(sums)) {
       int64_t row = static_cast<int64_t>(i) * mmaN;
-      own = multiplyTF32(
+      own = multiplySplit(
           fragment,
           load(pairAt, layout.keysAt + row * layout.keyStride + key, 2), own);
     }
@@ -202,7 +200,7 @@ void ChunkScan::multiplyKeys(const Chunk &chunk) {
           sum = make<arith::MulFOp>(sum, factor);
         Value isThere =
             isBelow(i32<arith::AddIOp>(column, i * mmaN + odd), behind);
-        pair.push_back(toTF32(select(isThere, sum, number(0))));
+        pair.push_back(select(isThere, sum, number(0)));
       }
       store(target, half * 8 * scoreStride + i * mmaN, pair);
     }
@@ -229,10 +227,7 @@ void ChunkScan::invert(const Chunk &chunk, Value tile) {
       llvm::append_range(factors,
                          load(at, layout.lacksAt + row * scoreStride + i, 4));
     for (auto [factor, above] : llvm::zip(factors, column))
-      sum = math::FmaOp::create(
-          builder, loc,
-          arith::BitcastOp::create(builder, loc, builder.getF32Type(), factor),
-          above, sum);
+      sum = math::FmaOp::create(builder, loc, asNumber(factor), above, sum);
     column.push_back(sum);
   }
   syncWarp();
@@ -241,7 +236,7 @@ void ChunkScan::invert(const Chunk &chunk, Value tile) {
   Value ownAt = scaled(own, 4, at);
   for (auto [row, value] : llvm::enumerate(column))
     store(ownAt, layout.lacksAt + static_cast<int64_t>(row) * scoreStride,
-          toTF32(value));
+          value);
 }
 
 } // namespace clade::cuda

@@ -5,8 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The warps that have S, 16 values each. All that they sum is f32; what they
-// multiply is rounded to tf32 once, S too, of which the registers keep f32.
+// The warps that have S, 16 values each.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,7 +19,6 @@ using namespace mlir;
 namespace clade::cuda {
 
 using cpu::emitAdd;
-using cpu::emitIndex;
 
 template <typename Sums> static SmallVector<Value> flatten(const Sums &sums) {
   SmallVector<Value> all;
@@ -67,8 +65,8 @@ void ChunkScan::scanChunks() {
     for (int64_t tile = 0; tile < chunkTiles; ++tile)
       addProducts(outputs[static_cast<size_t>(tile)], chunk, layout.scoresAt,
                   fragments, tile, 0, tile + 1);
-    Sums next = nextState(chunk, state, updates);
     storeOutputs(chunk, outputs);
+    Sums next = nextState(chunk, state, updates);
     syncPhases();
     scf::YieldOp::create(builder, loc, flatten(next));
   }
@@ -76,12 +74,15 @@ void ChunkScan::scanChunks() {
                  SmallVector<Value>(loop.getResults()));
 }
 
+/// The first of this lane's two values, eight apart, among the block's.
+Value ChunkScan::ownPlace() {
+  return scaled(i32<arith::SubIOp>(warp, preparingWarps), valuesOfWarp, group);
+}
+
 /// Elements of S of this lane: for each eight keys two of two values.
 SmallVector<StatePlace> ChunkScan::statePlaces() {
   SmallVector<StatePlace> places;
-  Value ownWarp = i32<arith::SubIOp>(warp, preparingWarps);
-  Value ownValue = emitAdd(builder, loc, firstValue,
-                           toIndex(scaled(ownWarp, valuesOfWarp, group)));
+  Value ownValue = emitAdd(builder, loc, firstValue, toIndex(ownPlace()));
   Value ownKey = toIndex(i32<arith::MulIOp>(member, 2));
   bool areWhole =
       parts.keySize % mmaKOfTF32 == 0 && parts.valueSize % layout.values == 0;
@@ -118,18 +119,16 @@ ChunkScan::readState(const Chunk &chunk, const Sums &state) {
       int64_t place =
           tile * mmaN * layout.keyStride + static_cast<int64_t>(i) * mmaKOfTF32;
       Values &output = outputs[static_cast<size_t>(tile)];
-      output = multiplyTF32(fragment, load(at, place, 2), output);
+      output = multiplySplit(fragment, load(at, place, 2), output);
       if (!layout.hasRate)
         continue;
       Values &sum = known[static_cast<size_t>(tile)];
-      sum = multiplyTF32(fragment, load(at, layout.keysAt + place, 2), sum);
+      sum = multiplySplit(fragment, load(at, layout.keysAt + place, 2), sum);
     }
   }
   scaleColumns(outputs, chunk, layout.leadsAt);
   // Values of this lane's tokens.
-  Value ownWarp = i32<arith::SubIOp>(warp, preparingWarps);
-  Value valueAt = scaled(scaled(ownWarp, valuesOfWarp, group), 4,
-                         constant(layout.valuesAt() * 4));
+  Value valueAt = scaled(ownPlace(), 4, constant(layout.valuesAt() * 4));
   Sums updates;
   for (int64_t tile = 0; tile < chunkTiles; ++tile) {
     Values &own = updates.emplace_back();
@@ -156,9 +155,7 @@ void ChunkScan::scaleColumns(Sums &sums, const Chunk &chunk,
   for (auto [tile, own] : llvm::enumerate(sums)) {
     Values factors = load(at, factorsAt + static_cast<int64_t>(tile) * mmaN, 2);
     for (auto [i, sum] : llvm::enumerate(own))
-      sum = make<arith::MulFOp>(
-          sum, arith::BitcastOp::create(builder, loc, builder.getF32Type(),
-                                        factors[i % 2]));
+      sum = make<arith::MulFOp>(sum, asNumber(factors[i % 2]));
   }
 }
 
@@ -169,7 +166,7 @@ void ChunkScan::addProducts(Values &sums, const Chunk &chunk, int64_t matrixAt,
                             int64_t first, int64_t behind) {
   Value at = scaled(group, scoreStride * 4, scaled(member, 8, chunk.stage));
   for (int64_t other = first; other < behind; ++other)
-    sums = multiplyTF32(
+    sums = multiplySplit(
         fragments[static_cast<size_t>(other)],
         load(at, matrixAt + tile * mmaN * scoreStride + other * mmaN, 2), sums);
 }
@@ -216,16 +213,14 @@ ChunkScan::Sums ChunkScan::nextState(const Chunk &chunk, Sums state,
       for (Value row : rows)
         keys.push_back(
             load(scaled(row, layout.keyStride * 4, ownAt), place, 1)[0]);
-      own = multiplyTF32(fragments[static_cast<size_t>(tile)], keys, own);
+      own = multiplySplit(fragments[static_cast<size_t>(tile)], keys, own);
     }
   }
   return state;
 }
 
 void ChunkScan::storeOutputs(const Chunk &chunk, const Sums &outputs) {
-  Value ownWarp = i32<arith::SubIOp>(warp, preparingWarps);
-  Value ownValue = emitAdd(builder, loc, firstValue,
-                           toIndex(scaled(ownWarp, valuesOfWarp, group)));
+  Value ownValue = emitAdd(builder, loc, firstValue, toIndex(ownPlace()));
   Value ownToken = i32<arith::MulIOp>(member, 2);
   for (auto [tile, own] : llvm::enumerate(outputs))
     for (int64_t odd = 0; odd < 2; ++odd) {

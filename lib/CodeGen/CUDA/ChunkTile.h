@@ -15,6 +15,10 @@
 // product sums over is free, so rows 2·j and 2·j + 1 of the other factor meet
 // them.
 //
+// Factors are f32 and split where they are multiplied: a number is the sum of
+// two of tf32 and of less than 2^-22 of it, so that three products of these are
+// one of f32 but for its last bits.
+//
 // In shared memory rows lie eight words apart modulo 16. Lanes load pairs of
 // columns of rows i = 0 … 3 or 4 … 7 at once, and columns i of rows 2·j or
 // 2·j + 1. For neither to meet in a bank, the four rows must differ modulo 4:
@@ -120,8 +124,18 @@ private:
   void store(mlir::Value at, int64_t words, llvm::ArrayRef<mlir::Value> values);
   /// Where the row of a token of the chunk lies, as a number of rows.
   mlir::Value rowOf(mlir::Value place);
-  /// A left fragment of what sums hold.
+  /// A number as a sum of two of tf32, the larger one first, as i32.
+  std::pair<mlir::Value, mlir::Value> split(mlir::Value number);
+  /// A left fragment of f32, in the order of multiplyTF32: the larger parts of
+  /// its numbers, then the others.
+  Values splitAll(llvm::ArrayRef<mlir::Value> numbers);
+  /// The same of what sums hold.
   Values fragmentOf(llvm::ArrayRef<mlir::Value> sums);
+  /// Sums with the product of a split fragment and two f32 (as i32) of a right
+  /// one, but for what the smaller parts of both give.
+  Values multiplySplit(llvm::ArrayRef<mlir::Value> fragment,
+                       llvm::ArrayRef<mlir::Value> pair, Values sums);
+  mlir::Value asNumber(mlir::Value word);
   Sums zeros(int64_t count);
 
   mlir::Value findBlock();
@@ -135,13 +149,14 @@ private:
   void loadRows(const Chunk &chunk,
                 llvm::ArrayRef<std::pair<mlir::Value, mlir::Value>> parts,
                 int64_t size, mlir::Value first, int64_t stride,
-                int64_t columns, bool areFactors);
+                int64_t columns);
   void loadNumbers(const Chunk &chunk);
   void multiplyKeys(const Chunk &chunk);
   void invert(const Chunk &chunk, mlir::Value tile);
 
   // What does: ChunkState.cpp.
   void scanChunks();
+  mlir::Value ownPlace();
   llvm::SmallVector<StatePlace> statePlaces();
   std::pair<Sums, Sums> readState(const Chunk &chunk, const Sums &state);
   void scaleColumns(Sums &sums, const Chunk &chunk, int64_t factorsAt);

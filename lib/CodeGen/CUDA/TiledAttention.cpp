@@ -18,6 +18,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
+#include <limits>
 #include <numbers>
 
 using namespace mlir;
@@ -34,7 +35,7 @@ using cpu::emitMul;
 
 bool canTileAttention(const Target &target, const cpu::AttentionShape &shape) {
   if (!shape.elementType.isBF16() || shape.keySize % elementsOfPiece != 0 ||
-      shape.valueSize % elementsOfPiece != 0 || shape.hasGroups)
+      shape.valueSize % elementsOfPiece != 0)
     return false;
   TileLayout layout(shape);
   return layout.valuePieces % layout.parts == 0 &&
@@ -65,6 +66,64 @@ TiledAttention::TiledAttention(OpBuilder &builder, Location loc,
 // The block
 //===----------------------------------------------------------------------===//
 
+Value TiledAttention::groupAt(Value key) {
+  return LLVM::LoadOp::create(builder, loc, builder.getI32Type(),
+                              advance(keyGroups, i32<arith::MulIOp>(key, 4)),
+                              /*alignment=*/4);
+}
+
+/// The first page with a key whose group lies between those of the tokens
+/// `begin` to `end` of the sequence, which are in the tile; endPage becomes the
+/// one behind the last. Each warp finds them for itself: numbers of groups that
+/// are near each other are windows near each other.
+Value TiledAttention::narrowPages(Value begin, Value end) {
+  auto min = [&](Value x, Value y) { return make<arith::MinSIOp>(x, y); };
+  auto max = [&](Value x, Value y) { return make<arith::MaxSIOp>(x, y); };
+  // The least and the largest of what a lane finds are at first as if it found
+  // nothing.
+  Value least = constant(std::numeric_limits<int32_t>::max()),
+        largest = constant(std::numeric_limits<int32_t>::min());
+  /// Both of a function of the numbers from `first` to `behind`, of all lanes.
+  auto bounds = [&](Value first, Value behind, auto find) {
+    auto loop = scf::ForOp::create(
+        builder, loc, i32<arith::AddIOp>(toI32(first), lane), toI32(behind),
+        constant(warpSize), ValueRange{least, largest});
+    {
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(loop.getBody());
+      scf::YieldOp::create(builder, loc,
+                           find(loop.getInductionVar(),
+                                loop.getRegionIterArg(0),
+                                loop.getRegionIterArg(1)));
+    }
+    return std::pair(emitWarpReduce(builder, loc, loop.getResult(0), min),
+                     emitWarpReduce(builder, loc, loop.getResult(1), max));
+  };
+  Value first = view.firstTokenAt(sequence);
+  auto [leastGroup, largestGroup] =
+      bounds(make<arith::SubIOp>(begin, first), make<arith::SubIOp>(end, first),
+             [&](Value key, Value low, Value high) {
+               Value group = groupAt(key);
+               return Values{min(low, group), max(high, group)};
+             });
+  auto [firstKey, lastKey] =
+      bounds(index(0), toIndex(i32<arith::AddIOp>(lastOfSequence, 1)),
+             [&, least = leastGroup,
+              largest = largestGroup](Value key, Value low, Value high) {
+               Value group = groupAt(key);
+               Value isNear = make<arith::AndIOp>(
+                   compare(arith::CmpIPredicate::sge, group, least),
+                   compare(arith::CmpIPredicate::sle, group, largest));
+               return Values{select(isNear, min(low, key), low),
+                             select(isNear, max(high, key), high)};
+             });
+  auto pageOf = [&](Value key) {
+    return toIndex(i32<arith::DivUIOp>(key, CLADE_PAGE_TOKENS));
+  };
+  endPage = emitAdd(builder, loc, pageOf(lastKey), index(1));
+  return pageOf(firstKey);
+}
+
 /// Adds the keys of a sequence that has tokens in the tile.
 TiledAttention::State TiledAttention::addSequence(Value which, State state) {
   sequence = which;
@@ -84,6 +143,7 @@ TiledAttention::State TiledAttention::addSequence(Value which, State state) {
   scf::YieldOp::create(builder, loc, initial);
   builder.setInsertionPointToStart(whole.thenBlock());
   PageRange range = emitPageRange(builder, loc, shape, operands.step, begin);
+  Value firstPage = range.first;
   // In both directions all tokens see the last one of the sequence.
   Value last = shape.isBidirectional
                    ? make<arith::SubIOp>(range.contextEnd, index(1))
@@ -91,6 +151,13 @@ TiledAttention::State TiledAttention::addSequence(Value which, State state) {
   endPage =
       emitAdd(builder, loc,
               make<arith::DivUIOp>(last, index(CLADE_PAGE_TOKENS)), index(1));
+  if (shape.hasGroups) {
+    lastOfSequence = toI32(last);
+    keyGroups = toGlobal(cpu::emitAddress(builder, loc, operands.groups,
+                                          builder.getI32Type(),
+                                          view.firstTokenAt(which)));
+    firstPage = narrowPages(begin, end);
+  }
   lastKeys.clear();
   firstKeys.clear();
   for (size_t row = 0; row < ownRows; ++row) {
@@ -104,12 +171,12 @@ TiledAttention::State TiledAttention::addSequence(Value which, State state) {
   }
   // Nobody reads the stages of the sequence before.
   emitSync(builder, loc);
-  fetchTile(range.first, constant(layout.queryBytes()));
+  fetchTile(firstPage, constant(layout.queryBytes()));
   commit();
   initial.push_back(constant(layout.queryBytes()));
   int64_t step = layout.keys / CLADE_PAGE_TOKENS;
-  auto loop = scf::ForOp::create(builder, loc, range.first, endPage,
-                                 index(step), initial);
+  auto loop = scf::ForOp::create(builder, loc, firstPage, endPage, index(step),
+                                 initial);
   {
     OpBuilder::InsertionGuard inner(builder);
     builder.setInsertionPointToStart(loop.getBody());
@@ -166,6 +233,9 @@ void TiledAttention::loadRows() {
     tokens.push_back(token);
     positions.push_back(toI32(view.positionAt(token)));
     sequences.push_back(toI32(which));
+    if (shape.hasGroups)
+      groups.push_back(cpu::emitLoad(builder, loc, builder.getI32Type(),
+                                     operands.groups, token));
   }
 }
 

@@ -103,7 +103,7 @@ std::vector<AttentionProblem> problems() {
   both.name = "groups_bf16";
   both.isNarrow = true;
   both.groupTokens = 4;
-  both.sequences = {{150, 150}};
+  both.sequences = {{15, 15}, {9, 9}};
   all.push_back(both);
   AttentionProblem unequal = plain("unequal", 4, 4, 48, true, {{300, 1}});
   unequal.valueSize = 32;
@@ -157,6 +157,15 @@ std::vector<AttentionProblem> tiledProblems() {
   AttentionProblem both =
       plain("both_directions", 2, 1, 64, true, {{150, 150}, {20, 20}, {3, 3}});
   both.isBidirectional = true;
+  all.push_back(both);
+  // Groups in turns, so that tiles of keys have keys of others as well, and
+  // rows that attend none of a tile.
+  both.name = "groups";
+  both.groupTokens = 4;
+  all.push_back(both);
+  both.name = "long_groups";
+  both.groupTokens = 70;
+  both.sequences = {{40, 40}, {300, 300}, {5, 5}};
   all.push_back(both);
   AttentionProblem unequal = plain("unequal", 2, 2, 96, true, {{80, 80}});
   unequal.valueSize = 64;
@@ -267,6 +276,12 @@ TEST(AttentionCostTest, TilesSkipWhatIsNotAttended) {
   // 63 keys before the tile: two pages, and its own two.
   problem.window = 64;
   EXPECT_EQ(tilesOf(problem), 16u * 2 - 1);
+  // Groups of two tiles, each behind the other.
+  problem.window = {};
+  problem.isBidirectional = true;
+  problem.groupTokens = 128;
+  problem.sequences = {{384, 384}};
+  EXPECT_EQ(tilesOf(problem), 6u * 2);
 }
 
 } // namespace

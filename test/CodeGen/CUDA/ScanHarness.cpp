@@ -193,10 +193,11 @@ ScanOutcome ScanRun::run() const {
 }
 
 /// A bound of errors goes with each number: of what is computed from it, and
-/// 2^-11 for each time that a factor on the way is rounded to tf32. That is, in
-/// chunks, for a token that reads S: the query or key, S, and before these the
-/// key and W; for one of the chunk: both keys or query and key, P or A, and W;
-/// with a rate also the inverse and what it is multiplied by.
+/// 2^-20 for each factor on the way: of a product of split numbers, what is
+/// left out is at most 3 · 2^-22 of it. That is, in chunks, for a token that
+/// reads S: the query or key, S, and before these the key and W; for one of the
+/// chunk: both keys or query and key, P or A, and W; with a rate also the
+/// inverse and what it is multiplied by.
 ScanRun::Exact ScanRun::compute() const {
   Exact exact;
   auto keySize = static_cast<size_t>(problem.keySize),
@@ -210,7 +211,7 @@ ScanRun::Exact ScanRun::compute() const {
     // Sums in f32 of as many numbers as keys and tokens.
     double exactly = double(keySize + 64) * 0x1p-23;
     double rounding =
-        sequence.run >= chunkedRun ? 0x1p-11 + exactly / 4 : exactly / 4;
+        sequence.run >= chunkedRun ? 0x1p-20 + exactly / 4 : exactly / 4;
     size_t page = static_cast<size_t>(pages[number]) * stateSize();
     auto first = static_cast<size_t>(firstToken[number]);
     for (size_t head = 0; head < heads; ++head) {
