@@ -82,8 +82,10 @@ std::optional<FactoredRow> FactoredRow::of(LinearOp linear) {
     return std::nullopt;
   bool isOfRow = llvm::all_of(result.columns, [&](Value column) {
     return isElementwise(column, [&](Value value) {
-      return value == result.row || (value.getDefiningOp<ParamOp>() &&
-                                     typeOf(value).getNumFeatures() == k);
+      NamedTensorType type = typeOf(value);
+      bool isGain = isa<BlockArgument>(value) || value.getDefiningOp<ParamOp>();
+      return value == result.row || (isGain && type && !type.hasSequence() &&
+                                     type.getNumFeatures() == k);
     });
   });
   return isOfRow ? std::optional(result) : std::nullopt;

@@ -22,8 +22,8 @@ namespace clade::cuda {
 
 struct FactoredRow {
   mlir::BlockArgument row; ///< x, [token, k]
-  /// Elementwise functions of x and of parameters [k], whose product is what
-  /// weights are multiplied with.
+  /// Elementwise functions of x and of parameters and operands [k] that all
+  /// tokens share, whose product is what weights are multiplied with.
   llvm::SmallVector<mlir::Value> columns;
   mlir::Value factor; ///< [token], a function of `squares` and constants.
   ReduceOp squares;   ///< The sum or the mean of x².

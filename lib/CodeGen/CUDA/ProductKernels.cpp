@@ -151,22 +151,24 @@ RowScaling KernelEmitter::scalingOf(Context &context,
   OpBuilder &builder = context.builder;
   RowScaling scaling;
   scaling.scaled = [&](Value column, ValueRange row) {
-    // Parameters come in pieces, as the row does.
-    llvm::SmallDenseMap<Value, SmallVector<Value>> params;
+    // Gains come in pieces, as the row does.
+    llvm::SmallDenseMap<Value, SmallVector<Value>> gains;
     SmallVector<Value> scaled;
     for (auto [i, x] : llvm::enumerate(row)) {
       auto leaf = [&, i = i, x = x](Value value) -> Value {
         if (value == factored.row)
           return x;
         auto param = value.getDefiningOp<ParamOp>();
-        if (!param)
+        Value base =
+            param ? context.paramPointer(param) : context.buffers.lookup(value);
+        if (!base)
           return {};
-        SmallVector<Value> &piece = params[value];
+        SmallVector<Value> &piece = gains[value];
         if (piece.empty())
-          piece = emitLoadFloats(builder, value.getLoc(),
-                                 param.getResult().getType().getElementType(),
-                                 context.paramPointer(param), column,
-                                 static_cast<int64_t>(row.size()));
+          piece = emitLoadFloats(
+              builder, value.getLoc(),
+              cast<NamedTensorType>(value.getType()).getElementType(), base,
+              column, static_cast<int64_t>(row.size()));
         return piece[i];
       };
       Value number;

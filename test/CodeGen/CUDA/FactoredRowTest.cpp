@@ -30,9 +30,9 @@ namespace {
 /// are %y of `body`, of that type as well: its factors, or nothing.
 std::optional<size_t> factorsOf(StringRef body) {
   std::string text = (R"(
-func.func @f(%arg0: !clade.tensor<[token, d = 8], bf16>, %arg1: !clade.tensor<[token, d = 8], bf16>) -> !clade.tensor<[token, e = 4], bf16> {
-  %0 = clade.kernel product(%arg0, %arg1) : (!clade.tensor<[token, d = 8], bf16>, !clade.tensor<[token, d = 8], bf16>) -> !clade.tensor<[token, e = 4], bf16> {
-  ^bb0(%x: !clade.tensor<[token, d = 8], bf16>, %other: !clade.tensor<[token, d = 8], bf16>):
+func.func @f(%arg0: !clade.tensor<[token, d = 8], bf16>, %arg1: !clade.tensor<[token, d = 8], bf16>, %arg2: !clade.tensor<[d = 8], f32>) -> !clade.tensor<[token, e = 4], bf16> {
+  %0 = clade.kernel product(%arg0, %arg1, %arg2) : (!clade.tensor<[token, d = 8], bf16>, !clade.tensor<[token, d = 8], bf16>, !clade.tensor<[d = 8], f32>) -> !clade.tensor<[token, e = 4], bf16> {
+  ^bb0(%x: !clade.tensor<[token, d = 8], bf16>, %other: !clade.tensor<[token, d = 8], bf16>, %gain: !clade.tensor<[d = 8], f32>):
     %g = clade.param @gain : <[d = 8], bf16>
     %one = clade.constant 1.0 : <[], f32>
     %wide = clade.cast %x : <[token, d = 8], bf16> -> <[token, d = 8], f32>
@@ -84,12 +84,18 @@ TEST(FactoredRowTest, NormsByTheRootMeanSquare) {
     %y = clade.binary mul %g, %r : <[d = 8], bf16>, <[token, d = 8], bf16> -> <[token, d = 8], bf16>
 )"),
             2u);
-  // Scaled by 1 + g, then rounded; and without a gain.
+  // Scaled by 1 + g, then rounded; by what another kernel made; and by nothing.
   EXPECT_EQ(factorsOf(meanOfSquares.str() + R"(
     %v = clade.cast %g : <[d = 8], bf16> -> <[d = 8], f32>
     %p = clade.binary add %one, %v : <[], f32>, <[d = 8], f32> -> <[d = 8], f32>
     %n = clade.binary mul %wide, %root : <[token, d = 8], f32>, <[token], f32> -> <[token, d = 8], f32>
     %s = clade.binary mul %n, %p : <[token, d = 8], f32>, <[d = 8], f32> -> <[token, d = 8], f32>
+    %y = clade.cast %s : <[token, d = 8], f32> -> <[token, d = 8], bf16>
+)"),
+            2u);
+  EXPECT_EQ(factorsOf(meanOfSquares.str() + R"(
+    %n = clade.binary mul %wide, %root : <[token, d = 8], f32>, <[token], f32> -> <[token, d = 8], f32>
+    %s = clade.binary mul %gain, %n : <[d = 8], f32>, <[token, d = 8], f32> -> <[token, d = 8], f32>
     %y = clade.cast %s : <[token, d = 8], f32> -> <[token, d = 8], bf16>
 )"),
             2u);
