@@ -98,20 +98,6 @@ private:
     }
   };
 
-  mlir::Value index(int64_t value) {
-    return cpu::emitIndex(builder, loc, value);
-  }
-  mlir::Value number(double value) { return emitFloat(builder, loc, value); }
-  template <typename Op> mlir::Value make(mlir::Value x, mlir::Value y) {
-    return Op::create(builder, loc, x, y);
-  }
-  mlir::Value compare(mlir::arith::CmpIPredicate predicate, mlir::Value x,
-                      mlir::Value y) {
-    return mlir::arith::CmpIOp::create(builder, loc, predicate, x, y);
-  }
-  mlir::Value select(mlir::Value condition, mlir::Value x, mlir::Value y) {
-    return mlir::arith::SelectOp::create(builder, loc, condition, x, y);
-  }
   /// Two values as bf16 in a register, the first in the lower half.
   mlir::Value pack(mlir::Value low, mlir::Value high);
   /// The values of the four lanes that share rows, joined.

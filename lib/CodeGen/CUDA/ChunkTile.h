@@ -100,20 +100,6 @@ private:
   /// Four sums of a lane for each fragment of eight columns.
   using Sums = llvm::SmallVector<Values>;
 
-  mlir::Value index(int64_t value) {
-    return cpu::emitIndex(builder, loc, value);
-  }
-  mlir::Value number(double value) { return emitFloat(builder, loc, value); }
-  template <typename Op> mlir::Value make(mlir::Value x, mlir::Value y) {
-    return Op::create(builder, loc, x, y);
-  }
-  mlir::Value compare(mlir::arith::CmpIPredicate predicate, mlir::Value x,
-                      mlir::Value y) {
-    return mlir::arith::CmpIOp::create(builder, loc, predicate, x, y);
-  }
-  mlir::Value select(mlir::Value condition, mlir::Value x, mlir::Value y) {
-    return mlir::arith::SelectOp::create(builder, loc, condition, x, y);
-  }
   /// x·a + b
   mlir::Value scaled(mlir::Value x, int64_t a, mlir::Value b) {
     return i32<mlir::arith::AddIOp>(i32<mlir::arith::MulIOp>(x, a), b);

@@ -14,6 +14,7 @@
 #ifndef CLADE_CODEGEN_CUDA_TENSORCORES_H
 #define CLADE_CODEGEN_CUDA_TENSORCORES_H
 
+#include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -49,6 +50,20 @@ protected:
   }
   template <typename Op> mlir::Value i32(mlir::Value a, int64_t b) {
     return Op::create(builder, loc, a, constant(b));
+  }
+  mlir::Value index(int64_t value) {
+    return cpu::emitIndex(builder, loc, value);
+  }
+  mlir::Value number(double value) { return emitFloat(builder, loc, value); }
+  template <typename Op> mlir::Value make(mlir::Value x, mlir::Value y) {
+    return Op::create(builder, loc, x, y);
+  }
+  mlir::Value compare(mlir::arith::CmpIPredicate predicate, mlir::Value x,
+                      mlir::Value y) {
+    return mlir::arith::CmpIOp::create(builder, loc, predicate, x, y);
+  }
+  mlir::Value select(mlir::Value condition, mlir::Value x, mlir::Value y) {
+    return mlir::arith::SelectOp::create(builder, loc, condition, x, y);
   }
   mlir::Value toI32(mlir::Value index);
   mlir::Value toIndex(mlir::Value number);
