@@ -108,7 +108,12 @@ public:
   /// the host's; keys and values of its states lie on the device; `output` is
   /// the host's. Weights, layers, workspace and scratch are not read. A `trace`
   /// gets what the plan shows, copied to the host. `choose` may be empty.
-  Status run(const CladeStep &step, const DeviceRouter &choose = {});
+  /// With `greedy`, i32 [num_selected], the token with the largest value of
+  /// each row goes there (LaunchGreedy::tokens), and `output` is left as it is;
+  /// the entry must have choosesTokens().
+  Status run(const CladeStep &step, const DeviceRouter &choose = {},
+             int32_t *greedy = nullptr);
+  bool choosesTokens() const { return entry->plan.greedy.has_value(); }
 
   const std::shared_ptr<CudaStream> &stream() const { return queue; }
   /// Lets later steps read weight `slot`, one of the model's, at `address`.
@@ -129,6 +134,7 @@ private:
     int32_t tokens = 0, selected = 0;
     int32_t longest = 1, shortest = INT32_MAX; ///< Tokens of sequences.
     bool isRouted = false; ///< Choices of experts are told and shown.
+    bool isGreedy = false; ///< Tokens are chosen.
 
     friend bool operator==(const Shape &, const Shape &) = default;
   };

@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // A step is one copy to the device (the CladeStep with all it points to), the
-// launches of the plan, and one copy back (the rows of output). What changes
+// launches of the plan, and one copy back (the rows of output, or the tokens
+// that were chosen from them). What changes
 // from step to step is in the copied struct, which stays where it is until a
 // buffer grows: so the launches of a step are those of an earlier one of the
 // same shape, and can be one graph.
@@ -359,6 +360,9 @@ Status DeviceStep::launchOneByOne(const Shape &shape, const CladeStep *traced) {
          ++next)
       CLADE_RETURN_IF_ERROR(show(*next, shape, *traced));
   }
+  if (shape.isGreedy)
+    for (const Launch &chosen : plan.greedy->launches)
+      CLADE_RETURN_IF_ERROR(launch(chosen, shape));
   return {};
 }
 
@@ -388,8 +392,10 @@ Status DeviceStep::launchAll(const Shape &shape, const CladeStep *traced) {
   return graphs.front().graph.launch();
 }
 
-Status DeviceStep::run(const CladeStep &step, const DeviceRouter &choose) {
+Status DeviceStep::run(const CladeStep &step, const DeviceRouter &choose,
+                       int32_t *greedy) {
   Shape shape = shapeOf(step);
+  shape.isGreedy = greedy != nullptr;
   shape.isRouted = choose && !entry->plan.routers.empty();
   if (shape.isRouted)
     CLADE_RETURN_IF_ERROR(uploadChoices(step, choose));
@@ -421,13 +427,21 @@ Status DeviceStep::run(const CladeStep &step, const DeviceRouter &choose) {
   CLADE_RETURN_IF_ERROR(uploadArguments(step));
   bool isTraced = step.trace && !entry->plan.traces.empty();
   CLADE_RETURN_IF_ERROR(launchAll(shape, isTraced ? &step : nullptr));
-  if (outputBytes)
+  // A token has the size of a value: it fits where its row would.
+  uint64_t resultBytes =
+      greedy ? static_cast<uint64_t>(step.num_selected) * sizeof(int32_t)
+             : outputBytes;
+  if (resultBytes)
     CLADE_RETURN_IF_ERROR(
-        queue->download(stagedOutput.data(), output.address(), outputBytes));
+        queue->download(stagedOutput.data(),
+                        greedy ? addressOf(entry->plan.greedy->tokens, shape)
+                               : output.address(),
+                        resultBytes));
   CLADE_RETURN_IF_ERROR(queue->synchronize());
   if (times)
     CLADE_RETURN_IF_ERROR(times->write(step.num_tokens));
-  if (outputBytes)
-    std::memcpy(step.output, stagedOutput.data(), outputBytes);
+  if (resultBytes)
+    std::memcpy(greedy ? static_cast<void *>(greedy) : step.output,
+                stagedOutput.data(), resultBytes);
   return shape.isRouted ? showChoices(step, choose) : Status();
 }

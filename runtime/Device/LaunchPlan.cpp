@@ -248,13 +248,49 @@ StatusOr<LaunchTrace> readTrace(const json &value, const LaunchPlan &plan) {
   return trace;
 }
 
+/// The member `launches` of `value`.
+StatusOr<std::vector<Launch>> readLaunches(const json &value,
+                                           const LaunchPlan &plan,
+                                           int64_t weights, int64_t states) {
+  CLADE_ASSIGN_OR_RETURN(const json *list, readArray(value, "launches"));
+  std::vector<Launch> launches;
+  for (const json &item : *list) {
+    StatusOr<Launch> launch = readLaunch(item, plan, weights, states);
+    if (!launch.ok())
+      return launch.takeStatus().withContext("launch " +
+                                             std::to_string(launches.size()));
+    launches.push_back(std::move(*launch));
+  }
+  return launches;
+}
+
+StatusOr<LaunchGreedy> readGreedy(const json &value, const LaunchPlan &plan,
+                                  int64_t weights, int64_t states) {
+  if (!value.is_object())
+    return Status::corruption("expected an object");
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(value, {"launches", "tokens"}));
+  LaunchGreedy greedy;
+  CLADE_ASSIGN_OR_RETURN(greedy.launches,
+                         readLaunches(value, plan, weights, states));
+  CLADE_ASSIGN_OR_RETURN(const json *place, readArray(value, "tokens"));
+  CLADE_ASSIGN_OR_RETURN(greedy.tokens, readArgument(*place, plan, 0, 0));
+  constexpr auto tokenBytes = static_cast<int64_t>(sizeof(int32_t));
+  if (greedy.tokens.map || greedy.tokens.space != Space::Selected ||
+      greedy.tokens.number > plan.selectedBytes - tokenBytes)
+    return Status::corruption("expected tokens of 4 bytes in the " +
+                              std::to_string(plan.selectedBytes) +
+                              " of selected rows, got " + place->dump());
+  return greedy;
+}
+
 StatusOr<LaunchPlan> readPlan(const json &value, int64_t weights,
                               int64_t states) {
   if (!value.is_object())
     return Status::corruption("expected an object");
-  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(
-      value, {"version", "fixed_bytes", "token_bytes", "selected_bytes",
-              "choice_bytes", "kernels", "launches", "routers", "traces"}));
+  CLADE_RETURN_IF_ERROR(
+      rejectUnknownKeys(value, {"version", "fixed_bytes", "token_bytes",
+                                "selected_bytes", "choice_bytes", "kernels",
+                                "launches", "routers", "traces", "greedy"}));
   CLADE_ASSIGN_OR_RETURN(int64_t version,
                          readInteger(value, "version", INT32_MAX));
   if (version != planVersion)
@@ -279,14 +315,8 @@ StatusOr<LaunchPlan> readPlan(const json &value, int64_t weights,
       return kernel.takeStatus().withContext(quoteName(item.key()));
     plan.kernels[item.key()] = *kernel;
   }
-  CLADE_ASSIGN_OR_RETURN(const json *launches, readArray(value, "launches"));
-  for (const json &item : *launches) {
-    StatusOr<Launch> launch = readLaunch(item, plan, weights, states);
-    if (!launch.ok())
-      return launch.takeStatus().withContext(
-          "launch " + std::to_string(plan.launches.size()));
-    plan.launches.push_back(std::move(*launch));
-  }
+  CLADE_ASSIGN_OR_RETURN(plan.launches,
+                         readLaunches(value, plan, weights, states));
   CLADE_ASSIGN_OR_RETURN(const json *routers, readArray(value, "routers"));
   for (const json &item : *routers) {
     StatusOr<LaunchRouter> router = readRouter(item, plan);
@@ -294,6 +324,12 @@ StatusOr<LaunchPlan> readPlan(const json &value, int64_t weights,
       return router.takeStatus().withContext(
           "router " + std::to_string(plan.routers.size()));
     plan.routers.push_back(*router);
+  }
+  if (auto it = value.find("greedy"); it != value.end()) {
+    StatusOr<LaunchGreedy> greedy = readGreedy(*it, plan, weights, states);
+    if (!greedy.ok())
+      return greedy.takeStatus().withContext("'greedy'");
+    plan.greedy = std::move(*greedy);
   }
   if (!value.contains("traces"))
     return plan;
@@ -317,16 +353,8 @@ json writeMap(const LaunchMap &map) {
   return value;
 }
 
-} // namespace
-
-std::string LaunchPlan::toJson() const {
-  json kernelList = json::object(), launchList = json::array();
-  for (const auto &[name, kernel] : kernels)
-    kernelList[name] = {{"rows", kernel.onSelected ? "selected" : "token"},
-                        {"columns", kernel.columns},
-                        {"rows_per_block", kernel.rowsPerBlock},
-                        {"threads", kernel.threads},
-                        {"shared", kernel.sharedBytes}};
+json writeLaunches(const std::vector<Launch> &launches) {
+  json list = json::array();
   for (const Launch &launch : launches) {
     json arguments = json::array();
     for (const LaunchArgument &argument : launch.arguments) {
@@ -346,18 +374,39 @@ std::string LaunchPlan::toJson() const {
       item["max_shortest"] = launch.maxShortest;
     if (launch.columns)
       item["columns"] = *launch.columns;
-    launchList.push_back(std::move(item));
+    list.push_back(std::move(item));
   }
+  return list;
+}
+
+} // namespace
+
+std::string LaunchPlan::toJson() const {
+  json kernelList = json::object();
+  for (const auto &[name, kernel] : kernels)
+    kernelList[name] = {{"rows", kernel.onSelected ? "selected" : "token"},
+                        {"columns", kernel.columns},
+                        {"rows_per_block", kernel.rowsPerBlock},
+                        {"threads", kernel.threads},
+                        {"shared", kernel.sharedBytes}};
   json routerList = json::array();
   for (const LaunchRouter &router : routers)
     routerList.push_back({{"offset", router.offset},
                           {"layer", router.layer},
                           {"active", router.active},
                           {"experts", router.experts}});
-  json plan{{"version", planVersion},      {"fixed_bytes", fixedBytes},
-            {"token_bytes", tokenBytes},   {"selected_bytes", selectedBytes},
-            {"choice_bytes", choiceBytes}, {"kernels", kernelList},
-            {"launches", launchList},      {"routers", routerList}};
+  json plan{{"version", planVersion},
+            {"fixed_bytes", fixedBytes},
+            {"token_bytes", tokenBytes},
+            {"selected_bytes", selectedBytes},
+            {"choice_bytes", choiceBytes},
+            {"kernels", kernelList},
+            {"launches", writeLaunches(launches)},
+            {"routers", routerList}};
+  if (greedy)
+    plan["greedy"] = {{"launches", writeLaunches(greedy->launches)},
+                      {"tokens", json::array({nameOf(greedy->tokens.space),
+                                              greedy->tokens.number})}};
   for (const LaunchTrace &trace : traces)
     plan["traces"].push_back({{"launches", trace.launches},
                               {"value", json::array({nameOf(trace.value.space),

@@ -120,6 +120,17 @@ struct LaunchTrace {
   friend bool operator==(const LaunchTrace &, const LaunchTrace &) = default;
 };
 
+/// Launches behind those of a step that choose the token with the largest value
+/// of each row of output.
+struct LaunchGreedy {
+  std::vector<Launch> launches;
+  /// i32 in the space Selected: for each row of selected tokens the least token
+  /// of those with the largest value, -1 if none is above minus infinity.
+  LaunchArgument tokens = {LaunchArgument::Space::Selected, 0};
+
+  friend bool operator==(const LaunchGreedy &, const LaunchGreedy &) = default;
+};
+
 struct LaunchPlan {
   /// Bytes of the workspace in any step, and for each row of tokens and of
   /// selected tokens, whose numbers are rounded up to `rowBlock`.
@@ -132,6 +143,8 @@ struct LaunchPlan {
   std::vector<LaunchRouter> routers;
   /// In the order of `launches`; of code that was compiled to be traced.
   std::vector<LaunchTrace> traces;
+  /// For steps that ask for tokens in place of the output; may be missing.
+  std::optional<LaunchGreedy> greedy = {};
 
   /// Rows of a buffer are counted in blocks of so many: every buffer begins at
   /// a multiple of 64 bytes.

@@ -62,8 +62,9 @@ private:
   Status admit();
   Status addImages(Active &work);
   Status step();
+  bool isGreedy() const;
   Status receive(Active &work, const Logits &logits, int64_t firstRow);
-  Status choose(Active &work, std::span<const float> logits);
+  Status choose(Active &work, const Logits &logits, int64_t row);
   std::optional<StopReason> reasonToStop(const Active &work, int32_t token);
   void count(double seconds);
 
@@ -81,6 +82,13 @@ int64_t tokensToMake(const GenerateRequest &request) {
     return request.maxTokens;
   return std::min(request.maxTokens,
                   static_cast<int64_t>(request.forced.size()));
+}
+
+/// What the code chose of a row of logits.
+StatusOr<int32_t> checkedChoice(int32_t token) {
+  if (token < 0)
+    return nothingToChoose();
+  return token;
 }
 
 bool contains(const std::vector<int32_t> &list, int32_t token) {
@@ -206,13 +214,22 @@ Status Generator::run() {
   return {};
 }
 
+/// Whether the largest logit of each row is all that matters of a step.
+bool Generator::isGreedy() const {
+  return !options.onLogits && std::ranges::all_of(active, [](auto &work) {
+    const GenerateRequest &request = *work.request;
+    return request.sampling.isGreedy() && request.forced.empty() &&
+           request.logProbabilities < 0;
+  });
+}
+
 Status Generator::step() {
   batch.clear();
   for (const Active &work : active)
     batch.push_back({work.sequence, work.feed, work.wanted, work.mediaRows,
                      work.mediaPositions, work.types});
   auto start = std::chrono::steady_clock::now();
-  CLADE_ASSIGN_OR_RETURN(Logits logits, session.step(batch));
+  CLADE_ASSIGN_OR_RETURN(Logits logits, session.step(batch, isGreedy()));
   count(std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
             .count());
   int64_t row = 0;
@@ -264,16 +281,18 @@ Status Generator::receive(Active &work, const Logits &logits,
   }
   if (work.isLast)
     return {};
-  return choose(work, logits.row(firstRow + std::max<int64_t>(rows, 1) - 1));
+  return choose(work, logits, firstRow + std::max<int64_t>(rows, 1) - 1);
 }
 
-Status Generator::choose(Active &work, std::span<const float> logits) {
+Status Generator::choose(Active &work, const Logits &logits, int64_t row) {
   const GenerateRequest &request = *work.request;
   GenerateResult &result = generation.results[work.index];
   GeneratedToken made;
   made.request = work.index;
   if (request.forced.empty()) {
-    StatusOr<int32_t> token = work.sampler.sample(logits);
+    StatusOr<int32_t> token = logits.largest
+                                  ? checkedChoice(logits.largest[row])
+                                  : work.sampler.sample(logits.row(row));
     if (!token.ok())
       return token.takeStatus().withContext("request " +
                                             std::to_string(work.index));
@@ -284,8 +303,9 @@ Status Generator::choose(Active &work, std::span<const float> logits) {
   work.sampler.observe(made.token);
   result.tokens.push_back(made.token);
   if (request.logProbabilities >= 0) {
-    made.logProbability = logProbability(logits, made.token);
-    made.top = topLogProbabilities(logits, request.logProbabilities);
+    std::span<const float> values = logits.row(row);
+    made.logProbability = logProbability(values, made.token);
+    made.top = topLogProbabilities(values, request.logProbabilities);
     result.logProbabilities.push_back(made.logProbability);
     result.topProbabilities.push_back(made.top);
   }

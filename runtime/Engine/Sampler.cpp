@@ -141,8 +141,7 @@ StatusOr<int32_t> Sampler::sample(std::span<const float> row) {
   }
   float top = maximum(row);
   if (top == minusInfinity)
-    return Status::invalidArgument(
-        "the logits have no finite value to choose from");
+    return nothingToChoose();
   // An infinite logit is certain, and no number to calculate with.
   if (options.temperature == 0 || std::isinf(top))
     return indexOf(row, top);
@@ -225,6 +224,11 @@ int32_t Sampler::draw() {
   while (i + 1 < candidates.size() && point >= candidates[i].weight)
     point -= candidates[i++].weight;
   return candidates[i].token;
+}
+
+Status clade::rt::nothingToChoose() {
+  return Status::invalidArgument(
+      "the logits have no finite value to choose from");
 }
 
 float clade::rt::logProbability(std::span<const float> logits, int32_t token) {

@@ -43,6 +43,8 @@ struct SamplingOptions {
 
   /// InvalidArgument names the first value that is out of its range.
   Status validate() const;
+  /// Whether the choice is the largest of the unchanged logits.
+  bool isGreedy() const { return temperature == 0 && repetitionPenalty == 1; }
 };
 
 /// A token and the logarithm of its probability.
@@ -89,6 +91,9 @@ private:
   std::vector<float> logits; ///< [vocab], only with a penalty.
   std::vector<Candidate> candidates;
 };
+
+/// The error of a row without anything above minus infinity.
+Status nothingToChoose();
 
 /// log softmax(logits)[token], of the logits as the model gave them.
 float logProbability(std::span<const float> logits, int32_t token);

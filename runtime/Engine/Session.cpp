@@ -206,20 +206,27 @@ Status Session::checkBatch(std::span<const BatchItem> batch) const {
 // Running it
 //===----------------------------------------------------------------------===//
 
-StatusOr<Logits> Session::step(std::span<const BatchItem> batch) {
+StatusOr<Logits> Session::step(std::span<const BatchItem> batch,
+                               bool isGreedy) {
   CLADE_RETURN_IF_ERROR(checkBatch(batch));
   CLADE_RETURN_IF_ERROR(beginStep(batch));
+  choosesLargest = isGreedy && deviceStep && deviceStep->choosesTokens();
   int64_t width = model().manifest().logitsWidth();
   // A row has at most 2^31 entries.
   std::optional<int64_t> bytes =
       checkedMul<int64_t>(width * sizeof(float), numRows);
-  CLADE_RETURN_IF_ERROR(logits.reserve(
-      bytes ? static_cast<uint64_t>(*bytes) : UINT64_MAX, "the logits"));
+  if (choosesLargest && bytes)
+    largest.resize(static_cast<size_t>(numRows));
+  else
+    CLADE_RETURN_IF_ERROR(logits.reserve(
+        bytes ? static_cast<uint64_t>(*bytes) : UINT64_MAX, "the logits"));
   while (fillPiece()) {
     if (cancelled.load(std::memory_order_relaxed))
       return Status::cancelled("the step was cancelled");
     CLADE_RETURN_IF_ERROR(runPiece());
   }
+  if (choosesLargest)
+    return Logits{nullptr, numRows, width, largest.data()};
   return Logits{reinterpret_cast<const float *>(logits.data()), numRows, width};
 }
 
@@ -325,7 +332,7 @@ Status Session::reserveMemory() {
     CLADE_RETURN_IF_ERROR(reserveFor(manifest.workspace, manifest.scratch,
                                      count(tokens), count(selected),
                                      count(growths), longest));
-  if (onePiece)
+  if (onePiece || choosesLargest)
     return {};
   // Not larger than the logits, whose size was checked.
   uint64_t rowBytes =
@@ -394,13 +401,19 @@ Status Session::runPiece() {
                       std::span<int32_t> experts, bool isAsked) {
         route(made.layer, token, experts, made.experts, isAsked);
       };
-    CLADE_RETURN_IF_ERROR(deviceStep->run(step, choose));
+    if (choosesLargest)
+      pieceLargest.resize(selected.size());
+    CLADE_RETURN_IF_ERROR(deviceStep->run(
+        step, choose, choosesLargest ? pieceLargest.data() : nullptr));
   } else {
     CladeStepFunction forward = model().artifact().forward();
     pool->run([&step, forward](int thread) { forward(&step, thread); });
   }
   cache->advance(growths);
-  if (!onePiece)
+  if (choosesLargest)
+    for (size_t i = 0; i < rowOfSelected.size(); ++i)
+      largest[static_cast<size_t>(rowOfSelected[i])] = pieceLargest[i];
+  else if (!onePiece)
     scatterRows();
   return {};
 }

@@ -67,6 +67,10 @@ struct Logits {
   const float *data = nullptr;
   int64_t rows = 0;
   int64_t width = 0;
+  /// In place of `data`, which is null then: the token with the largest logit
+  /// of each row, of equal ones the first; NaN counts as minus infinity, -1 is
+  /// for a row that has nothing else.
+  const int32_t *largest = nullptr;
   std::span<const float> row(int64_t i) const {
     return {data + i * width, static_cast<size_t>(width)};
   }
@@ -114,8 +118,11 @@ public:
   /// instead. Nothing has changed after InvalidArgument (empty batch, unknown
   /// or repeated sequence, token outside the vocabulary, context limit, a type
   /// that the model has not). After ResourceExhausted or Cancelled, sequences
-  /// keep the pieces that were done: see length().
-  StatusOr<Logits> step(std::span<const BatchItem> batch);
+  /// keep the pieces that were done: see length(). `isGreedy` says that of each
+  /// row only the token with the largest logit matters: code for a GPU gives
+  /// Logits::largest then, unless it cannot.
+  StatusOr<Logits> step(std::span<const BatchItem> batch,
+                        bool isGreedy = false);
 
   /// Computes the rows of images (the entry `image`), for mediaRows of later
   /// steps; gives the number of the first. InvalidArgument for a model without
@@ -197,6 +204,8 @@ private:
   int64_t numRows = 0;
   int64_t longest = 0; ///< Tokens of the longest sequence after the piece.
   bool onePiece = false;
+  bool choosesLargest = false; ///< The step gives tokens, not logits.
+  std::vector<int32_t> largest, pieceLargest;
   AlignedBuffer workspace, scratch, logits, pieceOutput;
   int64_t scratchBytes = 0;
 

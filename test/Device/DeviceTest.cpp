@@ -140,6 +140,81 @@ TEST(DeviceModelTest, StepsThatComeAgainAreGraphs) {
   expect(5, 7, 3);
 }
 
+/// Makes a whole number of each value: tokens[i] = (int)out[i].
+const char *wholeText =
+    ".visible .entry whole(.param .u64 step, .param .u64 out, "
+    ".param .u64 tokens) {\n"
+    "  .reg .b64 %rd<4>; .reg .b32 %r<3>; .reg .f32 %f<2>;\n"
+    "  mov.u32 %r0, %ctaid.y;\n"
+    "  mul.wide.u32 %rd0, %r0, 4;\n"
+    "  ld.param.u64 %rd1, [out];\n"
+    "  add.u64 %rd1, %rd1, %rd0;\n"
+    "  ld.global.f32 %f0, [%rd1];\n"
+    "  cvt.rzi.s32.f32 %r1, %f0;\n"
+    "  ld.param.u64 %rd2, [tokens];\n"
+    "  add.u64 %rd2, %rd2, %rd0;\n"
+    "  st.global.u32 [%rd2], %r1;\n"
+    "  ret;\n}\n";
+
+/// Steps that ask for tokens have more launches, get nothing else, and have
+/// graphs of their own.
+TEST(DeviceModelTest, TokensAreChosenWhereTheyAreAskedFor) {
+  using Space = LaunchArgument::Space;
+  std::vector<float> weight{0.5f};
+  DeviceModelSources plain = sources(weight), choosing = plain;
+  choosing.kernels += wholeText;
+  choosing.plan.selectedBytes = 8;
+  choosing.plan.kernels["whole"] = {/*onSelected=*/true, 1, 1, 1, 0};
+  choosing.plan.greedy =
+      LaunchGreedy{{{"whole", {{Space::Output, 0}, {Space::Selected, 4}}}},
+                   {Space::Selected, 4}};
+  auto model = DeviceModel::create(plain, 0);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  auto runner = DeviceStep::create(*model);
+  ASSERT_TRUE(runner.ok());
+  EXPECT_FALSE((*runner)->choosesTokens());
+  model = DeviceModel::create(choosing, 0);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  runner = DeviceStep::create(*model);
+  ASSERT_TRUE(runner.ok());
+  EXPECT_TRUE((*runner)->choosesTokens());
+  auto run = [&](int32_t count, bool isGreedy) {
+    Step step(count);
+    std::ranges::fill(step.output, -7.0f);
+    std::vector<int32_t> tokens(step.numbers.size(), -7);
+    Status status =
+        (*runner)->run(step.step, {}, isGreedy ? tokens.data() : nullptr);
+    ASSERT_TRUE(status.ok()) << status.message();
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      EXPECT_EQ(tokens[i], isGreedy ? step.numbers[i] : -7);
+      EXPECT_EQ(step.output[i], isGreedy ? -7 : float(step.numbers[i]) + 0.5f);
+    }
+  };
+  auto expect = [&](int64_t plainSteps, int64_t graphSteps, int64_t graphs,
+                    size_t nodes) {
+    const DeviceStep::Counts &counts = (*runner)->counts();
+    EXPECT_EQ(counts.plainSteps, plainSteps);
+    EXPECT_EQ(counts.graphSteps, graphSteps);
+    EXPECT_EQ(counts.graphs, graphs);
+    EXPECT_EQ(counts.nodes, nodes);
+  };
+  run(70, true);
+  run(70, true);
+  expect(1, 1, 1, 2);
+  run(70, false);
+  expect(2, 1, 1, 2);
+  run(70, false);
+  expect(2, 2, 2, 1);
+  run(70, true);
+  run(70, false);
+  expect(2, 4, 2, 1);
+  Step none(4);
+  none.step.num_selected = 0;
+  int32_t token = -7;
+  EXPECT_TRUE((*runner)->run(none.step, {}, &token).ok());
+  EXPECT_EQ(token, -7);
+}
+
 TEST(DeviceModelTest, ASessionMayHaveWeightsOfItsOwn) {
   std::vector<float> weight{0.5f}, own{2.0f};
   auto model = DeviceModel::create(sources(weight), 0);

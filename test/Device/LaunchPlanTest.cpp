@@ -48,13 +48,24 @@ LaunchPlan example() {
   return plan;
 }
 
+/// The example with launches that choose tokens.
+LaunchPlan greedyExample() {
+  LaunchPlan plan = example();
+  plan.kernels["choose"] = {true, 3, 1, 64, 32};
+  plan.greedy =
+      LaunchGreedy{{{"choose", {{Space::Output, 0}, {Space::Selected, 16}}, 2}},
+                   {Space::Selected, 24}};
+  return plan;
+}
+
 StatusOr<LaunchPlan> read(std::string_view text) {
   return LaunchPlan::fromJson(text, numWeights, numStates);
 }
 
-/// The example's text with one piece of it replaced.
-std::string changed(const std::string &from, const std::string &to) {
-  std::string text = example().toJson();
+/// The text of a plan with the first such piece of it replaced.
+std::string changed(const std::string &from, const std::string &to,
+                    const LaunchPlan &plan = example()) {
+  std::string text = plan.toJson();
   size_t at = text.find(from);
   EXPECT_NE(at, std::string::npos) << from << " is not in " << text;
   return at == std::string::npos ? text : text.replace(at, from.size(), to);
@@ -64,6 +75,10 @@ TEST(LaunchPlanTest, ReadsWhatItWrites) {
   StatusOr<LaunchPlan> plan = read(example().toJson());
   ASSERT_TRUE(plan.ok()) << plan.status().message();
   EXPECT_EQ(*plan, example());
+  StatusOr<LaunchPlan> greedy = read(greedyExample().toJson());
+  ASSERT_TRUE(greedy.ok()) << greedy.status().message();
+  EXPECT_EQ(*greedy, greedyExample());
+  EXPECT_FALSE(*greedy == *plan);
 }
 
 struct BadPlan {
@@ -186,5 +201,43 @@ INSTANTIATE_TEST_SUITE_P(
                 "expected an argument as a name and a number"},
         BadPlan{changed("\"weight\",\n     2", "\"weight\""),
                 "expected an argument as a name and a number"}));
+
+/// The example with such a member `greedy`, or with a piece of its own changed.
+std::string withGreedy(const std::string &member) {
+  return changed("\"kernels\"", "\"greedy\": " + member + ", \"kernels\"");
+}
+std::string changedGreedy(const std::string &from, const std::string &to) {
+  return changed(from, to, greedyExample());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Greedy, BadPlanTest,
+    testing::Values(
+        BadPlan{withGreedy("[]"), "'greedy': expected an object"},
+        BadPlan{withGreedy("{\"launches\": []}"),
+                "'greedy': expected an array 'tokens'"},
+        BadPlan{withGreedy("{\"tokens\": [\"selected\", 0]}"),
+                "'greedy': expected an array 'launches'"},
+        BadPlan{withGreedy("{\"rows\": 1}"), "'greedy': unknown key 'rows'"},
+        BadPlan{withGreedy("{\"launches\": [], \"tokens\": [\"token\", 0]}"),
+                "'greedy': expected tokens of 4 bytes in the 64 of selected "
+                "rows, got [\"token\",0]"},
+        BadPlan{withGreedy("{\"launches\": [], "
+                           "\"tokens\": [\"selected\", 61]}"),
+                "'greedy': expected tokens of 4 bytes in the 64 of selected "
+                "rows, got [\"selected\",61]"},
+        BadPlan{withGreedy("{\"launches\": [], "
+                           "\"tokens\": [\"selected\", 64]}"),
+                "'greedy': 'selected': expected a number below 64, got 64"},
+        BadPlan{
+            changedGreedy("\"kernel\": \"choose\"", "\"kernel\": \"other\""),
+            "'greedy': launch 0: unknown kernel 'other'"},
+        BadPlan{changedGreedy("\"min_rows\": 2", "\"min_rows\": 0"),
+                "'greedy': launch 0: expected rows from at least 1 on, got 0 "
+                "to "},
+        BadPlan{
+            changedGreedy("\"selected\",\n      16", "\"selected\",\n      64"),
+            "'greedy': launch 0: 'selected': expected a number below 64, "
+            "got 64"}));
 
 } // namespace

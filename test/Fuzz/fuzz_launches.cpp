@@ -62,7 +62,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   StatusOr<LaunchPlan> again =
       LaunchPlan::fromJson(plan->toJson(), numWeights, numStates);
   require(again.ok() && *again == *plan);
-  for (const Launch &launch : plan->launches) {
+  std::vector<Launch> launches = plan->launches;
+  if (const auto &greedy = plan->greedy) {
+    launches.insert(launches.end(), greedy->launches.begin(),
+                    greedy->launches.end());
+    require(greedy->tokens.space == LaunchArgument::Space::Selected &&
+            greedy->tokens.number >= 0 &&
+            greedy->tokens.number + 4 <= plan->selectedBytes);
+  }
+  for (const Launch &launch : launches) {
     require(plan->kernels.count(launch.kernel) == 1);
     require(launch.minRows >= 1 && launch.minRows <= launch.maxRows);
     require(launch.columns.value_or(1) >= 1);

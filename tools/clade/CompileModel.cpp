@@ -505,7 +505,7 @@ static bool addCudaCode(mlir::ModuleOp module, const SlotTable &slots,
     for (const CladeLayer &layer : manifest.images->layers)
       states.images.push_back(layer.first_state);
   auto code = cuda::compileModel(
-      module, slots, target, states, choice.isTraced,
+      module, slots, target, states, choice.isTraced, !manifest.wholeSequences,
       [&](mlir::ModuleOp code) { return dump(code, choice, 4, "code"); });
   if (failed(code))
     return false;

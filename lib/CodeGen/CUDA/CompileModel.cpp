@@ -8,6 +8,7 @@
 #include "lib/CodeGen/CUDA/CompileModel.h"
 
 #include "lib/CodeGen/CUDA/Assemble.h"
+#include "lib/CodeGen/CUDA/ChooseToken.h"
 #include "lib/CodeGen/CUDA/Compile.h"
 #include "lib/CodeGen/CUDA/StepPlanner.h"
 
@@ -21,7 +22,8 @@ using namespace clade;
 FailureOr<cuda::CompiledCode>
 cuda::compileModel(ModuleOp module, const SlotTable &slots,
                    const Target &target, const LayerStates &states,
-                   bool isTraced, llvm::function_ref<bool(ModuleOp)> onCode) {
+                   bool isTraced, bool choosesTokens,
+                   llvm::function_ref<bool(ModuleOp)> onCode) {
   MLIRContext *context = module.getContext();
   DialectRegistry registry;
   registerCompileDialects(registry);
@@ -50,6 +52,9 @@ cuda::compileModel(ModuleOp module, const SlotTable &slots,
       return failure();
     entry.plan = std::move(*plan);
     entry.outputWidth = planner.getOutputWidth();
+    if (choosesTokens && !isImages)
+      addGreedyChoice(kernelModule, function.getLoc(), entry.outputWidth,
+                      entry.plan);
   }
   if (!isThere)
     return module.emitError() << "expected an entry in the module";

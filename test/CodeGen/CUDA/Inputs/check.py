@@ -18,6 +18,9 @@ usage: check.py logits CPU GPU [TRUTH [ROUNDED]]
          executed instructions in all its threads.
        check.py graphs REPORT
          How many launches of a token at a time were those of a graph, and of how many launches a graph is.
+       check.py tokens CPU GPU REPORT
+         The JSON of both runs has the same tokens; how many steps chose them on the GPU, and the grids of the launches that
+         find the largest of a slice. Each is joined.
        check.py products ARTIFACT REPORT
          In steps of more than eight tokens, at least 99 % of the operations of products were on tensor cores, those that
          follow products counted too, with at most 0.02 conflicts of banks for each access to shared memory.
@@ -142,6 +145,23 @@ def count_graphs(report):
     print(f"{len(graphs)} of {steps} steps were graphs of {graphs[0] if graphs else 0} launches")
 
 
+def compare_tokens(cpu, gpu, report):
+    expected, got = (json.loads(pathlib.Path(path).read_text())["tokens"] for path in (cpu, gpu))
+    assert expected == got, (expected, got)
+    count = sum(map(len, expected))
+    print(f"{count} of {count} tokens agree")
+    launches = [json.loads(line) for line in pathlib.Path(report).read_text().splitlines()]
+    assert all(launch["completed"] and not launch["findings"] for launch in launches)
+    steps = sum(launch["kernel"] == launches[0]["kernel"] for launch in launches)
+    names = [launch["kernel"] for launch in launches]
+    grids = ["{} x {}".format(*launch["grid"]) for launch in launches if launch["kernel"] == "choose_slices"]
+    # The join is right behind the slices, and ends the step.
+    ends = [index for index, name in enumerate(names) if name == "choose_slices"]
+    assert names.count("choose_join") == len(grids), names
+    assert all(names[end + 1] == "choose_join" and names[end + 2 : end + 3] in ([], names[:1]) for end in ends), names
+    print(f"{len(grids)} of {steps} steps chose" + (", in slices of " + ", ".join(grids) if grids else ""))
+
+
 def count_products(artifact, report):
     first = json.loads((pathlib.Path(artifact) / "launches.json").read_text())["launches"][0]["kernel"]
     tensor, others, accesses, conflicts = 0, 0, 0, 0
@@ -254,6 +274,8 @@ def main():
         compare_logits(*sys.argv[2:])
     elif sys.argv[1] == "graphs":
         count_graphs(*sys.argv[2:])
+    elif sys.argv[1] == "tokens":
+        compare_tokens(*sys.argv[2:])
     elif sys.argv[1] == "products":
         count_products(*sys.argv[2:])
     else:
