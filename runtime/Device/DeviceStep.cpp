@@ -7,10 +7,9 @@
 //
 // A step is one copy to the device (the CladeStep with all it points to), the
 // launches of the plan, and one copy back (the rows of output, or the tokens
-// that were chosen from them). What changes
-// from step to step is in the copied struct, which stays where it is until a
-// buffer grows: so the launches of a step are those of an earlier one of the
-// same shape, and can be one graph.
+// that were chosen from them). What changes from step to step is in the copied
+// struct, which stays where it is until a buffer grows: so the launches of a
+// step are those of an earlier one of the same shape, and can be one graph.
 //
 //===----------------------------------------------------------------------===//
 
