@@ -84,6 +84,11 @@ def embedding_scale(model):
     return share * model.config.hidden_size**-0.5  # Gemma multiplies by the root itself
 
 
+def head_of(model):
+    """The weight whose rows are the tokens that logits are of, wherever the library keeps it; None without."""
+    return next((w for name, w in model.named_parameters() if name.split(".")[-2:] == ["lm_head", "weight"]), None)
+
+
 def centre(name, model):
     """Of a norm's gain (Gemma stores gain - 1). The last one gives tied logits the scale of the others."""
     if name.endswith(("A_log", "dt_bias")):
@@ -120,7 +125,7 @@ def fill(model, seed):
     for name, bias in sorted(model.named_buffers()):
         if name.endswith("e_score_correction_bias"):  # which decides some choices of experts
             bias.copy_(0.1 * torch.randn(bias.shape, generator=generator))
-    head = weights.get("lm_head.weight")
+    head = head_of(model)
     if head is not None:
         successor = torch.randperm(len(embedding), generator=generator)
         aligned = embedding / embedding.norm(dim=1, keepdim=True)

@@ -32,6 +32,7 @@ BF16_REFERENCE_ERROR = BF16_DIFFERENCE / 2  # two runs, each so far from the tru
 BF16_COSINE = 0.9995
 BF16_RMS_RATIO = 1.10
 BF16_GAP_ULPS = 2
+DECIDED_ULPS = 2 * BF16_GAP_ULPS  # the lead in f32 that no bf16 run should lose: twice what may be swapped
 BF16_FRACTION_BITS = 7
 
 
@@ -58,6 +59,12 @@ COLUMNS = "diff/max  1 - cosine  rms ratio  swapped"
 def bf16_ulp(value):
     """The distance of neighbouring bf16 numbers at `value`."""
     return 2.0 ** (math.frexp(abs(float(value)))[1] - 1 - BF16_FRACTION_BITS) if value else 0.0
+
+
+def least_margin(logits):
+    """The smallest lead of the largest of a row of logits [token, vocab] over the second, in bf16 steps of the largest."""
+    second, first = np.sort(logits, axis=1)[:, -2:].T
+    return min((a - b) / bf16_ulp(a) if a else 0.0 for a, b in zip(first, second))
 
 
 def check_shapes(got, reference):

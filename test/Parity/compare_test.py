@@ -12,7 +12,7 @@ import unittest
 
 import numpy as np
 
-from compare import bf16_ulp, compare_bf16, compare_f32, compare_tokens
+from compare import bf16_ulp, compare_bf16, compare_f32, compare_tokens, least_margin
 
 
 def logits(seed=0, lengths=(5, 3), vocab=64):
@@ -92,6 +92,15 @@ class ForcedTokens(unittest.TestCase):
         self.assertEqual(bf16_ulp(1.99), 2.0**-7)
         self.assertEqual(bf16_ulp(-12.0), 2.0**-4)
         self.assertEqual(bf16_ulp(0.0), 0.0)
+
+    def test_least_margin(self):
+        rows = np.zeros((3, 8), np.float32)
+        rows[0, 2], rows[1, 4], rows[2, 1] = 8.0, 1.0, -1.0
+        rows[0, 3], rows[1, 5] = 7.5, 1.0 - 2.0**-6  # 8 and 2 steps
+        rows[2, 0] = 3.0
+        self.assertEqual(least_margin(rows), 2.0)
+        self.assertEqual(least_margin(rows[:1]), 8.0)
+        self.assertEqual(least_margin(np.zeros((1, 8), np.float32)), 0.0)
 
 
 class Bf16(unittest.TestCase):

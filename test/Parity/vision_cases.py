@@ -149,6 +149,7 @@ class KimiVL:
         import warnings
 
         import packages
+        import torch
 
         packages.add("automodel")
         with warnings.catch_warnings():  # of libraries that are absent, and that the class will go
@@ -156,7 +157,9 @@ class KimiVL:
             from nemo_automodel.components.models.kimivl.model import KimiVLConfig, KimiVLForConditionalGeneration
 
             config = {**config, "text_config": {**config["text_config"], "torch_dtype": "float32"}}
-            return KimiVLForConditionalGeneration(KimiVLConfig(**config))
+            model = KimiVLForConditionalGeneration(KimiVLConfig(**config))
+        KimiVL.convert(model, torch.float32)  # which the configuration does not tell the head
+        return model
 
     @staticmethod
     def save(case, model, path):
