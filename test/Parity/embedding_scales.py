@@ -11,4 +11,4 @@
 # new number remakes the checkpoints of its model alone.
 #
 #===------------------------------------------------------------------------===#
-SCALES = {"NemotronH": 4.0}
+SCALES = {"Apertus": 3.0, "Arcee": 2.0, "DeepseekV3": 2.0, "Glm4Moe": 2.0, "GptOss": 2.0, "NemotronH": 4.0, "Qwen3Next": 2.0, "Qwen3_5": 2.0}
