@@ -51,6 +51,11 @@ struct ArtifactContents {
 Status writeArtifact(const std::string &path, Manifest manifest,
                      const ArtifactContents &contents);
 
+/// Writes the artifact `from` once more, as writeArtifact() does. Corruption if
+/// a file is not what its manifest says, NotFound if one is missing,
+/// InvalidArgument for an artifact that holds its weights.
+Status copyArtifact(const std::string &from, const std::string &path);
+
 /// Whether `path` is a directory with a manifest of an artifact, of any
 /// version and in any state.
 bool isArtifact(const std::string &path);

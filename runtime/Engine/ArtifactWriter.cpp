@@ -82,6 +82,14 @@ Status addFile(const std::string &directory, const std::string &name,
   return file->commit();
 }
 
+/// A path without what a folder's may end with.
+std::string withoutSlashes(const std::string &path) {
+  std::string target = fs::path(path).lexically_normal().string();
+  while (target.size() > 1 && target.back() == '/')
+    target.pop_back();
+  return target;
+}
+
 } // namespace
 
 bool clade::rt::isArtifact(const std::string &path) {
@@ -90,9 +98,7 @@ bool clade::rt::isArtifact(const std::string &path) {
 
 Status clade::rt::writeArtifact(const std::string &path, Manifest manifest,
                                 const ArtifactContents &contents) {
-  std::string target = fs::path(path).lexically_normal().string();
-  while (target.size() > 1 && target.back() == '/')
-    target.pop_back();
+  std::string target = withoutSlashes(path);
   manifest.files.clear();
   for (const auto &[name, content] : contents.extraFiles) {
     manifest.files[name] = {};
@@ -129,5 +135,33 @@ Status clade::rt::writeArtifact(const std::string &path, Manifest manifest,
   Manifest scratch;
   CLADE_RETURN_IF_ERROR(
       addFile(directory->path(), "manifest.json", text, scratch));
+  return directory->commit();
+}
+
+Status clade::rt::copyArtifact(const std::string &from,
+                               const std::string &path) {
+  std::string target = withoutSlashes(path);
+  CLADE_ASSIGN_OR_RETURN(std::string text,
+                         readTextFile(from + "/manifest.json"));
+  CLADE_ASSIGN_OR_RETURN(Manifest manifest, Manifest::fromJson(text));
+  if (manifest.files.contains(packedIndex))
+    return Status::invalidArgument(quoteName(from) +
+                                   " holds its weights, which are not copied");
+  CLADE_RETURN_IF_ERROR(checkReplaceable(target));
+  CLADE_ASSIGN_OR_RETURN(auto directory, OutputDirectory::create(target));
+  Manifest copied;
+  for (const auto &[name, file] : manifest.files) {
+    CLADE_ASSIGN_OR_RETURN(auto mapped, MappedFile::open(from + "/" + name));
+    std::string_view content(
+        reinterpret_cast<const char *>(mapped->bytes().data()),
+        mapped->bytes().size());
+    CLADE_RETURN_IF_ERROR(addFile(directory->path(), name, content, copied));
+    const ManifestFile &made = copied.files[name];
+    if (made.bytes != file.bytes || made.xxh128 != file.xxh128)
+      return Status::corruption(quoteName(from + "/" + name) +
+                                " is not what its manifest says");
+  }
+  CLADE_RETURN_IF_ERROR(
+      addFile(directory->path(), "manifest.json", text, copied));
   return directory->commit();
 }

@@ -224,6 +224,53 @@ TEST_F(ArtifactTest, WriterErrors) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path), {}), 1);
 }
 
+//===----------------------------------------------------------------------===//
+// Copies
+//===----------------------------------------------------------------------===//
+
+TEST_F(ArtifactTest, CopyIsTheSame) {
+  const std::string copy = folder / "copy";
+  ASSERT_OK(copyArtifact(path, copy + "/"));
+  ASSERT_OK(Artifact::open(copy).takeStatus());
+  for (const fs::directory_entry &entry : fs::directory_iterator(path)) {
+    const std::string name = entry.path().filename().string();
+    EXPECT_EQ(*readTextFile(copy + "/" + name),
+              *readTextFile(path + "/" + name));
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(copy), {}),
+            std::distance(fs::directory_iterator(path), {}));
+  // An artifact is replaced, anything else is not.
+  ASSERT_OK(copyArtifact(path, copy));
+  writeText(copy + "/notes.txt", "mine");
+  expectError(copyArtifact(path, copy), StatusCode::InvalidArgument,
+              "'" + copy + "' holds 'notes.txt'");
+}
+
+TEST_F(ArtifactTest, CopyOfDamage) {
+  const std::string copy = folder / "copy";
+  writeText(path + "/tokenizer.json", "[]");
+  expectError(copyArtifact(path, copy), StatusCode::Corruption,
+              "'" + path + "/tokenizer.json' is not what its manifest says");
+  fs::remove(path + "/tokenizer.json");
+  expectError(copyArtifact(path, copy), StatusCode::NotFound,
+              "cannot open '" + path + "/tokenizer.json'");
+  fs::remove(path + "/manifest.json");
+  expectError(copyArtifact(path, copy), StatusCode::NotFound,
+              "cannot open '" + path + "/manifest.json'");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path), {}), 1);
+}
+
+TEST_F(ArtifactTest, CopyOfHeldWeights) {
+  ArtifactContents packed = contents;
+  packed.pack = [](const std::string &file) -> StatusOr<std::string> {
+    writeText(file, "data");
+    return std::string("{}");
+  };
+  ASSERT_OK(writeArtifact(path, toyManifest(), packed));
+  expectError(copyArtifact(path, folder / "copy"), StatusCode::InvalidArgument,
+              "'" + path + "' holds its weights, which are not copied");
+}
+
 TEST(HashTest, KnownValues) {
   // From xxhsum -H2 (XXH128) of the reference implementation.
   EXPECT_EQ(hashOf(""), "99aa06d3014798d86001c324468d497f");

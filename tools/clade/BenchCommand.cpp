@@ -5,10 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "tools/clade/ArtifactCache.h"
 #include "tools/clade/BenchEngine.h"
 #include "tools/clade/BenchPeer.h"
 #include "tools/clade/BenchReport.h"
-#include "tools/clade/CompileModel.h"
 #include "tools/clade/KernelCost.h"
 #include "tools/clade/MachineLimits.h"
 #include "tools/clade/Progress.h"

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "tools/clade/ArtifactCache.h"
 #include "tools/clade/WeightError.h"
 
 #include "llvm/Support/raw_ostream.h"
@@ -32,8 +33,8 @@ static int run(const CompileOptions &options) {
       environment.openCheckpoint(options.checkpoint, options.adapter);
   if (!checkpoint)
     return Failed;
-  if (!compileToFolder(environment, *checkpoint, options.choice,
-                       options.artifact))
+  if (!compileThroughCache(environment, *checkpoint, options.choice,
+                           options.artifact))
     return Failed;
   const std::string &form = options.choice.weights;
   if (form.empty() || form == "dense" || options.skipsError)

@@ -24,7 +24,6 @@
 #include "runtime/Engine/Artifact.h"
 #include "runtime/Image/Processor.h"
 #include "runtime/Support/File.h"
-#include "runtime/Support/Hash.h"
 #include "runtime/Weights/PackedBlocks.h"
 #include "runtime/Weights/PackedWeights.h"
 
@@ -328,7 +327,7 @@ static std::optional<int64_t> numPositions(mlir::ModuleOp module) {
   return rows;
 }
 
-static std::string absolutePath(const std::string &path) {
+std::string driver::absolutePath(const std::string &path) {
   llvm::SmallString<256> absolute(path);
   llvm::sys::fs::make_absolute(absolute);
   llvm::sys::path::remove_dots(absolute, /*remove_dot_dot=*/true);
@@ -401,9 +400,8 @@ static rt::StatusOr<std::string> packInto(const std::string &path,
   return rt::packWeights(path, table, tableText, checkpoint, options);
 }
 
-/// The checkpoint's files that say how it takes images: names and texts.
-static rt::StatusOr<std::map<std::string, std::string>>
-processorFiles(const rt::Checkpoint &checkpoint) {
+rt::StatusOr<std::map<std::string, std::string>>
+driver::processorFiles(const rt::Checkpoint &checkpoint) {
   std::map<std::string, std::string> files;
   for (const char *name : {rt::preprocessorFile, rt::processorFile})
     if (std::optional<std::string> path = checkpoint.filePath(name)) {
@@ -450,6 +448,15 @@ static std::optional<CodeTarget> resolveTarget(mlir::MLIRContext &context,
     return std::nullopt;
   result.cuda = *target;
   return result;
+}
+
+std::optional<rt::ManifestTarget> driver::targetOf(Environment &environment,
+                                                   const ModelChoice &choice) {
+  std::optional<CodeTarget> target =
+      resolveTarget(environment.getContext(), choice);
+  if (!target)
+    return std::nullopt;
+  return target->describe();
 }
 
 /// A file that is removed at the end.
@@ -621,63 +628,6 @@ bool driver::compileToFolder(Environment &environment,
   rt::Status status = rt::writeArtifact(folder, manifest, contents);
   clearProgress();
   return status.ok() || fail(status) == Done;
-}
-
-std::string driver::cacheFolder(llvm::StringRef kind) {
-  if (const char *folder = std::getenv("CLADE_CACHE"))
-    return (folder + ("/" + kind)).str();
-  const char *home = std::getenv("HOME");
-  return ((home ? home : ".") + ("/.cache/clade/" + kind)).str();
-}
-
-std::optional<std::string>
-driver::compileToCache(Environment &environment,
-                       const rt::Checkpoint &checkpoint,
-                       const ModelChoice &choice) {
-  // The key holds whatever the artifact depends on: the checkpoint's place and
-  // headers, the specs, the choices and the compiler itself.
-  std::optional<CodeTarget> resolved =
-      resolveTarget(environment.getContext(), choice);
-  if (!resolved)
-    return std::nullopt;
-  rt::ManifestTarget target = resolved->describe();
-  std::string key =
-      absolutePath(checkpoint.path()) + "\n" +
-      checkpoint.configText().value_or("") + "\n" +
-      checkpoint.generationConfigText().value_or("") + "\n" + choice.dtype +
-      "\n" + choice.precision + "\n" + choice.latent + "\n" + choice.weights +
-      "\n" + (choice.hasRows() ? "rows" : "panels") + "\n" +
-      std::to_string(choice.scanChunk) + "\n" + target.kind + target.cpu + "\n";
-  for (const std::string &feature : target.features)
-    key += feature + ",";
-  if (choice.isCuda())
-    key += cuda::findAssembler() + "\n";
-  auto processor = processorFiles(checkpoint);
-  if (!processor.ok())
-    return fail(processor.status()), std::nullopt;
-  for (const auto &[name, text] : *processor)
-    key += name + "\n" + text + "\n";
-  if (const rt::Adapter *adapter = checkpoint.adapter())
-    key += absolutePath(adapter->path()) + "\n" + adapter->configText() + "\n";
-  for (const rt::StoredTensor &tensor : checkpoint.tensors())
-    key += tensor.name + rt::shapeText(tensor.shape) +
-           std::string(rt::dtypeName(tensor.dtype));
-  llvm::SourceMgr &sources = environment.getLibrary().getSourceMgr();
-  for (unsigned id = 1; id <= sources.getNumBuffers(); ++id)
-    key += sources.getMemoryBuffer(id)->getBuffer().str();
-  std::string executable = llvm::sys::fs::getMainExecutable(nullptr, nullptr);
-  llvm::sys::fs::file_status status;
-  if (!llvm::sys::fs::status(executable, status))
-    key += std::to_string(status.getSize()) + "/" +
-           std::to_string(
-               status.getLastModificationTime().time_since_epoch().count());
-  std::string folder = cacheFolder("artifacts") + "/" + rt::hashOf(key);
-  if (rt::isArtifact(folder) && rt::Artifact::open(folder).ok())
-    return folder;
-  llvm::sys::fs::create_directories(cacheFolder("artifacts"));
-  if (!compileToFolder(environment, checkpoint, choice, folder))
-    return std::nullopt;
-  return folder;
 }
 
 rt::StatusOr<std::string> driver::checkpointOf(const std::string &artifact) {

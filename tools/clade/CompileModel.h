@@ -81,14 +81,15 @@ std::string latentFormOf(const rt::Manifest &manifest);
 bool compileToFolder(Environment &environment, const rt::Checkpoint &checkpoint,
                      const ModelChoice &choice, const std::string &folder);
 
-/// The same into the cache, unless it is there already; gives the folder.
-std::optional<std::string> compileToCache(Environment &environment,
-                                          const rt::Checkpoint &checkpoint,
-                                          const ModelChoice &choice);
+/// The machine that a choice is compiled for. Prints what is wrong.
+std::optional<rt::ManifestTarget> targetOf(Environment &environment,
+                                           const ModelChoice &choice);
 
-/// The folder of what is kept between runs: 'artifacts' or 'weights' of
-/// $CLADE_CACHE, by default ~/.cache/clade.
-std::string cacheFolder(llvm::StringRef kind);
+/// The checkpoint's files that say how it takes images: names and texts.
+rt::StatusOr<std::map<std::string, std::string>>
+processorFiles(const rt::Checkpoint &checkpoint);
+
+std::string absolutePath(const std::string &path);
 
 /// The checkpoint that an artifact was compiled from.
 rt::StatusOr<std::string> checkpointOf(const std::string &artifact);

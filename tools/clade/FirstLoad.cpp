@@ -7,6 +7,8 @@
 
 #include "tools/clade/FirstLoad.h"
 
+#include "tools/clade/ArtifactCache.h"
+
 #include <sys/resource.h>
 #include <system_error>
 #include <unistd.h>

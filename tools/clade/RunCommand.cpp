@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "tools/clade/CompileModel.h"
+#include "tools/clade/ArtifactCache.h"
 #include "tools/clade/EncoderEntry.h"
 #include "tools/clade/Environment.h"
 #include "tools/clade/ExpertChoices.h"

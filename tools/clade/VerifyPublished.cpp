@@ -7,6 +7,7 @@
 
 #include "tools/clade/VerifyPublished.h"
 
+#include "tools/clade/ArtifactCache.h"
 #include "tools/clade/EncoderEntry.h"
 #include "tools/clade/ExplainDifference.h"
 #include "tools/clade/LocatePublished.h"

@@ -7,6 +7,7 @@
 
 #include "tools/clade/WeightError.h"
 
+#include "tools/clade/ArtifactCache.h"
 #include "tools/clade/Progress.h"
 #include "tools/clade/VerifyRuns.h"
 
