@@ -51,11 +51,18 @@ int64_t panelBytes(const Target &target, WeightForm form, int64_t k) {
          packedLayoutOf(form).rowBytes(packedColumns(form, k));
 }
 
-int64_t groupTileBytes(const ProductShape &shape) {
+int64_t activationCodeBytes(const Target &target, WeightForm form) {
+  bool isWide =
+      packedLayoutOf(form).bits == 8 && !target.hasVNNI && !target.isArm;
+  return isWide ? 2 : 1;
+}
+
+int64_t groupTileBytes(const Target &target, const ProductShape &shape) {
   int64_t columns = activationGroup(shape);
   int64_t perRow = shape.isExact
                        ? columns * 4
-                       : columns + 4 + 4 * packedLayoutOf(shape.form).parts;
+                       : columns * activationCodeBytes(target, shape.form) + 4 +
+                             4 * packedLayoutOf(shape.form).parts;
   return shape.rowTile * perRow;
 }
 
@@ -66,9 +73,10 @@ int64_t groupRegisterRows(const Target &target, const ProductShape &shape) {
     return Target::tileRows;
   // A sum of integers and one of f32 for each place. Where sums of integers run
   // long, those of f32 may be in memory meanwhile; tiles of few rows are rarely
-  // full.
+  // full. With 16 registers those of f32 always are, but for a load and a store
+  // for each group.
   bool isLong = packedLayoutOf(shape.form).isOfRow && shape.rowTile > 8;
-  int64_t most = target.width == 16 ? (isLong ? 12 : 6) : 2;
+  int64_t most = target.width == 16 ? (isLong ? 12 : 6) : 4;
   int64_t rows = std::min(shape.rowTile, most);
   while (shape.rowTile % rows != 0)
     --rows;
@@ -85,9 +93,9 @@ int64_t groupColumnTile(const Target &target, const ProductShape &shape) {
 }
 
 int64_t groupOffset(const Target &target, WeightForm form) {
-  // Without the unsigned dot product codes of 8 bits have their signs.
+  // What Arm multiplies has signs.
   const rt::PackedLayout &layout = packedLayoutOf(form);
-  return layout.bits == 8 && !target.hasVNNI ? 0 : layout.zero;
+  return layout.bits == 8 && target.isArm ? 0 : layout.zero;
 }
 
 namespace {
@@ -101,6 +109,9 @@ public:
   SmallVector<Value> emit(OpBuilder &builder, Value a, Value w);
 
 private:
+  using RunBody =
+      function_ref<void(OpBuilder &, Value run, SmallVectorImpl<Value> &sums)>;
+
   void emitGroups(OpBuilder &builder, Value a, Value block, Value count,
                   SmallVectorImpl<Value> &sums);
   SmallVector<Value> emitRow(OpBuilder &builder, Value a, Value w,
@@ -115,6 +126,10 @@ private:
                                  const Group &group, ArrayRef<Value> starts);
   void multiply(OpBuilder &builder, Value a, Value step, ArrayRef<Value> codes,
                 MutableArrayRef<Value> sums);
+  void multiplyWide(OpBuilder &builder, Value a, Value step,
+                    ArrayRef<Value> codes, MutableArrayRef<Value> sums);
+  void addPairs(OpBuilder &builder, int64_t first, int64_t end, RunBody addRun,
+                MutableArrayRef<Value> sums);
   void exact(OpBuilder &builder, Value a, const Group &group, int64_t count,
              SmallVectorImpl<Value> &sums);
   void exactRun(OpBuilder &builder, Value a, const Group &group, Value run,
@@ -127,6 +142,23 @@ private:
       OpBuilder &builder, Value end, ValueRange init,
       function_ref<void(OpBuilder &, Value, SmallVectorImpl<Value> &)> body);
   Value least(OpBuilder &builder, int64_t most, int64_t all, Value block);
+
+  /// Whether products of neighbours are added up in 16 bits before they are in
+  /// 32.
+  bool addsPairs() const {
+    return layout.bits < 8 && !target.hasVNNI && !target.isArm;
+  }
+  /// How many of such sums fit in 16 bits, whatever the codes are.
+  int64_t mostPairs() const {
+    return INT16_MAX / (2 * ((1 << layout.bits) - 1) * 127);
+  }
+  bool isWide() const { return activationCodeBytes(target, form) == 2; }
+  VectorType words(OpBuilder &builder) {
+    return VectorType::get(2 * target.width, builder.getI16Type());
+  }
+  Value cast(OpBuilder &builder, Type type, Value value) {
+    return vector::BitCastOp::create(builder, loc, type, value);
+  }
 
   /// What an activation's row has for all lanes.
   Value loadSplat(OpBuilder &builder, Type type, Value base, int64_t offset) {
@@ -181,61 +213,91 @@ Value GroupEmitter::dotArm(OpBuilder &builder, Value sum, Value weights,
   return sum;
 }
 
-/// `sum` (i32) plus the products of four codes of a weight and four of an
-/// activation in each lane, all as i32.
+/// `sum` plus the products of four codes of a weight and four of an activation
+/// in each lane: as i32, or where pairs are added up (addsPairs) of the even
+/// and of the odd two as i16.
 Value GroupEmitter::dot(OpBuilder &builder, Value sum, Value weights,
                         Value activations) {
   if (target.isArm)
     return dotArm(builder, sum, weights, activations);
   auto bytes = VectorType::get(4 * target.width, builder.getI8Type());
-  auto cast = [&](Type type, Value value) -> Value {
-    return vector::BitCastOp::create(builder, loc, type, value);
-  };
+  Value w = cast(builder, bytes, weights),
+        x = cast(builder, bytes, activations);
   if (target.hasVNNI)
     return call(builder,
                 target.width == 16 ? "llvm.x86.avx512.vpdpbusd.512"
                                    : "llvm.x86.avx512.vpdpbusd.256",
-                i32s(builder),
-                {sum, cast(bytes, weights), cast(bytes, activations)});
-  auto words = VectorType::get(2 * target.width, builder.getI16Type());
-  if (layout.bits < 8) {
-    // 63 · 127 · 2 fits in 16 bits.
-    StringRef name = target.width == 16  ? "llvm.x86.avx512.pmaddubs.w.512"
-                     : target.width == 8 ? "llvm.x86.avx2.pmadd.ub.sw"
-                                         : "llvm.x86.ssse3.pmadd.ub.sw.128";
-    Value pairs = call(builder, name, words,
-                       {cast(bytes, weights), cast(bytes, activations)});
-    Value ones = arith::ConstantOp::create(
-        builder, loc, DenseElementsAttr::get(words, static_cast<int16_t>(1)));
-    return arith::AddIOp::create(builder, loc, sum,
-                                 pairSums(builder, pairs, ones));
-  }
-  // Codes of both signs: the even ones and the odd ones as 16 bits.
-  Value eight = arith::ConstantOp::create(
-      builder, loc, DenseElementsAttr::get(words, static_cast<int16_t>(8)));
-  auto odd = [&](Value value) -> Value {
-    return arith::ShRSIOp::create(builder, loc, value, eight);
+                i32s(builder), {sum, w, x});
+  StringRef name = target.width == 16  ? "llvm.x86.avx512.pmaddubs.w.512"
+                   : target.width == 8 ? "llvm.x86.avx2.pmadd.ub.sw"
+                                       : "llvm.x86.ssse3.pmadd.ub.sw.128";
+  Value pairs = call(builder, name, words(builder), {w, x});
+  return arith::AddIOp::create(builder, loc, sum, pairs);
+}
+
+/// Adds what `addRun` gives for the runs [first, end), in 16 bits.
+void GroupEmitter::addPairs(OpBuilder &builder, int64_t first, int64_t end,
+                            RunBody addRun, MutableArrayRef<Value> sums) {
+  auto constant = [&](int16_t value) -> Value {
+    return arith::ConstantOp::create(
+        builder, loc, DenseElementsAttr::get(words(builder), value));
   };
-  auto even = [&](Value value) -> Value {
-    return odd(arith::ShLIOp::create(builder, loc, value, eight));
-  };
-  Value w = cast(words, weights), x = cast(words, activations);
-  Value both =
-      arith::AddIOp::create(builder, loc, pairSums(builder, even(w), even(x)),
-                            pairSums(builder, odd(w), odd(x)));
-  return arith::AddIOp::create(builder, loc, sum, both);
+  SmallVector<Value> zeros(sums.size(), constant(0));
+  SmallVector<Value> pairs = forEach(
+      builder, emitIndex(builder, loc, end - first), zeros,
+      [&](OpBuilder &body, Value index, SmallVectorImpl<Value> &inner) {
+        addRun(body, emitAdd(body, loc, index, emitIndex(body, loc, first)),
+               inner);
+      });
+  for (auto [pair, sum] : llvm::zip(pairs, sums))
+    sum = arith::AddIOp::create(builder, loc, sum,
+                                pairSums(builder, pair, constant(1)));
 }
 
 /// Adds the products of four columns, those of step `step` (index) of a group.
 void GroupEmitter::multiply(OpBuilder &builder, Value a, Value step,
                             ArrayRef<Value> codes,
                             MutableArrayRef<Value> sums) {
+  if (isWide())
+    return multiplyWide(builder, a, step, codes, sums);
   Value base = addressAt(builder, a, step, 4 * shape.rowTile);
   for (int64_t row = 0; row < rows; ++row) {
     Value x = loadSplat(builder, builder.getI32Type(), base, 4 * row);
     for (int64_t v = 0; v < vectors; ++v) {
       Value &sum = sums[row * vectors + v];
       sum = dot(builder, sum, codes[v], x);
+    }
+  }
+}
+
+/// The same with codes of 16 bits, the even and the odd ones of four columns.
+void GroupEmitter::multiplyWide(OpBuilder &builder, Value a, Value step,
+                                ArrayRef<Value> codes,
+                                MutableArrayRef<Value> sums) {
+  auto constant = [&](int16_t value) -> Value {
+    return arith::ConstantOp::create(
+        builder, loc, DenseElementsAttr::get(words(builder), value));
+  };
+  SmallVector<Value> even, odd;
+  for (Value code : codes) {
+    Value both = cast(builder, words(builder), code);
+    even.push_back(arith::AndIOp::create(builder, loc, both, constant(255)));
+    odd.push_back(arith::ShRUIOp::create(builder, loc, both, constant(8)));
+  }
+  Value base = addressAt(builder, a, step, 8 * shape.rowTile);
+  for (int64_t row = 0; row < rows; ++row) {
+    auto load = [&](int64_t word) {
+      return cast(builder, words(builder),
+                  loadSplat(builder, builder.getI32Type(), base,
+                            4 * (word * shape.rowTile + row)));
+    };
+    Value evenX = load(0), oddX = load(1);
+    for (int64_t v = 0; v < vectors; ++v) {
+      Value &sum = sums[row * vectors + v];
+      Value products =
+          arith::AddIOp::create(builder, loc, pairSums(builder, even[v], evenX),
+                                pairSums(builder, odd[v], oddX));
+      sum = arith::AddIOp::create(builder, loc, sum, products);
     }
   }
 }
@@ -264,27 +326,43 @@ SmallVector<Value> GroupEmitter::sumsOfTiles(OpBuilder &builder, Value a,
 SmallVector<Value> GroupEmitter::sumsOfPart(OpBuilder &builder, Value a,
                                             const Group &group, Value count,
                                             int64_t part) {
-  int64_t startAt = shape.rowTile * (activationGroup(shape) + 4 + 4 * part);
-  SmallVector<Value> integers;
-  for (int64_t row = 0; row < rows; ++row) {
-    Value start = splatInt(builder, 0);
-    if (groupOffset(target, shape.form) != 0)
-      start = loadSplat(builder, builder.getI32Type(), a, startAt + 4 * row);
-    integers.append(vectors, start);
-  }
+  int64_t codeBytes = activationCodeBytes(target, form),
+          startAt = shape.rowTile *
+                    (codeBytes * activationGroup(shape) + 4 + 4 * part);
+  auto starts = [&] {
+    SmallVector<Value> values;
+    for (int64_t row = 0; row < rows; ++row) {
+      Value start = splatInt(builder, 0);
+      if (groupOffset(target, shape.form) != 0)
+        start = loadSplat(builder, builder.getI32Type(), a, startAt + 4 * row);
+      values.append(vectors, start);
+    }
+    return values;
+  };
   if (usesTiles(target, shape))
-    return sumsOfTiles(builder, a, group, integers);
-  if (!count) {
+    return sumsOfTiles(builder, a, group, starts());
+  // An instruction that multiplies and adds begins with what is to be added;
+  // otherwise that would take registers until the end.
+  bool beginsWithStart = target.hasVNNI || target.isArm;
+  SmallVector<Value> integers(rows * vectors, splatInt(builder, 0));
+  if (beginsWithStart)
+    integers = starts();
+  if (!count)
     addGroup(builder, a, group.address, part, integers);
-    return integers;
-  }
-  return forEach(
-      builder, count, integers,
-      [&](OpBuilder &body, Value index, SmallVectorImpl<Value> &sums) {
-        addGroup(body, addressAt(body, a, index, shape.rowTile * groupColumns),
-                 addressAt(body, group.address, index, panelGroupBytes()), part,
-                 sums);
-      });
+  else
+    integers = forEach(
+        builder, count, integers,
+        [&](OpBuilder &body, Value index, SmallVectorImpl<Value> &sums) {
+          addGroup(body,
+                   addressAt(body, a, index,
+                             codeBytes * shape.rowTile * groupColumns),
+                   addressAt(body, group.address, index, panelGroupBytes()),
+                   part, sums);
+        });
+  if (!beginsWithStart)
+    for (auto [sum, start] : llvm::zip(integers, starts()))
+      sum = arith::AddIOp::create(builder, loc, sum, start);
+  return integers;
 }
 
 /// Adds the products of the codes of one part of a group of the panel.
@@ -300,8 +378,9 @@ void GroupEmitter::addGroup(OpBuilder &builder, Value a, Value group,
                     emitIndex(builder, loc, Target::aheadBytes + line)),
           /*rw=*/0, /*hint=*/2, /*cache=*/1);
   Value flip;
-  if (layout.bits == 8 && !target.hasVNNI)
+  if (layout.bits == 8 && target.isArm)
     flip = splatInt(builder, static_cast<int32_t>(0x80808080));
+  const int64_t stepsOfRun = layout.parts > 1 ? 1 : halves();
   auto addRun = [&](OpBuilder &body, Value run, SmallVectorImpl<Value> &sums) {
     SmallVector<Run> loaded;
     for (int64_t v = 0; v < vectors; ++v)
@@ -319,9 +398,19 @@ void GroupEmitter::addGroup(OpBuilder &builder, Value a, Value group,
       multiply(body, a, step, codes, sums);
     }
   };
-  if (rows == 1 && layout.bits == 8) {
-    // Of one row loads are nearly all there is: few of them in a loop let the
-    // CPU foresee them.
+  // Sums of integers may be taken in any order, and LLVM takes them in one for
+  // which the codes of a whole group have to be kept: a loop keeps it from
+  // that.
+  if (addsPairs()) {
+    int64_t most = mostPairs() / stepsOfRun;
+    for (int64_t first = 0; first < runs(); first += most)
+      addPairs(builder, first, std::min(first + most, runs()), addRun,
+               integers);
+    return;
+  }
+  // Of one row loads are nearly all there is: few of them in a loop let the CPU
+  // foresee them.
+  if (isWide() || (rows == 1 && layout.bits == 8)) {
     auto sums =
         forEach(builder, emitIndex(builder, loc, runs()), integers, addRun);
     integers.assign(sums.begin(), sums.end());
@@ -334,7 +423,8 @@ void GroupEmitter::addGroup(OpBuilder &builder, Value a, Value group,
 /// Adds a group of activations times what `sumsOfPart` takes of weights.
 void GroupEmitter::quantised(OpBuilder &builder, Value a, const Group &group,
                              Value count, MutableArrayRef<Value> sums) {
-  int64_t scaleAt = shape.rowTile * activationGroup(shape),
+  int64_t scaleAt = shape.rowTile * activationGroup(shape) *
+                    activationCodeBytes(target, form),
           sumAt = scaleAt + 4 * shape.rowTile;
   Type f32 = builder.getF32Type();
   SmallVector<GroupScales> scales;
@@ -452,7 +542,7 @@ void GroupEmitter::emitGroups(OpBuilder &builder, Value a, Value block,
       addressAt(builder, block,
                 emitIndex(builder, loc, target.panelRows * layout.headBytes));
   auto add = [&](OpBuilder &body, Value index, SmallVectorImpl<Value> &inner) {
-    Value aGroup = addressAt(body, a, index, groupTileBytes(shape));
+    Value aGroup = addressAt(body, a, index, groupTileBytes(target, shape));
     Group group{block, addressAt(body, head, index, panelGroupBytes()), index};
     if (shape.isExact)
       exact(body, aGroup, group, runs(), inner);
@@ -483,7 +573,8 @@ SmallVector<Value> GroupEmitter::emitRow(OpBuilder &builder, Value a, Value w,
       sums, [&](OpBuilder &body, Value index, SmallVectorImpl<Value> &inner) {
         Value address =
             addressAt(body, codes, index, perGroup * panelGroupBytes());
-        quantised(body, addressAt(body, a, index, groupTileBytes(shape)),
+        quantised(body,
+                  addressAt(body, a, index, groupTileBytes(target, shape)),
                   {w, address, zero},
                   least(body, perGroup, columns / groupColumns, index), inner);
       });
@@ -507,7 +598,8 @@ SmallVector<Value> GroupEmitter::emit(OpBuilder &builder, Value a, Value w) {
       init, [&](OpBuilder &body, Value block, SmallVectorImpl<Value> &sums) {
         // Of the last block there may be fewer activations.
         emitGroups(
-            body, addressAt(body, a, block, perBlock * groupTileBytes(shape)),
+            body,
+            addressAt(body, a, block, perBlock * groupTileBytes(target, shape)),
             addressAt(body, w, block, panelBlockBytes(target, shape.form)),
             least(body, perBlock, groups, block), sums);
       });

@@ -11,11 +11,13 @@
 //
 //   quantised  codes of 8 bits with a scale for each group of 32, multiplied by
 //              the CPU's integer dot products. For each tile and group: the
-//              codes [8][MR][4], or [MR][32] for AMX (TileProduct.h), scales
-//              f32 [MR], and i32 [parts][MR] what a sum of a part begins with,
-//              so that codes of weights may be unsigned; of forms with a
-//              minimum f32 [MR], the sum of the group as its codes stand for
-//              it. A value is off by at most 1/254 of the largest of its group
+//              codes [8][MR][4], or [MR][32] for AMX (TileProduct.h), or where
+//              weights of 8 bits are multiplied as 16 bits i16 [8][2][MR][2],
+//              the even and the odd ones of four columns; scales f32 [MR], and
+//              i32 [parts][MR] what a sum of a part begins with, so that codes
+//              of weights may be unsigned; of forms with a minimum f32 [MR],
+//              the sum of the group as its codes stand for it. A value is off
+//              by at most 1/254 of the largest of its group
 //   exact      f32 [columns][MR], multiplied by what the codes stand for
 //
 // Weights that have one scale for a row are multiplied by activations in groups
@@ -55,8 +57,11 @@ int64_t panelBytes(const Target &target, WeightForm form, int64_t k);
 /// Columns of a group of activations, which share a scale where they are
 /// quantised.
 int64_t activationGroup(const ProductShape &shape);
+/// Bytes of a code of activations: 2 where no instruction multiplies weights of
+/// 8 bits with codes of both signs.
+int64_t activationCodeBytes(const Target &target, WeightForm form);
 /// Bytes of the group of a tile of `shape.rowTile` rows of activations.
-int64_t groupTileBytes(const ProductShape &shape);
+int64_t groupTileBytes(const Target &target, const ProductShape &shape);
 /// Rows and columns of the register tile.
 int64_t groupRegisterRows(const Target &target, const ProductShape &shape);
 int64_t groupColumnTile(const Target &target, const ProductShape &shape);

@@ -95,6 +95,7 @@ private:
   Scales scalesOf(OpBuilder &builder, Value most);
   Value correction(OpBuilder &builder, Value sums, Value scales);
   void storeCodes(OpBuilder &builder, Value codes, int64_t first, Value at);
+  void storeWideCodes(OpBuilder &builder, Value codes, int64_t first, Value at);
   void storeLanes(OpBuilder &builder, Value vector, ArrayRef<Value> places,
                   int64_t index);
 };
@@ -178,6 +179,27 @@ void RowPacker::storeCodes(OpBuilder &builder, Value codes, int64_t first,
               emitIndex(builder, loc, (first / 4 + word) * shape.rowTile));
 }
 
+/// The same as codes of 16 bits, from `codes` (i32): of four columns the even
+/// ones as one word and the odd ones as another.
+void RowPacker::storeWideCodes(OpBuilder &builder, Value codes, int64_t first,
+                               Value at) {
+  Value second = shuffle(builder, codes, codes, [](int64_t lane) {
+    return lane / 4 * 4 + (lane + 2) % 4;
+  });
+  Value words = arith::OrIOp::create(
+      builder, loc,
+      arith::AndIOp::create(builder, loc, codes,
+                            constant(builder, int32_t(0xffff))),
+      arith::ShLIOp::create(builder, loc, second,
+                            constant(builder, int32_t(16))));
+  for (int64_t lane = 0; lane < target.width; ++lane)
+    if (lane % 4 < 2)
+      emitStore(builder, loc,
+                vector::ExtractOp::create(builder, loc, words, lane), at,
+                emitIndex(builder, loc,
+                          ((first + lane) / 4 * 2 + lane % 4) * shape.rowTile));
+}
+
 /// Stores the first lanes, one to each of `places`, as word `index` there.
 void RowPacker::storeLanes(OpBuilder &builder, Value vector,
                            ArrayRef<Value> places, int64_t index) {
@@ -241,6 +263,11 @@ void RowPacker::quantisePiece(OpBuilder &builder, ArrayRef<Value> numbers,
     Value &sum = sums[v * sums.size() / numbers.size()];
     sum = sum ? arith::AddIOp::create(builder, loc, sum, integers).getResult()
               : integers;
+    if (activationCodeBytes(target, shape.form) == 2) {
+      storeWideCodes(builder, integers, static_cast<int64_t>(v) * target.width,
+                     place);
+      continue;
+    }
     Value codes = arith::TruncIOp::create(
         builder, loc, VectorType::get(target.width, builder.getI8Type()),
         integers);
@@ -251,7 +278,8 @@ void RowPacker::quantisePiece(OpBuilder &builder, ArrayRef<Value> numbers,
 /// `count` groups, four at most, from `firstGroup` (index) on.
 void RowPacker::quantise(OpBuilder &builder, Value firstGroup, int64_t count) {
   int64_t columns = activationGroup(shape),
-          parts = packedLayoutOf(shape.form).parts;
+          parts = packedLayoutOf(shape.form).parts,
+          codeBytes = activationCodeBytes(target, shape.form);
   Value first =
       emitMul(builder, loc, firstGroup, emitIndex(builder, loc, columns));
   SmallVector<Value> starts, places, codePlaces;
@@ -259,8 +287,9 @@ void RowPacker::quantise(OpBuilder &builder, Value firstGroup, int64_t count) {
     starts.push_back(
         emitAdd(builder, loc, first, emitIndex(builder, loc, g * columns)));
     Value group = emitAdd(builder, loc, firstGroup, emitIndex(builder, loc, g));
-    Value offset = emitMul(builder, loc, group,
-                           emitIndex(builder, loc, groupTileBytes(shape)));
+    Value offset =
+        emitMul(builder, loc, group,
+                emitIndex(builder, loc, groupTileBytes(target, shape)));
     places.push_back(
         emitAddress(builder, loc, base, builder.getI8Type(), offset));
     codePlaces.push_back(
@@ -301,8 +330,8 @@ void RowPacker::quantise(OpBuilder &builder, Value firstGroup, int64_t count) {
       builder, zeros, [&](OpBuilder &body, Value before, ValueRange carried) {
         SmallVector<Value> next(carried);
         next.resize(count * parts);
-        Value codesBefore =
-            emitMul(body, loc, before, emitIndex(body, loc, shape.rowTile));
+        Value codesBefore = emitMul(
+            body, loc, before, emitIndex(body, loc, shape.rowTile * codeBytes));
         for (int64_t g = 0; g < count; ++g)
           quantisePiece(
               body,
@@ -315,7 +344,7 @@ void RowPacker::quantise(OpBuilder &builder, Value firstGroup, int64_t count) {
               MutableArrayRef(next).slice(g * parts, parts));
         return next;
       });
-  int64_t scalesAt = columns / 4 * shape.rowTile;
+  int64_t scalesAt = columns * codeBytes / 4 * shape.rowTile;
   storeLanes(builder, scales.scale, places, scalesAt);
   for (int64_t part = 0; part < parts; ++part) {
     SmallVector<Value> ofPart;

@@ -807,7 +807,7 @@ int64_t packedActivationTileBytes(const Target &target,
   }
   if (hasBlocks(shape.form))
     return llvm::divideCeil(shape.k, activationGroup(shape)) *
-           groupTileBytes(shape);
+           groupTileBytes(target, shape);
   return target.packedActivationElements(shape.elementType, shape.rowTile,
                                          shape.k, shape.rowTile) *
          target.activationBytes(shape.elementType);
