@@ -136,7 +136,6 @@ private:
                 ArrayRef<GroupScales> scales, MutableArrayRef<Value> sums);
   Value dot(OpBuilder &builder, Value sum, Value weights, Value activations);
   Value call(OpBuilder &builder, StringRef name, Type type, ValueRange args);
-  Value pairSums(OpBuilder &builder, Value a, Value b);
   Value dotArm(OpBuilder &builder, Value sum, Value weights, Value activations);
   SmallVector<Value> forEach(
       OpBuilder &builder, Value end, ValueRange init,
@@ -177,14 +176,6 @@ Value GroupEmitter::call(OpBuilder &builder, StringRef name, Type type,
   return LLVM::CallIntrinsicOp::create(builder, loc, type,
                                        builder.getStringAttr(name), args)
       .getResult(0);
-}
-
-/// Of two vectors of i16, the sums of the products of neighbours as i32.
-Value GroupEmitter::pairSums(OpBuilder &builder, Value a, Value b) {
-  StringRef name = target.width == 16  ? "llvm.x86.avx512.pmaddw.d.512"
-                   : target.width == 8 ? "llvm.x86.avx2.pmadd.wd"
-                                       : "llvm.x86.sse2.pmadd.wd";
-  return call(builder, name, i32s(builder), {a, b});
 }
 
 /// `dot` on AArch64: by an instruction, or byte by byte of each lane. Codes of
@@ -250,8 +241,9 @@ void GroupEmitter::addPairs(OpBuilder &builder, int64_t first, int64_t end,
                inner);
       });
   for (auto [pair, sum] : llvm::zip(pairs, sums))
-    sum = arith::AddIOp::create(builder, loc, sum,
-                                pairSums(builder, pair, constant(1)));
+    sum = arith::AddIOp::create(
+        builder, loc, sum,
+        emitPairSums(builder, loc, target, pair, constant(1)));
 }
 
 /// Adds the products of four columns, those of step `step` (index) of a group.
@@ -294,9 +286,9 @@ void GroupEmitter::multiplyWide(OpBuilder &builder, Value a, Value step,
     Value evenX = load(0), oddX = load(1);
     for (int64_t v = 0; v < vectors; ++v) {
       Value &sum = sums[row * vectors + v];
-      Value products =
-          arith::AddIOp::create(builder, loc, pairSums(builder, even[v], evenX),
-                                pairSums(builder, odd[v], oddX));
+      Value products = arith::AddIOp::create(
+          builder, loc, emitPairSums(builder, loc, target, even[v], evenX),
+          emitPairSums(builder, loc, target, odd[v], oddX));
       sum = arith::AddIOp::create(builder, loc, sum, products);
     }
   }

@@ -13,6 +13,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 using namespace clade;
@@ -89,6 +90,27 @@ static int64_t addTileProbe(ModuleOp module, StringRef name, bool isBytes) {
   return tiles * rows * columns * (isBytes ? 64 : 32) * 2;
 }
 
+/// The probe of products of codes of 8 bits as 16 bits: an instruction
+/// multiplies and adds two of each lane, another one adds that to a sum.
+static int64_t addWordProbe(ModuleOp module, StringRef name,
+                            const Target &target) {
+  MLIRContext *context = module.getContext();
+  Location loc = module.getLoc();
+  auto type = VectorType::get(target.width, IntegerType::get(context, 32)),
+       words = VectorType::get(2 * target.width, IntegerType::get(context, 16));
+  addProbe(module, name, type, peakSums,
+           [&](OpBuilder &b, Value data, Value, MutableArrayRef<Value> sums) {
+             Value x = emitLoad(b, loc, words, data, emitIndex(b, loc, 0));
+             for (Value &sum : sums) {
+               // With the sum itself: the products of all sums differ.
+               Value factor = vector::BitCastOp::create(b, loc, words, sum);
+               sum = arith::AddIOp::create(
+                   b, loc, sum, emitPairSums(b, loc, target, x, factor));
+             }
+           });
+  return peakSums * target.width * 4;
+}
+
 int64_t cpu::addPeakProbe(ModuleOp module, StringRef name, const Target &target,
                           Arithmetic arithmetic) {
   if (arithmetic == Arithmetic::BF16 && target.hasTiles)
@@ -97,6 +119,8 @@ int64_t cpu::addPeakProbe(ModuleOp module, StringRef name, const Target &target,
     return addTileProbe(module, name, /*isBytes=*/true);
   MLIRContext *context = module.getContext();
   Location loc = module.getLoc();
+  if (arithmetic == Arithmetic::Int8 && !target.hasVNNI && !target.isArm)
+    return addWordProbe(module, name, target);
   bool usesPairs = arithmetic == Arithmetic::BF16 && target.hasBF16,
        usesFours = arithmetic == Arithmetic::Int8 && target.hasVNNI;
   auto type = VectorType::get(target.width,

@@ -27,8 +27,9 @@ using ProbeFunction = void(void *data, int64_t steps);
 enum class Arithmetic { F32, BF16, Int8 };
 
 /// Adds a loop of multiply-adds in registers to `module`: in pairs of bf16 or
-/// fours of 8-bit integers where the target has them, in f32 otherwise. Gives
-/// the operations of a step, two a multiply-add.
+/// fours of 8-bit integers where the target has them. Otherwise 8 bits are
+/// multiplied as pairs of 16, and the rest in f32. Gives the operations of a
+/// step, two a multiply-add.
 int64_t addPeakProbe(mlir::ModuleOp module, llvm::StringRef name,
                      const Target &target, Arithmetic arithmetic);
 

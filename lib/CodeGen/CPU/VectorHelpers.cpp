@@ -132,6 +132,17 @@ Value emitMultiplyAdd(OpBuilder &builder, Location loc, const Target &target,
   return arith::AddFOp::create(builder, loc, product, c);
 }
 
+Value emitPairSums(OpBuilder &builder, Location loc, const Target &target,
+                   Value a, Value b) {
+  StringRef name = target.width == 16  ? "llvm.x86.avx512.pmaddw.d.512"
+                   : target.width == 8 ? "llvm.x86.avx2.pmadd.wd"
+                                       : "llvm.x86.sse2.pmadd.wd";
+  return LLVM::CallIntrinsicOp::create(
+             builder, loc, VectorType::get(target.width, builder.getI32Type()),
+             builder.getStringAttr(name), ValueRange{a, b})
+      .getResult(0);
+}
+
 /// `type` with its element type replaced.
 static Type withElement(Type type, Type element) {
   if (auto vector = dyn_cast<VectorType>(type))

@@ -67,6 +67,11 @@ mlir::Value emitMultiplyAdd(mlir::OpBuilder &builder, mlir::Location loc,
                             const Target &target, mlir::Value a, mlir::Value b,
                             mlir::Value c);
 
+/// Of two vectors of 2 · width i16, the sums of the products of neighbours as
+/// i32. The target is an x86-64 CPU.
+mlir::Value emitPairSums(mlir::OpBuilder &builder, mlir::Location loc,
+                         const Target &target, mlir::Value a, mlir::Value b);
+
 /// bf16 (scalar or vector) to f32; exact.
 mlir::Value emitWiden(mlir::OpBuilder &builder, mlir::Location loc,
                       mlir::Value value);
