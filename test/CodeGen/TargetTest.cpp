@@ -46,11 +46,16 @@ TEST_F(TargetTest, NativeIsMadeExplicit) {
   EXPECT_EQ(again->hasBF16, target->hasBF16);
 }
 
-TEST_F(TargetTest, AsksAheadButOnAMD) {
-  for (StringRef cpu : {"x86-64-v3", "emeraldrapids", "icelake-server"})
-    EXPECT_TRUE(resolve(cpu)->asksAhead) << cpu.str();
-  for (StringRef cpu : {"znver2", "znver4", "aarch64"})
-    EXPECT_FALSE(resolve(cpu)->asksAhead) << cpu.str();
+TEST_F(TargetTest, AsksAhead) {
+  for (StringRef cpu : {"x86-64-v3", "emeraldrapids", "znver5"})
+    EXPECT_TRUE(resolve(cpu)->asksAhead(12)) << cpu.str();
+  for (StringRef cpu : {"znver2", "znver3"}) {
+    EXPECT_TRUE(resolve(cpu)->asksAhead(1)) << cpu.str();
+    EXPECT_TRUE(resolve(cpu)->asksAhead(8)) << cpu.str();
+    EXPECT_FALSE(resolve(cpu)->asksAhead(12)) << cpu.str();
+  }
+  for (StringRef cpu : {"znver4", "aarch64"})
+    EXPECT_FALSE(resolve(cpu)->asksAhead(1)) << cpu.str();
 }
 
 TEST_F(TargetTest, WidthFollowsFeatures) {

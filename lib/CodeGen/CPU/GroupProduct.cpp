@@ -361,7 +361,8 @@ SmallVector<Value> GroupEmitter::sumsOfPart(OpBuilder &builder, Value a,
 void GroupEmitter::addGroup(OpBuilder &builder, Value a, Value group,
                             int64_t part, SmallVectorImpl<Value> &integers) {
   // A few rows wait for memory.
-  if (target.asksAhead && shape.rowTile <= 8 && part == 0 && firstColumn == 0)
+  if (shape.rowTile <= Target::fewRows && target.asksAhead(shape.rowTile) &&
+      part == 0 && firstColumn == 0)
     for (int64_t line = 0; line < target.panelRows * layout.groupBytes();
          line += 64)
       LLVM::Prefetch::create(

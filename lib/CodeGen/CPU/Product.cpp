@@ -531,9 +531,9 @@ void ProductEmitter::accumulate(OpBuilder &builder, Value a, Value w,
                   emitMul(builder, loc, step,
                           emitIndex(builder, loc, target.panelRows * pack)));
   Value aStep = activationStep(builder, a, step);
-  if (target.asksAhead) {
+  if (target.asksAhead(shape.rowTile)) {
     // One row waits for memory, and many for the second level.
-    bool isMany = shape.rowTile > 8;
+    bool isMany = shape.rowTile > Target::fewRows;
     prefetch(builder, wStep, target.panelRows * (isHalf ? 2 : 4),
              isMany ? 3 : 2);
     if (isMany)

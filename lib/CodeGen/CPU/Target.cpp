@@ -73,8 +73,11 @@ static void chooseTile(Target &target, const llvm::MCSubtargetInfo &subtarget) {
     target.hasSignedDot = has("+dotprod");
     return;
   }
-  target.asksAhead =
-      !StringRef(target.cpu).starts_with("znver") || target.cpu == "znver5";
+  bool isOldZen =
+      StringRef(target.cpu).starts_with("znver") && target.cpu != "znver5";
+  target.aheadRows = target.cpu == "znver4" ? 0
+                     : isOldZen             ? Target::fewRows
+                                            : INT64_MAX;
   target.hasTiles = has("+amx-tile,+amx-bf16");
   target.hasFMA = has("+fma") || has("+avx512f");
   target.hasF16 = has("+f16c") || has("+avx512f");

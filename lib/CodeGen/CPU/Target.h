@@ -63,11 +63,14 @@ struct Target {
   bool hasF16 = false;
   /// The CPU is an AArch64 one, whose vectors are those of NEON.
   bool isArm = false;
-  /// Products ask for operands before they read them. AMD's cores before Zen 5
-  /// were as fast or faster without; on Intel's a row took a third longer.
-  bool asksAhead = false;
-  /// How far ahead, at least: a CPU's own guesses end with a page and begin anew
-  /// behind it.
+  /// Products of row tiles of up to so many rows ask for operands before they
+  /// read them. A Zen 4 was as fast or faster without, a Zen 3 with many rows;
+  /// on Intel's cores a row took a third longer.
+  int64_t aheadRows = 0;
+  /// Rows of which the weights are what is waited for.
+  static constexpr int64_t fewRows = 8;
+  /// How far ahead, at least: a CPU's own guesses end with a page and begin
+  /// anew behind it.
   static constexpr int64_t aheadBytes = 4096;
   /// `sdot` exists; only on AArch64.
   bool hasSignedDot = false;
@@ -75,6 +78,9 @@ struct Target {
   bool hasTiles = false;
   /// `tdpbsud` exists, beside `vpdpbusd`.
   bool hasByteTiles = false;
+
+  /// Whether products of row tiles of `rowTile` rows ask ahead.
+  bool asksAhead(int64_t rowTile) const { return rowTile <= aheadRows; }
 
   /// Resolves a CPU name ("native", "znver4", "x86-64-v3", "neoverse-n1",
   /// "aarch64" …) and a feature list ("" or "+x,-y", applied on top of the

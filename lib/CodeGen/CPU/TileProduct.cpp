@@ -117,7 +117,8 @@ void TileProductEmitter::copyRest(OpBuilder &builder, Value from) {
 /// memory.
 void TileProductEmitter::prefetch(OpBuilder &builder, Value w) {
   for (int64_t line = 0; line < padBytes(); line += 64)
-    LLVM::Prefetch::create(builder, loc, at(builder, w, Target::aheadBytes + line),
+    LLVM::Prefetch::create(builder, loc,
+                           at(builder, w, Target::aheadBytes + line),
                            /*rw=*/0, /*hint=*/2, /*cache=*/1);
 }
 
@@ -200,7 +201,7 @@ void TileProductEmitter::emit(OpBuilder &builder, Value a, Value w,
         emitIndex(builder, loc, wholeSteps()), emitIndex(builder, loc, 1),
         ValueRange{}, [&](OpBuilder &body, Location, Value i, ValueRange) {
           Value columns = advance(body, w, i, wBytes);
-          if (target.asksAhead)
+          if (target.asksAhead(shape.rowTile))
             prefetch(body, columns);
           step(body, advance(body, a, i, aBytes), columns, rowTiles);
           scf::YieldOp::create(body, loc);
