@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 //
 // A step is one copy to the device (the CladeStep with all it points to), the
-// launches of the plan, and one copy back (the rows of output, or the tokens
-// that were chosen from them). What changes from step to step is in the copied
+// launches of the plan, and copies back: the rows of output, or what was chosen
+// from them, beside the rows that are asked for. Rows with too many candidates
+// follow in a second round. What changes from step to step is in the copied
 // struct, which stays where it is until a buffer grows: so the launches of a
 // step are those of an earlier one of the same shape, and can be one graph.
 //
@@ -37,6 +38,25 @@ uint64_t alignUp(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 int64_t paddedRows(int64_t rows) {
   return ceilDiv(rows, LaunchPlan::rowBlock) * LaunchPlan::rowBlock;
+}
+
+/// Where candidates begin in the staged memory, behind the DrawnToken of each
+/// row.
+uint64_t candidatesOffset(int32_t rows) {
+  return alignUp(static_cast<uint64_t>(rows) * sizeof(DrawnToken));
+}
+
+/// The rows for which `isIn`, as few ranges as there are.
+std::vector<std::pair<int32_t, int32_t>> rowsWhere(int32_t count, auto isIn) {
+  std::vector<std::pair<int32_t, int32_t>> rows;
+  for (int32_t i = 0; i < count; ++i) {
+    if (!isIn(static_cast<size_t>(i)))
+      continue;
+    if (rows.empty() || rows.back().first + rows.back().second < i)
+      rows.emplace_back(i, 0);
+    ++rows.back().second;
+  }
+  return rows;
 }
 
 } // namespace
@@ -134,6 +154,7 @@ DeviceStep::Media DeviceStep::mediaOf(const CladeStep &step) const {
 
 /// Lays out a step with all it points to; `states` become those of the device.
 CladeStep DeviceStep::layOut(const CladeStep &step, const Media &media,
+                             std::span<const TokenDraw> draws,
                              std::vector<CladeKVState> &states,
                              Arguments &pieces) {
   CladeStep copy = step;
@@ -152,6 +173,8 @@ CladeStep DeviceStep::layOut(const CladeStep &step, const Media &media,
       addInput(LaunchInput::TokenTypes, step.token_types, step.num_tokens);
   copy.pixels = addInput(LaunchInput::Pixels, step.pixels,
                          step.num_tokens * entry->pixelWidth);
+  addInput(LaunchInput::Draws, draws.data(),
+           static_cast<int64_t>(draws.size()));
   copy.positions = pieces.add(step.positions, step.num_tokens);
   copy.sequence_of = pieces.add(step.sequence_of, step.num_tokens);
   copy.first_token = pieces.add(step.first_token, step.num_sequences + 1);
@@ -189,11 +212,12 @@ CladeStep DeviceStep::layOut(const CladeStep &step, const Media &media,
 }
 
 /// Copies the step with all it points to.
-Status DeviceStep::uploadArguments(const CladeStep &step) {
+Status DeviceStep::uploadArguments(const CladeStep &step,
+                                   std::span<const TokenDraw> draws) {
   std::vector<CladeKVState> states(static_cast<size_t>(entry->numStates));
   Media media = mediaOf(step);
   Arguments measured(nullptr, 0);
-  layOut(step, media, states, measured);
+  layOut(step, media, draws, states, measured);
   CLADE_RETURN_IF_ERROR(
       reserve(arguments, measured.size(), "the arguments of a step"));
   if (stagedArguments.size() < arguments.size()) {
@@ -203,7 +227,7 @@ Status DeviceStep::uploadArguments(const CladeStep &step) {
                                                   "the arguments of a step"));
   }
   Arguments written(stagedArguments.data(), arguments.address());
-  CladeStep copy = layOut(step, media, states, written);
+  CladeStep copy = layOut(step, media, draws, states, written);
   std::memcpy(stagedArguments.data(), &copy, sizeof(copy));
   if (!states.empty())
     std::memcpy(stagedArguments.data() + statesOffset, states.data(),
@@ -359,9 +383,12 @@ Status DeviceStep::launchOneByOne(const Shape &shape, const CladeStep *traced) {
          ++next)
       CLADE_RETURN_IF_ERROR(show(*next, shape, *traced));
   }
-  if (shape.isGreedy)
-    for (const Launch &chosen : plan.greedy->launches)
-      CLADE_RETURN_IF_ERROR(launch(chosen, shape));
+  if (shape.draws == DrawKind::Row)
+    return {};
+  for (const Launch &last : shape.draws == DrawKind::Largest
+                                ? plan.greedy->launches
+                                : plan.draws->launches)
+    CLADE_RETURN_IF_ERROR(launch(last, shape));
   return {};
 }
 
@@ -391,19 +418,107 @@ Status DeviceStep::launchAll(const Shape &shape, const CladeStep *traced) {
   return graphs.front().graph.launch();
 }
 
-Status DeviceStep::run(const CladeStep &step, const DeviceRouter &choose,
-                       int32_t *greedy) {
-  Shape shape = shapeOf(step);
-  shape.isGreedy = greedy != nullptr;
-  shape.isRouted = choose && !entry->plan.routers.empty();
-  if (shape.isRouted)
-    CLADE_RETURN_IF_ERROR(uploadChoices(step, choose));
+/// What is launched for rows of output: nothing (Row), what finds the largest
+/// (Largest), or what also draws (Any).
+DrawKind DeviceStep::launchesFor(std::span<const TokenDraw> draws) const {
+  auto isAsked = [&](auto... kinds) {
+    return std::ranges::any_of(draws, [&](const TokenDraw &draw) {
+      return ((draw.kind == kinds) || ...);
+    });
+  };
+  if (entry->plan.draws && isAsked(DrawKind::Any, DrawKind::Candidates))
+    return DrawKind::Any;
+  return entry->plan.greedy && isAsked(DrawKind::Largest) ? DrawKind::Largest
+                                                          : DrawKind::Row;
+}
+
+Status DeviceStep::downloadRows(const Rows &rows) {
+  uint64_t rowBytes = static_cast<uint64_t>(entry->outputWidth) * sizeof(float);
+  for (auto [first, count] : rows) {
+    uint64_t offset = static_cast<uint64_t>(first) * rowBytes;
+    counted.rows += count;
+    CLADE_RETURN_IF_ERROR(
+        queue->download(stagedOutput.data() + offset, output.address() + offset,
+                        static_cast<uint64_t>(count) * rowBytes));
+  }
+  return {};
+}
+
+void DeviceStep::copyRows(const Rows &rows, float *to) {
+  auto width = static_cast<size_t>(entry->outputWidth);
+  for (auto [first, count] : rows) {
+    size_t offset = static_cast<size_t>(first) * width;
+    std::memcpy(to + offset, stagedOutput.data() + offset * sizeof(float),
+                static_cast<size_t>(count) * width * sizeof(float));
+  }
+}
+
+Status DeviceStep::downloadChoices(const Shape &shape,
+                                   std::span<const TokenDraw> draws) {
+  if (shape.draws == DrawKind::Row)
+    return {};
+  uint64_t behind = candidatesOffset(shape.selected),
+           bytes = static_cast<uint64_t>(shape.selected * candidatesBytes);
+  if (stagedDraws.size() < behind + bytes) {
+    CLADE_ASSIGN_OR_RETURN(
+        stagedDraws, PinnedBuffer::allocate(queue->device(), behind + bytes,
+                                            "the tokens of a step"));
+  }
+  auto rows = static_cast<uint64_t>(shape.selected);
+  if (shape.draws == DrawKind::Largest)
+    return queue->download(stagedDraws.data(),
+                           addressOf(entry->plan.greedy->tokens, shape),
+                           rows * sizeof(int32_t));
+  const LaunchDraws &plan = *entry->plan.draws;
+  CLADE_RETURN_IF_ERROR(queue->download(stagedDraws.data(),
+                                        addressOf(plan.rows, shape),
+                                        rows * sizeof(DrawnToken)));
+  if (std::ranges::find(draws, DrawKind::Candidates, &TokenDraw::kind) ==
+      draws.end())
+    return {};
+  return queue->download(stagedDraws.data() + behind,
+                         addressOf(plan.candidates, shape), bytes);
+}
+
+DeviceStep::Rows DeviceStep::readChoices(const Shape &shape,
+                                         std::span<const TokenDraw> draws,
+                                         std::span<ChosenRow> chosen) const {
+  std::vector<bool> isFull(chosen.size());
+  const char *tokens = stagedDraws.data(),
+             *candidates = tokens + candidatesOffset(shape.selected);
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    ChosenRow &row = chosen[i];
+    if (row.hasLogits)
+      continue;
+    if (shape.draws == DrawKind::Largest) {
+      std::memcpy(&row.drawn.token, tokens + i * sizeof(int32_t),
+                  sizeof(int32_t));
+      continue;
+    }
+    std::memcpy(&row.drawn, tokens + i * sizeof(DrawnToken),
+                sizeof(DrawnToken));
+    if (draws[i].kind != DrawKind::Candidates)
+      continue;
+    int32_t count = row.drawn.candidates;
+    isFull[i] = row.hasLogits = count < 0 || count > maxCandidates;
+    if (!row.hasLogits)
+      row.candidates = {
+          reinterpret_cast<const TokenCandidate *>(
+              candidates + i * static_cast<size_t>(candidatesBytes)),
+          static_cast<size_t>(count)};
+  }
+  return rowsWhere(static_cast<int32_t>(chosen.size()),
+                   [&](size_t i) { return isFull[i]; });
+}
+
+/// The workspace and the output of a step of such a shape.
+Status DeviceStep::reserveWorkspace(const Shape &shape) {
   auto fixed = static_cast<int64_t>(
       alignUp(static_cast<uint64_t>(entry->plan.fixedBytes)));
   std::optional<int64_t> tokens = checkedMul(entry->plan.tokenBytes,
-                                             paddedRows(step.num_tokens)),
+                                             paddedRows(shape.tokens)),
                          selected = checkedMul(entry->plan.selectedBytes,
-                                               paddedRows(step.num_selected)),
+                                               paddedRows(shape.selected)),
                          rows = tokens && selected
                                     ? checkedAdd(*tokens, *selected)
                                     : std::nullopt,
@@ -414,7 +529,7 @@ Status DeviceStep::run(const CladeStep &step, const DeviceRouter &choose,
                     : uint64_t(std::numeric_limits<int64_t>::max()),
               "the workspace"));
   // Not larger than the logits of the step, whose size was checked.
-  uint64_t outputBytes = static_cast<uint64_t>(step.num_selected) *
+  uint64_t outputBytes = static_cast<uint64_t>(shape.selected) *
                          static_cast<uint64_t>(entry->outputWidth) *
                          sizeof(float);
   CLADE_RETURN_IF_ERROR(reserve(output, outputBytes, "the logits"));
@@ -423,24 +538,43 @@ Status DeviceStep::run(const CladeStep &step, const DeviceRouter &choose,
         stagedOutput,
         PinnedBuffer::allocate(queue->device(), output.size(), "the logits"));
   }
-  CLADE_RETURN_IF_ERROR(uploadArguments(step));
+  return {};
+}
+
+Status DeviceStep::run(const CladeStep &step, const DeviceRouter &choose,
+                       std::span<const TokenDraw> draws,
+                       std::span<ChosenRow> chosen) {
+  Shape shape = shapeOf(step);
+  shape.draws = launchesFor(draws);
+  shape.isRouted = choose && !entry->plan.routers.empty();
+  if (shape.isRouted)
+    CLADE_RETURN_IF_ERROR(uploadChoices(step, choose));
+  CLADE_RETURN_IF_ERROR(reserveWorkspace(shape));
+  CLADE_RETURN_IF_ERROR(uploadArguments(step, draws));
   bool isTraced = step.trace && !entry->plan.traces.empty();
   CLADE_RETURN_IF_ERROR(launchAll(shape, isTraced ? &step : nullptr));
-  // A token has the size of a value: it fits where its row would.
-  uint64_t resultBytes =
-      greedy ? static_cast<uint64_t>(step.num_selected) * sizeof(int32_t)
-             : outputBytes;
-  if (resultBytes)
-    CLADE_RETURN_IF_ERROR(
-        queue->download(stagedOutput.data(),
-                        greedy ? addressOf(entry->plan.greedy->tokens, shape)
-                               : output.address(),
-                        resultBytes));
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    DrawKind kind = draws[i].kind;
+    chosen[i] = {};
+    chosen[i].hasLogits =
+        kind == DrawKind::Row || shape.draws == DrawKind::Row ||
+        (kind != DrawKind::Largest && shape.draws == DrawKind::Largest);
+  }
+  Rows rows = rowsWhere(shape.selected, [&](size_t i) {
+    return chosen.empty() || chosen[i].hasLogits;
+  });
+  CLADE_RETURN_IF_ERROR(downloadRows(rows));
+  if (shape.selected)
+    CLADE_RETURN_IF_ERROR(downloadChoices(shape, draws));
   CLADE_RETURN_IF_ERROR(queue->synchronize());
   if (times)
     CLADE_RETURN_IF_ERROR(times->write(step.num_tokens));
-  if (resultBytes)
-    std::memcpy(greedy ? static_cast<void *>(greedy) : step.output,
-                stagedOutput.data(), resultBytes);
+  copyRows(rows, step.output);
+  Rows late = readChoices(shape, draws, chosen);
+  if (!late.empty()) {
+    CLADE_RETURN_IF_ERROR(downloadRows(late));
+    CLADE_RETURN_IF_ERROR(queue->synchronize());
+    copyRows(late, step.output);
+  }
   return shape.isRouted ? showChoices(step, choose) : Status();
 }
