@@ -95,9 +95,9 @@ double scaleOf(float temperature) {
 
 /// How far below the largest logit min-p reaches, not above 0.
 double minShiftOf(const SamplingOptions &options) {
-  return options.minP > 0
-             ? static_cast<double>(options.temperature) * std::log(options.minP)
-             : -std::numeric_limits<double>::infinity();
+  return options.minP > 0 ? static_cast<double>(options.temperature) *
+                                std::log(static_cast<double>(options.minP))
+                          : -std::numeric_limits<double>::infinity();
 }
 
 /// log(sum(exp(logits))), without NaN entries.
@@ -131,13 +131,12 @@ Status SamplingOptions::validate() const {
 
 TokenDraw SamplingOptions::draw() const {
   TokenDraw draw;
-  // Logits that change are the host's.
   if (repetitionPenalty != 1)
-    return draw;
-  draw.kind = DrawKind::Largest;
-  if (temperature == 0)
-    return draw;
-  draw.kind = isFiltered(*this) ? DrawKind::Candidates : DrawKind::Any;
+    draw.kind = DrawKind::Row; // Logits that change are the host's.
+  else if (temperature == 0)
+    draw.kind = DrawKind::Largest;
+  else
+    draw.kind = isFiltered(*this) ? DrawKind::Candidates : DrawKind::Any;
   draw.topK = topK;
   // Of what top-k leaves, top-p takes a share that min-p does not change.
   bool isShared = topK > 0 && topP < 1;
@@ -252,8 +251,7 @@ int32_t Sampler::drawAny(std::span<const float> row, float top) {
 /// Makes the candidates: all that the filters leave, and some more. Gives the
 /// weight of the row if top-p needs it.
 uint64_t Sampler::gather(std::span<const float> row, float top) {
-  bool isByCount = options.topK > 0,
-       isByWeight = !isByCount && options.topP < 1;
+  bool isByCount = asked.topK > 0, isByWeight = !isByCount && asked.topP < 1;
   std::optional<int32_t> last;
   uint64_t total = 0;
   if (isByCount || isByWeight) {
@@ -262,8 +260,8 @@ uint64_t Sampler::gather(std::span<const float> row, float top) {
     if (isByWeight)
       total = std::accumulate(histogram.weights.begin(),
                               histogram.weights.end(), uint64_t(0));
-    uint64_t goal = isByCount ? static_cast<uint64_t>(options.topK)
-                              : shareOf(options.topP, total);
+    uint64_t goal = isByCount ? static_cast<uint64_t>(asked.topK)
+                              : shareOf(asked.topP, total);
     last = 0;
     for (uint64_t reached = 0; *last < numBuckets; ++*last) {
       auto bucket = static_cast<size_t>(*last);
@@ -275,7 +273,7 @@ uint64_t Sampler::gather(std::span<const float> row, float top) {
   }
   candidates.clear();
   weights.forEachAbove(row, top, weights.edgeBehind(last),
-                       limitBelow(top, minShiftOf(options)), [&](size_t i) {
+                       limitBelow(top, asked.minShift), [&](size_t i) {
                          candidates.push_back(
                              {static_cast<int32_t>(i), row[i], 0});
                        });

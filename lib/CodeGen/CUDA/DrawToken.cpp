@@ -488,10 +488,9 @@ Value DrawEmitter::lastBucket() {
 /// Writes the candidates of the slice behind those of other blocks.
 void DrawEmitter::gather() {
   Value behind = sum(lastBucket(), integer(1));
-  Value edge = arith::MaximumFOp::create(
-      builder, loc, least(),
-      multiply(arith::SIToFPOp::create(builder, loc, f64, behind),
-               number(-1.0 / rt::bucketsPerOctave)));
+  Value edge = multiply(arith::SIToFPOp::create(builder, loc, f64, behind),
+                        number(-1.0 / rt::bucketsPerOctave));
+  edge = select(isAbove(edge, least()), edge, least());
   Value limit = arith::TruncFOp::create(
       builder, loc, builder.getF32Type(),
       add(top, loadDraw(f64, offsetof(TokenDraw, minShift))));

@@ -125,7 +125,7 @@ const std::vector<SamplingOptions> kinds = {
     {.temperature = 1, .minP = 0.05f, .seed = 6},
     {.temperature = 0.9f, .topK = 50, .topP = 0.8f, .seed = 7},
     {.temperature = 0.9f, .topP = 0.8f, .minP = 0.1f, .seed = 8},
-    {.temperature = 1.5f, .topK = 20, .topP = 0.9f, .minP = 0.05f, .seed = 9},
+    {.temperature = 1.5f, .topK = 20, .topP = 0.7f, .minP = 0.4f, .seed = 9},
     {.temperature = 1, .topK = 30, .minP = 0.2f, .seed = 10},
     {.temperature = 0.01f, .topP = 0.5f, .seed = 11},
     {.temperature = 1, .repetitionPenalty = 1.1f, .seed = 12},
