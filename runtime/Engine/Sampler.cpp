@@ -205,16 +205,35 @@ StatusOr<int32_t> Sampler::take(const ChosenRow &row) {
   const DrawnToken &drawn = row.drawn;
   if (drawn.token < 0)
     return nothingToChoose();
-  if (asked.kind == DrawKind::Largest || std::isinf(drawn.top))
-    return drawn.token;
-  if (asked.kind == DrawKind::Any) {
-    ++draws;
+  bool isCertain = asked.kind == DrawKind::Largest || std::isinf(drawn.top);
+  bool isDrawn = !isCertain && asked.kind == DrawKind::Candidates;
+  if (!isToken(drawn.token) || (isDrawn && !areOfRow(row)))
+    return Status::corruption("what the GPU gave is not from a row of " +
+                              std::to_string(vocab) + " logits");
+  if (!isDrawn) {
+    draws += isCertain ? 0 : 1;
     return drawn.token;
   }
   candidates.clear();
   for (const TokenCandidate &candidate : row.candidates)
     candidates.push_back({candidate.token, candidate.logit, 0});
   return drawCandidate(drawn.top, drawn.total);
+}
+
+bool Sampler::isToken(int32_t token) const {
+  return token >= 0 && static_cast<size_t>(token) < vocab;
+}
+
+/// Whether candidates are tokens with logits up to the largest, which is there:
+/// then each filter leaves one.
+bool Sampler::areOfRow(const ChosenRow &row) const {
+  bool hasTop = false;
+  for (const TokenCandidate &candidate : row.candidates) {
+    if (!isToken(candidate.token) || !(candidate.logit <= row.drawn.top))
+      return false;
+    hasTop |= candidate.logit == row.drawn.top;
+  }
+  return hasTop;
 }
 
 void Sampler::penalise() {

@@ -70,8 +70,8 @@ public:
 
   /// What to ask of the row that the next token is chosen from.
   TokenDraw nextDraw() const;
-  /// sample() for a row that gave this to nextDraw(): the same token.
-  /// `row` has no logits.
+  /// sample() for a row without logits that gave this to nextDraw(): the same
+  /// token. Corruption for what no row gives.
   StatusOr<int32_t> take(const ChosenRow &row);
 
 private:
@@ -83,6 +83,8 @@ private:
 
   Sampler(const SamplingOptions &options, int64_t vocab);
   void penalise();
+  bool isToken(int32_t token) const;
+  bool areOfRow(const ChosenRow &row) const;
   int32_t drawAny(std::span<const float> row, float top);
   uint64_t gather(std::span<const float> row, float top);
   int32_t drawCandidate(float top, uint64_t rowTotal);

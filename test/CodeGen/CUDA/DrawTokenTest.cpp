@@ -193,6 +193,33 @@ TEST(DrawTokenTest, LargeVocabulary) {
   draws.expectHosts(modelLogits(vocab * 3, 9), options);
 }
 
+/// Weights are the host's to the last bit: their sum shows it, of logits over
+/// the whole range of weights and beyond.
+TEST(DrawTokenTest, SumsAreTheHosts) {
+  for (int64_t vocab : {1000, 5003}) {
+    Draws draws(vocab);
+    std::vector<float> logits;
+    std::vector<rt::TokenDraw> asked;
+    std::vector<uint64_t> expected;
+    for (float temperature : {0.3f, 1.0f, 1.7f, 1e-30f, 3e38f}) {
+      SamplingOptions options{.temperature = temperature, .topP = 0.9f};
+      asked.push_back(options.draw());
+      rt::TokenWeights weights(vocab, asked.back().scale);
+      float top = 11.25f;
+      uint64_t total = 0;
+      for (int64_t i = 0; i < vocab; ++i) {
+        float logit = top - 0.0107f * static_cast<float>(i);
+        logits.push_back(i % 100 == 99 ? nan : logit);
+        total += weights.weight(logits.back(), top);
+      }
+      expected.push_back(total);
+    }
+    draws.run(logits, asked);
+    for (size_t i = 0; i < asked.size(); ++i)
+      EXPECT_EQ(draws.rows[i].drawn.total, expected[i]) << i;
+  }
+}
+
 /// Wherever the point is, the thread that has its token is heard.
 TEST(DrawTokenTest, EveryPlaceMayBeDrawn) {
   constexpr int64_t vocab = 1029, rows = 64;
@@ -208,6 +235,52 @@ TEST(DrawTokenTest, EveryPlaceMayBeDrawn) {
     draws.run(std::vector<float>(vocab, 2.0f), {draw});
     EXPECT_EQ(draws.rows[0].drawn.token, random ? vocab - 1 : 0);
   }
+}
+
+/// Where the point is the end of a token's weight, the next one is drawn, in
+/// the same thread, the next one, and the next slice.
+TEST(DrawTokenTest, PointsBetweenTokens) {
+  constexpr int64_t vocab = 4096;
+  Draws draws(vocab);
+  std::vector<rt::TokenDraw> asked;
+  std::vector<int32_t> expected;
+  for (int32_t token : {0, 1, 2, 3, 4, 127, 128, 1023, 1024, 1025, 3072, 4095})
+    for (uint64_t before : {0, 1}) {
+      if (before > static_cast<uint64_t>(token))
+        continue;
+      rt::TokenDraw draw = SamplingOptions{.temperature = 1}.draw();
+      // Of 2^12 equal weights; or the last point before.
+      draw.random = (static_cast<uint64_t>(token) << (53 - 12)) - before;
+      asked.push_back(draw);
+      expected.push_back(token - static_cast<int32_t>(before));
+    }
+  draws.run(rowsOf(std::vector<float>(vocab, -3.0f), asked.size()), asked);
+  for (size_t i = 0; i < asked.size(); ++i)
+    EXPECT_EQ(draws.rows[i].drawn.token, expected[i]);
+}
+
+/// Where each token has a bucket of its own, there are as many candidates as
+/// the filter leaves.
+TEST(DrawTokenTest, NoCandidateTooMany) {
+  constexpr int64_t vocab = 2000;
+  Draws draws(vocab);
+  std::vector<float> row(vocab);
+  for (size_t i = 0; i < row.size(); ++i)
+    row[i * 7 % row.size()] = -0.125f * static_cast<float>(i);
+  std::vector<rt::TokenDraw> asked;
+  for (int32_t count : {1, 2, 3, 4, 5, 10, 100, 200})
+    asked.push_back(SamplingOptions{.temperature = 1, .topK = count}.draw());
+  // 1 / (1 - exp(-0.125)) = 8.51 times the first weigh all of them.
+  asked.push_back(SamplingOptions{.temperature = 1, .topP = 0.117f}.draw());
+  asked.push_back(SamplingOptions{.temperature = 1, .topP = 0.118f}.draw());
+  asked.push_back(SamplingOptions{.temperature = 1, .topP = 0.5f}.draw());
+  asked.push_back(SamplingOptions{.temperature = 1, .minP = 0.5f}.draw());
+  draws.run(rowsOf(row, asked.size()), asked);
+  std::vector<int32_t> counts;
+  for (const ChosenRow &given : draws.rows)
+    counts.push_back(given.drawn.candidates);
+  EXPECT_EQ(counts,
+            (std::vector<int32_t>{1, 2, 3, 4, 5, 10, 100, 200, 1, 2, 6, 6}));
 }
 
 /// Filters that leave few tokens are given few; the row is not needed.
