@@ -149,6 +149,8 @@ private:
   static Shape shapeOf(const CladeStep &step);
   /// Rows of output that follow each other: the first, and how many.
   using Rows = std::vector<std::pair<int32_t, int32_t>>;
+  static Rows allRows(int32_t count);
+  static Rows rowsWithLogits(std::span<const ChosenRow> chosen);
   /// What kernels read of a step, in one piece.
   class Arguments;
   /// The rows of images that tokens of a step stand for, behind each other.

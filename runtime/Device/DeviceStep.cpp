@@ -40,25 +40,6 @@ int64_t paddedRows(int64_t rows) {
   return ceilDiv(rows, LaunchPlan::rowBlock) * LaunchPlan::rowBlock;
 }
 
-/// Where candidates begin in the staged memory, behind the DrawnToken of each
-/// row.
-uint64_t candidatesOffset(int32_t rows) {
-  return alignUp(static_cast<uint64_t>(rows) * sizeof(DrawnToken));
-}
-
-/// The rows for which `isIn`, as few ranges as there are.
-std::vector<std::pair<int32_t, int32_t>> rowsWhere(int32_t count, auto isIn) {
-  std::vector<std::pair<int32_t, int32_t>> rows;
-  for (int32_t i = 0; i < count; ++i) {
-    if (!isIn(static_cast<size_t>(i)))
-      continue;
-    if (rows.empty() || rows.back().first + rows.back().second < i)
-      rows.emplace_back(i, 0);
-    ++rows.back().second;
-  }
-  return rows;
-}
-
 } // namespace
 
 /// Lays out pieces of memory behind each other; writes them if there is a
@@ -418,99 +399,6 @@ Status DeviceStep::launchAll(const Shape &shape, const CladeStep *traced) {
   return graphs.front().graph.launch();
 }
 
-/// What is launched for rows of output: nothing (Row), what finds the largest
-/// (Largest), or what also draws (Any).
-DrawKind DeviceStep::launchesFor(std::span<const TokenDraw> draws) const {
-  auto isAsked = [&](auto... kinds) {
-    return std::ranges::any_of(draws, [&](const TokenDraw &draw) {
-      return ((draw.kind == kinds) || ...);
-    });
-  };
-  if (entry->plan.draws && isAsked(DrawKind::Any, DrawKind::Candidates))
-    return DrawKind::Any;
-  return entry->plan.greedy && isAsked(DrawKind::Largest) ? DrawKind::Largest
-                                                          : DrawKind::Row;
-}
-
-Status DeviceStep::downloadRows(const Rows &rows) {
-  uint64_t rowBytes = static_cast<uint64_t>(entry->outputWidth) * sizeof(float);
-  for (auto [first, count] : rows) {
-    uint64_t offset = static_cast<uint64_t>(first) * rowBytes;
-    counted.rows += count;
-    CLADE_RETURN_IF_ERROR(
-        queue->download(stagedOutput.data() + offset, output.address() + offset,
-                        static_cast<uint64_t>(count) * rowBytes));
-  }
-  return {};
-}
-
-void DeviceStep::copyRows(const Rows &rows, float *to) {
-  auto width = static_cast<size_t>(entry->outputWidth);
-  for (auto [first, count] : rows) {
-    size_t offset = static_cast<size_t>(first) * width;
-    std::memcpy(to + offset, stagedOutput.data() + offset * sizeof(float),
-                static_cast<size_t>(count) * width * sizeof(float));
-  }
-}
-
-Status DeviceStep::downloadChoices(const Shape &shape,
-                                   std::span<const TokenDraw> draws) {
-  if (shape.draws == DrawKind::Row)
-    return {};
-  uint64_t behind = candidatesOffset(shape.selected),
-           bytes = static_cast<uint64_t>(shape.selected * candidatesBytes);
-  if (stagedDraws.size() < behind + bytes) {
-    CLADE_ASSIGN_OR_RETURN(
-        stagedDraws, PinnedBuffer::allocate(queue->device(), behind + bytes,
-                                            "the tokens of a step"));
-  }
-  auto rows = static_cast<uint64_t>(shape.selected);
-  if (shape.draws == DrawKind::Largest)
-    return queue->download(stagedDraws.data(),
-                           addressOf(entry->plan.greedy->tokens, shape),
-                           rows * sizeof(int32_t));
-  const LaunchDraws &plan = *entry->plan.draws;
-  CLADE_RETURN_IF_ERROR(queue->download(stagedDraws.data(),
-                                        addressOf(plan.rows, shape),
-                                        rows * sizeof(DrawnToken)));
-  if (std::ranges::find(draws, DrawKind::Candidates, &TokenDraw::kind) ==
-      draws.end())
-    return {};
-  return queue->download(stagedDraws.data() + behind,
-                         addressOf(plan.candidates, shape), bytes);
-}
-
-DeviceStep::Rows DeviceStep::readChoices(const Shape &shape,
-                                         std::span<const TokenDraw> draws,
-                                         std::span<ChosenRow> chosen) const {
-  std::vector<bool> isFull(chosen.size());
-  const char *tokens = stagedDraws.data(),
-             *candidates = tokens + candidatesOffset(shape.selected);
-  for (size_t i = 0; i < chosen.size(); ++i) {
-    ChosenRow &row = chosen[i];
-    if (row.hasLogits)
-      continue;
-    if (shape.draws == DrawKind::Largest) {
-      std::memcpy(&row.drawn.token, tokens + i * sizeof(int32_t),
-                  sizeof(int32_t));
-      continue;
-    }
-    std::memcpy(&row.drawn, tokens + i * sizeof(DrawnToken),
-                sizeof(DrawnToken));
-    if (draws[i].kind != DrawKind::Candidates)
-      continue;
-    int32_t count = row.drawn.candidates;
-    isFull[i] = row.hasLogits = count < 0 || count > maxCandidates;
-    if (!row.hasLogits)
-      row.candidates = {
-          reinterpret_cast<const TokenCandidate *>(
-              candidates + i * static_cast<size_t>(candidatesBytes)),
-          static_cast<size_t>(count)};
-  }
-  return rowsWhere(static_cast<int32_t>(chosen.size()),
-                   [&](size_t i) { return isFull[i]; });
-}
-
 /// The workspace and the output of a step of such a shape.
 Status DeviceStep::reserveWorkspace(const Shape &shape) {
   auto fixed = static_cast<int64_t>(
@@ -560,9 +448,7 @@ Status DeviceStep::run(const CladeStep &step, const DeviceRouter &choose,
         kind == DrawKind::Row || shape.draws == DrawKind::Row ||
         (kind != DrawKind::Largest && shape.draws == DrawKind::Largest);
   }
-  Rows rows = rowsWhere(shape.selected, [&](size_t i) {
-    return chosen.empty() || chosen[i].hasLogits;
-  });
+  Rows rows = chosen.empty() ? allRows(shape.selected) : rowsWithLogits(chosen);
   CLADE_RETURN_IF_ERROR(downloadRows(rows));
   if (shape.selected)
     CLADE_RETURN_IF_ERROR(downloadChoices(shape, draws));

@@ -16,15 +16,11 @@
 
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
-#include "lib/CodeGen/CUDA/ChoiceEmitter.h"
-#include "runtime/Device/TokenDraw.h"
+#include "lib/CodeGen/CUDA/DrawEmitter.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 #include <cstddef>
-#include <limits>
 
 using namespace mlir;
 using namespace clade;
@@ -39,36 +35,22 @@ using rt::DrawnToken;
 using rt::TokenDraw;
 using Space = rt::LaunchArgument::Space;
 
+// Shared memory of a block: sums, a word for all, and, where tokens are
+// weighed, buckets.
+static constexpr int64_t wordOffset = scanBytes, pickBytes = wordOffset + 16,
+                         weightsOffset = pickBytes,
+                         countsOffset = weightsOffset + 8 * rt::numBuckets,
+                         weighBytes = countsOffset + 4 * rt::numBuckets;
+/// Buckets of a thread, where a block sums them up.
+static constexpr int64_t threadBuckets = rt::numBuckets / sliceThreads;
+
 namespace {
 
-// Shared memory of a block: sums of the threads and of their warps, 64 bits
-// each, a word for all, and, where tokens are weighed, buckets.
-constexpr int64_t sliceWarps = sliceThreads / warpSize;
-constexpr int64_t wordOffset = 8 * (sliceThreads + sliceWarps),
-                  pickBytes = wordOffset + 16, weightsOffset = pickBytes,
-                  countsOffset = weightsOffset + 8 * rt::numBuckets,
-                  weighBytes = countsOffset + 4 * rt::numBuckets;
-/// Buckets of a thread, where a block sums them up.
-constexpr int64_t threadBuckets = rt::numBuckets / sliceThreads;
-
-/// Where rows have what: pointers to their first.
-struct Places {
-  Value logits;     ///< f32 [row][vocab]
-  Value draws;      ///< TokenDraw [row]
-  Value drawn;      ///< DrawnToken [row]
-  Value sums;       ///< u64 [row][slice]: weights of slices, for Any
-  Value weights;    ///< u64 [row][bucket], for Candidates
-  Value counts;     ///< u32 [row][bucket], for Candidates
-  Value candidates; ///< TokenCandidate [row][maxCandidates]
-};
-
-/// Emits into one kernel.
-class DrawEmitter : public ChoiceEmitter {
+class DrawKernel : public DrawEmitter {
 public:
-  DrawEmitter(OpBuilder &builder, Location loc, int64_t vocab, Places places)
-      : ChoiceEmitter(builder, loc, vocab), places(places),
-        i32(builder.getI32Type()), i64(builder.getI64Type()),
-        f64(builder.getF64Type()) {}
+  DrawKernel(OpBuilder &builder, Location loc, int64_t vocab,
+             const DrawPlaces &places)
+      : DrawEmitter(builder, loc, vocab, places) {}
 
   /// The largest logit of a row; its candidates and buckets are none.
   void emitBegin(Value sliceValues, Value sliceTokens);
@@ -78,206 +60,16 @@ public:
   void emitPick();
 
 private:
-  using Compare = arith::CmpIPredicate;
-  Value whole(int64_t value) {
-    return arith::ConstantIntOp::create(builder, loc, i64, value);
-  }
-  Value number(double value) {
-    return arith::ConstantOp::create(builder, loc,
-                                     builder.getF64FloatAttr(value));
-  }
-  Value compare(Compare how, Value a, Value b) {
-    return arith::CmpIOp::create(builder, loc, how, a, b);
-  }
-  Value both(Value a, Value b) {
-    return arith::AndIOp::create(builder, loc, a, b);
-  }
-  Value select(Value condition, Value a, Value b) {
-    return arith::SelectOp::create(builder, loc, condition, a, b);
-  }
-  Value sum(Value a, Value b) {
-    return arith::AddIOp::create(builder, loc, a, b);
-  }
-  Value difference(Value a, Value b) {
-    return arith::SubIOp::create(builder, loc, a, b);
-  }
-  Value toWhole(Value value) {
-    return arith::ExtUIOp::create(builder, loc, i64, value);
-  }
-  Value asF64(Value value) {
-    return arith::ExtFOp::create(builder, loc, f64, value);
-  }
-  // Rounded each: the assembler would make one operation of two otherwise.
-  Value rounded(StringRef name, Value a, Value b) {
-    return LLVM::CallIntrinsicOp::create(
-               builder, loc, f64, builder.getStringAttr(name), ValueRange{a, b})
-        .getResult(0);
-  }
-  Value add(Value a, Value b) { return rounded("llvm.nvvm.add.rn.d", a, b); }
-  Value multiply(Value a, Value b) {
-    return rounded("llvm.nvvm.mul.rn.d", a, b);
-  }
-  Value isAbove(Value a, Value b) {
-    return arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OGT, a, b);
-  }
-
-  /// The address of a member, at byte `member` of element `index` of an array
-  /// of such elements.
-  Value memberOf(Value base, Value index, int64_t size, size_t member);
-  Value loadDraw(Type type, size_t member) {
-    return emitLoad(builder, loc, type,
-                    memberOf(places.draws, row, sizeof(TokenDraw), member),
-                    emitIndex(builder, loc, 0));
-  }
-  Value drawnMember(size_t member) {
-    return memberOf(places.drawn, row, sizeof(DrawnToken), member);
-  }
-  void storeDrawn(Value value, size_t member) {
-    emitStore(builder, loc, value, drawnMember(member),
-              emitIndex(builder, loc, 0));
-  }
-  Value sharedAt(int64_t bytes) {
-    return memberOf(emitShared(builder, loc), emitIndex(builder, loc, 0), 1,
-                    static_cast<size_t>(bytes));
-  }
-  Value isKind(DrawKind kind) {
-    return compare(Compare::eq, loadDraw(i32, offsetof(TokenDraw, kind)),
-                   integer(static_cast<int64_t>(kind)));
-  }
-  /// Adds to element `at` of an array of i32 or i64; gives what was there.
-  Value atomicAdd(Value value, Value base, Value at, StringRef scope) {
-    return LLVM::AtomicRMWOp::create(
-        builder, loc, LLVM::AtomicBinOp::add,
-        cpu::emitAddress(builder, loc, base, value.getType(), at), value,
-        LLVM::AtomicOrdering::monotonic, scope);
-  }
-  /// Element `bucket` of the row's buckets.
-  Value bucketOfRow(Value bucket) {
-    return emitAdd(
-        builder, loc,
-        emitMul(builder, loc, row, emitIndex(builder, loc, rt::numBuckets)),
-        bucket);
-  }
-
-  void loadScale() {
-    top = asF64(emitLoad(builder, loc, builder.getF32Type(),
-                         drawnMember(offsetof(DrawnToken, top)),
-                         emitIndex(builder, loc, 0)));
-    scale = loadDraw(f64, offsetof(TokenDraw, scale));
-  }
-  Value least() { return number(rt::leastExponent(vocab)); }
-  Value exponentOf(Value logit);
-  Value weightOf(Value exponent);
-  /// Minus infinity behind the row's end.
-  Value logitOf(const SliceLogit &logit) {
-    return select(
-        logit.isInside, logit.logit,
-        emitFloat(builder, loc, -std::numeric_limits<float>::infinity()));
-  }
-
-  struct Scan {
-    Value before, all;
-  };
-  /// Sums of an i64 over the threads before a thread, and over all of a block
-  /// of `sliceThreads`.
-  Scan scan(Value own);
-
   void countTokens(ArrayRef<Value> exponents, ArrayRef<Value> weights);
   void pickAny();
   void pickToken(Value rest);
   Value lastBucket();
   void gather();
-
-  Places places;
-  Type i32, i64, f64;
-  Value top, scale; ///< f64, after loadScale().
 };
 
 } // namespace
 
-Value DrawEmitter::memberOf(Value base, Value index, int64_t size,
-                            size_t member) {
-  Value bytes = emitAdd(
-      builder, loc, emitMul(builder, loc, index, emitIndex(builder, loc, size)),
-      emitIndex(builder, loc, static_cast<int64_t>(member)));
-  return cpu::emitAddress(builder, loc, base, builder.getI8Type(), bytes);
-}
-
-//===----------------------------------------------------------------------===//
-// Weights, as TokenDraw.h defines them
-//===----------------------------------------------------------------------===//
-
-Value DrawEmitter::exponentOf(Value logit) {
-  Value below = arith::SubFOp::create(builder, loc, asF64(logit), top);
-  Value exponent = multiply(below, scale);
-  return select(isAbove(exponent, least()), exponent, least());
-}
-
-Value DrawEmitter::weightOf(Value exponent) {
-  auto bitsOf = [&](Value value) -> Value {
-    return arith::BitcastOp::create(builder, loc, i64, value);
-  };
-  Value shifted = add(exponent, number(rt::roundingShift));
-  Value next = add(shifted, number(-rt::roundingShift));
-  Value rest = arith::SubFOp::create(builder, loc, exponent, next);
-  Value power = number(rt::powerCoefficients.back());
-  for (double coefficient :
-       llvm::reverse(ArrayRef(rt::powerCoefficients).drop_back()))
-    power = add(multiply(power, rest), number(coefficient));
-  // 2^(n + bits), by its bits.
-  uint64_t bias = static_cast<uint64_t>(rt::weightBits(vocab)) + 1023 -
-                  std::bit_cast<uint64_t>(rt::roundingShift);
-  Value unit = arith::BitcastOp::create(
-      builder, loc, f64,
-      arith::ShLIOp::create(
-          builder, loc, sum(bitsOf(shifted), whole(static_cast<int64_t>(bias))),
-          whole(52)));
-  Value rounded = add(multiply(power, unit), number(0x1p52));
-  return both(bitsOf(rounded), whole((int64_t(1) << 52) - 1));
-}
-
-//===----------------------------------------------------------------------===//
-// Sums over a block
-//===----------------------------------------------------------------------===//
-
-DrawEmitter::Scan DrawEmitter::scan(Value own) {
-  Value lanes = emitIndex(builder, loc, warpSize);
-  Value lane = arith::RemUIOp::create(builder, loc, thread, lanes),
-        warp = arith::DivUIOp::create(builder, loc, thread, lanes);
-  Value words = emitShared(builder, loc), sums = sharedAt(8 * sliceThreads);
-  // What an earlier scan left was read by all.
-  emitSync(builder, loc);
-  emitStore(builder, loc, own, words, thread);
-  emitSync(builder, loc);
-  // All lanes of a warp read the same word.
-  auto over = [&](Value base, Value first, int64_t count, Value self) {
-    auto loop = scf::ForOp::create(
-        builder, loc, emitIndex(builder, loc, 0),
-        emitIndex(builder, loc, count), emitIndex(builder, loc, 1),
-        ValueRange{whole(0), whole(0)},
-        [&](OpBuilder &b, Location, Value at, ValueRange carried) {
-          Value word = emitLoad(b, loc, i64, base, emitAdd(b, loc, first, at));
-          Value isBefore = compare(Compare::ult, at, self);
-          scf::YieldOp::create(
-              b, loc,
-              ValueRange{sum(carried[0], select(isBefore, word, whole(0))),
-                         sum(carried[1], word)});
-        });
-    return Scan{loop.getResult(0), loop.getResult(1)};
-  };
-  Scan inWarp = over(words, emitMul(builder, loc, warp, lanes), warpSize, lane);
-  emitIf(compare(Compare::eq, lane, emitIndex(builder, loc, 0)),
-         [&] { emitStore(builder, loc, inWarp.all, sums, warp); });
-  emitSync(builder, loc);
-  Scan ofWarps = over(sums, emitIndex(builder, loc, 0), sliceWarps, warp);
-  return {sum(ofWarps.before, inWarp.before), ofWarps.all};
-}
-
-//===----------------------------------------------------------------------===//
-// The kernels
-//===----------------------------------------------------------------------===//
-
-void DrawEmitter::emitBegin(Value sliceValues, Value sliceTokens) {
+void DrawKernel::emitBegin(Value sliceValues, Value sliceTokens) {
   emitStridedLoop(builder, loc, thread, joinThreads,
                   emitIndex(builder, loc, rt::numBuckets), [&](Value bucket) {
                     Value place = bucketOfRow(bucket);
@@ -297,8 +89,8 @@ void DrawEmitter::emitBegin(Value sliceValues, Value sliceTokens) {
 }
 
 /// Adds the buckets of the block to those of the row.
-void DrawEmitter::countTokens(ArrayRef<Value> exponents,
-                              ArrayRef<Value> weights) {
+void DrawKernel::countTokens(ArrayRef<Value> exponents,
+                             ArrayRef<Value> weights) {
   Value ownWeights = sharedAt(weightsOffset),
         ownCounts = sharedAt(countsOffset);
   auto forEachBucket = [&](llvm::function_ref<void(Value)> body) {
@@ -332,7 +124,7 @@ void DrawEmitter::countTokens(ArrayRef<Value> exponents,
   });
 }
 
-void DrawEmitter::emitWeigh() {
+void DrawKernel::emitWeigh() {
   Value isAny = isKind(DrawKind::Any),
         isFiltered = isKind(DrawKind::Candidates);
   emitIf(arith::OrIOp::create(builder, loc, isAny, isFiltered), [&] {
@@ -358,7 +150,7 @@ void DrawEmitter::emitWeigh() {
   });
 }
 
-void DrawEmitter::emitPick() {
+void DrawKernel::emitPick() {
   emitIf(isKind(DrawKind::Any), [&] {
     loadScale();
     pickAny();
@@ -370,7 +162,7 @@ void DrawEmitter::emitPick() {
 }
 
 /// Finds the slice of the point.
-void DrawEmitter::pickAny() {
+void DrawKernel::pickAny() {
   Value slice = emitBlock(builder, loc, Axis::X);
   Value start = emitMul(builder, loc, row, emitIndex(builder, loc, slices));
   auto loop = scf::ForOp::create(
@@ -403,7 +195,7 @@ void DrawEmitter::pickAny() {
 
 /// Finds the token at the point `rest` of the slice's weights. Threads have
 /// tokens that follow each other.
-void DrawEmitter::pickToken(Value rest) {
+void DrawKernel::pickToken(Value rest) {
   constexpr int64_t count = sliceLogits / sliceThreads;
   Value first =
       emitAdd(builder, loc,
@@ -437,7 +229,7 @@ void DrawEmitter::pickToken(Value rest) {
 
 /// The bucket up to which top-k and top-p reach, as i32, the last one without
 /// them. Stores the weight of the row.
-Value DrawEmitter::lastBucket() {
+Value DrawKernel::lastBucket() {
   Value topK = loadDraw(i32, offsetof(TokenDraw, topK)),
         topP = loadDraw(f64, offsetof(TokenDraw, topP));
   Value isByCount = compare(Compare::ne, topK, integer(0));
@@ -486,7 +278,7 @@ Value DrawEmitter::lastBucket() {
 }
 
 /// Writes the candidates of the slice behind those of other blocks.
-void DrawEmitter::gather() {
+void DrawKernel::gather() {
   Value behind = sum(lastBucket(), integer(1));
   Value edge = multiply(arith::SIToFPOp::create(builder, loc, f64, behind),
                         number(-1.0 / rt::bucketsPerOctave));
@@ -565,31 +357,31 @@ void cuda::addDraws(gpu::GPUModuleOp code, Location loc, int64_t vocab,
   addChoiceKernel(code, loc, beginName, 1, joinThreads,
                   joinThreads / warpSize * 8, 5, plan,
                   [&](OpBuilder &builder, ValueRange arguments) {
-                    Places places;
+                    DrawPlaces places;
                     places.drawn = arguments[2];
                     places.weights = arguments[3];
                     places.counts = arguments[4];
-                    DrawEmitter(builder, loc, vocab, places)
+                    DrawKernel(builder, loc, vocab, places)
                         .emitBegin(arguments[0], arguments[1]);
                   });
   auto common = [](ValueRange arguments) {
-    return Places{arguments[0],
-                  arguments[1],
-                  arguments[2],
-                  arguments[3],
-                  arguments[4],
-                  arguments[5],
-                  arguments.size() > 6 ? arguments[6] : Value()};
+    return DrawPlaces{arguments[0],
+                      arguments[1],
+                      arguments[2],
+                      arguments[3],
+                      arguments[4],
+                      arguments[5],
+                      arguments.size() > 6 ? arguments[6] : Value()};
   };
   addChoiceKernel(
       code, loc, weighName, slices, sliceThreads, weighBytes, 6, plan,
       [&](OpBuilder &builder, ValueRange arguments) {
-        DrawEmitter(builder, loc, vocab, common(arguments)).emitWeigh();
+        DrawKernel(builder, loc, vocab, common(arguments)).emitWeigh();
       });
   addChoiceKernel(
       code, loc, pickName, slices, sliceThreads, pickBytes, 7, plan,
       [&](OpBuilder &builder, ValueRange arguments) {
-        DrawEmitter(builder, loc, vocab, common(arguments)).emitPick();
+        DrawKernel(builder, loc, vocab, common(arguments)).emitPick();
       });
   plan.draws = rt::LaunchDraws{
       {{choiceSlicesName, {logits, values, tokens}},
