@@ -19,6 +19,7 @@
 #include "runtime/Device/LaunchPlan.h"
 #include "runtime/Device/LaunchTimes.h"
 #include "runtime/Device/MachineCode.h"
+#include "runtime/Device/TokenDraw.h"
 
 #include <array>
 #include <functional>
@@ -108,12 +109,13 @@ public:
   /// the host's; keys and values of its states lie on the device; `output` is
   /// the host's. Weights, layers, workspace and scratch are not read. A `trace`
   /// gets what the plan shows, copied to the host. `choose` may be empty.
-  /// With `greedy`, i32 [num_selected], the token with the largest value of
-  /// each row goes there (LaunchGreedy::tokens), and `output` is left as it is;
-  /// the entry must have choosesTokens().
+  /// With `draws`, one for each selected token, as many of `chosen` get what is
+  /// asked for, and only rows with hasLogits of `output` are written: those
+  /// that are asked for, that the plan has no launches for, or that have too
+  /// many candidates. Candidates are there until the next step.
   Status run(const CladeStep &step, const DeviceRouter &choose = {},
-             int32_t *greedy = nullptr);
-  bool choosesTokens() const { return entry->plan.greedy.has_value(); }
+             std::span<const TokenDraw> draws = {},
+             std::span<ChosenRow> chosen = {});
 
   const std::shared_ptr<CudaStream> &stream() const { return queue; }
   /// Lets later steps read weight `slot`, one of the model's, at `address`.
@@ -125,6 +127,7 @@ public:
     int64_t graphSteps = 0; ///< Launched as a graph.
     int64_t graphs = 0;     ///< Made.
     size_t nodes = 0;       ///< Launches of the last graph that was made.
+    int64_t rows = 0;       ///< Of output, copied to the host.
   };
   const Counts &counts() const { return counted; }
 
@@ -134,7 +137,8 @@ private:
     int32_t tokens = 0, selected = 0;
     int32_t longest = 1, shortest = INT32_MAX; ///< Tokens of sequences.
     bool isRouted = false; ///< Choices of experts are told and shown.
-    bool isGreedy = false; ///< Tokens are chosen.
+    /// What is done with rows of output in all: Largest or Any, or Row.
+    DrawKind draws = DrawKind::Row;
 
     friend bool operator==(const Shape &, const Shape &) = default;
   };
@@ -143,6 +147,10 @@ private:
     CudaGraph graph;
   };
   static Shape shapeOf(const CladeStep &step);
+  /// Rows of output that follow each other: the first, and how many.
+  using Rows = std::vector<std::pair<int32_t, int32_t>>;
+  static Rows allRows(int32_t count);
+  static Rows rowsWithLogits(std::span<const ChosenRow> chosen);
   /// What kernels read of a step, in one piece.
   class Arguments;
   /// The rows of images that tokens of a step stand for, behind each other.
@@ -152,9 +160,12 @@ private:
   };
   Media mediaOf(const CladeStep &step) const;
   CladeStep layOut(const CladeStep &step, const Media &media,
+                   std::span<const TokenDraw> draws,
                    std::vector<CladeKVState> &states, Arguments &pieces);
   Status reserve(DeviceBuffer &buffer, uint64_t bytes, const char *what);
-  Status uploadArguments(const CladeStep &step);
+  Status reserveWorkspace(const Shape &shape);
+  Status uploadArguments(const CladeStep &step,
+                         std::span<const TokenDraw> draws);
   /// Calls `choose` with the choices of all tokens in the staged memory.
   void forEachChoice(const CladeStep &step, bool isAsked,
                      const DeviceRouter &choose);
@@ -168,12 +179,20 @@ private:
   Status launchAll(const Shape &shape, const CladeStep *traced);
   Status show(const LaunchTrace &trace, const Shape &shape,
               const CladeStep &step);
+  DrawKind launchesFor(std::span<const TokenDraw> draws) const;
+  /// Both queue copies to the staged memory.
+  Status downloadRows(const Rows &rows);
+  Status downloadChoices(const Shape &shape, std::span<const TokenDraw> draws);
+  /// Reads the staged memory; gives the rows with too many candidates.
+  Rows readChoices(const Shape &shape, std::span<const TokenDraw> draws,
+                   std::span<ChosenRow> chosen) const;
+  void copyRows(const Rows &rows, float *to);
 
   std::shared_ptr<const DeviceModel> model;
   const DeviceEntry *entry = nullptr; ///< One of the model's.
   std::shared_ptr<CudaStream> queue;
   DeviceBuffer arguments, workspace, output, choices;
-  PinnedBuffer stagedArguments, stagedOutput, stagedChoices;
+  PinnedBuffer stagedArguments, stagedOutput, stagedChoices, stagedDraws;
   std::vector<CUdeviceptr> weights; ///< The model's, or this session's own.
   uint64_t statesOffset = 0;        ///< Of the states in `arguments`.
   /// Of the arrays that kernels are given there, which depend on the numbers of

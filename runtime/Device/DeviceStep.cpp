@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 //
 // A step is one copy to the device (the CladeStep with all it points to), the
-// launches of the plan, and one copy back (the rows of output, or the tokens
-// that were chosen from them). What changes from step to step is in the copied
+// launches of the plan, and copies back: the rows of output, or what was chosen
+// from them, beside the rows that are asked for. Rows with too many candidates
+// follow in a second round. What changes from step to step is in the copied
 // struct, which stays where it is until a buffer grows: so the launches of a
 // step are those of an earlier one of the same shape, and can be one graph.
 //
@@ -134,6 +135,7 @@ DeviceStep::Media DeviceStep::mediaOf(const CladeStep &step) const {
 
 /// Lays out a step with all it points to; `states` become those of the device.
 CladeStep DeviceStep::layOut(const CladeStep &step, const Media &media,
+                             std::span<const TokenDraw> draws,
                              std::vector<CladeKVState> &states,
                              Arguments &pieces) {
   CladeStep copy = step;
@@ -152,6 +154,8 @@ CladeStep DeviceStep::layOut(const CladeStep &step, const Media &media,
       addInput(LaunchInput::TokenTypes, step.token_types, step.num_tokens);
   copy.pixels = addInput(LaunchInput::Pixels, step.pixels,
                          step.num_tokens * entry->pixelWidth);
+  addInput(LaunchInput::Draws, draws.data(),
+           static_cast<int64_t>(draws.size()));
   copy.positions = pieces.add(step.positions, step.num_tokens);
   copy.sequence_of = pieces.add(step.sequence_of, step.num_tokens);
   copy.first_token = pieces.add(step.first_token, step.num_sequences + 1);
@@ -189,11 +193,12 @@ CladeStep DeviceStep::layOut(const CladeStep &step, const Media &media,
 }
 
 /// Copies the step with all it points to.
-Status DeviceStep::uploadArguments(const CladeStep &step) {
+Status DeviceStep::uploadArguments(const CladeStep &step,
+                                   std::span<const TokenDraw> draws) {
   std::vector<CladeKVState> states(static_cast<size_t>(entry->numStates));
   Media media = mediaOf(step);
   Arguments measured(nullptr, 0);
-  layOut(step, media, states, measured);
+  layOut(step, media, draws, states, measured);
   CLADE_RETURN_IF_ERROR(
       reserve(arguments, measured.size(), "the arguments of a step"));
   if (stagedArguments.size() < arguments.size()) {
@@ -203,7 +208,7 @@ Status DeviceStep::uploadArguments(const CladeStep &step) {
                                                   "the arguments of a step"));
   }
   Arguments written(stagedArguments.data(), arguments.address());
-  CladeStep copy = layOut(step, media, states, written);
+  CladeStep copy = layOut(step, media, draws, states, written);
   std::memcpy(stagedArguments.data(), &copy, sizeof(copy));
   if (!states.empty())
     std::memcpy(stagedArguments.data() + statesOffset, states.data(),
@@ -359,9 +364,12 @@ Status DeviceStep::launchOneByOne(const Shape &shape, const CladeStep *traced) {
          ++next)
       CLADE_RETURN_IF_ERROR(show(*next, shape, *traced));
   }
-  if (shape.isGreedy)
-    for (const Launch &chosen : plan.greedy->launches)
-      CLADE_RETURN_IF_ERROR(launch(chosen, shape));
+  if (shape.draws == DrawKind::Row)
+    return {};
+  for (const Launch &last : shape.draws == DrawKind::Largest
+                                ? plan.greedy->launches
+                                : plan.draws->launches)
+    CLADE_RETURN_IF_ERROR(launch(last, shape));
   return {};
 }
 
@@ -391,19 +399,14 @@ Status DeviceStep::launchAll(const Shape &shape, const CladeStep *traced) {
   return graphs.front().graph.launch();
 }
 
-Status DeviceStep::run(const CladeStep &step, const DeviceRouter &choose,
-                       int32_t *greedy) {
-  Shape shape = shapeOf(step);
-  shape.isGreedy = greedy != nullptr;
-  shape.isRouted = choose && !entry->plan.routers.empty();
-  if (shape.isRouted)
-    CLADE_RETURN_IF_ERROR(uploadChoices(step, choose));
+/// The workspace and the output of a step of such a shape.
+Status DeviceStep::reserveWorkspace(const Shape &shape) {
   auto fixed = static_cast<int64_t>(
       alignUp(static_cast<uint64_t>(entry->plan.fixedBytes)));
   std::optional<int64_t> tokens = checkedMul(entry->plan.tokenBytes,
-                                             paddedRows(step.num_tokens)),
+                                             paddedRows(shape.tokens)),
                          selected = checkedMul(entry->plan.selectedBytes,
-                                               paddedRows(step.num_selected)),
+                                               paddedRows(shape.selected)),
                          rows = tokens && selected
                                     ? checkedAdd(*tokens, *selected)
                                     : std::nullopt,
@@ -414,7 +417,7 @@ Status DeviceStep::run(const CladeStep &step, const DeviceRouter &choose,
                     : uint64_t(std::numeric_limits<int64_t>::max()),
               "the workspace"));
   // Not larger than the logits of the step, whose size was checked.
-  uint64_t outputBytes = static_cast<uint64_t>(step.num_selected) *
+  uint64_t outputBytes = static_cast<uint64_t>(shape.selected) *
                          static_cast<uint64_t>(entry->outputWidth) *
                          sizeof(float);
   CLADE_RETURN_IF_ERROR(reserve(output, outputBytes, "the logits"));
@@ -423,24 +426,41 @@ Status DeviceStep::run(const CladeStep &step, const DeviceRouter &choose,
         stagedOutput,
         PinnedBuffer::allocate(queue->device(), output.size(), "the logits"));
   }
-  CLADE_RETURN_IF_ERROR(uploadArguments(step));
+  return {};
+}
+
+Status DeviceStep::run(const CladeStep &step, const DeviceRouter &choose,
+                       std::span<const TokenDraw> draws,
+                       std::span<ChosenRow> chosen) {
+  Shape shape = shapeOf(step);
+  shape.draws = launchesFor(draws);
+  shape.isRouted = choose && !entry->plan.routers.empty();
+  if (shape.isRouted)
+    CLADE_RETURN_IF_ERROR(uploadChoices(step, choose));
+  CLADE_RETURN_IF_ERROR(reserveWorkspace(shape));
+  CLADE_RETURN_IF_ERROR(uploadArguments(step, draws));
   bool isTraced = step.trace && !entry->plan.traces.empty();
   CLADE_RETURN_IF_ERROR(launchAll(shape, isTraced ? &step : nullptr));
-  // A token has the size of a value: it fits where its row would.
-  uint64_t resultBytes =
-      greedy ? static_cast<uint64_t>(step.num_selected) * sizeof(int32_t)
-             : outputBytes;
-  if (resultBytes)
-    CLADE_RETURN_IF_ERROR(
-        queue->download(stagedOutput.data(),
-                        greedy ? addressOf(entry->plan.greedy->tokens, shape)
-                               : output.address(),
-                        resultBytes));
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    DrawKind kind = draws[i].kind;
+    chosen[i] = {};
+    chosen[i].hasLogits =
+        kind == DrawKind::Row || shape.draws == DrawKind::Row ||
+        (kind != DrawKind::Largest && shape.draws == DrawKind::Largest);
+  }
+  Rows rows = chosen.empty() ? allRows(shape.selected) : rowsWithLogits(chosen);
+  CLADE_RETURN_IF_ERROR(downloadRows(rows));
+  if (shape.selected)
+    CLADE_RETURN_IF_ERROR(downloadChoices(shape, draws));
   CLADE_RETURN_IF_ERROR(queue->synchronize());
   if (times)
     CLADE_RETURN_IF_ERROR(times->write(step.num_tokens));
-  if (resultBytes)
-    std::memcpy(greedy ? static_cast<void *>(greedy) : step.output,
-                stagedOutput.data(), resultBytes);
+  copyRows(rows, step.output);
+  Rows late = readChoices(shape, draws, chosen);
+  if (!late.empty()) {
+    CLADE_RETURN_IF_ERROR(downloadRows(late));
+    CLADE_RETURN_IF_ERROR(queue->synchronize());
+    copyRows(late, step.output);
+  }
   return shape.isRouted ? showChoices(step, choose) : Status();
 }

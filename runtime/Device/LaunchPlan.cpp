@@ -7,6 +7,7 @@
 
 #include "runtime/Device/LaunchPlan.h"
 
+#include "runtime/Device/TokenDraw.h"
 #include "runtime/Support/Json.h"
 #include "runtime/Support/Text.h"
 #include "runtime/Weights/WeightJson.h"
@@ -20,7 +21,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int64_t planVersion = 7;
+constexpr int64_t planVersion = 8;
 constexpr int64_t maxBytes = int64_t(1) << 50;
 /// Bytes of a choice that is made and told.
 constexpr int64_t choiceSize = 2 * sizeof(int32_t);
@@ -264,6 +265,22 @@ StatusOr<std::vector<Launch>> readLaunches(const json &value,
   return launches;
 }
 
+/// The member `key` of `value`: where rows of selected tokens have `bytes`
+/// bytes each of what `key` says.
+StatusOr<LaunchArgument> readResult(const json &value, const char *key,
+                                    int64_t bytes, const LaunchPlan &plan) {
+  CLADE_ASSIGN_OR_RETURN(const json *place, readArray(value, key));
+  CLADE_ASSIGN_OR_RETURN(LaunchArgument result,
+                         readArgument(*place, plan, 0, 0));
+  if (result.map || result.space != Space::Selected ||
+      result.number > plan.selectedBytes - bytes)
+    return Status::corruption("expected " + std::string(key) + " of " +
+                              std::to_string(bytes) + " bytes in the " +
+                              std::to_string(plan.selectedBytes) +
+                              " of selected rows, got " + place->dump());
+  return result;
+}
+
 StatusOr<LaunchGreedy> readGreedy(const json &value, const LaunchPlan &plan,
                                   int64_t weights, int64_t states) {
   if (!value.is_object())
@@ -272,25 +289,35 @@ StatusOr<LaunchGreedy> readGreedy(const json &value, const LaunchPlan &plan,
   LaunchGreedy greedy;
   CLADE_ASSIGN_OR_RETURN(greedy.launches,
                          readLaunches(value, plan, weights, states));
-  CLADE_ASSIGN_OR_RETURN(const json *place, readArray(value, "tokens"));
-  CLADE_ASSIGN_OR_RETURN(greedy.tokens, readArgument(*place, plan, 0, 0));
-  constexpr auto tokenBytes = static_cast<int64_t>(sizeof(int32_t));
-  if (greedy.tokens.map || greedy.tokens.space != Space::Selected ||
-      greedy.tokens.number > plan.selectedBytes - tokenBytes)
-    return Status::corruption("expected tokens of 4 bytes in the " +
-                              std::to_string(plan.selectedBytes) +
-                              " of selected rows, got " + place->dump());
+  CLADE_ASSIGN_OR_RETURN(greedy.tokens,
+                         readResult(value, "tokens", sizeof(int32_t), plan));
   return greedy;
+}
+
+StatusOr<LaunchDraws> readDraws(const json &value, const LaunchPlan &plan,
+                                int64_t weights, int64_t states) {
+  if (!value.is_object())
+    return Status::corruption("expected an object");
+  CLADE_RETURN_IF_ERROR(
+      rejectUnknownKeys(value, {"launches", "rows", "candidates"}));
+  LaunchDraws draws;
+  CLADE_ASSIGN_OR_RETURN(draws.launches,
+                         readLaunches(value, plan, weights, states));
+  CLADE_ASSIGN_OR_RETURN(draws.rows,
+                         readResult(value, "rows", sizeof(DrawnToken), plan));
+  CLADE_ASSIGN_OR_RETURN(
+      draws.candidates, readResult(value, "candidates", candidatesBytes, plan));
+  return draws;
 }
 
 StatusOr<LaunchPlan> readPlan(const json &value, int64_t weights,
                               int64_t states) {
   if (!value.is_object())
     return Status::corruption("expected an object");
-  CLADE_RETURN_IF_ERROR(
-      rejectUnknownKeys(value, {"version", "fixed_bytes", "token_bytes",
-                                "selected_bytes", "choice_bytes", "kernels",
-                                "launches", "routers", "traces", "greedy"}));
+  CLADE_RETURN_IF_ERROR(rejectUnknownKeys(
+      value, {"version", "fixed_bytes", "token_bytes", "selected_bytes",
+              "choice_bytes", "kernels", "launches", "routers", "traces",
+              "greedy", "draws"}));
   CLADE_ASSIGN_OR_RETURN(int64_t version,
                          readInteger(value, "version", INT32_MAX));
   if (version != planVersion)
@@ -331,6 +358,12 @@ StatusOr<LaunchPlan> readPlan(const json &value, int64_t weights,
       return greedy.takeStatus().withContext("'greedy'");
     plan.greedy = std::move(*greedy);
   }
+  if (auto it = value.find("draws"); it != value.end()) {
+    StatusOr<LaunchDraws> draws = readDraws(*it, plan, weights, states);
+    if (!draws.ok())
+      return draws.takeStatus().withContext("'draws'");
+    plan.draws = std::move(*draws);
+  }
   if (!value.contains("traces"))
     return plan;
   CLADE_ASSIGN_OR_RETURN(const json *traces, readArray(value, "traces"));
@@ -353,16 +386,19 @@ json writeMap(const LaunchMap &map) {
   return value;
 }
 
+json writePlace(const LaunchArgument &argument) {
+  json place = json::array({nameOf(argument.space), argument.number});
+  if (argument.map)
+    place.push_back(writeMap(*argument.map));
+  return place;
+}
+
 json writeLaunches(const std::vector<Launch> &launches) {
   json list = json::array();
   for (const Launch &launch : launches) {
     json arguments = json::array();
-    for (const LaunchArgument &argument : launch.arguments) {
-      json place = json::array({nameOf(argument.space), argument.number});
-      if (argument.map)
-        place.push_back(writeMap(*argument.map));
-      arguments.push_back(std::move(place));
-    }
+    for (const LaunchArgument &argument : launch.arguments)
+      arguments.push_back(writePlace(argument));
     json item{{"kernel", launch.kernel}, {"arguments", arguments}};
     if (launch.minRows > 1)
       item["min_rows"] = launch.minRows;
@@ -405,12 +441,14 @@ std::string LaunchPlan::toJson() const {
             {"routers", routerList}};
   if (greedy)
     plan["greedy"] = {{"launches", writeLaunches(greedy->launches)},
-                      {"tokens", json::array({nameOf(greedy->tokens.space),
-                                              greedy->tokens.number})}};
+                      {"tokens", writePlace(greedy->tokens)}};
+  if (draws)
+    plan["draws"] = {{"launches", writeLaunches(draws->launches)},
+                     {"rows", writePlace(draws->rows)},
+                     {"candidates", writePlace(draws->candidates)}};
   for (const LaunchTrace &trace : traces)
     plan["traces"].push_back({{"launches", trace.launches},
-                              {"value", json::array({nameOf(trace.value.space),
-                                                     trace.value.number})},
+                              {"value", writePlace(trace.value)},
                               {"row_bytes", trace.rowBytes}});
   return plan.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
 }

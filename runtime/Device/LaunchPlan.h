@@ -35,9 +35,10 @@ inline constexpr const char *imageLaunchesFile = "image_launches.json";
 enum class LaunchInput : int64_t {
   Tokens,     ///< CladeStep::tokens
   TokenTypes, ///< CladeStep::token_types
-  Pixels      ///< CladeStep::pixels
+  Pixels,     ///< CladeStep::pixels
+  Draws       ///< a TokenDraw for each selected token, in steps that draw
 };
-inline constexpr int64_t numLaunchInputs = 3;
+inline constexpr int64_t numLaunchInputs = 4;
 
 /// A matrix of bf16 or f16 that an argument describes by a tensor map in place
 /// of its address: rows that follow each other, and how much of them one copy
@@ -131,6 +132,18 @@ struct LaunchGreedy {
   friend bool operator==(const LaunchGreedy &, const LaunchGreedy &) = default;
 };
 
+/// Launches behind those of a step, in place of LaunchGreedy's, that do of each
+/// row of output what its TokenDraw asks.
+struct LaunchDraws {
+  std::vector<Launch> launches;
+  /// In the space Selected, for each row of selected tokens: a DrawnToken, and
+  /// `maxCandidates` TokenCandidates, of which the first are there.
+  LaunchArgument rows = {LaunchArgument::Space::Selected, 0};
+  LaunchArgument candidates = {LaunchArgument::Space::Selected, 0};
+
+  friend bool operator==(const LaunchDraws &, const LaunchDraws &) = default;
+};
+
 struct LaunchPlan {
   /// Bytes of the workspace in any step, and for each row of tokens and of
   /// selected tokens, whose numbers are rounded up to `rowBlock`.
@@ -145,6 +158,7 @@ struct LaunchPlan {
   std::vector<LaunchTrace> traces;
   /// For steps that ask for tokens in place of the output; may be missing.
   std::optional<LaunchGreedy> greedy = {};
+  std::optional<LaunchDraws> draws = {};
 
   /// Rows of a buffer are counted in blocks of so many: every buffer begins at
   /// a multiple of 64 bytes.

@@ -62,7 +62,7 @@ private:
   Status admit();
   Status addImages(Active &work);
   Status step();
-  bool isGreedy() const;
+  TokenDraw drawOf(const Active &work) const;
   Status receive(Active &work, const Logits &logits, int64_t firstRow);
   Status choose(Active &work, const Logits &logits, int64_t row);
   std::optional<StopReason> reasonToStop(const Active &work, int32_t token);
@@ -74,6 +74,7 @@ private:
   size_t nextRequest = 0;
   std::vector<Active> active;
   std::vector<BatchItem> batch;
+  std::vector<TokenDraw> draws; ///< Of each; none if all rows are wanted.
   Generation generation;
 };
 
@@ -82,13 +83,6 @@ int64_t tokensToMake(const GenerateRequest &request) {
     return request.maxTokens;
   return std::min(request.maxTokens,
                   static_cast<int64_t>(request.forced.size()));
-}
-
-/// What the code chose of a row of logits.
-StatusOr<int32_t> checkedChoice(int32_t token) {
-  if (token < 0)
-    return nothingToChoose();
-  return token;
 }
 
 bool contains(const std::vector<int32_t> &list, int32_t token) {
@@ -214,22 +208,24 @@ Status Generator::run() {
   return {};
 }
 
-/// Whether the largest logit of each row is all that matters of a step.
-bool Generator::isGreedy() const {
-  return !options.onLogits && std::ranges::all_of(active, [](auto &work) {
-    const GenerateRequest &request = *work.request;
-    return request.sampling.isGreedy() && request.forced.empty() &&
-           request.logProbabilities < 0;
-  });
+/// What a request needs of the row that its next token is chosen from.
+TokenDraw Generator::drawOf(const Active &work) const {
+  const GenerateRequest &request = *work.request;
+  bool needsRow = !request.forced.empty() || request.logProbabilities >= 0;
+  return needsRow ? TokenDraw() : work.sampler.nextDraw();
 }
 
 Status Generator::step() {
   batch.clear();
-  for (const Active &work : active)
+  draws.clear();
+  for (const Active &work : active) {
     batch.push_back({work.sequence, work.feed, work.wanted, work.mediaRows,
                      work.mediaPositions, work.types});
+    if (!options.onLogits)
+      draws.push_back(drawOf(work));
+  }
   auto start = std::chrono::steady_clock::now();
-  CLADE_ASSIGN_OR_RETURN(Logits logits, session.step(batch, isGreedy()));
+  CLADE_ASSIGN_OR_RETURN(Logits logits, session.step(batch, draws));
   count(std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
             .count());
   int64_t row = 0;
@@ -290,9 +286,9 @@ Status Generator::choose(Active &work, const Logits &logits, int64_t row) {
   GeneratedToken made;
   made.request = work.index;
   if (request.forced.empty()) {
-    StatusOr<int32_t> token = logits.largest
-                                  ? checkedChoice(logits.largest[row])
-                                  : work.sampler.sample(logits.row(row));
+    StatusOr<int32_t> token = logits.hasRow(row)
+                                  ? work.sampler.sample(logits.row(row))
+                                  : work.sampler.take(logits.chosen[row]);
     if (!token.ok())
       return token.takeStatus().withContext("request " +
                                             std::to_string(work.index));

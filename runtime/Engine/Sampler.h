@@ -14,10 +14,9 @@
 #ifndef CLADE_RUNTIME_ENGINE_SAMPLER_H
 #define CLADE_RUNTIME_ENGINE_SAMPLER_H
 
+#include "runtime/Engine/TokenWeights.h"
 #include "runtime/Support/Status.h"
 
-#include <cstdint>
-#include <span>
 #include <vector>
 
 namespace clade::rt {
@@ -27,11 +26,14 @@ namespace clade::rt {
 ///    it if positive, multiplied if negative;
 /// 2. temperature: logits are divided by it; 0 ends here with the largest;
 /// 3. top-k: logits below the k-th largest are dropped (ties with it stay);
-/// 4. top-p: of the tokens by falling probability, those are kept before which
-///    the sum is below p; at least one;
-/// 5. min-p: probabilities below min-p times the largest are dropped;
+/// 4. top-p: of the tokens by falling logit, those are kept before which the
+/// sum
+///    of probabilities is below p; at least one;
+/// 5. min-p: logits below the largest plus the logarithm of min-p, after 2, are
+///    dropped;
 /// 6. a draw from what is left.
-/// Of equal logits the lower id comes first, in 2 and in 4.
+/// Of equal logits the lower id comes first, in 2 and in 4. Probabilities are
+/// weights of TokenDraw.h over their sum: below about 2^-45 they are 0.
 struct SamplingOptions {
   float temperature = 0;       ///< 0: greedy.
   int32_t topK = 0;            ///< 0: off.
@@ -43,8 +45,8 @@ struct SamplingOptions {
 
   /// InvalidArgument names the first value that is out of its range.
   Status validate() const;
-  /// Whether the choice is the largest of the unchanged logits.
-  bool isGreedy() const { return temperature == 0 && repetitionPenalty == 1; }
+  /// What is asked of a row of logits; `random` is still to be filled in.
+  TokenDraw draw() const;
 };
 
 /// A token and the logarithm of its probability.
@@ -66,34 +68,42 @@ public:
   /// infinity; InvalidArgument if nothing is left. Does not observe() it.
   StatusOr<int32_t> sample(std::span<const float> logits);
 
+  /// What to ask of the row that the next token is chosen from.
+  TokenDraw nextDraw() const;
+  /// sample() for a row without logits that gave this to nextDraw(): the same
+  /// token. Corruption for what no row gives.
+  StatusOr<int32_t> take(const ChosenRow &row);
+
 private:
   struct Candidate {
     int32_t token;
     float logit;
-    double weight; ///< Proportional to the probability; the largest is 1.
+    uint64_t weight;
   };
 
   Sampler(const SamplingOptions &options, int64_t vocab);
   void penalise();
-  void keepTopK(std::span<const float> row);
-  void weigh(float top);
-  double totalWeight() const;
-  void keepTopP();
-  void keepMinP();
-  int32_t draw();
+  bool isToken(int32_t token) const;
+  bool areOfRow(const ChosenRow &row) const;
+  int32_t drawAny(std::span<const float> row, float top);
+  uint64_t gather(std::span<const float> row, float top);
+  int32_t drawCandidate(float top, uint64_t rowTotal);
+  void keepTopK();
+  void keepTopP(uint64_t total);
+  uint64_t totalWeight() const;
 
   SamplingOptions options;
   size_t vocab;
+  TokenDraw asked; ///< Without its `random`.
+  TokenWeights weights;
   uint64_t draws = 0; ///< Random numbers taken so far.
   std::vector<int32_t> seen;
   std::vector<uint8_t> isSeen; ///< [vocab], only with a penalty.
   // Kept between calls, so that they allocate nothing.
-  std::vector<float> logits; ///< [vocab], only with a penalty.
+  std::vector<float> logits;  ///< [vocab], only with a penalty.
+  std::vector<uint64_t> sums; ///< Of slices of a row.
   std::vector<Candidate> candidates;
 };
-
-/// The error of a row without anything above minus infinity.
-Status nothingToChoose();
 
 /// log softmax(logits)[token], of the logits as the model gave them.
 float logProbability(std::span<const float> logits, int32_t token);

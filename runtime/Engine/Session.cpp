@@ -207,27 +207,33 @@ Status Session::checkBatch(std::span<const BatchItem> batch) const {
 //===----------------------------------------------------------------------===//
 
 StatusOr<Logits> Session::step(std::span<const BatchItem> batch,
-                               bool isGreedy) {
+                               std::span<const TokenDraw> asked) {
   CLADE_RETURN_IF_ERROR(checkBatch(batch));
   CLADE_RETURN_IF_ERROR(beginStep(batch));
-  choosesLargest = isGreedy && deviceStep && deviceStep->choosesTokens();
+  if (!asked.empty() && static_cast<int64_t>(asked.size()) != numRows)
+    return Status::invalidArgument("expected a draw for each of " +
+                                   std::to_string(numRows) + " rows, got " +
+                                   std::to_string(asked.size()));
+  draws = deviceStep ? asked : std::span<const TokenDraw>();
+  chosen.assign(draws.size(), {});
+  firstCandidates.assign(draws.size(), 0);
+  candidates.clear();
   int64_t width = model().manifest().logitsWidth();
-  // A row has at most 2^31 entries.
+  // A row has at most 2^31 entries. Rows that nobody writes take no memory.
   std::optional<int64_t> bytes =
       checkedMul<int64_t>(width * sizeof(float), numRows);
-  if (choosesLargest && bytes)
-    largest.resize(static_cast<size_t>(numRows));
-  else
-    CLADE_RETURN_IF_ERROR(logits.reserve(
-        bytes ? static_cast<uint64_t>(*bytes) : UINT64_MAX, "the logits"));
+  CLADE_RETURN_IF_ERROR(logits.reserve(
+      bytes ? static_cast<uint64_t>(*bytes) : UINT64_MAX, "the logits"));
   while (fillPiece()) {
     if (cancelled.load(std::memory_order_relaxed))
       return Status::cancelled("the step was cancelled");
     CLADE_RETURN_IF_ERROR(runPiece());
   }
-  if (choosesLargest)
-    return Logits{nullptr, numRows, width, largest.data()};
-  return Logits{reinterpret_cast<const float *>(logits.data()), numRows, width};
+  for (size_t i = 0; i < chosen.size(); ++i)
+    chosen[i].candidates = {candidates.data() + firstCandidates[i],
+                            chosen[i].candidates.size()};
+  return Logits{reinterpret_cast<const float *>(logits.data()), numRows, width,
+                draws.empty() ? nullptr : chosen.data()};
 }
 
 Status Session::beginStep(std::span<const BatchItem> batch) {
@@ -332,7 +338,7 @@ Status Session::reserveMemory() {
     CLADE_RETURN_IF_ERROR(reserveFor(manifest.workspace, manifest.scratch,
                                      count(tokens), count(selected),
                                      count(growths), longest));
-  if (onePiece || choosesLargest)
+  if (onePiece)
     return {};
   // Not larger than the logits, whose size was checked.
   uint64_t rowBytes =
@@ -401,21 +407,34 @@ Status Session::runPiece() {
                       std::span<int32_t> experts, bool isAsked) {
         route(made.layer, token, experts, made.experts, isAsked);
       };
-    if (choosesLargest)
-      pieceLargest.resize(selected.size());
-    CLADE_RETURN_IF_ERROR(deviceStep->run(
-        step, choose, choosesLargest ? pieceLargest.data() : nullptr));
+    pieceDraws.clear();
+    if (!draws.empty())
+      for (int64_t row : rowOfSelected)
+        pieceDraws.push_back(draws[static_cast<size_t>(row)]);
+    pieceChosen.resize(pieceDraws.size());
+    CLADE_RETURN_IF_ERROR(
+        deviceStep->run(step, choose, pieceDraws, pieceChosen));
   } else {
     CladeStepFunction forward = model().artifact().forward();
     pool->run([&step, forward](int thread) { forward(&step, thread); });
   }
   cache->advance(growths);
-  if (choosesLargest)
-    for (size_t i = 0; i < rowOfSelected.size(); ++i)
-      largest[static_cast<size_t>(rowOfSelected[i])] = pieceLargest[i];
-  else if (!onePiece)
+  if (!draws.empty())
+    keepChosen();
+  if (!onePiece)
     scatterRows();
   return {};
+}
+
+/// Keeps what the rows of a piece gave beyond the next piece.
+void Session::keepChosen() {
+  for (size_t i = 0; i < rowOfSelected.size(); ++i) {
+    auto row = static_cast<size_t>(rowOfSelected[i]);
+    chosen[row] = pieceChosen[i];
+    firstCandidates[row] = candidates.size();
+    candidates.insert(candidates.end(), pieceChosen[i].candidates.begin(),
+                      pieceChosen[i].candidates.end());
+  }
 }
 
 void Session::route(int32_t layer, int32_t token, std::span<int32_t> experts,
@@ -429,7 +448,8 @@ void Session::scatterRows() {
   auto rowBytes =
       static_cast<size_t>(model().manifest().logitsWidth()) * sizeof(float);
   for (size_t i = 0; i < rowOfSelected.size(); ++i)
-    std::memcpy(logits.data() +
-                    static_cast<size_t>(rowOfSelected[i]) * rowBytes,
-                pieceOutput.data() + i * rowBytes, rowBytes);
+    if (draws.empty() || pieceChosen[i].hasLogits)
+      std::memcpy(logits.data() +
+                      static_cast<size_t>(rowOfSelected[i]) * rowBytes,
+                  pieceOutput.data() + i * rowBytes, rowBytes);
 }

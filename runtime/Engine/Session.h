@@ -67,10 +67,10 @@ struct Logits {
   const float *data = nullptr;
   int64_t rows = 0;
   int64_t width = 0;
-  /// In place of `data`, which is null then: the token with the largest logit
-  /// of each row, of equal ones the first; NaN counts as minus infinity, -1 is
-  /// for a row that has nothing else.
-  const int32_t *largest = nullptr;
+  /// What became of each row that something was asked of; null if all of `data`
+  /// is there.
+  const ChosenRow *chosen = nullptr;
+  bool hasRow(int64_t i) const { return !chosen || chosen[i].hasLogits; }
   std::span<const float> row(int64_t i) const {
     return {data + i * width, static_cast<size_t>(width)};
   }
@@ -118,11 +118,11 @@ public:
   /// instead. Nothing has changed after InvalidArgument (empty batch, unknown
   /// or repeated sequence, token outside the vocabulary, context limit, a type
   /// that the model has not). After ResourceExhausted or Cancelled, sequences
-  /// keep the pieces that were done: see length(). `isGreedy` says that of each
-  /// row only the token with the largest logit matters: code for a GPU gives
-  /// Logits::largest then, unless it cannot.
+  /// keep the pieces that were done: see length(). `draws`, if any, say for
+  /// each row what matters of it: code for a GPU gives Logits::chosen then, and
+  /// leaves rows out.
   StatusOr<Logits> step(std::span<const BatchItem> batch,
-                        bool isGreedy = false);
+                        std::span<const TokenDraw> draws = {});
 
   /// Computes the rows of images (the entry `image`), for mediaRows of later
   /// steps; gives the number of the first. InvalidArgument for a model without
@@ -180,6 +180,7 @@ private:
   Status runImages(const ImagePatches &images, int64_t first, int64_t end,
                    int64_t firstPatch, float *output);
   void scatterRows();
+  void keepChosen();
   void route(int32_t layer, int32_t token, std::span<int32_t> experts,
              int32_t numExperts, bool isAsked = false) const;
 
@@ -204,8 +205,14 @@ private:
   int64_t numRows = 0;
   int64_t longest = 0; ///< Tokens of the longest sequence after the piece.
   bool onePiece = false;
-  bool choosesLargest = false; ///< The step gives tokens, not logits.
-  std::vector<int32_t> largest, pieceLargest;
+  /// What is asked of the rows of the step, and of a piece; empty if the rows
+  /// themselves are.
+  std::span<const TokenDraw> draws;
+  std::vector<TokenDraw> pieceDraws;
+  std::vector<ChosenRow> chosen, pieceChosen;
+  /// Of all rows of the step, where a row has `firstCandidates`.
+  std::vector<TokenCandidate> candidates;
+  std::vector<size_t> firstCandidates;
   AlignedBuffer workspace, scratch, logits, pieceOutput;
   int64_t scratchBytes = 0;
 

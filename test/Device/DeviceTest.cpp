@@ -156,63 +156,203 @@ const char *wholeText =
     "  st.global.u32 [%rd2], %r1;\n"
     "  ret;\n}\n";
 
+/// Gives of each row its value as `top`, the whole number of it as `token`, the
+/// `random` that it was asked for as `total`, and says that there are `topK`
+/// candidates, of which it writes the first.
+const char *drawText =
+    ".visible .entry draw(.param .u64 step, .param .u64 out, "
+    ".param .u64 draws, .param .u64 drawn, .param .u64 candidates) {\n"
+    "  .reg .b64 %rd<8>; .reg .b32 %r<4>; .reg .f32 %f<2>;\n"
+    "  mov.u32 %r0, %ctaid.y;\n"
+    "  mul.wide.u32 %rd0, %r0, 4;\n"
+    "  ld.param.u64 %rd1, [out];\n"
+    "  add.u64 %rd1, %rd1, %rd0;\n"
+    "  ld.global.f32 %f0, [%rd1];\n"
+    "  cvt.rzi.s32.f32 %r1, %f0;\n"
+    "  ld.param.u64 %rd2, [draws];\n"
+    "  mul.wide.u32 %rd3, %r0, 40;\n"
+    "  add.u64 %rd2, %rd2, %rd3;\n"
+    "  ld.global.u32 %r2, [%rd2+4];\n"
+    "  ld.global.u64 %rd4, [%rd2+32];\n"
+    "  ld.param.u64 %rd5, [drawn];\n"
+    "  mul.wide.u32 %rd6, %r0, 24;\n"
+    "  add.u64 %rd5, %rd5, %rd6;\n"
+    "  st.global.f32 [%rd5], %f0;\n"
+    "  st.global.u32 [%rd5+4], %r1;\n"
+    "  st.global.u64 [%rd5+8], %rd4;\n"
+    "  st.global.u32 [%rd5+16], %r2;\n"
+    "  st.global.u32 [%rd5+20], 0;\n"
+    "  ld.param.u64 %rd5, [candidates];\n"
+    "  mul.wide.u32 %rd6, %r0, 8192;\n"
+    "  add.u64 %rd5, %rd5, %rd6;\n"
+    "  st.global.u32 [%rd5], %r1;\n"
+    "  st.global.f32 [%rd5+4], %f0;\n"
+    "  ret;\n}\n";
+
+/// A plan that finds the largest, or, with `draws`, draws as well.
+DeviceModelSources choosingSources(std::span<const float> weight, bool isGreedy,
+                                   bool draws) {
+  using Space = LaunchArgument::Space;
+  DeviceModelSources result = sources(weight);
+  result.kernels += std::string(wholeText) + drawText;
+  result.plan.selectedBytes = 8256;
+  LaunchArgument output{Space::Output, 0}, tokens{Space::Selected, 4},
+      rows{Space::Selected, 8}, candidates{Space::Selected, 64};
+  result.plan.kernels["whole"] =
+      result.plan.kernels["draw"] = {/*onSelected=*/true, 1, 1, 1, 0};
+  if (isGreedy)
+    result.plan.greedy = LaunchGreedy{{{"whole", {output, tokens}}}, tokens};
+  if (draws)
+    result.plan.draws =
+        LaunchDraws{{{"draw", {output, {Space::Input, 3}, rows, candidates}}},
+                    rows,
+                    candidates};
+  return result;
+}
+
+TokenDraw drawOf(DrawKind kind, int32_t candidates = 0) {
+  TokenDraw draw;
+  draw.kind = kind;
+  draw.topK = candidates;
+  draw.random = 77;
+  return draw;
+}
+
 /// Steps that ask for tokens have more launches, get nothing else, and have
 /// graphs of their own.
 TEST(DeviceModelTest, TokensAreChosenWhereTheyAreAskedFor) {
-  using Space = LaunchArgument::Space;
   std::vector<float> weight{0.5f};
-  DeviceModelSources plain = sources(weight), choosing = plain;
-  choosing.kernels += wholeText;
-  choosing.plan.selectedBytes = 8;
-  choosing.plan.kernels["whole"] = {/*onSelected=*/true, 1, 1, 1, 0};
-  choosing.plan.greedy =
-      LaunchGreedy{{{"whole", {{Space::Output, 0}, {Space::Selected, 4}}}},
-                   {Space::Selected, 4}};
-  auto model = DeviceModel::create(plain, 0);
+  auto model = DeviceModel::create(choosingSources(weight, true, false), 0);
   ASSERT_TRUE(model.ok()) << model.status().message();
   auto runner = DeviceStep::create(*model);
   ASSERT_TRUE(runner.ok());
-  EXPECT_FALSE((*runner)->choosesTokens());
-  model = DeviceModel::create(choosing, 0);
-  ASSERT_TRUE(model.ok()) << model.status().message();
-  runner = DeviceStep::create(*model);
-  ASSERT_TRUE(runner.ok());
-  EXPECT_TRUE((*runner)->choosesTokens());
   auto run = [&](int32_t count, bool isGreedy) {
     Step step(count);
     std::ranges::fill(step.output, -7.0f);
-    std::vector<int32_t> tokens(step.numbers.size(), -7);
-    Status status =
-        (*runner)->run(step.step, {}, isGreedy ? tokens.data() : nullptr);
+    std::vector<TokenDraw> draws;
+    if (isGreedy)
+      draws.assign(step.numbers.size(), drawOf(DrawKind::Largest));
+    std::vector<ChosenRow> chosen(draws.size());
+    Status status = (*runner)->run(step.step, {}, draws, chosen);
     ASSERT_TRUE(status.ok()) << status.message();
-    for (size_t i = 0; i < tokens.size(); ++i) {
-      EXPECT_EQ(tokens[i], isGreedy ? step.numbers[i] : -7);
+    for (size_t i = 0; i < step.numbers.size(); ++i)
       EXPECT_EQ(step.output[i], isGreedy ? -7 : float(step.numbers[i]) + 0.5f);
+    for (size_t i = 0; i < chosen.size(); ++i) {
+      EXPECT_FALSE(chosen[i].hasLogits);
+      EXPECT_EQ(chosen[i].drawn.token, step.numbers[i]);
     }
   };
   auto expect = [&](int64_t plainSteps, int64_t graphSteps, int64_t graphs,
-                    size_t nodes) {
+                    size_t nodes, int64_t rows) {
     const DeviceStep::Counts &counts = (*runner)->counts();
     EXPECT_EQ(counts.plainSteps, plainSteps);
     EXPECT_EQ(counts.graphSteps, graphSteps);
     EXPECT_EQ(counts.graphs, graphs);
     EXPECT_EQ(counts.nodes, nodes);
+    EXPECT_EQ(counts.rows, rows);
   };
   run(70, true);
   run(70, true);
-  expect(1, 1, 1, 2);
+  expect(1, 1, 1, 2, 0);
   run(70, false);
-  expect(2, 1, 1, 2);
+  expect(2, 1, 1, 2, 70);
   run(70, false);
-  expect(2, 2, 2, 1);
+  expect(2, 2, 2, 1, 140);
   run(70, true);
   run(70, false);
-  expect(2, 4, 2, 1);
+  expect(2, 4, 2, 1, 210);
   Step none(4);
   none.step.num_selected = 0;
-  int32_t token = -7;
-  EXPECT_TRUE((*runner)->run(none.step, {}, &token).ok());
-  EXPECT_EQ(token, -7);
+  EXPECT_TRUE((*runner)->run(none.step).ok());
+  expect(3, 4, 2, 1, 210);
+}
+
+/// A step gives of each row what is asked of it, and copies the rows that are
+/// asked for alone, beside those with too many candidates.
+TEST(DeviceModelTest, RowsThatAreServedAreNotCopied) {
+  std::vector<float> weight{0.5f};
+  auto model = DeviceModel::create(choosingSources(weight, true, true), 0);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  auto runner = DeviceStep::create(*model);
+  ASSERT_TRUE(runner.ok());
+  auto run = [&](const std::vector<TokenDraw> &draws, int64_t rows) {
+    Step step(static_cast<int32_t>(draws.size()));
+    std::ranges::fill(step.output, -7.0f);
+    std::vector<ChosenRow> chosen(draws.size());
+    int64_t before = (*runner)->counts().rows;
+    Status status = (*runner)->run(step.step, {}, draws, chosen);
+    ASSERT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ((*runner)->counts().rows - before, rows);
+    for (size_t i = 0; i < draws.size(); ++i) {
+      const ChosenRow &row = chosen[i];
+      float value = float(step.numbers[i]) + 0.5f;
+      bool isFull = draws[i].kind == DrawKind::Candidates &&
+                    (draws[i].topK < 0 || draws[i].topK > maxCandidates);
+      EXPECT_EQ(row.hasLogits, draws[i].kind == DrawKind::Row || isFull) << i;
+      EXPECT_EQ(step.output[i], row.hasLogits ? value : -7) << i;
+      if (row.hasLogits)
+        continue;
+      EXPECT_EQ(row.drawn.token, step.numbers[i]) << i;
+      if (draws[i].kind == DrawKind::Largest)
+        continue;
+      EXPECT_EQ(row.drawn.top, value) << i;
+      EXPECT_EQ(row.drawn.total, 77u) << i;
+      size_t count = draws[i].kind == DrawKind::Candidates
+                         ? static_cast<size_t>(draws[i].topK)
+                         : 0;
+      ASSERT_EQ(row.candidates.size(), count) << i;
+      if (count) {
+        EXPECT_EQ(row.candidates[0].token, step.numbers[i]) << i;
+        EXPECT_EQ(row.candidates[0].logit, value) << i;
+      }
+    }
+  };
+  TokenDraw row = drawOf(DrawKind::Row), largest = drawOf(DrawKind::Largest),
+            any = drawOf(DrawKind::Any), few = drawOf(DrawKind::Candidates, 3),
+            most = drawOf(DrawKind::Candidates, maxCandidates),
+            tooMany = drawOf(DrawKind::Candidates, maxCandidates + 1),
+            broken = drawOf(DrawKind::Candidates, -1);
+  run({any}, 0);
+  run({few}, 0);
+  run({any, few, largest, most}, 0);
+  run({largest, largest}, 0);
+  // Rows in between, at the ends, next to each other.
+  run({row, any, row, row, few, largest, row}, 4);
+  run({largest, row, largest}, 1);
+  run({row, row}, 2);
+  run({tooMany}, 1);
+  run({few, tooMany, row, tooMany, any, tooMany, broken}, 5);
+  run(std::vector<TokenDraw>(100, few), 0);
+}
+
+/// A plan without the launches gives rows in their place.
+TEST(DeviceModelTest, PlansThatDoNotDrawGiveRows) {
+  std::vector<float> weight{0.5f};
+  const DrawKind kinds[] = {DrawKind::Row, DrawKind::Largest, DrawKind::Any,
+                            DrawKind::Candidates};
+  for (bool isGreedy : {false, true})
+    for (bool draws : {false, true}) {
+      auto model =
+          DeviceModel::create(choosingSources(weight, isGreedy, draws), 0);
+      ASSERT_TRUE(model.ok()) << model.status().message();
+      auto runner = DeviceStep::create(*model);
+      ASSERT_TRUE(runner.ok());
+      Step step(4);
+      std::vector<TokenDraw> asked;
+      for (DrawKind kind : kinds)
+        asked.push_back(drawOf(kind, 1));
+      std::vector<ChosenRow> chosen(4);
+      Status status = (*runner)->run(step.step, {}, asked, chosen);
+      ASSERT_TRUE(status.ok()) << status.message();
+      EXPECT_TRUE(chosen[0].hasLogits);
+      // What draws finds the largest on the way.
+      EXPECT_EQ(chosen[1].hasLogits, !isGreedy && !draws);
+      EXPECT_EQ(chosen[2].hasLogits, !draws);
+      EXPECT_EQ(chosen[3].hasLogits, !draws);
+      for (size_t i = 0; i < 4; ++i)
+        EXPECT_EQ(step.output[i],
+                  chosen[i].hasLogits ? float(step.numbers[i]) + 0.5f : 0.0f);
+    }
 }
 
 TEST(DeviceModelTest, ASessionMayHaveWeightsOfItsOwn) {

@@ -58,6 +58,19 @@ LaunchPlan greedyExample() {
   return plan;
 }
 
+/// The example with launches that draw tokens.
+LaunchPlan drawsExample() {
+  LaunchPlan plan = example();
+  plan.selectedBytes = 8256;
+  plan.kernels["draw"] = {true, 3, 1, 64, 32};
+  plan.draws = LaunchDraws{
+      {{"draw",
+        {{Space::Output, 0}, {Space::Input, 3}, {Space::Selected, 32}}}},
+      {Space::Selected, 32},
+      {Space::Selected, 56}};
+  return plan;
+}
+
 StatusOr<LaunchPlan> read(std::string_view text) {
   return LaunchPlan::fromJson(text, numWeights, numStates);
 }
@@ -79,6 +92,10 @@ TEST(LaunchPlanTest, ReadsWhatItWrites) {
   ASSERT_TRUE(greedy.ok()) << greedy.status().message();
   EXPECT_EQ(*greedy, greedyExample());
   EXPECT_FALSE(*greedy == *plan);
+  StatusOr<LaunchPlan> draws = read(drawsExample().toJson());
+  ASSERT_TRUE(draws.ok()) << draws.status().message();
+  EXPECT_EQ(*draws, drawsExample());
+  EXPECT_FALSE(*draws == *plan);
 }
 
 struct BadPlan {
@@ -98,8 +115,8 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadPlanTest,
     testing::Values(
         BadPlan{"{", "parse error"}, BadPlan{"[]", "expected an object"},
-        BadPlan{changed("\"version\": 7", "\"version\": 6"),
-                "expected version 7, got 6"},
+        BadPlan{changed("\"version\": 8", "\"version\": 7"),
+                "expected version 8, got 7"},
         BadPlan{changed("\"launches\": 5,", "\"launches\": 6,"),
                 "trace 2: expected 'launches' from 0 to 5, got '6'"},
         BadPlan{changed("\"launches\": 5,", "\"launches\": 0,"),
@@ -152,8 +169,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "launch 0: 'weight': expected a number below 3, got 3"},
         BadPlan{changed("\"state\",\n     1", "\"state\",\n     2"),
                 "launch 0: 'state': expected a number below 2, got 2"},
-        BadPlan{changed("\"input\",\n     2", "\"input\",\n     3"),
-                "launch 2: 'input': expected a number below 3, got 3"},
+        BadPlan{changed("\"input\",\n     2", "\"input\",\n     4"),
+                "launch 2: 'input': expected a number below 4, got 4"},
         BadPlan{changed("\"choices\",\n     16", "\"choices\",\n     48"),
                 "launch 2: 'choices': expected a number below 48, got 48"},
         BadPlan{changed("\"box_rows\": 256", "\"box_rows\": 257"),
@@ -239,5 +256,37 @@ INSTANTIATE_TEST_SUITE_P(
             changedGreedy("\"selected\",\n      16", "\"selected\",\n      64"),
             "'greedy': launch 0: 'selected': expected a number below 64, "
             "got 64"}));
+
+std::string changedDraws(const std::string &from, const std::string &to) {
+  return changed(from, to, drawsExample());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Draws, BadPlanTest,
+    testing::Values(
+        BadPlan{changed("\"kernels\"", "\"draws\": 1, \"kernels\""),
+                "'draws': expected an object"},
+        BadPlan{changed("\"kernels\"", "\"draws\": {\"launches\": []}, "
+                                       "\"kernels\""),
+                "'draws': expected an array 'rows'"},
+        BadPlan{changedDraws("\"candidates\": [", "\"others\": ["),
+                "'draws': unknown key 'others'"},
+        BadPlan{changedDraws("\"selected_bytes\": 8256",
+                             "\"selected_bytes\": 8247"),
+                "'draws': expected candidates of 8192 bytes in the 8247 of "
+                "selected rows, got [\"selected\",56]"},
+        BadPlan{changedDraws("\"rows\": [\n   \"selected\",\n   32",
+                             "\"rows\": [\n   \"selected\",\n   8233"),
+                "'draws': expected rows of 24 bytes in the 8256 of selected "
+                "rows, got [\"selected\",8233]"},
+        BadPlan{changedDraws("\"rows\": [\n   \"selected\"",
+                             "\"rows\": [\n   \"token\""),
+                "'draws': expected rows of 24 bytes in the 8256 of selected "
+                "rows, got [\"token\",32]"},
+        BadPlan{changedDraws("\"kernel\": \"draw\"", "\"kernel\": \"other\""),
+                "'draws': launch 0: unknown kernel 'other'"},
+        BadPlan{changedDraws("\"input\",\n      3", "\"input\",\n      4"),
+                "'draws': launch 0: 'input': expected a number below 4, "
+                "got 4"}));
 
 } // namespace

@@ -278,6 +278,94 @@ TEST(SamplerTest, SeedsDecide) {
 }
 
 //===----------------------------------------------------------------------===//
+// What a GPU gives
+//===----------------------------------------------------------------------===//
+
+TEST(SamplerTest, WhatIsAskedOfARow) {
+  auto kindOf = [](const SamplingOptions &options) {
+    return options.draw().kind;
+  };
+  EXPECT_EQ(kindOf({}), DrawKind::Largest);
+  EXPECT_EQ(kindOf({.topK = 3, .topP = 0.5f}), DrawKind::Largest);
+  EXPECT_EQ(kindOf({.temperature = 1}), DrawKind::Any);
+  EXPECT_EQ(kindOf({.temperature = 1, .topK = 3}), DrawKind::Candidates);
+  EXPECT_EQ(kindOf({.temperature = 1, .topP = 0.5f}), DrawKind::Candidates);
+  EXPECT_EQ(kindOf({.temperature = 1, .minP = 0.5f}), DrawKind::Candidates);
+  EXPECT_EQ(kindOf({.repetitionPenalty = 2}), DrawKind::Row);
+  EXPECT_EQ(kindOf({.temperature = 1, .topK = 3, .repetitionPenalty = 2}),
+            DrawKind::Row);
+}
+
+/// The tokens of a row are those of its candidates, more than there need be.
+TEST(SamplerTest, CandidatesAreTheRow) {
+  std::vector<float> logits = {1, nan, 4, 2.5f, 3, -inf, 2, 3.5f};
+  std::vector<TokenCandidate> candidates = {{7, 3.5f}, {4, 3},    {2, 4},
+                                            {6, 2},    {3, 2.5f}, {0, 1}};
+  for (SamplingOptions options :
+       {SamplingOptions{.temperature = 1, .topK = 3},
+        {.temperature = 1, .topP = 0.8f},
+        {.temperature = 1, .minP = 0.3f},
+        {.temperature = 1, .topK = 4, .topP = 0.9f, .minP = 0.2f}}) {
+    Sampler onHost = makeSampler(options, 8), onDevice = onHost;
+    ChosenRow row;
+    row.hasLogits = false;
+    row.drawn.top = 4;
+    row.drawn.token = 2;
+    TokenWeights weights(8, options.draw().scale);
+    row.drawn.total = weights.sum(logits, 4);
+    row.candidates = candidates;
+    for (int i = 0; i < 100; ++i)
+      EXPECT_EQ(*onDevice.take(row), *onHost.sample(logits));
+  }
+}
+
+/// An infinite logit takes no random number, wherever it is found.
+TEST(SamplerTest, WhatIsCertainIsNotDrawn) {
+  std::vector<float> certain = {0, inf, 0}, open = {0, 1, 0.5f};
+  for (SamplingOptions options :
+       {SamplingOptions{.temperature = 1}, {.temperature = 1, .topK = 2}}) {
+    Sampler onHost = makeSampler(options, 3), onDevice = onHost;
+    ChosenRow row;
+    row.drawn.top = inf;
+    row.drawn.token = 1;
+    for (int i = 0; i < 20; ++i) {
+      EXPECT_EQ(*onDevice.take(row), *onHost.sample(certain));
+      EXPECT_EQ(*onDevice.sample(open), *onHost.sample(open));
+    }
+  }
+}
+
+TEST(SamplerTest, WhatNoRowGives) {
+  auto refuse = [](const SamplingOptions &options, int32_t token, float top,
+                   std::vector<TokenCandidate> candidates,
+                   const char *message =
+                       "what the GPU gave is not from a row of 3 logits") {
+    Sampler sampler = makeSampler(options, 3);
+    ChosenRow row;
+    row.drawn.top = top;
+    row.drawn.token = token;
+    row.candidates = candidates;
+    auto taken = sampler.take(row);
+    ASSERT_FALSE(taken.ok());
+    EXPECT_EQ(messageOf(taken), message);
+  };
+  refuse({}, 3, 1, {});
+  refuse({.temperature = 1}, 3, 1, {});
+  SamplingOptions filtered = {.temperature = 1, .topK = 2};
+  refuse(filtered, 1, 1, {});
+  refuse(filtered, 3, 1, {{1, 1}});
+  refuse(filtered, 1, 1, {{1, 0.5f}});
+  refuse(filtered, 1, 1, {{1, 1}, {2, 1.5f}});
+  refuse(filtered, 1, 1, {{1, 1}, {2, nan}});
+  refuse(filtered, 1, 1, {{1, 1}, {3, 0}});
+  refuse(filtered, 1, 1, {{1, 1}, {-1, 0}});
+  for (const SamplingOptions &options :
+       {SamplingOptions{}, {.temperature = 1}, filtered})
+    refuse(options, -1, -inf, {},
+           "the logits have no finite value to choose from");
+}
+
+//===----------------------------------------------------------------------===//
 // Messages and probabilities
 //===----------------------------------------------------------------------===//
 

@@ -140,6 +140,23 @@ TEST_F(SessionTest, WithoutMaskTheLastTokenIsWanted) {
   checkRow(logits->row(0), toyReference(weights, tokens).back(), 10);
 }
 
+/// A CPU gives rows whatever is asked of them.
+TEST_F(SessionTest, DrawsAreForRows) {
+  auto session = makeSession({.threads = 1});
+  std::vector<int32_t> tokens = toyTokens(3, 1);
+  BatchItem item{*session->createSequence(), tokens};
+  TokenDraw draws[2];
+  draws[0].kind = DrawKind::Largest;
+  expectError(session->step({&item, 1}, draws).takeStatus(),
+              StatusCode::InvalidArgument,
+              "expected a draw for each of 1 rows, got 2");
+  auto logits = session->step({&item, 1}, {draws, 1});
+  ASSERT_OK(logits);
+  EXPECT_EQ(logits->chosen, nullptr);
+  EXPECT_TRUE(logits->hasRow(0));
+  checkRow(logits->row(0), toyReference(weights, tokens)[2], 2);
+}
+
 TEST_F(SessionTest, TruncateAndContinue) {
   auto session = makeSession({.threads = 2});
   std::vector<int32_t> tokens = toyTokens(60, 8), other = toyTokens(60, 9);

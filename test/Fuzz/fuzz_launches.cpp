@@ -12,6 +12,7 @@
 
 #include "runtime/Device/LaunchPlan.h"
 #include "runtime/Device/MachineCode.h"
+#include "runtime/Device/TokenDraw.h"
 
 #include <cstdlib>
 
@@ -63,12 +64,21 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       LaunchPlan::fromJson(plan->toJson(), numWeights, numStates);
   require(again.ok() && *again == *plan);
   std::vector<Launch> launches = plan->launches;
+  auto addLaunches = [&](const std::vector<Launch> &others) {
+    launches.insert(launches.end(), others.begin(), others.end());
+  };
+  auto fits = [&](const LaunchArgument &place, int64_t bytes) {
+    return place.space == LaunchArgument::Space::Selected &&
+           place.number >= 0 && place.number + bytes <= plan->selectedBytes;
+  };
   if (const auto &greedy = plan->greedy) {
-    launches.insert(launches.end(), greedy->launches.begin(),
-                    greedy->launches.end());
-    require(greedy->tokens.space == LaunchArgument::Space::Selected &&
-            greedy->tokens.number >= 0 &&
-            greedy->tokens.number + 4 <= plan->selectedBytes);
+    addLaunches(greedy->launches);
+    require(fits(greedy->tokens, sizeof(int32_t)));
+  }
+  if (const auto &draws = plan->draws) {
+    addLaunches(draws->launches);
+    require(fits(draws->rows, sizeof(DrawnToken)));
+    require(fits(draws->candidates, candidatesBytes));
   }
   for (const Launch &launch : launches) {
     require(plan->kernels.count(launch.kernel) == 1);

@@ -16,6 +16,7 @@
 
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/BlockHelpers.h"
+#include "lib/CodeGen/CUDA/ChoiceEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -34,60 +35,33 @@ using cpu::emitMul;
 using cpu::emitStore;
 using Space = rt::LaunchArgument::Space;
 
-/// Threads of a block, and logits of its slice: a load of 16 bytes for each.
-static constexpr int64_t sliceThreads = 256, sliceLogits = 4 * sliceThreads;
-static constexpr int64_t joinThreads = 128;
+ChoiceEmitter::ChoiceEmitter(OpBuilder &builder, Location loc, int64_t vocab)
+    : builder(builder), loc(loc), vocab(vocab),
+      slices(llvm::divideCeil(vocab, sliceLogits)),
+      thread(emitThread(builder, loc)), row(emitBlock(builder, loc, Axis::Y)) {}
 
-namespace {
+Value ChoiceEmitter::integer(int64_t value) {
+  return arith::ConstantIntOp::create(builder, loc, builder.getI32Type(),
+                                      value);
+}
 
-/// A logit (f32) and its token (i32).
-struct Candidate {
-  Value logit, token;
-};
+Candidate ChoiceEmitter::none() {
+  return {emitFloat(builder, loc, -std::numeric_limits<float>::infinity()),
+          integer(-1)};
+}
 
-/// Emits into one kernel.
-class ChoiceEmitter {
-public:
-  ChoiceEmitter(OpBuilder &builder, Location loc, int64_t vocab)
-      : builder(builder), loc(loc), vocab(vocab),
-        slices(llvm::divideCeil(vocab, sliceLogits)),
-        thread(emitThread(builder, loc)),
-        row(emitBlock(builder, loc, Axis::Y)) {}
+Candidate ChoiceEmitter::select(Value takesOther, Candidate own,
+                                Candidate other) {
+  return {
+      arith::SelectOp::create(builder, loc, takesOther, other.logit, own.logit),
+      arith::SelectOp::create(builder, loc, takesOther, other.token,
+                              own.token)};
+}
 
-  /// The best of a slice of `logits`, f32 [row][vocab], goes to `values` and
-  /// `tokens`, f32 and i32 [row][slice].
-  void emitSlice(Value logits, Value values, Value tokens);
-  /// The token of the best of all slices goes to `chosen`, i32 [row].
-  void emitJoin(Value values, Value tokens, Value chosen);
-
-private:
-  Value integer(int64_t value) {
-    return arith::ConstantIntOp::create(builder, loc, builder.getI32Type(),
-                                        value);
-  }
-  Candidate none() {
-    return {emitFloat(builder, loc, -std::numeric_limits<float>::infinity()),
-            integer(-1)};
-  }
-  Candidate select(Value takesOther, Candidate own, Candidate other) {
-    return {arith::SelectOp::create(builder, loc, takesOther, other.logit,
-                                    own.logit),
-            arith::SelectOp::create(builder, loc, takesOther, other.token,
-                                    own.token)};
-  }
-  Value isLarger(Candidate own, Candidate other) {
-    return arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OGT,
-                                 other.logit, own.logit);
-  }
-  Candidate better(Candidate own, Candidate other);
-  Candidate betterOfBlock(Candidate own, int64_t threads);
-  void onFirstThread(llvm::function_ref<void()> body);
-
-  OpBuilder &builder;
-  Location loc;
-  int64_t vocab, slices;
-  Value thread, row;
-};
+Value ChoiceEmitter::isLarger(Candidate own, Candidate other) {
+  return arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OGT,
+                               other.logit, own.logit);
+}
 
 Candidate ChoiceEmitter::better(Candidate own, Candidate other) {
   Value isEqual = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ,
@@ -138,16 +112,21 @@ Candidate ChoiceEmitter::betterOfBlock(Candidate own, int64_t threads) {
   return best;
 }
 
-void ChoiceEmitter::onFirstThread(llvm::function_ref<void()> body) {
-  Value isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                        thread, emitIndex(builder, loc, 0));
-  scf::IfOp::create(builder, loc, isFirst, [&](OpBuilder &b, Location) {
-    body();
-    scf::YieldOp::create(b, loc);
-  });
+void ChoiceEmitter::emitIf(Value condition, llvm::function_ref<void()> body) {
+  auto branch =
+      scf::IfOp::create(builder, loc, condition, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  body();
 }
 
-void ChoiceEmitter::emitSlice(Value logits, Value values, Value tokens) {
+void ChoiceEmitter::onFirstThread(llvm::function_ref<void()> body) {
+  emitIf(arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, thread,
+                               emitIndex(builder, loc, 0)),
+         body);
+}
+
+SmallVector<ChoiceEmitter::SliceLogit> ChoiceEmitter::loadSlice(Value logits) {
   // Rows begin at multiples of so many logits.
   int64_t width = std::gcd(vocab, int64_t(4));
   Value slice = emitBlock(builder, loc, Axis::X);
@@ -156,39 +135,49 @@ void ChoiceEmitter::emitSlice(Value logits, Value values, Value tokens) {
       emitMul(builder, loc, slice, emitIndex(builder, loc, sliceLogits)),
       emitMul(builder, loc, thread, emitIndex(builder, loc, width)));
   Value start = emitMul(builder, loc, row, emitIndex(builder, loc, vocab));
-  Candidate best = none();
+  Value last = emitIndex(builder, loc, vocab - width);
+  SmallVector<SliceLogit> result;
   for (int64_t offset = 0; offset < sliceLogits;
        offset += sliceThreads * width) {
-    // Behind the end the last logits are read again, which changes nothing and
-    // needs no branch: so all loads are on their way at once.
-    Value at = arith::MinUIOp::create(
-        builder, loc,
-        emitAdd(builder, loc, first, emitIndex(builder, loc, offset)),
-        emitIndex(builder, loc, vocab - width));
+    // Behind the end the last logits are read again, which needs no branch: so
+    // all loads are on their way at once.
+    Value wanted =
+        emitAdd(builder, loc, first, emitIndex(builder, loc, offset));
+    Value at = arith::MinUIOp::create(builder, loc, wanted, last);
+    Value isInside = arith::CmpIOp::create(
+        builder, loc, arith::CmpIPredicate::ule, wanted, last);
     Value token =
         arith::IndexCastOp::create(builder, loc, builder.getI32Type(), at);
     SmallVector<Value> loaded =
         emitLoadFloats(builder, loc, builder.getF32Type(), logits,
                        emitAdd(builder, loc, start, at), width);
     for (auto [i, logit] : llvm::enumerate(loaded)) {
-      Candidate other{logit,
-                      arith::AddIOp::create(builder, loc, token,
-                                            integer(static_cast<int64_t>(i)))};
-      // Tokens of a thread rise: what is equal comes later.
-      best = select(isLarger(best, other), best, other);
+      Value own = arith::AddIOp::create(builder, loc, token,
+                                        integer(static_cast<int64_t>(i)));
+      result.push_back({{logit, own}, isInside});
     }
   }
+  return result;
+}
+
+void ChoiceEmitter::emitSlice(Value logits, Value values, Value tokens) {
+  Candidate best = none();
+  // Tokens of a thread rise: what is equal comes later. So it changes nothing
+  // that some are read again.
+  for (const SliceLogit &other : loadSlice(logits))
+    best = select(isLarger(best, other), best, other);
   best = betterOfBlock(best, sliceThreads);
   onFirstThread([&] {
-    Value place = emitAdd(
-        builder, loc,
-        emitMul(builder, loc, row, emitIndex(builder, loc, slices)), slice);
+    Value place =
+        emitAdd(builder, loc,
+                emitMul(builder, loc, row, emitIndex(builder, loc, slices)),
+                emitBlock(builder, loc, Axis::X));
     emitStore(builder, loc, best.logit, values, place);
     emitStore(builder, loc, best.token, tokens, place);
   });
 }
 
-void ChoiceEmitter::emitJoin(Value values, Value tokens, Value chosen) {
+Candidate ChoiceEmitter::joinSlices(Value values, Value tokens) {
   Value start = emitMul(builder, loc, row, emitIndex(builder, loc, slices));
   Candidate begin = none();
   auto loop = scf::ForOp::create(
@@ -203,17 +192,18 @@ void ChoiceEmitter::emitJoin(Value values, Value tokens, Value chosen) {
                     emitLoad(b, loc, b.getI32Type(), tokens, place)});
         scf::YieldOp::create(b, loc, ValueRange{best.logit, best.token});
       });
-  Candidate best =
-      betterOfBlock({loop.getResult(0), loop.getResult(1)}, joinThreads);
+  return betterOfBlock({loop.getResult(0), loop.getResult(1)}, joinThreads);
+}
+
+void ChoiceEmitter::emitJoin(Value values, Value tokens, Value chosen) {
+  Candidate best = joinSlices(values, tokens);
   onFirstThread([&] { emitStore(builder, loc, best.token, chosen, row); });
 }
 
-} // namespace
-
-/// A kernel with `threads` threads, behind the step with so many pointers.
-static void emitKernel(gpu::GPUModuleOp code, Location loc, StringRef name,
-                       int64_t threads, size_t pointers,
-                       llvm::function_ref<void(OpBuilder &, ValueRange)> body) {
+void cuda::addChoiceKernel(
+    gpu::GPUModuleOp code, Location loc, StringRef name, int64_t columns,
+    int64_t threads, int64_t sharedBytes, size_t pointers, rt::LaunchPlan &plan,
+    llvm::function_ref<void(OpBuilder &, ValueRange)> body) {
   OpBuilder builder = OpBuilder::atBlockEnd(code.getBody());
   SmallVector<Type> types(1 + pointers,
                           LLVM::LLVMPointerType::get(builder.getContext()));
@@ -227,37 +217,36 @@ static void emitKernel(gpu::GPUModuleOp code, Location loc, StringRef name,
   builder.setInsertionPointToStart(&entry);
   body(builder, ValueRange(entry.getArguments()).drop_front());
   gpu::ReturnOp::create(builder, loc);
+  rt::LaunchKernel &kernel = plan.kernels[name.str()];
+  kernel.onSelected = true;
+  kernel.columns = static_cast<int32_t>(columns);
+  kernel.threads = static_cast<int32_t>(threads);
+  kernel.sharedBytes = static_cast<int32_t>(sharedBytes);
 }
 
 void cuda::addGreedyChoice(gpu::GPUModuleOp code, Location loc, int64_t vocab,
                            rt::LaunchPlan &plan) {
-  const char *slicesName = "choose_slices", *joinName = "choose_join";
-  emitKernel(code, loc, slicesName, sliceThreads, 3,
-             [&](OpBuilder &builder, ValueRange arguments) {
-               ChoiceEmitter(builder, loc, vocab)
-                   .emitSlice(arguments[0], arguments[1], arguments[2]);
-             });
-  emitKernel(code, loc, joinName, joinThreads, 3,
-             [&](OpBuilder &builder, ValueRange arguments) {
-               ChoiceEmitter(builder, loc, vocab)
-                   .emitJoin(arguments[0], arguments[1], arguments[2]);
-             });
-  auto kernelOf = [](int64_t columns, int64_t threads) {
-    rt::LaunchKernel kernel;
-    kernel.onSelected = true;
-    kernel.columns = static_cast<int32_t>(columns);
-    kernel.threads = static_cast<int32_t>(threads);
-    kernel.sharedBytes = static_cast<int32_t>(threads / warpSize * 8);
-    return kernel;
-  };
+  const char *joinName = "choose_join";
   auto slices = static_cast<int64_t>(llvm::divideCeil(vocab, sliceLogits));
-  plan.kernels[slicesName] = kernelOf(slices, sliceThreads);
-  plan.kernels[joinName] = kernelOf(1, joinThreads);
+  // A logit and a token of each warp.
+  constexpr int64_t warpBytes = 8;
+  addChoiceKernel(code, loc, choiceSlicesName, slices, sliceThreads,
+                  sliceThreads / warpSize * warpBytes, 3, plan,
+                  [&](OpBuilder &builder, ValueRange arguments) {
+                    ChoiceEmitter(builder, loc, vocab)
+                        .emitSlice(arguments[0], arguments[1], arguments[2]);
+                  });
+  addChoiceKernel(code, loc, joinName, 1, joinThreads,
+                  joinThreads / warpSize * warpBytes, 3, plan,
+                  [&](OpBuilder &builder, ValueRange arguments) {
+                    ChoiceEmitter(builder, loc, vocab)
+                        .emitJoin(arguments[0], arguments[1], arguments[2]);
+                  });
   rt::LaunchArgument values{Space::Selected, 0},
       tokens{Space::Selected, 4 * slices}, chosen{Space::Selected, 8 * slices};
   plan.selectedBytes = std::max(plan.selectedBytes, chosen.number + 4);
-  plan.greedy =
-      rt::LaunchGreedy{{{slicesName, {{Space::Output, 0}, values, tokens}},
-                        {joinName, {values, tokens, chosen}}},
-                       chosen};
+  plan.greedy = rt::LaunchGreedy{
+      {{choiceSlicesName, {{Space::Output, 0}, values, tokens}},
+       {joinName, {values, tokens, chosen}}},
+      chosen};
 }

@@ -10,6 +10,7 @@
 #include "lib/CodeGen/CUDA/Assemble.h"
 #include "lib/CodeGen/CUDA/ChooseToken.h"
 #include "lib/CodeGen/CUDA/Compile.h"
+#include "lib/CodeGen/CUDA/DrawToken.h"
 #include "lib/CodeGen/CUDA/StepPlanner.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -52,9 +53,11 @@ cuda::compileModel(ModuleOp module, const SlotTable &slots,
       return failure();
     entry.plan = std::move(*plan);
     entry.outputWidth = planner.getOutputWidth();
-    if (choosesTokens && !isImages)
-      addGreedyChoice(kernelModule, function.getLoc(), entry.outputWidth,
-                      entry.plan);
+    if (!choosesTokens || isImages)
+      continue;
+    addGreedyChoice(kernelModule, function.getLoc(), entry.outputWidth,
+                    entry.plan);
+    addDraws(kernelModule, function.getLoc(), entry.outputWidth, entry.plan);
   }
   if (!isThere)
     return module.emitError() << "expected an entry in the module";

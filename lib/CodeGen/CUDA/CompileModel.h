@@ -39,9 +39,9 @@ struct LayerStates {
 /// Compiles the entries of a module of kernels whose weights are not packed.
 /// With `isTraced` the plan for texts says of each result of each kernel where
 /// it is (LaunchPlan::traces). With `choosesTokens`, for rows of output that
-/// are logits, it also has what chooses tokens (LaunchPlan::greedy). `onCode`
-/// sees the gpu.module before it is lowered; compiling fails if it does.
-/// Reports ops without a CUDA form at the line of their spec.
+/// are logits, it also has what chooses tokens (LaunchPlan::greedy, draws).
+/// `onCode` sees the gpu.module before it is lowered; compiling fails if it
+/// does. Reports ops without a CUDA form at the line of their spec.
 mlir::FailureOr<CompiledCode>
 compileModel(mlir::ModuleOp module, const SlotTable &slots,
              const Target &target, const LayerStates &states, bool isTraced,

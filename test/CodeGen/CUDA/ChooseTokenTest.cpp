@@ -10,14 +10,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "lib/CodeGen/CUDA/ChooseToken.h"
-
-#include "TileHarness.h"
+#include "ChoiceHarness.h"
 #include "runtime/Engine/Sampler.h"
 
 #include <limits>
 
-using namespace mlir;
 using namespace clade;
 using namespace clade::cuda;
 
@@ -29,56 +26,20 @@ constexpr float infinity = std::numeric_limits<float>::infinity(),
 struct Outcome {
   std::vector<int32_t> tokens;
   rt::LaunchPlan plan;
-  ptx::LaunchReport slices, join;
+  ptx::LaunchReport slices;
 };
 
 /// The tokens of rows of `vocab` logits.
 Outcome choose(const std::vector<float> &logits, int64_t vocab) {
-  DialectRegistry registry;
-  registerCompileDialects(registry);
-  MLIRContext context(registry);
-  context.loadAllAvailableDialects();
-  Location loc = UnknownLoc::get(&context);
-  OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
-  OpBuilder builder = OpBuilder::atBlockEnd(module->getBody());
-  auto code = gpu::GPUModuleOp::create(builder, loc, "kernels");
+  ChoiceKernels kernels(vocab);
   Outcome outcome;
-  addGreedyChoice(code, loc, vocab, outcome.plan);
-  FailureOr<std::string> text = compileToPTX(code, targetOf("sm_80"));
-  EXPECT_TRUE(succeeded(text));
-  if (failed(text))
-    return outcome;
-  ptx::test::Harness harness(*text);
-  int64_t rows = static_cast<int64_t>(logits.size()) / vocab;
-  // Memory that nobody wrote is a finding: all that is read was written.
-  uint64_t output = harness.buffer(logits),
-           selected = harness.buffer(
-               static_cast<size_t>(outcome.plan.selectedBytes * rows));
-  auto launch = [&](const rt::Launch &launch) {
-    std::vector<uint64_t> addresses;
-    for (const rt::LaunchArgument &argument : launch.arguments)
-      addresses.push_back(
-          argument.space == rt::LaunchArgument::Space::Output
-              ? output
-              : selected + static_cast<uint64_t>(argument.number * rows));
-    const rt::LaunchKernel &kernel = outcome.plan.kernels.at(launch.kernel);
-    EXPECT_TRUE(kernel.onSelected);
-    return harness.launch(
-        launch.kernel.c_str(),
-        launchOf({kernel.columns, kernel.rowsPerBlock, kernel.threads}, rows,
-                 kernel.sharedBytes),
-        uint64_t(0), addresses[0], addresses[1], addresses[2]);
-  };
+  outcome.plan = kernels.plan;
   const rt::LaunchGreedy &greedy = *outcome.plan.greedy;
-  outcome.slices = launch(greedy.launches.at(0));
-  outcome.join = launch(greedy.launches.at(1));
-  outcome.tokens = harness.read<int32_t>(
-      selected + static_cast<uint64_t>(greedy.tokens.number * rows),
-      static_cast<size_t>(rows));
-  for (const ptx::LaunchReport *report : {&outcome.slices, &outcome.join}) {
-    EXPECT_TRUE(report->clean());
-    EXPECT_EQ(report->counters.total.bankConflicts(), 0u);
-  }
+  auto reports = kernels.run(greedy.launches, logits);
+  outcome.tokens = kernels.read<int32_t>(greedy.tokens);
+  outcome.slices = std::move(reports["choose_slices"]);
+  for (const auto &[name, report] : reports)
+    EXPECT_EQ(report.counters.total.bankConflicts(), 0u) << name;
   return outcome;
 }
 
@@ -93,14 +54,6 @@ std::vector<int32_t> expected(const std::vector<float> &logits, int64_t vocab) {
     tokens.push_back(token.ok() ? *token : -1);
   }
   return tokens;
-}
-
-/// Numbers in [-1, 1] of which some come again.
-std::vector<float> someLogits(int64_t count) {
-  std::vector<float> logits;
-  for (uint16_t bits : bfloats(count, 7))
-    logits.push_back(floatOf(bits));
-  return logits;
 }
 
 class ChooseTokenTest : public testing::TestWithParam<int64_t> {};

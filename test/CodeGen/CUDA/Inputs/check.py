@@ -21,6 +21,8 @@ usage: check.py logits CPU GPU [TRUTH [ROUNDED]]
        check.py tokens CPU GPU REPORT
          The JSON of both runs has the same tokens; how many steps chose them on the GPU, and the grids of the launches that
          find the largest of a slice. Each is joined.
+       check.py draws CPU GPU REPORT
+         The same of four launches that draw tokens.
        check.py products ARTIFACT REPORT
          In steps of more than eight tokens, at least 99 % of the operations of products were on tensor cores, those that
          follow products counted too, with at most 0.02 conflicts of banks for each access to shared memory.
@@ -145,7 +147,7 @@ def count_graphs(report):
     print(f"{len(graphs)} of {steps} steps were graphs of {graphs[0] if graphs else 0} launches")
 
 
-def compare_tokens(cpu, gpu, report):
+def compare_tokens(cpu, gpu, report, behind=("choose_join",)):
     expected, got = (json.loads(pathlib.Path(path).read_text())["tokens"] for path in (cpu, gpu))
     assert expected == got, (expected, got)
     count = sum(map(len, expected))
@@ -155,10 +157,13 @@ def compare_tokens(cpu, gpu, report):
     steps = sum(launch["kernel"] == launches[0]["kernel"] for launch in launches)
     names = [launch["kernel"] for launch in launches]
     grids = ["{} x {}".format(*launch["grid"]) for launch in launches if launch["kernel"] == "choose_slices"]
-    # The join is right behind the slices, and ends the step.
+    # What follows the slices is right behind them, and ends the step.
     ends = [index for index, name in enumerate(names) if name == "choose_slices"]
-    assert names.count("choose_join") == len(grids), names
-    assert all(names[end + 1] == "choose_join" and names[end + 2 : end + 3] in ([], names[:1]) for end in ends), names
+    for end in ends:
+        next_step = end + 1 + len(behind)
+        assert names[end + 1 : next_step] == list(behind) and names[next_step : next_step + 1] in ([], names[:1]), names
+    for name in behind:
+        assert names.count(name) == len(grids), names
     print(f"{len(grids)} of {steps} steps chose" + (", in slices of " + ", ".join(grids) if grids else ""))
 
 
@@ -276,6 +281,8 @@ def main():
         count_graphs(*sys.argv[2:])
     elif sys.argv[1] == "tokens":
         compare_tokens(*sys.argv[2:])
+    elif sys.argv[1] == "draws":
+        compare_tokens(*sys.argv[2:], behind=("draw_begin", "draw_weigh", "draw_pick"))
     elif sys.argv[1] == "products":
         count_products(*sys.argv[2:])
     else:
