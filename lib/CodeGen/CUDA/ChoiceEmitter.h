@@ -1,5 +1,4 @@
-//===- ChoiceEmitter.h - Kernels over rows of logits ----------- -*- C++
-//-*-===//
+//===- ChoiceEmitter.h - Kernels over rows of logits ------------*- C++ -*-===//
 //
 // Part of Clade, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
