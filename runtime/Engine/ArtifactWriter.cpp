@@ -159,7 +159,7 @@ Status clade::rt::copyArtifact(const std::string &from,
     const ManifestFile &made = copied.files[name];
     if (made.bytes != file.bytes || made.xxh128 != file.xxh128)
       return Status::corruption(quoteName(from + "/" + name) +
-                                " is not what its manifest says");
+                                " does not match its hash in the manifest");
   }
   CLADE_RETURN_IF_ERROR(
       addFile(directory->path(), "manifest.json", text, copied));

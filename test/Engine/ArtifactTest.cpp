@@ -250,7 +250,8 @@ TEST_F(ArtifactTest, CopyOfDamage) {
   const std::string copy = folder / "copy";
   writeText(path + "/tokenizer.json", "[]");
   expectError(copyArtifact(path, copy), StatusCode::Corruption,
-              "'" + path + "/tokenizer.json' is not what its manifest says");
+              "'" + path +
+                  "/tokenizer.json' does not match its hash in the manifest");
   fs::remove(path + "/tokenizer.json");
   expectError(copyArtifact(path, copy), StatusCode::NotFound,
               "cannot open '" + path + "/tokenizer.json'");
