@@ -25,6 +25,8 @@ class CommunicatorTest : public testing::Test {
 protected:
   void SetUp() override {
     ::unsetenv("FAKE_NCCL_FAIL");
+    ASSERT_TRUE(std::getenv(ncclVariable))
+        << ncclVariable << " names no library; ctest sets it";
     auto opened = CudaDevice::open(0);
     ASSERT_TRUE(opened.ok()) << opened.status().message();
     device = *opened;
