@@ -98,54 +98,6 @@ TEST_F(LinkTest, LinksObjectsAndExportsWhatIsAskedFor) {
   dlclose(handle);
 }
 
-TEST_F(LinkTest, LinksTheParts) {
-  // Private functions and constants that several parts share.
-  OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(
-      "memref.global \"private\" constant @table : memref<2xi32> = "
-      "dense<[20, 1]>\n"
-      "func.func private @at(%i: index) -> i32 {\n"
-      "  %table = memref.get_global @table : memref<2xi32>\n"
-      "  %0 = memref.load %table[%i] : memref<2xi32>\n"
-      "  return %0 : i32\n"
-      "}\n"
-      "func.func private @first() -> i32 {\n"
-      "  %i = arith.constant 0 : index\n"
-      "  %0 = call @at(%i) : (index) -> i32\n"
-      "  return %0 : i32\n"
-      "}\n"
-      "func.func @sum() -> i32 {\n"
-      "  %i = arith.constant 1 : index\n"
-      "  %0 = call @first() : () -> i32\n"
-      "  %1 = call @at(%i) : (index) -> i32\n"
-      "  %table = memref.get_global @table : memref<2xi32>\n"
-      "  %2 = memref.load %table[%i] : memref<2xi32>\n"
-      "  %3 = arith.addi %0, %1 : i32\n"
-      "  %4 = arith.addi %3, %2 : i32\n"
-      "  return %4 : i32\n"
-      "}",
-      context.get());
-  ASSERT_TRUE(module);
-  OwningOpRef<ModuleOp> again(module->clone());
-  auto objects = compileToObjects(*module, {}, /*parts=*/3);
-  ASSERT_TRUE(succeeded(objects));
-  EXPECT_EQ(objects->size(), 3u);
-  auto same = compileToObjects(*again, {}, /*parts=*/3);
-  ASSERT_TRUE(succeeded(same));
-  EXPECT_EQ(*objects, *same);
-  SmallVector<llvm::MemoryBufferRef> buffers;
-  for (const SmallVector<char> &object : *objects)
-    buffers.push_back(reference(object));
-  ASSERT_TRUE(succeeded(link(buffers, path("a.so"), {"sum"}))) << message;
-  void *handle = dlopen(path("a.so").c_str(), RTLD_NOW | RTLD_LOCAL);
-  ASSERT_TRUE(handle) << dlerror();
-  auto *function = reinterpret_cast<int (*)()>(dlsym(handle, "sum"));
-  ASSERT_TRUE(function);
-  EXPECT_EQ(function(), 22);
-  for (const char *hidden : {"first", "at", "table"})
-    EXPECT_FALSE(dlsym(handle, hidden)) << hidden;
-  dlclose(handle);
-}
-
 TEST_F(LinkTest, ReplacesAnOlderFile) {
   ASSERT_TRUE(succeeded(link(reference(one), path("a.so"), {"one"})));
   ASSERT_TRUE(succeeded(link(reference(one), path("a.so"), {"hidden"})));

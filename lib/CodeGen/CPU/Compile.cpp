@@ -39,15 +39,12 @@
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/IR/Threading.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
-#include "llvm/Bitcode/BitcodeReader.h"
-#include "llvm/Bitcode/BitcodeWriter.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/DiagnosticPrinter.h"
 #include "llvm/IR/LLVMContext.h"
@@ -59,7 +56,6 @@
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
-#include "llvm/Transforms/Utils/SplitModule.h"
 
 using namespace mlir;
 
@@ -143,33 +139,26 @@ createTargetMachine(Location loc, const Target &target, int optLevel) {
 
 namespace {
 
-/// Keeps LLVM's errors; warnings and remarks are dropped.
+/// Turns LLVM's errors into MLIR's; warnings and remarks are dropped.
 class ErrorHandler : public llvm::DiagnosticHandler {
 public:
-  explicit ErrorHandler(std::string &errors) : errors(errors) {}
+  ErrorHandler(Location loc, bool &failed) : loc(loc), failed(failed) {}
 
   bool handleDiagnostics(const llvm::DiagnosticInfo &info) override {
     if (info.getSeverity() != llvm::DS_Error)
       return true;
-    if (!errors.empty())
-      errors += "; ";
-    llvm::raw_string_ostream stream(errors);
+    std::string text;
+    llvm::raw_string_ostream stream(text);
     llvm::DiagnosticPrinterRawOStream printer(stream);
     info.print(printer);
+    emitError(loc) << text;
+    failed = true;
     return true;
   }
 
 private:
-  std::string &errors;
-};
-
-/// A part of a module in LLVM's binary form, and what becomes of it. Threads
-/// have contexts of their own.
-struct Part {
-  llvm::SmallVector<char, 0> bitcode;
-  std::unique_ptr<llvm::TargetMachine> machine;
-  SmallVector<char> object;
-  std::string errors;
+  Location loc;
+  bool &failed;
 };
 
 } // namespace
@@ -186,70 +175,17 @@ static void allowFullVectors(llvm::Module &module, const Target &target) {
   }
 }
 
-/// The object code of a module; what is wrong is added to `errors`.
-static SmallVector<char> emitObject(llvm::Module &module,
-                                    llvm::TargetMachine &machine,
-                                    std::string &errors) {
-  // The stream writes to `bytes` until it is destroyed.
-  llvm::SmallVector<char, 0> bytes;
-  {
-    llvm::raw_svector_ostream stream(bytes);
-    llvm::legacy::PassManager passes;
-    if (machine.addPassesToEmitFile(passes, stream, nullptr,
-                                    llvm::CodeGenFileType::ObjectFile)) {
-      errors += "the code generator cannot write objects";
-      return {};
-    }
-    passes.run(module);
-  }
-  return SmallVector<char>(bytes.begin(), bytes.end());
-}
-
-static void generatePart(Part &part) {
-  llvm::LLVMContext context;
-  context.setDiagnosticHandler(std::make_unique<ErrorHandler>(part.errors));
-  llvm::Expected<std::unique_ptr<llvm::Module>> module = llvm::parseBitcodeFile(
-      {StringRef(part.bitcode.data(), part.bitcode.size()), "part"}, context);
-  if (!module) {
-    part.errors += llvm::toString(module.takeError());
-    return;
-  }
-  part.object = emitObject(**module, *part.machine, part.errors);
-}
-
-/// Cuts a module into parts, and gives each a machine.
-static FailureOr<std::vector<Part>> cutModule(Location loc,
-                                              llvm::Module &module,
-                                              const Target &target,
-                                              int optLevel, unsigned count) {
-  std::vector<Part> parts;
-  llvm::SplitModule(
-      module, count,
-      [&](std::unique_ptr<llvm::Module> cut) {
-        parts.emplace_back();
-        llvm::raw_svector_ostream stream(parts.back().bitcode);
-        llvm::WriteBitcodeToFile(*cut, stream);
-      },
-      /*PreserveLocals=*/false, /*RoundRobin=*/true);
-  for (Part &part : parts) {
-    part.machine = createTargetMachine(loc, target, optLevel);
-    if (!part.machine)
-      return failure();
-  }
-  return parts;
-}
-
-static FailureOr<SmallVector<SmallVector<char>>>
-generateObjects(ModuleOp module, const Target &target, int optLevel,
-                unsigned count) {
+static FailureOr<SmallVector<char>>
+generateObject(ModuleOp module, const Target &target, int optLevel) {
   Location loc = module.getLoc();
   std::unique_ptr<llvm::TargetMachine> machine =
       createTargetMachine(loc, target, optLevel);
   if (!machine)
     return failure();
-  std::string errors;
+
+  bool failed = false;
   llvm::LLVMContext context;
-  context.setDiagnosticHandler(std::make_unique<ErrorHandler>(errors));
+  context.setDiagnosticHandler(std::make_unique<ErrorHandler>(loc, failed));
   std::unique_ptr<llvm::Module> translated =
       translateModuleToLLVMIR(module, context);
   if (!translated)
@@ -258,28 +194,26 @@ generateObjects(ModuleOp module, const Target &target, int optLevel,
   translated->setDataLayout(machine->createDataLayout());
   allowFullVectors(*translated, target);
   sanitizeCode(*translated, *machine);
-  SmallVector<SmallVector<char>> objects;
-  if (count <= 1) {
-    objects.push_back(emitObject(*translated, *machine, errors));
-  } else {
-    FailureOr<std::vector<Part>> parts =
-        cutModule(loc, *translated, target, optLevel, count);
-    if (failed(parts))
-      return failure();
-    parallelForEach(module.getContext(), *parts, generatePart);
-    for (Part &part : *parts) {
-      errors += part.errors;
-      objects.push_back(std::move(part.object));
-    }
+
+  SmallVector<char> object;
+  {
+    // The stream writes to `object` until it is destroyed.
+    llvm::SmallVector<char, 0> bytes;
+    llvm::raw_svector_ostream stream(bytes);
+    llvm::legacy::PassManager passes;
+    if (machine->addPassesToEmitFile(passes, stream, nullptr,
+                                     llvm::CodeGenFileType::ObjectFile))
+      return emitError(loc) << "the code generator cannot write objects";
+    passes.run(*translated);
+    object.assign(bytes.begin(), bytes.end());
   }
-  if (!errors.empty())
-    return emitError(loc) << errors;
-  return objects;
+  if (failed)
+    return failure();
+  return object;
 }
 
-FailureOr<SmallVector<SmallVector<char>>>
-compileToObjects(ModuleOp module, const CompileOptions &options,
-                 unsigned parts) {
+FailureOr<SmallVector<char>> compileToObject(ModuleOp module,
+                                             const CompileOptions &options) {
   FailureOr<Target> target =
       Target::resolve(module.getLoc(), options.cpu, options.features);
   if (failed(target))
@@ -294,16 +228,7 @@ compileToObjects(ModuleOp module, const CompileOptions &options,
   buildLowerToLLVMPipeline(passes, *target);
   if (failed(passes.run(module)) || failed(verify(module)))
     return failure();
-  return generateObjects(module, *target, options.optLevel, parts);
-}
-
-FailureOr<SmallVector<char>> compileToObject(ModuleOp module,
-                                             const CompileOptions &options) {
-  FailureOr<SmallVector<SmallVector<char>>> objects =
-      compileToObjects(module, options, /*parts=*/1);
-  if (failed(objects))
-    return failure();
-  return std::move(objects->front());
+  return generateObject(module, *target, options.optLevel);
 }
 
 } // namespace clade::cpu

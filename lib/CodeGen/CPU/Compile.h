@@ -53,13 +53,6 @@ void buildLowerToLLVMPipeline(mlir::OpPassManager &passes,
 mlir::FailureOr<llvm::SmallVector<char>>
 compileToObject(mlir::ModuleOp module, const CompileOptions &options = {});
 
-/// The same as up to `parts` objects, whose functions call each other, made by
-/// as many threads as the context has. What is in which does not depend on the
-/// machine.
-mlir::FailureOr<llvm::SmallVector<llvm::SmallVector<char>>>
-compileToObjects(mlir::ModuleOp module, const CompileOptions &options,
-                 unsigned parts);
-
 /// Links `objects` into the shared object `path`, which exports
 /// `exportedSymbols` and nothing else. The file appears under its name only
 /// when it is complete. Calls may come from several threads; they take turns.

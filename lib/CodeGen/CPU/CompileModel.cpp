@@ -21,8 +21,6 @@ using namespace clade::cpu;
 /// The entry whose tokens are patches of images.
 static constexpr StringRef imagesEntry = "image";
 static constexpr StringRef abiSymbol = "clade_abi_version";
-/// Parts that the code is generated in, side by side.
-static constexpr unsigned codeParts = 4;
 
 /// The version of the contract, for the runtime to check.
 static void addVersion(ModuleOp code) {
@@ -69,14 +67,13 @@ cpu::compileModel(ModuleOp module, const SlotTable &slots, const Target &target,
     return module.emitError() << "expected an entry in the module";
   if (failed(verify(*code)) || (options.onCode && !options.onCode(*code)))
     return failure();
-  FailureOr<SmallVector<SmallVector<char>>> objects =
-      compileToObjects(*code, {target.cpu, target.features, 3}, codeParts);
-  if (failed(objects))
+  FailureOr<SmallVector<char>> object =
+      compileToObject(*code, {target.cpu, target.features, 3});
+  if (failed(object))
     return failure();
-  SmallVector<llvm::MemoryBufferRef> buffers;
-  for (const SmallVector<char> &object : *objects)
-    buffers.emplace_back(StringRef(object.data(), object.size()), "model.o");
-  if (failed(linkSharedObject(module.getLoc(), buffers, path, exported)))
+  llvm::MemoryBufferRef buffer(StringRef(object->data(), object->size()),
+                               "model.o");
+  if (failed(linkSharedObject(module.getLoc(), {buffer}, path, exported)))
     return failure();
   return result;
 }
