@@ -39,6 +39,7 @@
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Threading.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
@@ -56,6 +57,7 @@
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
+#include <mutex>
 
 using namespace mlir;
 
@@ -109,10 +111,13 @@ void buildLowerToLLVMPipeline(OpPassManager &passes, const Target &target) {
 
 static std::unique_ptr<llvm::TargetMachine>
 createTargetMachine(Location loc, const Target &target, int optLevel) {
-  LLVMInitializeX86AsmPrinter();
-  LLVMInitializeX86AsmParser();
-  LLVMInitializeAArch64AsmPrinter();
-  LLVMInitializeAArch64AsmParser();
+  static std::once_flag initialised;
+  std::call_once(initialised, [] {
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86AsmParser();
+    LLVMInitializeAArch64AsmPrinter();
+    LLVMInitializeAArch64AsmParser();
+  });
   std::string error;
   llvm::Triple triple(target.triple());
   const llvm::Target *backend =
@@ -212,23 +217,67 @@ generateObject(ModuleOp module, const Target &target, int optLevel) {
   return object;
 }
 
-FailureOr<SmallVector<char>> compileToObject(ModuleOp module,
-                                             const CompileOptions &options) {
-  FailureOr<Target> target =
-      Target::resolve(module.getLoc(), options.cpu, options.features);
-  if (failed(target))
-    return failure();
+/// What only one thread may do to a context: loads what the lowering needs.
+static void loadCompileDialects(MLIRContext *context, OpPassManager &passes) {
   DialectRegistry registry;
   registerCompileDialects(registry);
-  module.getContext()->appendDialectRegistry(registry);
-  PassManager passes(module.getContext());
-  // Verifying after each pass would take two fifths of the lowering's time:
-  // what it gives is verified once.
-  passes.enableVerifier(false);
-  buildLowerToLLVMPipeline(passes, *target);
-  if (failed(passes.run(module)) || failed(verify(module)))
+  passes.getDependentDialects(registry);
+  context->appendDialectRegistry(registry);
+  for (StringRef name : registry.getDialectNames())
+    context->getOrLoadDialect(name);
+}
+
+FailureOr<SmallVector<SmallVector<char>>>
+compileToObjects(ArrayRef<ModuleOp> modules, const CompileOptions &options) {
+  SmallVector<SmallVector<char>> objects(modules.size());
+  if (modules.empty())
+    return objects;
+  ModuleOp first = modules.front();
+  MLIRContext *context = first.getContext();
+  FailureOr<Target> target =
+      Target::resolve(first.getLoc(), options.cpu, options.features);
+  if (failed(target))
     return failure();
-  return generateObject(module, *target, options.optLevel);
+  // Each thread has passes of its own.
+  std::vector<std::unique_ptr<PassManager>> passes;
+  for (size_t i = 0; i < modules.size(); ++i) {
+    passes.push_back(std::make_unique<PassManager>(context));
+    // Verifying after each pass would take two fifths of the lowering's time:
+    // what it gives is verified once.
+    passes.back()->enableVerifier(false);
+    buildLowerToLLVMPipeline(*passes.back(), *target);
+  }
+  loadCompileDialects(context, *passes.front());
+  auto compile = [&](size_t i) -> LogicalResult {
+    ModuleOp module = modules[i];
+    if (failed(passes[i]->run(module)) || failed(verify(module)))
+      return failure();
+    FailureOr<SmallVector<char>> object =
+        generateObject(module, *target, options.optLevel);
+    if (failed(object))
+      return failure();
+    objects[i] = std::move(*object);
+    return success();
+  };
+  // All else that is done in a context is too little for threads, and faster
+  // without their locks.
+  bool wasThreaded = context->isMultithreadingEnabled();
+  context->enableMultithreading(wasThreaded || modules.size() > 1);
+  LogicalResult result =
+      failableParallelForEachN(context, 0, modules.size(), compile);
+  context->enableMultithreading(wasThreaded);
+  if (failed(result))
+    return failure();
+  return objects;
+}
+
+FailureOr<SmallVector<char>> compileToObject(ModuleOp module,
+                                             const CompileOptions &options) {
+  FailureOr<SmallVector<SmallVector<char>>> objects =
+      compileToObjects(module, options);
+  if (failed(objects))
+    return failure();
+  return std::move(objects->front());
 }
 
 } // namespace clade::cpu

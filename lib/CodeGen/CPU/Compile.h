@@ -53,6 +53,11 @@ void buildLowerToLLVMPipeline(mlir::OpPassManager &passes,
 mlir::FailureOr<llvm::SmallVector<char>>
 compileToObject(mlir::ModuleOp module, const CompileOptions &options = {});
 
+/// The same of each of `modules`, which share a context, by its threads.
+mlir::FailureOr<llvm::SmallVector<llvm::SmallVector<char>>>
+compileToObjects(llvm::ArrayRef<mlir::ModuleOp> modules,
+                 const CompileOptions &options);
+
 /// Links `objects` into the shared object `path`, which exports
 /// `exportedSymbols` and nothing else. The file appears under its name only
 /// when it is complete. Calls may come from several threads; they take turns.

@@ -8,6 +8,7 @@
 #include "lib/CodeGen/CPU/CompileModel.h"
 
 #include "clade/abi.h"
+#include "lib/CodeGen/CPU/CodeParts.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -21,6 +22,9 @@ using namespace clade::cpu;
 /// The entry whose tokens are patches of images.
 static constexpr StringRef imagesEntry = "image";
 static constexpr StringRef abiSymbol = "clade_abi_version";
+/// Parts that are lowered side by side: the same on every machine, so that what
+/// is made is, too.
+static constexpr unsigned codeParts = 4;
 
 /// The version of the contract, for the runtime to check.
 static void addVersion(ModuleOp code) {
@@ -67,13 +71,18 @@ cpu::compileModel(ModuleOp module, const SlotTable &slots, const Target &target,
     return module.emitError() << "expected an entry in the module";
   if (failed(verify(*code)) || (options.onCode && !options.onCode(*code)))
     return failure();
-  FailureOr<SmallVector<char>> object =
-      compileToObject(*code, {target.cpu, target.features, 3});
-  if (failed(object))
+  SmallVector<OwningOpRef<ModuleOp>> parts = cutIntoParts(*code, codeParts);
+  SmallVector<ModuleOp> modules;
+  for (OwningOpRef<ModuleOp> &part : parts)
+    modules.push_back(*part);
+  FailureOr<SmallVector<SmallVector<char>>> objects =
+      compileToObjects(modules, {target.cpu, target.features, 3});
+  if (failed(objects))
     return failure();
-  llvm::MemoryBufferRef buffer(StringRef(object->data(), object->size()),
-                               "model.o");
-  if (failed(linkSharedObject(module.getLoc(), {buffer}, path, exported)))
+  SmallVector<llvm::MemoryBufferRef> buffers;
+  for (const SmallVector<char> &object : *objects)
+    buffers.emplace_back(StringRef(object.data(), object.size()), "model.o");
+  if (failed(linkSharedObject(module.getLoc(), buffers, path, exported)))
     return failure();
   return result;
 }
