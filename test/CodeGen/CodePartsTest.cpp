@@ -100,6 +100,17 @@ TEST_F(CodePartsTest, AreAsManyAsThereAreFunctionsAtMost) {
   EXPECT_EQ(symbols(*parts[0]), "v - ");
 }
 
+TEST_F(CodePartsTest, AreOneWhereFunctionsShareWhatCanChange) {
+  auto parts = cut(2, "llvm.mlir.global internal @state(0 : i32) : i32\n"
+                      "func.func @f() -> !llvm.ptr {\n"
+                      "  %0 = llvm.mlir.addressof @state : !llvm.ptr\n"
+                      "  return %0 : !llvm.ptr\n"
+                      "}\n"
+                      "func.func @g() { return }");
+  ASSERT_EQ(parts.size(), 1u);
+  EXPECT_EQ(symbols(*parts[0]), "state f g - ");
+}
+
 TEST_F(CodePartsTest, KeepDeclarationsAndWhatAModuleSays) {
   auto parts = cut(2, "module attributes {clade.note = 1 : i32} {\n"
                       "  func.func private @out()\n"

@@ -9,7 +9,7 @@
 
 Usage: gpu-report.py --clade CLADE [--virtual LIBRARY] [--minutes N] [--set KEY=VALUE…] [--prompt N] [--tokens N]
                      [--families NAME,NAME…]
-       gpu-report.py --clade CLADE --virtual LIBRARY --predict [--page PAGE]
+       gpu-report.py --clade CLADE --virtual LIBRARY --predict [--others NAME,NAME…] [--page PAGE]
 
 On a GPU (the driver that CLADE_CUDA_DRIVER names, or libcuda.so.1), in at most N minutes (8):
 
@@ -19,8 +19,9 @@ On a GPU (the driver that CLADE_CUDA_DRIVER names, or libcuda.so.1), in at most 
 3. the same products by cuBLASLt and the same attention by PyTorch, if there is a PyTorch that has the GPU.
 
 What there is no time for is said to be left out. Without a GPU the report says so, predicts for A100, H100 and B200 if it may, and
-ends with status 2: nothing was measured. --predict does that alone, with status 0, and with --page writes the table between the lines
-`<!-- predicted -->` and `<!-- predicted end -->`. Where the driver is the virtual one, times are those of the CPU and are marked so.
+ends with status 2: nothing was measured. --predict does that alone, with status 0, also for kernels that this layer does not have, of
+OTHERS below (--others names some of them, or none), and with --page writes the tables between the lines `<!-- predicted -->` and
+`<!-- predicted end -->` and those of `<!-- others -->`. Where the driver is the virtual one, times are those of the CPU and are marked so.
 """
 import argparse
 import contextlib
@@ -31,17 +32,46 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BEGIN, END = "<!-- predicted -->\n", "<!-- predicted end -->\n"
 GPUS = {"sm_80": "A100", "sm_90a": "H100", "sm_100a": "B200"}
 # One layer of Llama 3.2 1B, with a small vocabulary.
 LAYER = {"hidden_size": 2048, "intermediate_size": 8192, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64,
          "vocab_size": 4096, "num_hidden_layers": 1}
+# What has kernels that this layer does not: the family, what differs from the sizes of LAYER (None: all of them), the type and form
+# of weights, tokens of the prompt, options of the run, and which kernels are shown.
+PRODUCTS = r"product(?!_input)"
+# The logits of Llama 3, of little in front of them.
+LOGITS = {"hidden_size": 256, "intermediate_size": 512, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 128256}
+OTHERS = {
+    **{form: ("llama", {}, "bf16", form, 512, (), PRODUCTS) for form in ("f16", "fp8", "int8_channel", "q8_0", "q4_0", "q4_k", "q6_k")},
+    "f32": ("llama", {}, "f32", "dense", 8, (), r"product(?!_input)|attention"),
+    "8 tokens": ("llama", {}, "bf16", "dense", 8, (), PRODUCTS),
+    "experts": ("qwen3_moe", None, "bf16", "dense", 512, (), r"experts|tokenwise"),
+    "experts, q4_0": ("qwen3_moe", None, "bf16", "q4_0", 512, (), r"experts"),
+    "latent": ("deepseek_v3", None, "bf16", "dense", 512, (), r"attention"),
+    "Mamba-2": ("mamba2", None, "bf16", "dense", 512, (), r"recurrent"),
+    "delta rule": ("qwen3_next", None, "bf16", "dense", 512, (), r"recurrent"),
+    "greedy": ("llama", LOGITS, "bf16", "dense", 2, ("--temperature", "0"), r"choose"),
+    "drawn": ("llama", LOGITS, "bf16", "dense", 2, ("--temperature", "0.8", "--top-k", "50", "--top-p", "0.95", "--seed", "1"),
+              r"choose|draw"),
+}
+# Published sizes where LAYER's are not meant: Qwen3 30B-A3B with a quarter of its experts, DeepSeek-V2-Lite's heads, Mamba-2 2.7B, and
+# the linear layers of Qwen3-Next 80B-A3B.
+SIZES = {
+    "qwen3_moe": {"hidden_size": 2048, "moe_intermediate_size": 768, "num_experts": 32, "num_experts_per_tok": 8, "num_attention_heads": 32,
+                  "num_key_value_heads": 4, "head_dim": 128, "vocab_size": 512, "num_hidden_layers": 1},
+    "deepseek_v3": {"hidden_size": 2048, "num_attention_heads": 16, "num_key_value_heads": 16, "kv_lora_rank": 512, "qk_nope_head_dim": 128,
+                    "qk_rope_head_dim": 64, "v_head_dim": 128, "vocab_size": 512},
+    "mamba2": {"hidden_size": 2560, "num_heads": 80, "head_dim": 64, "state_size": 128, "vocab_size": 512, "num_hidden_layers": 1},
+    "qwen3_next": {"hidden_size": 2048, "linear_num_key_heads": 16, "linear_num_value_heads": 32, "linear_key_head_dim": 128,
+                   "linear_value_head_dim": 128, "vocab_size": 512},
+}
 FAMILIES = "llama,gemma2,gpt_oss,bloom,deepseek_v3,qwen3"
 
 
@@ -91,18 +121,24 @@ class Clade:
 class Layer:
     """A model of one layer, its artifact with code for `arch`, and the command that runs a prompt and some tokens."""
 
-    def __init__(self, clade, folder, settings, prompt, tokens, arch):
-        self.clade, self.artifact, self.settings, self.prompt = clade, folder / f"layer.{arch}", settings, prompt
+    def __init__(self, clade, folder, settings, prompt, tokens, arch, family="llama", dtype="bf16", form="dense", options=()):
+        folder.mkdir(exist_ok=True)
+        self.clade, self.artifact, self.settings, self.prompt, self.options = clade, folder / arch, settings, prompt, options
         model = folder / "layer"
         if not model.exists():
-            clade("tiny", "llama", "-o", model, *(f"--set={key}={value}" for key, value in settings.items()))
-        clade("compile", model, "--dtype", "bf16", "--target", "cuda", "--arch", arch, "-o", self.artifact)
+            clade("tiny", family, "-o", model, *(f"--set={key}={value}" for key, value in settings.items()))
+        if form == "fp8":  # What a checkpoint has, and is kept.
+            form, published, model = "keep", model, folder / "fp8"
+            if not model.exists():
+                clade("convert", published, "-o", model, "--to", "hf", "--dtype", "fp8")
+        clade("compile", model, "--dtype", dtype, "--weights", form, "--no-error", "--target", "cuda", "--arch", arch, "-o", self.artifact)
         self.plan = json.loads((self.artifact / "launches.json").read_text())
         self.batch = folder / "batch.json"
-        self.batch.write_text(json.dumps([{"tokens": [i * 37 % 251 + 3 for i in range(prompt)], "force": [5] * (tokens + 1)}]))
+        behind = {"max_tokens": tokens + 1} if options else {"force": [5] * (tokens + 1)}
+        self.batch.write_text(json.dumps([{"tokens": [i * 37 % 251 + 3 for i in range(prompt)]} | behind]))
 
     def run(self, **environment):
-        self.clade("run", self.artifact, "--batch", self.batch, **environment)
+        self.clade("run", self.artifact, "--batch", self.batch, *self.options, **environment)
 
     def products(self):
         """Of each kernel of a product its sizes (n, k), by the order of products in a layer."""
@@ -155,22 +191,62 @@ def measured(layer, folder, runs=3):
     return best
 
 
-def prediction_table(layers, virtual, folder):
-    """A line for each launch of a prompt and of decoding, a column for each GPU, with code for it."""
-    all_gpus = {arch: list(predictions(layer, virtual, arch, folder).items()) for arch, layer in layers.items()}
-    text = "| kernel | grid | " + " | ".join(f"{name}, µs | by" for name in GPUS.values()) + " | DRAM, MB | tensor cores |\n"
-    text += "|---|---|" + "---|---|" * len(GPUS) + "---|---|\n"
-    for launches in zip(*all_gpus.values(), strict=True):
-        key, first = launches[0]
-        shape = kind_of(key[0]), f"{key[1]} × {key[2]}"
-        cells = [*shape]
-        for other, one in launches:
-            # Another kernel is for so many rows there.
-            own = kind_of(other[0]), f"{other[1]} × {other[2]}"
-            cells += [f"{one['seconds'] * 1e6:.2f}", one["bound"] + ("" if own == shape else f" ({own[0]}, {own[1]})")]
-        cells += [f"{(first['dramReadBytes'] + first['dramWriteBytes']) / 1e6:.2f}", f"{first['share']:.0%}"]
-        text += "| " + " | ".join(cells) + " |\n"
+def predicted_launches(layers, virtual, folder):
+    """Of each launch a list of (kernel and grid, what is predicted), one for each GPU, with code for it."""
+    return list(zip(*(predictions(layer, virtual, arch, folder).items() for arch, layer in layers.items()), strict=True))
+
+
+def longest(launches, pattern):
+    """The longest launch on the first GPU of each kind of kernel that begins with `pattern`, in the order of launches."""
+    found = {}
+    for launch in launches:
+        kind, seconds = kind_of(launch[0][0][0]), launch[0][1]["seconds"]
+        if re.match(pattern, kind) and (kind not in found or found[kind][0][1]["seconds"] < seconds):
+            found[kind] = launch
+    return [launch for launch in launches if launch in found.values()]
+
+
+def heading(*first):
+    return ("| " + " | ".join(first) + " | " + " | ".join(f"{name}, µs | by" for name in GPUS.values()) + " | DRAM, MB | tensor cores |\n"
+            + "|---" * (len(first) + 2 * len(GPUS) + 2) + "|\n")
+
+
+def prediction_line(launches, *first):
+    key, one = launches[0]
+    shape = kind_of(key[0]), f"{key[1]} × {key[2]}"
+    cells = [*first, *shape]
+    for other, on_gpu in launches:
+        # Another kernel is for so many rows there.
+        own = kind_of(other[0]), f"{other[1]} × {other[2]}"
+        cells += [f"{on_gpu['seconds'] * 1e6:.2f}", on_gpu["bound"] + ("" if own == shape else f" ({own[0]}, {own[1]})")]
+    cells += [f"{(one['dramReadBytes'] + one['dramWriteBytes']) / 1e6:.2f}", f"{one['share']:.0%}"]
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def products_line(layers, folder):
+    counts = [load_check().count_products(layer.artifact, folder / f"{arch}.report") for arch, layer in layers.items()]
+    shares, rates = (", ".join(texts) for texts in zip(*((f"{share:.2%}", f"{rate:.3f}") for share, rate in counts)))
+    return (f"\nOf the operations of products in the prompt, with the head and what follows products, tensor cores do {shares} "
+            f"({', '.join(GPUS.values())}), with {rates} conflicts of banks an access to shared memory.\n")
+
+
+def other_table(clade, virtual, names, tokens, folder):
+    text = heading("of", "kernel", "grid")
+    for name in names:
+        family, settings, dtype, form, prompt, options, pattern = OTHERS[name]
+        sizes = SIZES[family] if settings is None else LAYER | settings
+        own = folder / name.replace(", ", "-").replace(" ", "-")
+        layers = {arch: Layer(clade, own, sizes, prompt, tokens, arch, family, dtype, form, options) for arch in GPUS}
+        for launches in longest(predicted_launches(layers, virtual, own), pattern):
+            text += prediction_line(launches, name)
+        shutil.rmtree(own)
     return text
+
+
+def write_between(page, name, text):
+    begin, end = f"<!-- {name} -->\n", f"<!-- {name} end -->\n"
+    before, rest = page.read_text().split(begin)
+    page.write_text(before + begin + "\n" + text + "\n" + end + rest.split(end)[1])
 
 
 def check_parity(clade, folder, families, arch, is_late):
@@ -280,6 +356,7 @@ def main():
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--tokens", type=int, default=4)
     parser.add_argument("--predict", action="store_true")
+    parser.add_argument("--others", type=lambda text: [name for name in text.split(",") if name])
     parser.add_argument("--page")
     options = parser.parse_args()
     start = time.monotonic()
@@ -294,18 +371,25 @@ def main():
             print(f"**No GPU**: {reason}. Nothing was measured.\n")
     if options.predict and not options.virtual:
         sys.exit("gpu-report: --predict needs --virtual, the library of the virtual driver")
+    others = list(OTHERS) if options.others is None else options.others
+    if unknown := [name for name in others if name not in OTHERS]:
+        sys.exit(f"gpu-report: no '{unknown[0]}' in --others, expected some of: {'; '.join(OTHERS)}")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        make = lambda arch: Layer(clade, folder, settings, options.prompt, options.tokens, arch)
+        make = lambda arch: Layer(clade, folder / "llama", settings, options.prompt, options.tokens, arch)
         if not gpu:
+            tables = {}
             if options.virtual:
-                table = prediction_table({arch: make(arch) for arch in GPUS}, options.virtual, folder)
+                layers = {arch: make(arch) for arch in GPUS}
+                launches = predicted_launches(layers, options.virtual, folder)
+                tables["predicted"] = heading("kernel", "grid") + "".join(map(prediction_line, launches)) + products_line(layers, folder)
+            if options.predict and others:
+                tables["others"] = other_table(clade, options.virtual, others, options.tokens, folder)
+            for name, table in tables.items():
                 if options.page:
-                    page = pathlib.Path(options.page)
-                    before, rest = page.read_text().split(BEGIN)
-                    page.write_text(before + BEGIN + "\n" + table + "\n" + END + rest.split(END)[1])
+                    write_between(pathlib.Path(options.page), name, table)
                 else:
-                    print("*Predicted* lower bounds:\n\n" + table, end="")
+                    print("*Predicted* lower bounds:\n\n" + table)
             return 0 if options.predict else 2
         product, capability, is_virtual = gpu
         print(f"GPU 0: {product}, sm_{capability}" + (": **the virtual driver, times are those of the CPU**" if is_virtual else "") + "\n")

@@ -55,23 +55,30 @@ distribute(ArrayRef<func::FuncOp> functions, unsigned count) {
   return parts;
 }
 
+static void forEachName(Operation *op,
+                        llvm::function_ref<void(StringRef name)> use) {
+  op->walk([&](Operation *inner) {
+    inner->getAttrDictionary().walk(
+        [&](FlatSymbolRefAttr name) { use(name.getValue()); });
+  });
+}
+
 /// Adds to `part` what its functions name and it does not have.
 static void addWhatIsNamed(ModuleOp part,
                            const llvm::StringMap<Operation *> &symbols) {
   SymbolTable own(part);
-  part.walk([&](Operation *op) {
-    op->getAttrDictionary().walk([&](FlatSymbolRefAttr name) {
-      auto found = symbols.find(name.getValue());
-      if (found == symbols.end() || own.lookup(name.getValue()))
-        return;
-      Operation *copy = isCopied(found->second)
-                            ? found->second->clone()
-                            : found->second->cloneWithoutRegions();
-      if (!isCopied(found->second))
-        SymbolTable::setSymbolVisibility(copy,
-                                         SymbolTable::Visibility::Private);
-      own.insert(copy);
-    });
+  forEachName(part, [&](StringRef name) {
+    auto found = symbols.find(name);
+    if (found == symbols.end() || own.lookup(name))
+      return;
+    Operation *copy;
+    if (isCopied(found->second)) {
+      copy = found->second->clone();
+    } else {
+      copy = found->second->cloneWithoutRegions();
+      SymbolTable::setSymbolVisibility(copy, SymbolTable::Visibility::Private);
+    }
+    own.insert(copy);
   });
 }
 
@@ -89,6 +96,12 @@ SmallVector<OwningOpRef<ModuleOp>> cutIntoParts(ModuleOp module,
     else if (!function && !isCopied(&op))
       others.push_back(&op);
   }
+  // What is no function and not copied is in one part only.
+  for (func::FuncOp function : functions)
+    forEachName(function, [&](StringRef name) {
+      if (llvm::is_contained(others, symbols.lookup(name)))
+        count = 1;
+    });
   count = std::clamp<size_t>(functions.size(), 1, std::max(count, 1u));
   SmallVector<SmallVector<func::FuncOp>> distributed =
       distribute(functions, count);

@@ -18,8 +18,8 @@ namespace clade::cpu {
 /// many operations each, which can be lowered and linked as if they were one:
 /// what a function calls is declared where it is not defined, and internal
 /// constants are in every part that reads them. Which function goes where
-/// depends on the module and `count` alone. Each part has a function at least;
-/// other symbols that are visible outside stay with the first.
+/// depends on the module and `count` alone. Other globals than such constants
+/// stay with the first; where a function names one, there is one part.
 llvm::SmallVector<mlir::OwningOpRef<mlir::ModuleOp>>
 cutIntoParts(mlir::ModuleOp module, unsigned count);
 

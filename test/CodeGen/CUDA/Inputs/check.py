@@ -168,6 +168,7 @@ def compare_tokens(cpu, gpu, report, behind=("choose_join",)):
 
 
 def count_products(artifact, report):
+    """The share of operations of products in prompts that tensor cores did, and conflicts of banks for each access."""
     first = json.loads((pathlib.Path(artifact) / "launches.json").read_text())["launches"][0]["kernel"]
     tensor, others, accesses, conflicts = 0, 0, 0, 0
     for line in pathlib.Path(report).read_text().splitlines():
@@ -181,7 +182,11 @@ def count_products(artifact, report):
         others += 2 * launch["classes"].get("float32", {}).get("lanes", 0)  # As if all were multiply-adds.
         accesses += total.get("sharedRequests", 0)
         conflicts += total.get("sharedWaves", 0) - total.get("idealWaves", 0)
-    share, rate = tensor / (tensor + others), conflicts / accesses
+    return tensor / (tensor + others), conflicts / accesses
+
+
+def check_products(artifact, report):
+    share, rate = count_products(artifact, report)
     assert share >= 0.99 and rate <= 0.02, (share, rate)
     print(f"{share:.2%} on tensor cores, {rate:.3f} conflicts an access")
 
@@ -284,7 +289,7 @@ def main():
     elif sys.argv[1] == "draws":
         compare_tokens(*sys.argv[2:], behind=("draw_begin", "draw_weigh", "draw_pick"))
     elif sys.argv[1] == "products":
-        count_products(*sys.argv[2:])
+        check_products(*sys.argv[2:])
     else:
         count_launches(sys.argv[2], sys.argv[3], int(sys.argv[4]))
 
