@@ -49,7 +49,11 @@ Values TileEmitter::emitScores() {
         Value pageStart = mul(page, CLADE_PAGE_TOKENS);
         if (plan.usesTiles)
           return pageScores(keys, pageStart, carried);
+        Value behind = asksAhead() ? pageBehind(/*isKey=*/true, page) : Value();
         auto block = [&](Value slot, ValueRange carried) {
+          if (behind)
+            askFor(behind, mul(slot, shape.keySize),
+                   plan.keyBlock * shape.keySize);
           Value rows = emitAddress(builder, loc, keys, shape.elementType,
                                    mul(slot, shape.keySize));
           Value key = add(pageStart, slot);

@@ -275,6 +275,22 @@ Value TileEmitter::pageOf(bool isKey, Value page) {
                          pageTable, page, tile.kvHead);
 }
 
+/// The page behind `page`; behind the last one, itself.
+Value TileEmitter::pageBehind(bool isKey, Value page) {
+  return pageOf(isKey, minimum(add(page, 1), sub(endPage, index(1))));
+}
+
+/// Asks for `count` elements of `base` from `offset` on.
+void TileEmitter::askFor(Value base, Value offset, int64_t count) {
+  Value first = emitAddress(builder, loc, base, shape.elementType, offset);
+  int64_t bytes = count * shape.elementType.getIntOrFloatBitWidth() / 8;
+  for (int64_t at = 0; at < bytes; at += 64)
+    LLVM::Prefetch::create(
+        builder, loc,
+        emitAddress(builder, loc, first, builder.getI8Type(), index(at)),
+        /*rw=*/0, /*hint=*/2, /*cache=*/1);
+}
+
 //===----------------------------------------------------------------------===//
 // Queries
 //===----------------------------------------------------------------------===//

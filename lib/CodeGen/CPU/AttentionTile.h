@@ -171,6 +171,8 @@ private:
     mlir::Value base;   ///< !llvm.ptr
     mlir::Value scores; ///< !llvm.ptr
     mlir::Value firstSlot, endSlot;
+    /// !llvm.ptr: the page that is read next; null if it is not asked for.
+    mlir::Value next = {};
   };
   /// Where a row of output goes, what it is made of, and by what it is
   /// multiplied unless null.
@@ -198,6 +200,8 @@ private:
   mlir::Value isSeen(mlir::Value firstKey, mlir::Value endKey);
   mlir::Value groupOfKey(mlir::Value key);
   mlir::Value pageOf(bool isKey, mlir::Value page);
+  mlir::Value pageBehind(bool isKey, mlir::Value page);
+  void askFor(mlir::Value base, mlir::Value offset, int64_t count);
   mlir::Value loadChunk(mlir::Value base, mlir::Value offset, int64_t count);
   Values splitChunk(mlir::Value chunk);
   Values productOperands(mlir::Value chunk);
@@ -285,6 +289,10 @@ private:
   /// Whether values of two keys are multiplied at once, by weights in bf16.
   bool pairsKeys() const {
     return usesDotBF16() && plan.form == TilePlan::Form::Packed;
+  }
+  /// Whether pages are asked for one ahead: a single token waits for memory.
+  bool asksAhead() const {
+    return plan.form == TilePlan::Form::Dot && target.asksAhead(1);
   }
   bool rounds() const { return isBF16() && shape.referenceRounding; }
   /// Vectors of f32 in a chunk of elements.

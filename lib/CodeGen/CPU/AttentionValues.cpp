@@ -50,6 +50,8 @@ void TileEmitter::emitValues() {
         values.base = pageOf(/*isKey=*/false, page);
         values.firstSlot = firstSlot;
         values.endSlot = endSlot;
+        if (asksAhead())
+          values.next = pageBehind(/*isKey=*/false, page);
         Value firstScore = sub(mul(page, CLADE_PAGE_TOKENS), baseKey);
         values.scores =
             emitAddress(builder, loc, scores, f32, mul(firstScore, plan.rows));
@@ -101,6 +103,8 @@ void TileEmitter::emitColumnGroup(const PageOfValues &page, Value firstRow,
     Values next(carried);
     Values values;
     Value start = add(mul(slot, shape.valueStride()), column);
+    if (page.next)
+      askFor(page.next, start, (chunks - 1) * chunk() + count);
     for (int64_t c = 0; c < chunks; ++c)
       values.append(
           splitChunk(loadChunk(page.base, add(start, c * chunk()), count)));
