@@ -26,6 +26,7 @@ OTHERS below (--others names some of them, or none), and with --page writes the 
 import argparse
 import contextlib
 import ctypes
+import functools
 import importlib.util
 import io
 import json
@@ -68,9 +69,9 @@ SIZES = {
                   "num_key_value_heads": 4, "head_dim": 128, "vocab_size": 512, "num_hidden_layers": 1},
     "deepseek_v3": {"hidden_size": 2048, "num_attention_heads": 16, "num_key_value_heads": 16, "kv_lora_rank": 512, "qk_nope_head_dim": 128,
                     "qk_rope_head_dim": 64, "v_head_dim": 128, "vocab_size": 512},
-    "mamba2": {"hidden_size": 2560, "num_heads": 80, "head_dim": 64, "state_size": 128, "vocab_size": 512, "num_hidden_layers": 1},
+    "mamba2": {"hidden_size": 2560, "expand": 2, "num_heads": 80, "head_dim": 64, "state_size": 128, "vocab_size": 512, "num_hidden_layers": 1},
     "qwen3_next": {"hidden_size": 2048, "linear_num_key_heads": 16, "linear_num_value_heads": 32, "linear_key_head_dim": 128,
-                   "linear_value_head_dim": 128, "vocab_size": 512},
+                   "linear_value_head_dim": 128, "vocab_size": 512, "num_hidden_layers": 1},
 }
 FAMILIES = "llama,gemma2,gpt_oss,bloom,deepseek_v3,qwen3"
 
@@ -230,7 +231,8 @@ def products_line(layers, folder):
             f"({', '.join(GPUS.values())}), with {rates} conflicts of banks an access to shared memory.\n")
 
 
-def other_table(clade, virtual, names, tokens, folder):
+def other_tables(clade, virtual, names, tokens, folder):
+    """The table as it grows, model by model: minutes each."""
     text = heading("of", "kernel", "grid")
     for name in names:
         family, settings, dtype, form, prompt, options, pattern = OTHERS[name]
@@ -240,7 +242,7 @@ def other_table(clade, virtual, names, tokens, folder):
         for launches in longest(predicted_launches(layers, virtual, own), pattern):
             text += prediction_line(launches, name)
         shutil.rmtree(own)
-    return text
+        yield text
 
 
 def write_between(page, name, text):
@@ -378,18 +380,18 @@ def main():
         folder = pathlib.Path(name)
         make = lambda arch: Layer(clade, folder / "llama", settings, options.prompt, options.tokens, arch)
         if not gpu:
-            tables = {}
+            page = options.page and pathlib.Path(options.page)
+            show = functools.partial(write_between, page) if page else lambda _, text: print("*Predicted* lower bounds:\n\n" + text)
             if options.virtual:
                 layers = {arch: make(arch) for arch in GPUS}
                 launches = predicted_launches(layers, options.virtual, folder)
-                tables["predicted"] = heading("kernel", "grid") + "".join(map(prediction_line, launches)) + products_line(layers, folder)
-            if options.predict and others:
-                tables["others"] = other_table(clade, options.virtual, others, options.tokens, folder)
-            for name, table in tables.items():
-                if options.page:
-                    write_between(pathlib.Path(options.page), name, table)
-                else:
-                    print("*Predicted* lower bounds:\n\n" + table)
+                show("predicted", heading("kernel", "grid") + "".join(map(prediction_line, launches)) + products_line(layers, folder))
+            if options.predict:
+                for text in other_tables(clade, options.virtual, others, options.tokens, folder):
+                    if page:
+                        show("others", text)
+                if others and not page:
+                    show("others", text)
             return 0 if options.predict else 2
         product, capability, is_virtual = gpu
         print(f"GPU 0: {product}, sm_{capability}" + (": **the virtual driver, times are those of the CPU**" if is_virtual else "") + "\n")
