@@ -228,50 +228,53 @@ def compare_weights(clade, model, *forms):
     print(f"{len(forms)} forms of weights agree")
 
 
+def compare_family(clade, folder, family, dtype, code=(), report=None):
+    """A small model on the CPU and, with `code` as options of its compilation, on the GPU. With `report`, the file of the virtual
+    driver, every launch was executed."""
+    tokens = [i * 37 % 251 + 3 for i in range(40)]
+    model, artifact = folder / family, folder / (family + ".artifact")
+    run_clade(clade, "tiny", family, "-o", model)
+    config = json.loads((model / "config.json").read_text())
+    what, result, hasImages = ["--force", "5,6,7", "--chunk", "16"], "--logits", "vision_config" in config
+    if hasImages:
+        # One image fills windows and pages, and one does not.
+        tokens = images.make_images(model, folder / "images", [(8, 12), (6, 4)]) + tokens[:20]
+        what += ["--inputs", folder / "images"]
+    elif family == "bert":
+        what, result = ["--types", ",".join(str(i // 25) for i in range(40))], "--embeddings"
+    steps = 1 if family == "bert" else -(-len(tokens) // 16) + 3
+    logits = []
+    for name, target, own, options in (
+        ("cpu", "cpu", dtype, []),
+        ("gpu", "cuda", dtype, code),
+        ("truth", "cpu", "f32", []),
+        ("rounded", "cpu", dtype, ["--precision", "reference"]),
+    ):
+        if dtype == "f32" and name in ("truth", "rounded"):
+            continue
+        run_clade(clade, "compile", model, "--dtype", own, "--target", target, *options, "-o", artifact)
+        logits.append(folder / f"{family}.{name}")
+        environment = {"CLADE_CUDA_REPORT": str(report)} if target == "cuda" and report else {}
+        # In bf16 a near tie between experts is decided otherwise now and then: all make the CPU's choices.
+        choices = folder / f"{family}.experts"
+        routed = [] if dtype == "f32" else ["--record-experts" if name == "cpu" else "--replay-experts", choices]
+        told = run_clade(clade, "run", artifact, "--tokens", ",".join(map(str, tokens)), *what, *routed, "--json", result, logits[-1],
+                         **environment)
+        if routed and target == "cuda":
+            made = json.loads(told)["experts"]
+            print(f"{made['differing']} of {made['choices']} choices of experts differ")
+            assert made["differing"] <= 0.1 * made["choices"], made
+        if target == "cuda" and report:
+            print(family)
+            count_launches(artifact, report, steps, int(hasImages))
+    compare_logits(*logits)
+
+
 def compare_families(clade, folder, dtype, *families):
     folder = pathlib.Path(folder) / f"families-{dtype}"
     folder.mkdir()
-
-    def run(*arguments, **environment):
-        return run_clade(clade, *arguments, **environment)
-
     for family in families:
-        tokens = [i * 37 % 251 + 3 for i in range(40)]
-        model, artifact, report = folder / family, folder / (family + ".artifact"), folder / (family + ".report")
-        run("tiny", family, "-o", model)
-        config = json.loads((model / "config.json").read_text())
-        what, result, hasImages = ["--force", "5,6,7", "--chunk", "16"], "--logits", "vision_config" in config
-        if hasImages:
-            # One image fills windows and pages, and one does not.
-            tokens = images.make_images(model, folder / "images", [(8, 12), (6, 4)]) + tokens[:20]
-            what += ["--inputs", folder / "images"]
-        elif family == "bert":
-            what, result = ["--types", ",".join(str(i // 25) for i in range(40))], "--embeddings"
-        steps = 1 if family == "bert" else -(-len(tokens) // 16) + 3
-        logits = []
-        for name, target, own, precision in (
-            ("cpu", "cpu", dtype, []),
-            ("gpu", "cuda", dtype, []),
-            ("truth", "cpu", "f32", []),
-            ("rounded", "cpu", dtype, ["--precision", "reference"]),
-        ):
-            if dtype == "f32" and name in ("truth", "rounded"):
-                continue
-            run("compile", model, "--dtype", own, "--target", target, *precision, "-o", artifact)
-            logits.append(folder / f"{family}.{name}")
-            environment = {"CLADE_CUDA_REPORT": str(report)} if target == "cuda" else {}
-            # In bf16 a near tie between experts is decided otherwise now and then: all make the CPU's choices.
-            choices = folder / f"{family}.experts"
-            routed = [] if dtype == "f32" else ["--record-experts" if name == "cpu" else "--replay-experts", choices]
-            told = run("run", artifact, "--tokens", ",".join(map(str, tokens)), *what, *routed, "--json", result, logits[-1], **environment)
-            if routed and target == "cuda":
-                made = json.loads(told)["experts"]
-                print(f"{made['differing']} of {made['choices']} choices of experts differ")
-                assert made["differing"] <= 0.1 * made["choices"], made
-            if target == "cuda":
-                print(family)
-                count_launches(artifact, report, steps, int(hasImages))
-        compare_logits(*logits)
+        compare_family(clade, folder, family, dtype, report=folder / (family + ".report"))
     print(f"{len(families)} families agree")
 
 
