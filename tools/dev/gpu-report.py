@@ -44,14 +44,14 @@ GPUS = {"sm_80": "A100", "sm_90a": "H100", "sm_100a": "B200"}
 # One layer of Llama 3.2 1B, with a small vocabulary.
 LAYER = {"hidden_size": 2048, "intermediate_size": 8192, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64,
          "vocab_size": 4096, "num_hidden_layers": 1}
-# What has kernels that this layer does not: the family, what differs from the sizes of LAYER (None: all of them), the type and form
-# of weights, tokens of the prompt, options of the run, and which kernels are shown.
 PRODUCTS = r"product(?!_input)"
 # The logits of Llama 3, of little in front of them.
 LOGITS = {"hidden_size": 256, "intermediate_size": 512, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 128256}
+# What has kernels that this layer does not: the family, what differs from the sizes of LAYER (None: all of them), the type and form
+# of weights, tokens of the prompt, options of the run, and which kernels are shown.
 OTHERS = {
     **{form: ("llama", {}, "bf16", form, 512, (), PRODUCTS) for form in ("f16", "fp8", "int8_channel", "q8_0", "q4_0", "q4_k", "q6_k")},
-    "f32": ("llama", {}, "f32", "dense", 8, (), r"product(?!_input)|attention"),
+    "f32": ("llama", {}, "f32", "dense", 8, (), PRODUCTS + "|attention"),
     "8 tokens": ("llama", {}, "bf16", "dense", 8, (), PRODUCTS),
     "experts": ("qwen3_moe", None, "bf16", "dense", 512, (), r"experts|tokenwise"),
     "experts, q4_0": ("qwen3_moe", None, "bf16", "q4_0", 512, (), r"experts"),
