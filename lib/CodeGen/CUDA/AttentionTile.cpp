@@ -25,12 +25,6 @@ using cpu::emitAdd;
 using cpu::emitIndex;
 using cpu::emitMul;
 
-Value TiledAttention::pack(Value low, Value high) {
-  auto pair = VectorType::get({2}, builder.getBF16Type());
-  Value packed = intrinsic("llvm.nvvm.ff2bf16x2.rn", pair, {high, low});
-  return LLVM::BitcastOp::create(builder, loc, builder.getI32Type(), packed);
-}
-
 Value TiledAttention::joinLanes(Value value, Combine combine) {
   for (int32_t distance : {1, 2})
     value =
@@ -297,7 +291,7 @@ TiledAttention::State TiledAttention::addTile(Value page, Value stage,
   // Sums of scores lie as fragments of weights do: two of eight keys make one.
   Values weights;
   for (size_t place = 0; place < scores.size(); place += 2)
-    weights.push_back(pack(scores[place], scores[place + 1]));
+    weights.push_back(packBF16(scores[place], scores[place + 1]));
   for (auto [place, sum] : llvm::enumerate(state.sums))
     next.sums.push_back(make<arith::MulFOp>(sum, shrinks[place / 2 % 2]));
   multiplyValues(stage, weights, next.sums);

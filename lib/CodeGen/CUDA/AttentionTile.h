@@ -99,7 +99,6 @@ private:
   };
 
   /// Two values as bf16 in a register, the first in the lower half.
-  mlir::Value pack(mlir::Value low, mlir::Value high);
   /// The values of the four lanes that share rows, joined.
   mlir::Value joinLanes(mlir::Value value, Combine combine);
 

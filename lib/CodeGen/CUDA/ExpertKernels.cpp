@@ -58,20 +58,35 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
     return reportNoCode(op, " with ops around it");
   ActivationForm form(cast<NamedTensorType>(inputValue.getType()),
                       weight.getResult().getType(), product.k);
-  if (form.isOwn() && failed(emitActivations(context, inputValue, form)))
-    return failure();
   Location loc = op->getLoc();
   product.groupLayout = form.groups;
   product.inputType = form.elementType();
   product.weightType = weight.getResult().getType().getElementType();
   product.isChosen = chosenValue != nullptr;
+  SmallVector<ExpertsKernel> kernels = expertsKernels(target, product);
+  // As of products.
+  auto tiles = llvm::find_if(
+      kernels, [](const ExpertsKernel &kernel) { return kernel.readsRows; });
+  auto rows = ActivationForm::rows(form.input, product.k);
+  bool areRowsStored = form.input.getElementType() == rows.elementType();
+  RowRange few;
+  if (tiles != kernels.end()) {
+    few.last = tiles->rows.first - 1;
+    if (!areRowsStored &&
+        failed(emitActivations(context, inputValue, rows, {tiles->rows.first})))
+      return failure();
+  }
+  if (form.isOwn() && failed(emitActivations(context, inputValue, form, few)))
+    return failure();
+  bool readsRows = false;
   auto store = [&](Value place, Value expert, Value column, Value sum) {
     Value n = emitIndex(builder, loc, product.n);
     Value row = place;
     if (!product.hasActiveInput)
       row = arith::DivUIOp::create(builder, loc, place,
                                    emitIndex(builder, loc, product.active));
-    sum = emitUnscaled(context, form, row, sum);
+    if (!readsRows)
+      sum = emitUnscaled(context, form, row, sum);
     if (bias)
       sum = arith::AddFOp::create(
           builder, loc, sum,
@@ -84,8 +99,11 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
         emitAdd(builder, loc, emitMul(builder, loc, place, n), column));
   };
   bool isGrouped = false;
-  int64_t ownBytes = form.isOwn() ? form.bytesPerToken() : 0;
-  for (const ExpertsKernel &kernel : expertsKernels(target, product)) {
+  for (const ExpertsKernel &kernel : kernels) {
+    readsRows = kernel.readsRows;
+    bool readsBuffer = readsRows ? areRowsStored : !form.isOwn();
+    int64_t ownBytes =
+        readsBuffer ? 0 : (readsRows ? rows : form).bytesPerToken();
     if (kernel.readsGroups && !std::exchange(isGrouped, true) &&
         failed(emitGroupsKernel(context, product, chosenValue, kernel.rows,
                                 ownBytes)))
@@ -94,11 +112,11 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
     part.add(weight.getOperation());
     if (bias)
       part.add(bias.getOperation());
-    if (!form.isOwn())
+    if (readsBuffer)
       part.operands.insert(inputValue);
     if (chosenValue && !kernel.readsGroups)
       part.operands.insert(chosenValue);
-    part.readsPacked = kernel.readsGroups || form.isOwn();
+    part.readsPacked = kernel.readsGroups || !readsBuffer;
     part.writesResults = true;
     begin(context, part, kernel.suffix);
     markBuffers(context);
@@ -109,7 +127,7 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
                                 builder.getI32IntegerAttr(1));
     product.rows = context.rows;
     product.input =
-        form.isOwn() ? context.packed : context.buffers.lookup(inputValue);
+        readsBuffer ? context.buffers.lookup(inputValue) : context.packed;
     product.weight = context.paramPointer(weight);
     product.chosen = context.buffers.lookup(chosenValue);
     if (kernel.readsGroups)

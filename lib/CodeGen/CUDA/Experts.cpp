@@ -212,28 +212,12 @@ SmallVector<ExpertsKernel> expertsKernels(const Target &target,
   SmallVector<ExpertsKernel> kernels{
       {"", streamingExpertsGrid(product), /*sharedBytes=*/0, RowRange(),
        /*readsGroups=*/false, emitStreamingExperts}};
-  if (!canTile(product.inputType, product.weightType, product.k)) {
-    if (product.active > 1)
-      return kernels;
+  if (!addTiledExperts(target, product, kernels) && product.active == 1) {
     kernels[0].rows.last = streamedTokens;
     kernels.push_back({"_shared", sharedExpertsGrid(product),
                        /*sharedBytes=*/0, RowRange{streamedTokens + 1},
                        /*readsGroups=*/false, emitSharedExperts});
-    return kernels;
   }
-  kernels[0].rows.last = streamedTokens;
-  auto add = [&](StringRef suffix, const Tiling &tiling, RowRange rows) {
-    kernels.push_back(
-        {suffix, tiledExpertsGrid(tiling, product), tiling.sharedBytes(), rows,
-         product.isChosen,
-         [tiling](OpBuilder &builder, Location loc,
-                  const ExpertsProduct &product, ExpertsEpilogue epilogue) {
-           emitTiledExperts(builder, loc, tiling, product, epilogue);
-         }});
-  };
-  auto firstLarge = static_cast<int32_t>(firstLargeTokens(target, product));
-  add("_small", smallTiling(target), {streamedTokens + 1, firstLarge - 1});
-  add("_large", largeTiling(target), {firstLarge});
   return kernels;
 }
 

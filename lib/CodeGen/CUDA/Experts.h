@@ -51,6 +51,7 @@ struct ExpertsKernel {
   std::function<void(mlir::OpBuilder &builder, mlir::Location loc,
                      const ExpertsProduct &product, ExpertsEpilogue epilogue)>
       emit;
+  bool readsRows = false; ///< As in ProductKernel.
 };
 
 /// Tokens up to which few choices share an expert, so that its matrix is read

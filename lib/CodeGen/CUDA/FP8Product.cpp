@@ -140,27 +140,6 @@ static void emitStreamingFP8(OpBuilder &builder, Location loc,
             });
 }
 
-static void emitTiledFP8(OpBuilder &builder, Location loc, const Target &target,
-                         const Tiling &tiling, const Product &product,
-                         Epilogue epilogue) {
-  Tile tile;
-  tile.input = product.input;
-  tile.weight = product.weight;
-  std::tie(tile.row, tile.column) =
-      emitTilePlace(builder, loc, target, tiling, product.n,
-                    product.k * elementBytes, product.rows);
-  Value left = arith::MinUIOp::create(
-      builder, loc, arith::SubIOp::create(builder, loc, product.rows, tile.row),
-      emitIndex(builder, loc, tiling.m));
-  tile.rows =
-      arith::IndexCastUIOp::create(builder, loc, builder.getI32Type(), left);
-  emitFP8Tile(builder, loc, tiling, product.n, product.k, tile,
-              [&](Value row, Value column, Value sum) {
-                epilogue(emitAdd(builder, loc, tile.row, row),
-                         emitAdd(builder, loc, tile.column, column), sum);
-              });
-}
-
 SmallVector<ProductKernel> fp8ProductKernels(const Target &target,
                                              const Product &product) {
   SmallVector<ProductKernel> kernels;
@@ -177,20 +156,8 @@ SmallVector<ProductKernel> fp8ProductKernels(const Target &target,
                        }});
   };
   add("_one", 1, {1, 1});
-  add("", inputRows, {2, inputRows});
-  auto addTiled = [&](StringRef suffix, const Tiling &tiling, RowRange rows) {
-    kernels.push_back(
-        {suffix, tiledGrid(tiling, product.n), fp8TileBytes(tiling), rows,
-         [target, tiling](OpBuilder &builder, Location loc,
-                          const Product &product, Epilogue epilogue) {
-           emitTiledFP8(builder, loc, target, tiling, product, epilogue);
-         }});
-  };
-  Tiling small = smallFP8Tiling(target), large = largeFP8Tiling(target);
-  auto firstLarge = static_cast<int32_t>(
-      std::max(firstBusyRows(large, product.n), small.m + 1));
-  addTiled("_small", small, {inputRows + 1, firstLarge - 1});
-  addTiled("_large", large, {firstLarge});
+  add("", inputRows, {2});
+  addTiledKernels(target, product, kernels);
   return kernels;
 }
 
@@ -222,30 +189,6 @@ static void emitStreamingFP8Experts(OpBuilder &builder, Location loc,
             });
 }
 
-static void emitTiledFP8Experts(OpBuilder &builder, Location loc,
-                                const Tiling &tiling,
-                                const ExpertsProduct &product,
-                                ExpertsEpilogue epilogue) {
-  auto index = [&](int64_t value) { return emitIndex(builder, loc, value); };
-  emitExpertTile(
-      builder, loc, tiling.m, tiledGrid(tiling, product.n).columns, product,
-      [&](const ExpertTile &own) {
-        Tile tile;
-        tile.input = product.input;
-        tile.weight = addressOf(builder, loc, product.weight, own.expert,
-                                numPanels(product.n) * panelBytes(product.k));
-        tile.row = index(0);
-        tile.column = emitMul(builder, loc, own.columnBlock, index(tiling.n));
-        tile.rows = own.count;
-        tile.inputRow = own.inputRow;
-        emitFP8Tile(builder, loc, tiling, product.n, product.k, tile,
-                    [&](Value row, Value column, Value sum) {
-                      epilogue(own.placeOf(row), own.expert,
-                               emitAdd(builder, loc, tile.column, column), sum);
-                    });
-      });
-}
-
 SmallVector<ExpertsKernel> fp8ExpertsKernels(const Target &target,
                                              const ExpertsProduct &product) {
   int64_t warps = streamingWarps(product.k);
@@ -253,21 +196,10 @@ SmallVector<ExpertsKernel> fp8ExpertsKernels(const Target &target,
       {"",
        {product.active * numPanels(product.n), 1, warps * warpSize},
        PanelSums::sharedBytes(warps, /*numRows=*/1),
-       RowRange{1, streamedTokens},
+       RowRange(),
        /*readsGroups=*/false,
        emitStreamingFP8Experts}};
-  auto add = [&](StringRef suffix, const Tiling &tiling, RowRange rows) {
-    kernels.push_back(
-        {suffix, tiledExpertsGrid(tiling, product), fp8TileBytes(tiling), rows,
-         product.isChosen,
-         [tiling](OpBuilder &builder, Location loc,
-                  const ExpertsProduct &product, ExpertsEpilogue epilogue) {
-           emitTiledFP8Experts(builder, loc, tiling, product, epilogue);
-         }});
-  };
-  auto firstLarge = static_cast<int32_t>(firstLargeTokens(target, product));
-  add("_small", smallFP8Tiling(target), {streamedTokens + 1, firstLarge - 1});
-  add("_large", largeFP8Tiling(target), {firstLarge});
+  addTiledExperts(target, product, kernels);
   return kernels;
 }
 

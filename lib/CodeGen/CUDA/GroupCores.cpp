@@ -18,10 +18,6 @@ using namespace mlir;
 
 namespace clade::cuda {
 
-/// Bytes that 16 rows have of a field of one byte or two.
-static constexpr int64_t byteField = panelRows, halfField = 2 * panelRows;
-/// Runs of low halves of bytes in a group.
-static constexpr int64_t lowRuns = 4;
 /// 2^23 + 2^22, whose bits are sumBias.
 static constexpr double biasNumber = 0x1.8p+23;
 static_assert(panelRows == rt::packedBlockRows);

@@ -47,6 +47,11 @@ inline constexpr int64_t recordBatch = 4, recordCodeBytes = 32,
                          batchEndsAt = recordBatch * recordCodeBytes,
                          batchBytes =
                              batchEndsAt + recordBatch * recordEndBytes;
+/// Bytes that the rows of a panel have of a field of one byte or two.
+inline constexpr int64_t byteField = panelRows, halfField = 2 * panelRows;
+/// Runs of low halves of bytes in a group.
+inline constexpr int64_t lowRuns = 4;
+
 /// Groups of rows with `k` columns, whole blocks.
 int64_t numGroups(const rt::PackedLayout &layout, int64_t k);
 /// Bytes of a panel of such rows.

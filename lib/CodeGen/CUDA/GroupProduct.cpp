@@ -9,7 +9,6 @@
 
 #include "lib/CodeGen/CPU/VectorHelpers.h"
 #include "lib/CodeGen/CUDA/GroupCores.h"
-#include "lib/CodeGen/CUDA/GroupTile.h"
 #include "lib/CodeGen/CUDA/PanelSums.h"
 #include "lib/CodeGen/CUDA/TiledExperts.h"
 #include "lib/CodeGen/CUDA/TiledProduct.h"
@@ -207,31 +206,8 @@ SmallVector<ProductKernel> groupProductKernels(const Target &target,
                        }});
   };
   add("_one", 1, {1, 1});
-  add("", inputRows, {2, inputRows});
-  auto addTiled = [&](StringRef suffix, const Tiling &tiling, RowRange rows) {
-    kernels.push_back(
-        {suffix, tiledGrid(tiling, product.n), groupTileBytes(tiling), rows,
-         [target, tiling](OpBuilder &builder, Location loc,
-                          const Product &product, Epilogue epilogue) {
-           emitTiledGroups(builder, loc, target, tiling, product, epilogue);
-         }});
-  };
-  Tiling small = smallGroupTiling(), large = largeGroupTiling();
-  // Two sums for each group leave too few registers for a large tile.
-  if (product.groups->parts > 1) {
-    addTiled("_small", small, {inputRows + 1});
-    return kernels;
-  }
-  // Where rows have one scale, the assembler for sm_80 reads so much of a small
-  // tile's batch ahead that registers spill.
-  if (product.groups->isOfRow) {
-    addTiled("_large", large, {inputRows + 1});
-    return kernels;
-  }
-  auto firstLarge = static_cast<int32_t>(
-      std::max(firstBusyRows(large, product.n), small.m + 1));
-  addTiled("_small", small, {inputRows + 1, firstLarge - 1});
-  addTiled("_large", large, {firstLarge});
+  add("", inputRows, {2});
+  addTiledKernels(target, product, kernels);
   return kernels;
 }
 
@@ -277,30 +253,10 @@ SmallVector<ExpertsKernel> groupExpertsKernels(const Target &target,
        {product.active * numPanels(product.n), 1,
         streamingGroupThreads(layout, product.k)},
        streamingGroupBytes(layout, product.k, /*rows=*/1),
-       RowRange{1, streamedTokens},
+       RowRange(),
        /*readsGroups=*/false,
        emitStreamingExpertGroups}};
-  auto add = [&](StringRef suffix, const Tiling &tiling, RowRange rows) {
-    kernels.push_back(
-        {suffix, tiledExpertsGrid(tiling, product), groupTileBytes(tiling),
-         rows, product.isChosen,
-         [tiling](OpBuilder &builder, Location loc,
-                  const ExpertsProduct &product, ExpertsEpilogue epilogue) {
-           emitTiledExpertGroups(builder, loc, tiling, product, epilogue);
-         }});
-  };
-  // As of other products: two sums for each group leave too few registers.
-  if (layout.parts > 1) {
-    add("_small", smallGroupTiling(), {streamedTokens + 1});
-    return kernels;
-  }
-  if (layout.isOfRow) {
-    add("_large", largeGroupTiling(), {streamedTokens + 1});
-    return kernels;
-  }
-  auto firstLarge = static_cast<int32_t>(firstLargeTokens(target, product));
-  add("_small", smallGroupTiling(), {streamedTokens + 1, firstLarge - 1});
-  add("_large", largeGroupTiling(), {firstLarge});
+  addTiledExperts(target, product, kernels);
   return kernels;
 }
 

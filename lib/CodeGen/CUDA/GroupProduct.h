@@ -8,7 +8,7 @@
 // The kernels of products whose weights are blocks in panels of 16 rows, and
 // whose activations are records (GroupCores.h). For few rows a block streams a
 // panel, which its warps share by groups; for more there are tiles
-// (GroupTile.h).
+// (PanelTile.h).
 //
 //===----------------------------------------------------------------------===//
 

@@ -30,6 +30,8 @@ inline constexpr int64_t rowThreads = 128;
 /// type.
 struct ActivationForm {
   ActivationForm(NamedTensorType input, NamedTensorType weight, int64_t k);
+  /// Rows of bf16.
+  static ActivationForm rows(NamedTensorType input, int64_t k);
 
   /// Whether a product cannot read what other kernels wrote.
   bool isOwn() const { return groups || halves; }
@@ -39,7 +41,8 @@ struct ActivationForm {
   mlir::Type elementType() const;
 
   NamedTensorType input;
-  int64_t k; ///< Numbers of a row, of which a token may have several.
+  mlir::Type rowType; ///< Of rows.
+  int64_t k;          ///< Numbers of a row, of which a token may have several.
   const rt::PackedLayout *groups = nullptr;
   std::optional<HalfRows> halves;
 };

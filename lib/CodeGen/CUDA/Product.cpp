@@ -160,15 +160,6 @@ void emitStreamingProduct(OpBuilder &builder, Location loc,
   epilogue(row, column, own);
 }
 
-/// Whether wide tiles have hardly more columns behind the last one than large
-/// ones.
-static bool fillsWideTiles(const Target &target, int64_t n) {
-  auto padded = [&](const Tiling &tiling) {
-    return tiledGrid(tiling, n).columns * tiling.n;
-  };
-  return 8 * padded(wideTiling(target)) <= 9 * padded(largeTiling(target));
-}
-
 SmallVector<ProductKernel> productKernels(const Target &target,
                                           const Product &product) {
   if (product.groups && product.groups->isFloat)
@@ -191,44 +182,7 @@ SmallVector<ProductKernel> productKernels(const Target &target,
   else
     kernels.push_back({"", streamingGrid(product.n, mostRows),
                        /*sharedBytes=*/0, RowRange{2}, streaming(mostRows)});
-  if (!canTile(product.inputType, product.weightType, product.k))
-    return kernels;
-  // One pass over the weight is all that few rows need, and tensor cores would
-  // wait for it.
-  int64_t next = mostRows + 1;
-  kernels.back().rows.last = mostRows;
-  // Tiles until larger ones are enough; the last for all further rows.
-  bool isMapped = target.hasWarpgroups() && canMap(product.k);
-  Tiling narrow = narrowTiling(target), small = smallTiling(target),
-         large = isMapped ? mappedTiling(target) : largeTiling(target);
-  auto add = [&](StringRef suffix, const Tiling &tiling, int64_t end) {
-    if (next >= end)
-      return;
-    kernels.push_back(
-        {suffix, tiledGrid(tiling, product.n), tiling.sharedBytes(),
-         RowRange{static_cast<int32_t>(next), static_cast<int32_t>(end - 1)},
-         [target, tiling](OpBuilder &builder, Location loc,
-                          const Product &product, Epilogue epilogue) {
-           emitTiledProduct(builder, loc, target, tiling, product, epilogue);
-         },
-         /*streamsResults=*/tiling.m == large.m});
-    if (tiling.hasProducer) {
-      kernels.back().inputMap = mappedInput(tiling, product.k);
-      kernels.back().weightMap = mappedWeight(tiling, product.n, product.k);
-    }
-    next = end;
-  };
-  add("_narrow", narrow,
-      std::min(firstBusyRows(small, product.n), narrow.m + 1));
-  add("_small", small, std::max(firstBusyRows(large, product.n), small.m + 1));
-  constexpr int64_t end = int64_t(RowRange().last) + 1;
-  if (isMapped && fillsWideTiles(target, product.n)) {
-    Tiling wide = wideTiling(target);
-    add("_large", large, firstBusyRows(wide, product.n));
-    add("_wide", wide, end);
-  } else {
-    add("_large", large, end);
-  }
+  addTiledKernels(target, product, kernels);
   return kernels;
 }
 

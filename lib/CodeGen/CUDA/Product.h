@@ -73,8 +73,9 @@ struct Product {
   mlir::Type inputType, weightType; ///< f32, bf16 or f16 each.
   mlir::Value input, weight;        ///< !llvm.ptr to row 0.
   mlir::Value rows;                 ///< index
-  /// Of a weight in groups, whose activations are records (GroupCores.h). Null
-  /// for others.
+  /// Of a weight in panels of blocks, whose activations are records
+  /// (GroupCores.h) or f16 (FP8Cores.h), but rows of bf16 of a kernel that
+  /// `readsRows`. Null for others.
   const rt::PackedLayout *groups = nullptr;
   /// For a kernel that has them, !llvm.ptr to the tensor maps of both.
   mlir::Value inputMap = {}, weightMap = {};
@@ -131,6 +132,8 @@ struct ProductKernel {
   std::optional<MappedRows> inputMap = {}, weightMap = {};
   /// It is for a single row, and can scale it (Product::scaling).
   bool scalesRow = false;
+  /// Activations are rows of bf16, though the weight is in blocks.
+  bool readsRows = false;
 };
 
 /// The kernels for `product`: for every number of rows there is one. Its values

@@ -27,7 +27,7 @@ using cpu::emitMul;
 
 ActivationForm::ActivationForm(NamedTensorType input, NamedTensorType weight,
                                int64_t k)
-    : input(input), k(k) {
+    : input(input), rowType(input.getElementType()), k(k) {
   if (auto blocks = dyn_cast_or_null<BlocksAttr>(weight.getLayout()))
     groups = &layoutOf(blocks.getFormat());
   if (groups && groups->isFloat)
@@ -36,17 +36,22 @@ ActivationForm::ActivationForm(NamedTensorType input, NamedTensorType weight,
     halves = HalfRows{k, input.getNumFeatures() / k};
 }
 
+ActivationForm ActivationForm::rows(NamedTensorType input, int64_t k) {
+  ActivationForm form(input, input, k);
+  form.rowType = BFloat16Type::get(input.getContext());
+  return form;
+}
+
 int64_t ActivationForm::bytesPerToken() const {
   if (halves)
     return halves->bytesPerToken();
   if (groups)
     return input.getNumFeatures() / k * recordRowBytes(*groups, k);
-  return input.getNumFeatures() * input.getElementTypeBitWidth() / 8;
+  return input.getNumFeatures() * rowType.getIntOrFloatBitWidth() / 8;
 }
 
 Type ActivationForm::elementType() const {
-  return halves ? Type(Float16Type::get(input.getContext()))
-                : input.getElementType();
+  return halves ? Type(Float16Type::get(input.getContext())) : rowType;
 }
 
 /// Emits the launch that computes the activations of a product, for steps with
@@ -214,8 +219,31 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
   std::optional<FactoredRow> factored;
   if (!isStored && !form.isOwn())
     factored = FactoredRow::of(linear);
-  if (!isStored && failed(emitActivations(context, linear.getInput(), form,
-                                          {factored ? 2 : 1})))
+  Product product{linear.getNumOutputs(),
+                  linear.getNumInputs(),
+                  form.elementType(),
+                  linear.getWeight().getType().getElementType(),
+                  {},
+                  {},
+                  {},
+                  form.groups};
+  SmallVector<ProductKernel> kernels = productKernels(target, product);
+  // Tiles of weights in blocks have activations of their own, rows of bf16.
+  auto tiles = llvm::find_if(
+      kernels, [](const ProductKernel &kernel) { return kernel.readsRows; });
+  RowRange few{factored ? 2 : 1};
+  bool areRowsStored = false;
+  if (tiles != kernels.end()) {
+    few.last = tiles->rows.first - 1;
+    auto rows = ActivationForm::rows(form.input, product.k);
+    areRowsStored = isa<BlockArgument>(inputValue) &&
+                    form.input.getElementType() == rows.elementType();
+    if (!areRowsStored && failed(emitActivations(context, linear.getInput(),
+                                                 rows, {tiles->rows.first})))
+      return failure();
+  }
+  if (!isStored &&
+      failed(emitActivations(context, linear.getInput(), form, few)))
     return failure();
 
   Part part;
@@ -227,17 +255,10 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
   part.writesResults = true;
   if (failed(checkEpilogue(part, "a product")))
     return failure();
-  Product product{linear.getNumOutputs(),
-                  linear.getNumInputs(),
-                  form.elementType(),
-                  linear.getWeight().getType().getElementType(),
-                  {},
-                  {},
-                  {},
-                  form.groups};
-  bool streamsResults = false;
+  bool streamsResults = false, readsRows = false;
   auto store = [&](Value row, Value column, Value sum) {
-    sum = emitUnscaled(context, form, row, sum);
+    if (!readsRows)
+      sum = emitUnscaled(context, form, row, sum);
     if (bias)
       sum = arith::AddFOp::create(
           builder, loc, sum,
@@ -264,8 +285,10 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
   std::optional<RowScaling> scaling;
   if (factored)
     scaling = scalingOf(context, *factored);
-  for (const ProductKernel &kernel : productKernels(target, product)) {
+  for (const ProductKernel &kernel : kernels) {
     Part whole = part;
+    readsRows = kernel.readsRows;
+    bool readsBuffer = readsRows ? areRowsStored : isStored;
     bool scalesRow = factored && kernel.scalesRow;
     if (scalesRow) {
       whole.add(weight.getOperation());
@@ -277,9 +300,9 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
       whole.readsPacked = form.halves.has_value(); // Their scales.
     } else {
       whole.add(weight.getOperation());
-      if (isStored)
+      if (readsBuffer)
         whole.operands.insert(inputValue);
-      whole.readsPacked = !isStored;
+      whole.readsPacked = !readsBuffer;
     }
     begin(context, whole, kernel.suffix);
     markBuffers(context);
@@ -294,7 +317,7 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
       product.weightMap = context.maps[1];
     } else {
       product.input =
-          isStored ? context.buffers.lookup(inputValue) : context.packed;
+          readsBuffer ? context.buffers.lookup(inputValue) : context.packed;
       product.weight = context.paramPointer(weight);
     }
     product.inputType = form.elementType();

@@ -19,6 +19,8 @@ namespace clade::cuda {
 
 /// Rows of sums that a thread stores at once.
 static constexpr int64_t storeBatch = 8;
+/// What all banks of shared memory hold side by side.
+static constexpr int64_t bankBytes = 128;
 
 TensorCores::TensorCores(OpBuilder &builder, Location loc, Type numbers)
     : builder(builder), loc(loc), shared(emitSharedSpace(builder, loc)),
@@ -83,6 +85,17 @@ TensorCores::Values TensorCores::loadFragment(Value address,
   for (int64_t i = 0; i < 4; ++i)
     parts.push_back(LLVM::ExtractValueOp::create(builder, loc, loaded, i));
   return parts;
+}
+
+Value TensorCores::packBF16(Value low, Value high) {
+  auto pair = VectorType::get({2}, builder.getBF16Type());
+  Value packed = intrinsic("llvm.nvvm.ff2bf16x2.rn", pair, {high, low});
+  return LLVM::BitcastOp::create(builder, loc, builder.getI32Type(), packed);
+}
+
+Value TensorCores::exchangeOf(Value row, int64_t rowBytes) {
+  return i32<arith::RemUIOp>(i32<arith::DivUIOp>(row, bankBytes / rowBytes),
+                             rowBytes / pieceBytes);
 }
 
 TensorCores::Values TensorCores::asHalves(ArrayRef<Value> words) {

@@ -93,6 +93,13 @@ protected:
   /// An f32 rounded to the 11 bits of tf32, as i32.
   mlir::Value toTF32(mlir::Value number);
 
+  /// Two f32 rounded to bf16, as a word with `low` in its lower half.
+  mlir::Value packBF16(mlir::Value low, mlir::Value high);
+  /// Bits that the pieces of row `row` (i32) of a tile are exchanged by, where
+  /// rows have `rowBytes` bytes: the eight rows that an ldmatrix reads at once
+  /// are in different banks.
+  mlir::Value exchangeOf(mlir::Value row, int64_t rowBytes);
+
   /// Words of two f16 as what mma.sync asks for.
   Values asHalves(llvm::ArrayRef<mlir::Value> words);
 

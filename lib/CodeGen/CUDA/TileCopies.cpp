@@ -20,17 +20,8 @@ using namespace mlir;
 
 namespace clade::cuda {
 
-/// What all banks of shared memory hold side by side.
-static constexpr int64_t bankBytes = 128;
-
 bool canTile(Type inputType, Type weightType, int64_t k) {
   return canMultiply(inputType, weightType) && k % 2 == 0;
-}
-
-Value TileEmitter::exchangeOf(Value row) {
-  return i32<arith::RemUIOp>(
-      i32<arith::DivUIOp>(row, bankBytes / tiling.rowBytes()),
-      tiling.rowBytes() / pieceBytes);
 }
 
 TileEmitter::Copies
@@ -52,7 +43,7 @@ TileEmitter::beginCopies(Value base, Value firstRow, int64_t offset,
   for (int64_t i = 0; i < (rowStep() % 8 ? copies.count : 1); ++i) {
     Value row = rowOf(i);
     Value piece = i32<arith::XOrIOp>(i32<arith::DivUIOp>(at, pieceBytes),
-                                     exchangeOf(row));
+                                     exchangeOf(row, tiling.rowBytes()));
     copies.targets.push_back(i32<arith::AddIOp>(
         i32<arith::AddIOp>(i32<arith::MulIOp>(row, tiling.rowBytes()),
                            i32<arith::MulIOp>(piece, pieceBytes)),
@@ -119,7 +110,8 @@ void TileEmitter::fetchOne(const Copies &copies, Value stage, Value step) {
 
 void TileEmitter::fetch(Value stage, Value step) {
   fetchOne(inputCopies, stage, step);
-  fetchOne(weightCopies, stage, step);
+  if (!panels)
+    fetchOne(weightCopies, stage, step);
 }
 
 } // namespace clade::cuda

@@ -12,6 +12,7 @@
 #include "lib/CodeGen/CUDA/TileEmitter.h"
 
 #include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "lib/CodeGen/CUDA/PanelTile.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -86,8 +87,10 @@ Tiling narrowTiling(const Target &target) {
 }
 
 TileEmitter::TileEmitter(OpBuilder &builder, Location loc, const Tiling &tiling,
-                         int64_t n, int64_t k, Type numbers)
-    : TensorCores(builder, loc, numbers), tiling(tiling), n(n), k(k) {
+                         int64_t n, int64_t k, Type numbers,
+                         const rt::PackedLayout *codes)
+    : TensorCores(builder, loc, numbers), tiling(tiling), n(n), k(k),
+      codes(codes) {
   Value warp = i32<arith::DivUIOp>(thread, warpSize);
   warpDepth = i32<arith::DivUIOp>(warp, tiling.warpsM * tiling.warpsN);
   warp = i32<arith::RemUIOp>(warp, tiling.warpsM * tiling.warpsN);
@@ -98,6 +101,8 @@ TileEmitter::TileEmitter(OpBuilder &builder, Location loc, const Tiling &tiling,
   beginFragments();
 }
 
+TileEmitter::~TileEmitter() = default;
+
 Value TileEmitter::columnsFrom(Value column) {
   return n % tiling.n ? left(cpu::emitIndex(builder, loc, n), column, tiling.n)
                       : Value();
@@ -107,7 +112,7 @@ Value TileEmitter::columnsFrom(Value column) {
 /// the weight the other way round.
 void TileEmitter::beginFragments() {
   auto offsetOf = [&](Value first, Value row, Value half) {
-    Value piece = i32<arith::XOrIOp>(half, exchangeOf(row));
+    Value piece = i32<arith::XOrIOp>(half, exchangeOf(row, tiling.rowBytes()));
     // Steps over pieces change bits that only the exchange has set.
     piece = i32<arith::XOrIOp>(
         piece, i32<arith::MulIOp>(warpDepth, tiling.warpK() * 2 / 16));
@@ -126,7 +131,8 @@ void TileEmitter::beginFragments() {
       tiling.m * tiling.rowBytes());
 }
 
-TileEmitter::Values TileEmitter::multiplyStage(Value stage, Values sums) {
+TileEmitter::Values TileEmitter::multiplyStage(Value stage, Values sums,
+                                               Beside beside) {
   for (int64_t depth = 0; depth < tiling.warpK(); depth += mmaK) {
     auto beginOf = [&](Value laneOffset) {
       return sharedAt(
@@ -147,17 +153,30 @@ TileEmitter::Values TileEmitter::multiplyStage(Value stage, Values sums) {
           llvm::copy(multiply(a, b, next.take_front(4)), next.begin());
           next = next.drop_front(4);
         }
+    beside(depth / mmaK, tiling.warpK() / mmaK);
   }
   return sums;
 }
 
-TileEmitter::Values TileEmitter::multiplyAll() {
-  int64_t ahead = stepsAhead(), end = tiling.stages * tiling.stageBytes();
-  for (int64_t step = 0; step < ahead; ++step) {
+void TileEmitter::fetchFirst() {
+  SmallVector<PanelTile::Codes> codes;
+  for (int64_t step = 0; step < stepsAhead(); ++step) {
     if (step < numSteps())
       fetch(constant(step * tiling.stageBytes()), constant(step));
     commit();
+    for (int64_t i = 0; panels && i < panels->numGroups(); ++i)
+      codes.push_back(panels->load(i, constant(step)));
   }
+  for (auto [at, group] : llvm::enumerate(codes)) {
+    int64_t step = static_cast<int64_t>(at) / panels->numGroups();
+    panels->store(static_cast<int64_t>(at) % panels->numGroups(), group,
+                  constant(step * tiling.stageBytes()));
+  }
+}
+
+TileEmitter::Values TileEmitter::multiplyAll() {
+  int64_t ahead = stepsAhead(), end = tiling.stages * tiling.stageBytes();
+  fetchFirst();
   Values initial(tiling.warpM() * tiling.warpN() / warpSize,
                  emitFloat(builder, loc, 0));
   initial.push_back(constant(0));
@@ -171,6 +190,9 @@ TileEmitter::Values TileEmitter::multiplyAll() {
   // The step's tiles are there, and nobody reads those of the step before.
   waitForStage(static_cast<uint32_t>(ahead - 1));
   Value next = i32<arith::AddIOp>(loop.getInductionVar(), ahead);
+  SmallVector<PanelTile::Codes> codes;
+  for (int64_t i = 0; panels && i < panels->numGroups(); ++i)
+    codes.push_back(panels->load(i, next));
   auto isStep =
       scf::IfOp::create(builder, loc, isBelow(next, constant(numSteps())));
   {
@@ -179,9 +201,17 @@ TileEmitter::Values TileEmitter::multiplyAll() {
     fetch(writeStage, next);
   }
   commit();
+  // Codes become weights while tensor cores multiply. Behind the last step
+  // these are of no meaning, and nobody reads them.
+  auto unpack = [&](int64_t part, int64_t numParts) {
+    auto count = static_cast<int64_t>(codes.size());
+    for (int64_t i = part * count / numParts; i < (part + 1) * count / numParts;
+         ++i)
+      panels->store(i, codes[static_cast<size_t>(i)], writeStage);
+  };
   Values sums = tiling.usesWarpgroups
-                    ? multiplyOnWarpgroups(readStage, carried)
-                    : multiplyStage(readStage, std::move(carried));
+                    ? multiplyOnWarpgroups(readStage, carried, unpack)
+                    : multiplyStage(readStage, std::move(carried), unpack);
   for (Value stage : {readStage, writeStage}) {
     Value following = i32<arith::AddIOp>(stage, tiling.stageBytes());
     Value isEnd = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
@@ -243,9 +273,13 @@ void TileEmitter::emit(const Tile &tile,
     return emitWithProducer(tile, store);
   inputCopies =
       beginCopies(tile.input, tile.row, 0, tiling.m, tile.rows, tile.inputRow);
-  weightCopies =
-      beginCopies(tile.weight, tile.column, tiling.m * tiling.rowBytes(),
-                  tiling.n, tile.columns, nullptr);
+  if (codes)
+    panels = std::make_unique<PanelTile>(builder, loc, tiling, *codes, n, k,
+                                         tile.weight, tile.column);
+  else
+    weightCopies =
+        beginCopies(tile.weight, tile.column, tiling.m * tiling.rowBytes(),
+                    tiling.n, tile.columns, nullptr);
   Values sums = multiplyAll();
   if (tiling.usesWarpgroups)
     waitForWarpgroups(0);

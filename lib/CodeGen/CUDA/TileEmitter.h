@@ -18,6 +18,7 @@
 #define CLADE_CODEGEN_CUDA_TILEEMITTER_H
 
 #include "lib/CodeGen/CUDA/TensorCores.h"
+#include "runtime/Weights/PackedBlocks.h"
 
 namespace clade::cuda {
 
@@ -81,7 +82,7 @@ Tiling narrowTiling(const Target &target);
 /// The tile of a block: where its operands are, and how much of it is there.
 struct Tile {
   mlir::Value input;   ///< !llvm.ptr to row 0 of activations.
-  mlir::Value weight;  ///< !llvm.ptr to row 0 of weights.
+  mlir::Value weight;  ///< !llvm.ptr to row 0 of weights, or to panel 0.
   mlir::Value row;     ///< index: where its rows begin.
   mlir::Value column;  ///< index: where its columns begin, rows of weights.
   mlir::Value rows;    ///< i32: how many rows are there, at least one.
@@ -98,16 +99,23 @@ struct Tile {
 /// multiply them, and rows consist of pieces of at least four bytes, which
 /// copies ask for.
 bool canTile(mlir::Type inputType, mlir::Type weightType, int64_t k);
+/// The same for weights in panels: activations are rows of bf16.
+constexpr bool canTileCodes(int64_t k) { return k % 2 == 0; }
 /// Whether tensor maps can describe rows of `k` numbers of 16 bits: rows begin
 /// at multiples of 16 bytes.
 constexpr bool canMap(int64_t k) { return k % 8 == 0; }
 
+class PanelTile;
+
 class TileEmitter : private TensorCores {
 public:
   /// Emits what does not depend on the tile; `n` and `k` are the sizes of the
-  /// weights, `numbers` their type.
+  /// weights, `numbers` their type. With `codes` they are panels of blocks,
+  /// which become bf16 on their way (PanelTile.h).
   TileEmitter(mlir::OpBuilder &builder, mlir::Location loc,
-              const Tiling &tiling, int64_t n, int64_t k, mlir::Type numbers);
+              const Tiling &tiling, int64_t n, int64_t k, mlir::Type numbers,
+              const rt::PackedLayout *codes = nullptr);
+  ~TileEmitter();
 
   /// How much is left of `count` (index) from `first` (index) on, at most
   /// `limit`, as i32.
@@ -138,7 +146,8 @@ private:
   Copies beginCopies(mlir::Value base, mlir::Value firstRow, int64_t offset,
                      int64_t tileRows, mlir::Value rowsThere,
                      llvm::function_ref<mlir::Value(mlir::Value)> sourceRow);
-  /// Copies both tiles of `step` (i32) to the stage at `stage` (i32, bytes).
+  /// Copies both tiles of `step` (i32) to the stage at `stage` (i32, bytes),
+  /// but no codes.
   void fetch(mlir::Value stage, mlir::Value step);
   void fetchOne(const Copies &copies, mlir::Value stage, mlir::Value step);
   /// Elements that one copy brings, and rows from one of a thread's to the
@@ -147,12 +156,11 @@ private:
   int64_t rowStep() const {
     return tiling.multipliers() * copyElements() / tiling.k;
   }
-  /// Bits that the pieces of a row are exchanged by.
-  mlir::Value exchangeOf(mlir::Value row);
-
   // Products (TileEmitter.cpp).
+  /// What there is to do beside the multiplication of a step, in so many parts.
+  using Beside = llvm::function_ref<void(int64_t part, int64_t numParts)>;
   /// Adds the product of the tiles at `stage`.
-  Values multiplyStage(mlir::Value stage, Values sums);
+  Values multiplyStage(mlir::Value stage, Values sums, Beside beside);
   /// Steps that are fetched before they are multiplied: a stage is written when
   /// the step that had it is done.
   int64_t stepsAhead() const {
@@ -160,6 +168,8 @@ private:
   }
   Values multiplyAll();
   void beginFragments();
+  /// Fetches the first steps, and begins to make weights of their codes.
+  void fetchFirst();
   /// Brings sums to shared memory, the same place for warps with the same part
   /// of the result.
   void storeSums(const Values &sums);
@@ -173,7 +183,8 @@ private:
   mlir::Value descriptorAt(mlir::Value offset);
   /// The same as multiplyStage; the sums are there once
   /// `waitForWarpgroups(0)` says so.
-  Values multiplyOnWarpgroups(mlir::Value stage, const Values &sums);
+  Values multiplyOnWarpgroups(mlir::Value stage, const Values &sums,
+                              Beside beside = nullptr);
   /// Waits for all products but those of the last `count` steps.
   void waitForWarpgroups(uint32_t count);
   /// As waitFor, for what multiplies.
@@ -207,6 +218,8 @@ private:
   mlir::Value warpRow, warpColumn; ///< i32
   mlir::Value warpDepth;           ///< i32: which part of a step the warp has.
   Copies inputCopies, weightCopies;
+  const rt::PackedLayout *codes; ///< Of weights in panels, or null.
+  std::unique_ptr<PanelTile> panels;
   /// Where this lane's rows of fragments begin in a stage.
   mlir::Value inputLane, weightLane;
 };

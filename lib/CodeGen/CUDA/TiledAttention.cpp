@@ -271,9 +271,9 @@ void TiledAttention::store(State state) {
                 emitMul(builder, loc, place, index(shape.valueSize)),
                 toIndex(column))));
     for (size_t i = 0; i < state.sums.size(); i += 4) {
-      Value pair =
-          pack(make<arith::MulFOp>(state.sums[i + 2 * row], factors[row]),
-               make<arith::MulFOp>(state.sums[i + 2 * row + 1], factors[row]));
+      Value pair = packBF16(
+          make<arith::MulFOp>(state.sums[i + 2 * row], factors[row]),
+          make<arith::MulFOp>(state.sums[i + 2 * row + 1], factors[row]));
       LLVM::StoreOp::create(
           builder, loc, pair,
           advance(start, constant(static_cast<int64_t>(i) / 4 * pieceBytes)),

@@ -9,6 +9,7 @@
 
 #include "lib/CodeGen/CPU/StepABI.h"
 #include "lib/CodeGen/CPU/VectorHelpers.h"
+#include "lib/CodeGen/CUDA/GroupCores.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -193,13 +194,17 @@ void emitTiledExperts(OpBuilder &builder, Location loc, const Tiling &tiling,
   emitExpertTile(
       builder, loc, tiling.m, columnsOf(tiling, product), product,
       [&](const ExpertTile &own) {
+        const rt::PackedLayout *codes = product.groupLayout;
         TileEmitter emitter(builder, loc, tiling, product.n, product.k,
-                            product.weightType);
+                            codes ? builder.getBF16Type() : product.weightType,
+                            codes);
         Tile tile;
         tile.input = product.input;
-        tile.weight = cpu::emitAddress(
-            builder, loc, product.weight, product.weightType,
-            emitMul(builder, loc, own.expert, index(product.n * product.k)));
+        int64_t bytes =
+            codes ? numPanels(product.n) * panelBytes(*codes, product.k)
+                  : product.n * product.k * elementBytes;
+        tile.weight =
+            addressOf(builder, loc, product.weight, own.expert, bytes);
         tile.row = index(0);
         tile.column = emitMul(builder, loc, own.columnBlock, index(tiling.n));
         tile.rows = own.count;
@@ -210,6 +215,29 @@ void emitTiledExperts(OpBuilder &builder, Location loc, const Tiling &tiling,
                    emitAdd(builder, loc, tile.column, column), sum);
         });
       });
+}
+
+bool addTiledExperts(const Target &target, const ExpertsProduct &product,
+                     SmallVectorImpl<ExpertsKernel> &kernels) {
+  if (product.groupLayout
+          ? !canTileCodes(product.k)
+          : !canTile(product.inputType, product.weightType, product.k))
+    return false;
+  kernels.back().rows.last = streamedTokens;
+  auto add = [&](StringRef suffix, const Tiling &tiling, RowRange rows) {
+    kernels.push_back(
+        {suffix, tiledExpertsGrid(tiling, product), tiling.sharedBytes(), rows,
+         product.isChosen,
+         [tiling](OpBuilder &builder, Location loc,
+                  const ExpertsProduct &product, ExpertsEpilogue epilogue) {
+           emitTiledExperts(builder, loc, tiling, product, epilogue);
+         },
+         /*readsRows=*/product.groupLayout != nullptr});
+  };
+  auto firstLarge = static_cast<int32_t>(firstLargeTokens(target, product));
+  add("_small", smallTiling(target), {streamedTokens + 1, firstLarge - 1});
+  add("_large", largeTiling(target), {firstLarge});
+  return true;
 }
 
 } // namespace clade::cuda

@@ -56,6 +56,11 @@ Grid tiledExpertsGrid(const Tiling &tiling, const ExpertsProduct &product);
 /// The number of tokens from which on groups fill tiles of largeTiling.
 int64_t firstLargeTokens(const Target &target, const ExpertsProduct &product);
 
+/// Adds the kernels of `product` for many tokens to that for few, which is left
+/// the rest. Whether it has any.
+bool addTiledExperts(const Target &target, const ExpertsProduct &product,
+                     llvm::SmallVectorImpl<ExpertsKernel> &kernels);
+
 /// Emits a product for that grid.
 void emitTiledExperts(mlir::OpBuilder &builder, mlir::Location loc,
                       const Tiling &tiling, const ExpertsProduct &product,

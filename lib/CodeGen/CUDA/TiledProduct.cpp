@@ -17,6 +17,9 @@ using cpu::emitAdd;
 using cpu::emitIndex;
 using cpu::emitMul;
 
+/// Rows for which one pass over the weight is all that is needed: tensor cores
+/// would wait for it.
+static constexpr int64_t fewRows = 8;
 /// Multiprocessors that should have a tile each: GPUs have 108 to 148.
 static constexpr int64_t busyTiles = 128;
 
@@ -74,6 +77,15 @@ std::pair<Value, Value> emitTilePlace(OpBuilder &builder, Location loc,
           emitMul(builder, loc, column, index(tiling.n))};
 }
 
+/// Whether wide tiles have hardly more columns behind the last one than large
+/// ones.
+static bool fillsWideTiles(const Target &target, int64_t n) {
+  auto padded = [&](const Tiling &tiling) {
+    return tiledGrid(tiling, n).columns * tiling.n;
+  };
+  return 8 * padded(wideTiling(target)) <= 9 * padded(largeTiling(target));
+}
+
 MappedRows mappedInput(const Tiling &tiling, int64_t k) {
   return {k, /*rows=*/0, tiling.k, tiling.m};
 }
@@ -86,7 +98,9 @@ void emitTiledProduct(OpBuilder &builder, Location loc, const Target &target,
                       const Tiling &tiling, const Product &product,
                       Epilogue epilogue) {
   TileEmitter emitter(builder, loc, tiling, product.n, product.k,
-                      product.weightType);
+                      product.groups ? builder.getBF16Type()
+                                     : product.weightType,
+                      product.groups);
   Tile tile;
   tile.input = product.input;
   tile.weight = product.weight;
@@ -101,6 +115,51 @@ void emitTiledProduct(OpBuilder &builder, Location loc, const Target &target,
     epilogue(emitAdd(builder, loc, tile.row, row),
              emitAdd(builder, loc, tile.column, column), sum);
   });
+}
+
+void addTiledKernels(const Target &target, const Product &product,
+                     SmallVectorImpl<ProductKernel> &kernels) {
+  if (product.groups
+          ? !canTileCodes(product.k)
+          : !canTile(product.inputType, product.weightType, product.k))
+    return;
+  int64_t next = fewRows + 1;
+  kernels.back().rows.last = fewRows;
+  // Tiles until larger ones are enough; the last for all further rows. No
+  // tensor map describes panels.
+  bool isMapped =
+      target.hasWarpgroups() && canMap(product.k) && !product.groups;
+  Tiling narrow = narrowTiling(target), small = smallTiling(target),
+         large = isMapped ? mappedTiling(target) : largeTiling(target);
+  auto add = [&](StringRef suffix, const Tiling &tiling, int64_t end) {
+    if (next >= end)
+      return;
+    kernels.push_back(
+        {suffix, tiledGrid(tiling, product.n), tiling.sharedBytes(),
+         RowRange{static_cast<int32_t>(next), static_cast<int32_t>(end - 1)},
+         [target, tiling](OpBuilder &builder, Location loc,
+                          const Product &product, Epilogue epilogue) {
+           emitTiledProduct(builder, loc, target, tiling, product, epilogue);
+         },
+         /*streamsResults=*/tiling.m == large.m});
+    kernels.back().readsRows = product.groups != nullptr;
+    if (tiling.hasProducer) {
+      kernels.back().inputMap = mappedInput(tiling, product.k);
+      kernels.back().weightMap = mappedWeight(tiling, product.n, product.k);
+    }
+    next = end;
+  };
+  add("_narrow", narrow,
+      std::min(firstBusyRows(small, product.n), narrow.m + 1));
+  add("_small", small, std::max(firstBusyRows(large, product.n), small.m + 1));
+  constexpr int64_t end = int64_t(RowRange().last) + 1;
+  if (isMapped && fillsWideTiles(target, product.n)) {
+    Tiling wide = wideTiling(target);
+    add("_large", large, firstBusyRows(wide, product.n));
+    add("_wide", wide, end);
+  } else {
+    add("_large", large, end);
+  }
 }
 
 } // namespace clade::cuda

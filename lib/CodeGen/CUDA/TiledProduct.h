@@ -40,6 +40,11 @@ emitTilePlace(mlir::OpBuilder &builder, mlir::Location loc,
 MappedRows mappedInput(const Tiling &tiling, int64_t k);
 MappedRows mappedWeight(const Tiling &tiling, int64_t n, int64_t k);
 
+/// Adds the kernels of `product` for many rows to those for few, of which the
+/// last one is left the rest; none if it has no tiles.
+void addTiledKernels(const Target &target, const Product &product,
+                     llvm::SmallVectorImpl<ProductKernel> &kernels);
+
 /// Emits a product for that grid.
 void emitTiledProduct(mlir::OpBuilder &builder, mlir::Location loc,
                       const Target &target, const Tiling &tiling,

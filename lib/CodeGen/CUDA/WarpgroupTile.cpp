@@ -57,7 +57,8 @@ void TileEmitter::waitForStage(uint32_t count) {
 }
 
 TileEmitter::Values TileEmitter::multiplyOnWarpgroups(Value stage,
-                                                      const Values &sums) {
+                                                      const Values &sums,
+                                                      Beside beside) {
   auto type = LLVM::LLVMStructType::getLiteral(
       builder.getContext(),
       SmallVector<Type>(sums.size(), builder.getF32Type()));
@@ -84,6 +85,8 @@ TileEmitter::Values TileEmitter::multiplyOnWarpgroups(Value stage,
         NVVM::MMALayout::col, NVVM::MMAIntOverflowAttr());
   }
   NVVM::WgmmaGroupSyncAlignedOp::create(builder, loc);
+  if (beside)
+    beside(0, 1);
   // One step is multiplied while the next begins.
   waitForWarpgroups(1);
   Values next;
