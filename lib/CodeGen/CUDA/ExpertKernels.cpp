@@ -69,14 +69,16 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
       kernels, [](const ExpertsKernel &kernel) { return kernel.readsRows; });
   auto rows = ActivationForm::rows(form.input, product.k);
   bool areRowsStored = form.input.getElementType() == rows.elementType();
-  RowRange few;
-  if (tiles != kernels.end()) {
-    few.last = tiles->rows.first - 1;
-    if (!areRowsStored &&
-        failed(emitActivations(context, inputValue, rows, {tiles->rows.first})))
-      return failure();
+  bool hasTiles = tiles != kernels.end();
+  RowRange few, many;
+  if (hasTiles) {
+    many.first = tiles->rows.first;
+    few.last = many.first - 1;
   }
   if (form.isOwn() && failed(emitActivations(context, inputValue, form, few)))
+    return failure();
+  if (hasTiles && !areRowsStored &&
+      failed(emitActivations(context, inputValue, rows, many)))
     return failure();
   bool readsRows = false;
   auto store = [&](Value place, Value expert, Value column, Value sum) {

@@ -246,17 +246,12 @@ Value PanelTile::numberOf(Value word, int64_t byte, const Scale &scale) {
   return make<arith::MulFOp>(code, scale.factor);
 }
 
-/// The sign, and seven bits that f32 has in the same order at another place:
+/// The sign, and seven bits that f32 has in the same order four places behind:
 /// 2^-120 of the number, below the normal numbers of E4M3, too.
 Value PanelTile::fp8NumberOf(Value word, int64_t byte) {
-  auto moved = [&](int64_t from, int64_t to) -> Value {
-    int64_t distance = to - (from + 8 * byte);
-    return distance < 0 ? i32<arith::ShRUIOp>(word, -distance)
-                        : i32<arith::ShLIOp>(word, distance);
-  };
+  Value top = byte == 3 ? word : i32<arith::ShLIOp>(word, 24 - 8 * byte);
   Value bits =
-      i32<arith::OrIOp>(i32<arith::AndIOp>(moved(7, 31), int32_t(0x80000000)),
-                        i32<arith::AndIOp>(moved(0, 20), 0x07f00000));
+      i32<arith::AndIOp>(i32<arith::ShRSIOp>(top, 4), int32_t(0x87f00000));
   return make<arith::MulFOp>(
       arith::BitcastOp::create(builder, loc, builder.getF32Type(), bits),
       number(fp8Scale));

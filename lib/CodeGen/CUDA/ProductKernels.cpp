@@ -231,19 +231,20 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
   // Tiles of weights in blocks have activations of their own, rows of bf16.
   auto tiles = llvm::find_if(
       kernels, [](const ProductKernel &kernel) { return kernel.readsRows; });
-  RowRange few{factored ? 2 : 1};
-  bool areRowsStored = false;
-  if (tiles != kernels.end()) {
-    few.last = tiles->rows.first - 1;
-    auto rows = ActivationForm::rows(form.input, product.k);
-    areRowsStored = isa<BlockArgument>(inputValue) &&
-                    form.input.getElementType() == rows.elementType();
-    if (!areRowsStored && failed(emitActivations(context, linear.getInput(),
-                                                 rows, {tiles->rows.first})))
-      return failure();
+  bool hasTiles = tiles != kernels.end();
+  RowRange few{factored ? 2 : 1}, many;
+  if (hasTiles) {
+    many.first = tiles->rows.first;
+    few.last = many.first - 1;
   }
   if (!isStored &&
       failed(emitActivations(context, linear.getInput(), form, few)))
+    return failure();
+  auto rows = ActivationForm::rows(form.input, product.k);
+  bool areRowsStored = isa<BlockArgument>(inputValue) &&
+                       form.input.getElementType() == rows.elementType();
+  if (hasTiles && !areRowsStored &&
+      failed(emitActivations(context, linear.getInput(), rows, many)))
     return failure();
 
   Part part;

@@ -153,8 +153,10 @@ void addTiledKernels(const Target &target, const Product &product,
       std::min(firstBusyRows(small, product.n), narrow.m + 1));
   add("_small", small, std::max(firstBusyRows(large, product.n), small.m + 1));
   constexpr int64_t end = int64_t(RowRange().last) + 1;
-  if (isMapped && fillsWideTiles(target, product.n)) {
+  if ((isMapped || (product.groups && target.hasWarpgroups())) &&
+      fillsWideTiles(target, product.n)) {
     Tiling wide = wideTiling(target);
+    wide.hasProducer = isMapped;
     add("_large", large, firstBusyRows(wide, product.n));
     add("_wide", wide, end);
   } else {
