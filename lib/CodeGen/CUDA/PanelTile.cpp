@@ -24,27 +24,29 @@ static constexpr double wideNumber = 0x1p+23, narrowNumber = 0x1p+7;
 /// What codes of E4M3 in the exponent and mantissa of f32 are multiplied by.
 static constexpr double fp8Scale = 0x1p+120;
 
-/// Whether each warp has whole groups of its own panels, or of one.
-static constexpr bool fits(int64_t panels, int64_t warps) {
-  return panels % warps == 0 || warps % panels == 0;
+static int64_t warpsOf(const Tiling &tiling) {
+  return tiling.multipliers() / warpSize;
 }
 
 PanelTile::PanelTile(OpBuilder &builder, Location loc, const Tiling &tiling,
                      const rt::PackedLayout &layout, int64_t n, int64_t k,
                      Value weight, Value column)
     : TensorCores(builder, loc), tiling(tiling), layout(layout),
-      groups(cuda::numGroups(layout, k)), panels(tiling.n / panelRows),
-      numWarps(tiling.multipliers() / warpSize),
-      groupsOfWarp(panels * (tiling.k / rt::packedGroupColumns) / numWarps),
+      groups(cuda::numGroups(layout, k)),
+      panelsAtOnce(std::min(tiling.n / panelRows, warpsOf(tiling))),
+      panelsOfWarp(tiling.n / panelRows / panelsAtOnce),
+      groupsAtOnce(warpsOf(tiling) / panelsAtOnce),
       warp(i32<arith::DivUIOp>(thread, warpSize)),
       row(i32<arith::RemUIOp>(lane, panelRows)),
       half(i32<arith::DivUIOp>(lane, panelRows)) {
-  assert(fits(panels, numWarps) && "warps share panels evenly");
+  assert(panelsOfWarp * panelsAtOnce * panelRows == tiling.n &&
+         groupsAtOnce * panelsAtOnce == warpsOf(tiling) &&
+         "warps share panels evenly");
   Value first = arith::DivUIOp::create(builder, loc, column, index(panelRows)),
         last = index(numPanels(n) - 1);
-  for (int64_t i = 0; i < std::max<int64_t>(panels / numWarps, 1); ++i) {
-    Value own = i32<arith::AddIOp>(
-        i32<arith::RemUIOp>(warp, std::min(panels, numWarps)), i * numWarps);
+  Value firstPanel = i32<arith::RemUIOp>(warp, panelsAtOnce);
+  for (int64_t i = 0; i < panelsOfWarp; ++i) {
+    Value own = i32<arith::AddIOp>(firstPanel, i * panelsAtOnce);
     // A warp behind the last panel repeats it.
     Value number = arith::MinUIOp::create(
         builder, loc, cpu::emitAdd(builder, loc, first, toIndex(own)), last);
@@ -53,25 +55,19 @@ PanelTile::PanelTile(OpBuilder &builder, Location loc, const Tiling &tiling,
   }
   rowAt = i32<arith::AddIOp>(
       i32<arith::MulIOp>(
-          i32<arith::AddIOp>(
-              i32<arith::MulIOp>(
-                  i32<arith::RemUIOp>(warp, std::min(panels, numWarps)),
-                  panelRows),
-              row),
+          i32<arith::AddIOp>(i32<arith::MulIOp>(firstPanel, panelRows), row),
           tiling.rowBytes()),
       tiling.m * tiling.rowBytes());
 }
 
-int64_t PanelTile::panelOf(int64_t which) const {
-  return which % std::max<int64_t>(panels / numWarps, 1);
+int64_t PanelTile::numGroups() const {
+  return panelsOfWarp * (tiling.k / rt::packedGroupColumns) / groupsAtOnce;
 }
 
 /// Which group of a step it is.
 Value PanelTile::groupOf(int64_t which) {
-  if (panels >= numWarps)
-    return constant(which / (panels / numWarps));
-  return i32<arith::AddIOp>(i32<arith::DivUIOp>(warp, panels),
-                            which * (numWarps / panels));
+  return i32<arith::AddIOp>(i32<arith::DivUIOp>(warp, panelsAtOnce),
+                            which / panelsOfWarp * groupsAtOnce);
 }
 
 Value PanelTile::loadAt(Type type, Value pointer, Value offset) {
@@ -261,7 +257,7 @@ void PanelTile::store(int64_t which, const Codes &codes, Value stage) {
   Values bytes = bytesOf(codes);
   std::array<Scale, 2> scales = scalesOf(codes);
   Value begin = i32<arith::AddIOp>(i32<arith::AddIOp>(stage, rowAt),
-                                   panelOf(which) * numWarps * panelRows *
+                                   panelOf(which) * panelsAtOnce * panelRows *
                                        tiling.rowBytes());
   auto type = VectorType::get({4}, builder.getI32Type());
   for (int64_t piece : {0, 1}) {

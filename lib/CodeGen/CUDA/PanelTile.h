@@ -42,7 +42,7 @@ public:
     mlir::Value inBlock; ///< i32: which group of its block it is.
   };
   /// Groups of a warp in a step.
-  int64_t numGroups() const { return groupsOfWarp; }
+  int64_t numGroups() const;
   /// Loads group `which` of this warp in `step` (i32). In place of groups
   /// behind the last one it has that: they meet zeros.
   Codes load(int64_t which, mlir::Value step);
@@ -50,8 +50,8 @@ public:
   void store(int64_t which, const Codes &codes, mlir::Value stage);
 
 private:
-  /// How a warp's groups lie in a tile.
-  int64_t panelOf(int64_t which) const;
+  /// Which of the panels of its warp a group is of.
+  int64_t panelOf(int64_t which) const { return which % panelsOfWarp; }
   mlir::Value groupOf(int64_t which);
   mlir::Value loadAt(mlir::Type type, mlir::Value pointer, mlir::Value offset);
   void loadScales(Codes &codes, mlir::Value unit, mlir::Value group);
@@ -72,8 +72,9 @@ private:
   const Tiling &tiling;
   const rt::PackedLayout &layout;
   const int64_t groups; ///< Of a row.
-  int64_t panels;       ///< Of the tile.
-  int64_t numWarps, groupsOfWarp;
+  /// Warps have so many panels of a tile at once, and groups of each; a warp
+  /// has so many panels.
+  const int64_t panelsAtOnce, panelsOfWarp, groupsAtOnce;
   mlir::Value warp, row, half; ///< i32: of the lane, the row and which 16.
   Values panelAt;              ///< !llvm.ptr, of each panel of this warp.
   mlir::Value rowAt;           ///< i32: where the lane's row is in a stage.
