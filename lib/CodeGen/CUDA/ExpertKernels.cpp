@@ -65,7 +65,7 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
   product.isChosen = chosenValue != nullptr;
   SmallVector<ExpertsKernel> kernels = expertsKernels(target, product);
   // As of products.
-  auto tiles = llvm::find_if(
+  auto *tiles = llvm::find_if(
       kernels, [](const ExpertsKernel &kernel) { return kernel.readsRows; });
   auto rows = ActivationForm::rows(form.input, product.k);
   bool areRowsStored = form.input.getElementType() == rows.elementType();

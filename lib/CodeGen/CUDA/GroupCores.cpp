@@ -45,6 +45,26 @@ int64_t recordRowBytes(const rt::PackedLayout &layout, int64_t k) {
   return numRecords(layout, k) / recordBatch * batchBytes;
 }
 
+std::pair<Value, Value> emitScaleBits(OpBuilder &builder, Location loc,
+                                      Value byte, Value tops, Value index) {
+  auto constant = [&](int64_t value) -> Value {
+    return arith::ConstantIntOp::create(builder, loc, builder.getI32Type(),
+                                        value);
+  };
+  Value low = arith::ExtUIOp::create(builder, loc, builder.getI32Type(), byte);
+  Value top = arith::ShRUIOp::create(
+      builder, loc, tops,
+      arith::MulIOp::create(builder, loc, index, constant(4)));
+  auto bits = [&](Value lower, int64_t mask, int64_t shift) -> Value {
+    Value upper = arith::AndIOp::create(builder, loc, top, constant(mask));
+    return arith::OrIOp::create(
+        builder, loc, lower,
+        arith::ShLIOp::create(builder, loc, upper, constant(shift)));
+  };
+  return {bits(arith::AndIOp::create(builder, loc, low, constant(15)), 3, 4),
+          bits(arith::ShRUIOp::create(builder, loc, low, constant(4)), 12, 2)};
+}
+
 GroupCores::GroupCores(OpBuilder &builder, Location loc,
                        const rt::PackedLayout &layout, int64_t k)
     : TensorCores(builder, loc), layout(layout), groups(numGroups(layout, k)) {
@@ -68,16 +88,6 @@ GroupCores::Values GroupCores::loadPair(Value pointer, Value offset,
   Value pair = loadAt(type, pointer, offset, bits / 4);
   return {LLVM::ExtractElementOp::create(builder, loc, pair, constant(0)),
           LLVM::ExtractElementOp::create(builder, loc, pair, constant(1))};
-}
-
-Value GroupCores::halfToFloat(Value bits) {
-  Value half =
-      arith::BitcastOp::create(builder, loc, builder.getF16Type(), bits);
-  return arith::ExtFOp::create(builder, loc, builder.getF32Type(), half);
-}
-
-Value GroupCores::toFloat(Value integer) {
-  return arith::SIToFPOp::create(builder, loc, builder.getF32Type(), integer);
 }
 
 /// The codes of the group whose runs begin at `runs`, unsigned.
@@ -152,18 +162,10 @@ void GroupCores::loadScales(Value unit, Value group, Value index,
   Values tops = loadPair(
       unit, i32<arith::AddIOp>(i32<arith::MulIOp>(rowPair, 8), 2 * halfField),
       32);
-  Value shift = i32<arith::MulIOp>(index, 4);
   for (auto [row, byte] :
        llvm::enumerate(loadPair(group, byteAt(rowPair, 0), 8))) {
-    Value low =
-        arith::ExtUIOp::create(builder, loc, builder.getI32Type(), byte);
-    Value top = i32<arith::ShRUIOp>(tops[row], shift);
-    Value ofScale =
-        i32<arith::OrIOp>(i32<arith::AndIOp>(low, 15),
-                          i32<arith::ShLIOp>(i32<arith::AndIOp>(top, 3), 4));
-    Value ofMinimum =
-        i32<arith::OrIOp>(i32<arith::ShRUIOp>(low, 4),
-                          i32<arith::ShLIOp>(i32<arith::AndIOp>(top, 12), 2));
+    auto [ofScale, ofMinimum] =
+        emitScaleBits(builder, loc, byte, tops[row], index);
     weights.scales.push_back(times(ofScale, scales[row]));
     weights.minima.push_back(times(ofMinimum, minima[row]));
   }

@@ -67,6 +67,12 @@ inline constexpr int32_t sumBias = 0x4b400000;
 /// The layout of blocks of a format's name.
 const rt::PackedLayout &layoutOf(llvm::StringRef format);
 
+/// The 6 bits each (i32) of the scale and the minimum of group `index` (i32) of
+/// a block: four of both in the group's byte, two in the block's word `tops`.
+std::pair<mlir::Value, mlir::Value>
+emitScaleBits(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value byte,
+              mlir::Value tops, mlir::Value index);
+
 class GroupCores : protected TensorCores {
 public:
   GroupCores(mlir::OpBuilder &builder, mlir::Location loc,
@@ -124,8 +130,6 @@ protected:
   Values multiply(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> b,
                   llvm::ArrayRef<mlir::Value> starts, int64_t columns);
   mlir::Value unbiased(mlir::Value bits);
-  mlir::Value halfToFloat(mlir::Value bits);
-  mlir::Value toFloat(mlir::Value integer);
 
   const rt::PackedLayout &layout;
   const int64_t groups;         ///< Of a row.

@@ -168,16 +168,6 @@ PanelTile::Values PanelTile::bytesOf(const Codes &codes) {
   return bytes;
 }
 
-Value PanelTile::halfToFloat(Value bits) {
-  Value number =
-      arith::BitcastOp::create(builder, loc, builder.getF16Type(), bits);
-  return arith::ExtFOp::create(builder, loc, builder.getF32Type(), number);
-}
-
-Value PanelTile::toFloat(Value integer) {
-  return arith::SIToFPOp::create(builder, loc, builder.getF32Type(), integer);
-}
-
 std::array<PanelTile::Scale, 2> PanelTile::scalesOf(const Codes &codes) {
   auto toBoth = [&](Scale scale) { return std::array{scale, scale}; };
   // What is added for codes that come with `narrowNumber`: exact, as scales
@@ -203,15 +193,8 @@ std::array<PanelTile::Scale, 2> PanelTile::scalesOf(const Codes &codes) {
   if (!layout.hasMinimum)
     return {symmetric(times(widen(raw[1]), scale)),
             symmetric(times(widen(raw[2]), scale))};
-  Value low =
-      arith::ExtUIOp::create(builder, loc, builder.getI32Type(), raw[3]);
-  Value top = i32<arith::ShRUIOp>(raw[2], i32<arith::MulIOp>(codes.inBlock, 4));
-  Value ofScale =
-      i32<arith::OrIOp>(i32<arith::AndIOp>(low, 15),
-                        i32<arith::ShLIOp>(i32<arith::AndIOp>(top, 3), 4));
-  Value ofMinimum =
-      i32<arith::OrIOp>(i32<arith::ShRUIOp>(low, 4),
-                        i32<arith::ShLIOp>(i32<arith::AndIOp>(top, 12), 2));
+  auto [ofScale, ofMinimum] =
+      emitScaleBits(builder, loc, raw[3], raw[2], codes.inBlock);
   scale = times(ofScale, scale);
   Value minimum = times(ofMinimum, halfToFloat(raw[1]));
   // Off by 2^-17 of the scale at most, far less than rounding to bf16 is.

@@ -66,8 +66,6 @@ private:
   Values bytesOf(const Codes &codes);
   mlir::Value numberOf(mlir::Value word, int64_t byte, const Scale &scale);
   mlir::Value fp8NumberOf(mlir::Value word, int64_t byte);
-  mlir::Value halfToFloat(mlir::Value bits);
-  mlir::Value toFloat(mlir::Value integer);
 
   const Tiling &tiling;
   const rt::PackedLayout &layout;

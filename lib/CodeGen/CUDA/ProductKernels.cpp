@@ -229,7 +229,7 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
                   form.groups};
   SmallVector<ProductKernel> kernels = productKernels(target, product);
   // Tiles of weights in blocks have activations of their own, rows of bf16.
-  auto tiles = llvm::find_if(
+  auto *tiles = llvm::find_if(
       kernels, [](const ProductKernel &kernel) { return kernel.readsRows; });
   bool hasTiles = tiles != kernels.end();
   RowRange few{factored ? 2 : 1}, many;

@@ -87,6 +87,16 @@ TensorCores::Values TensorCores::loadFragment(Value address,
   return parts;
 }
 
+Value TensorCores::halfToFloat(Value bits) {
+  Value half =
+      arith::BitcastOp::create(builder, loc, builder.getF16Type(), bits);
+  return arith::ExtFOp::create(builder, loc, builder.getF32Type(), half);
+}
+
+Value TensorCores::toFloat(Value integer) {
+  return arith::SIToFPOp::create(builder, loc, builder.getF32Type(), integer);
+}
+
 Value TensorCores::packBF16(Value low, Value high) {
   auto pair = VectorType::get({2}, builder.getBF16Type());
   Value packed = intrinsic("llvm.nvvm.ff2bf16x2.rn", pair, {high, low});

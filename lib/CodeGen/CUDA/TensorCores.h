@@ -93,6 +93,9 @@ protected:
   /// An f32 rounded to the 11 bits of tf32, as i32.
   mlir::Value toTF32(mlir::Value number);
 
+  /// The f32 of the bits of an f16 (i16), and of an i32.
+  mlir::Value halfToFloat(mlir::Value bits);
+  mlir::Value toFloat(mlir::Value integer);
   /// Two f32 rounded to bf16, as a word with `low` in its lower half.
   mlir::Value packBF16(mlir::Value low, mlir::Value high);
   /// Bits that the pieces of row `row` (i32) of a tile are exchanged by, where
