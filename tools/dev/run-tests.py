@@ -14,9 +14,10 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 
-# What --quick leaves out of the unit tests: kernels for other processors than this machine's own, and the oldest's (v2)
-# where there are many.
-SLOW_CASES = ["CPUs/*/v3*", "CPUs/*/v4*", *(f"All/GroupProductTest.*/v{level}*" for level in (2, 3, 4))]
+# What --quick leaves out of the unit tests: kernels for other processors than this machine's own and the oldest (v2), which
+# stays where there are few; and all but a few of the forms of weights where each has all tiles of a GPU.
+SLOW_CASES = [f"{suite}/*/{level}*" for suite in ("CPUs", "All") for level in ("v3", "v4", "tiles")]
+SLOW_CASES += ["All/GroupProductTest.*/v2*", *(f"Formats/PanelTileTest.*/{form}" for form in ("q8_0", "q5_0", "q5_k", "q6_k", "q8_row"))]
 
 LIT_FAILED = {"FAIL", "XPASS", "UNRESOLVED", "TIMEOUT"}
 LIT_PASSED = {"PASS", "FLAKYPASS", "XFAIL"}

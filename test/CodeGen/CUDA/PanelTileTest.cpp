@@ -199,7 +199,10 @@ TEST_P(PanelTileTest, IsTheSameOnWarpgroups) {
   expectExact("sm_90a", 64, 512, 64, {"_wide"});
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, PanelTileTest, testing::ValuesIn(formats));
+INSTANTIATE_TEST_SUITE_P(Formats, PanelTileTest, testing::ValuesIn(formats),
+                         [](const auto &info) {
+                           return std::string(info.param);
+                         });
 
 /// Experts of many tokens: tiles of what chose each, gathered from where it is.
 struct ExpertsCase {
