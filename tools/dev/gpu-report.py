@@ -8,15 +8,17 @@
 """Checks and measures generated kernels on a GPU.
 
 Usage: gpu-report.py --clade CLADE [--virtual LIBRARY] [--minutes N] [--set KEY=VALUE…] [--prompt N] [--tokens N]
-                     [--families NAME,NAME…]
+                     [--families NAME,NAME…] [--weights FORM]
        gpu-report.py --clade CLADE --virtual LIBRARY --predict [--others NAME,NAME…] [--page PAGE]
 
 On a GPU (the driver that CLADE_CUDA_DRIVER names, or libcuda.so.1), in at most N minutes (8):
 
 1. parity: logits of small models of several families, in f32 and bf16, against the CPU's, by the bounds of the tests;
 2. every kernel of a prompt and of decoding in one layer of a model, by events around its launch: the fastest of all launches of
-   that kernel with that grid, beside what the virtual driver (--virtual, its library) predicts for a GPU of that kind;
-3. the same products by cuBLASLt and the same attention by PyTorch, if there is a PyTorch that has the GPU.
+   that kernel with that grid, beside what the virtual driver (--virtual, its library) predicts for a GPU of that kind; with --weights
+   its products have weights in that form (`clade compile --weights`);
+3. the same products in bf16 by cuBLASLt and the same attention by PyTorch, if there is a PyTorch that has the GPU. Operands are in
+   memory, not in a cache, as weights are that a step has read once.
 
 What there is no time for is said to be left out. Without a GPU the report says so, predicts for A100, H100 and B200 if it may, and
 ends with status 2: nothing was measured. --predict does that alone, with status 0, also for kernels that this layer does not have, of
@@ -125,6 +127,7 @@ class Layer:
     def __init__(self, clade, folder, settings, prompt, tokens, arch, family="llama", dtype="bf16", form="dense", options=()):
         folder.mkdir(exist_ok=True)
         self.clade, self.artifact, self.settings, self.prompt, self.options = clade, folder / arch, settings, prompt, options
+        self.form = form
         model = folder / "layer"
         if not model.exists():
             clade("tiny", family, "-o", model, *(f"--set={key}={value}" for key, value in settings.items()))
@@ -155,9 +158,10 @@ class Layer:
             if "min_rows" not in launch:
                 order.append(name)
             found[name] = sizes[len(order) - 1]
-        # The streaming kernel has four features in a block.
+        # The streaming kernel has four features in a block, or a panel of codes.
+        features = 4 if self.form in ("dense", "f16") else 16
         for name, (n, _) in zip(order, sizes):
-            assert self.plan["kernels"][name]["columns"] == -(-n // 4), (name, n)
+            assert self.plan["kernels"][name]["columns"] == -(-n // features), (name, n)
         return found
 
 
@@ -278,11 +282,15 @@ def compare_peers(layer, is_late):
         return None, "the PyTorch that is installed has no GPU"
     torch.backends.cuda.preferred_blas_library("cublaslt")
 
+    # More than any L2 has.
+    passing = torch.empty(1 << 28, device="cuda", dtype=torch.int8)
+
     def fastest(run):
         for _ in range(3):
             run()
         best = float("inf")
         for _ in range(20):
+            passing.zero_()
             begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
             begin.record()
             run()
@@ -346,6 +354,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=8)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--families", default=FAMILIES)
+    parser.add_argument("--weights", default="dense")
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--tokens", type=int, default=4)
     parser.add_argument("--predict", action="store_true")
@@ -369,7 +378,7 @@ def main():
         sys.exit(f"gpu-report: no '{unknown[0]}' in --others, expected some of: {'; '.join(OTHERS)}")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        make = lambda arch: Layer(clade, folder / "llama", settings, options.prompt, options.tokens, arch)
+        make = lambda arch: Layer(clade, folder / "llama", settings, options.prompt, options.tokens, arch, form=options.weights)
         if not gpu:
             page = options.page and pathlib.Path(options.page)
             show = functools.partial(write_between, page) if page else lambda _, text: print("*Predicted* lower bounds:\n\n" + text)
@@ -386,11 +395,12 @@ def main():
             return 0 if options.predict else 2
         product, capability, is_virtual = gpu
         print(f"GPU 0: {product}, sm_{capability}" + (": **the virtual driver, times are those of the CPU**" if is_virtual else "") + "\n")
+        families = [name for name in options.families.split(",") if name]
         print("| family | type | logits |\n|---|---|---|")
         # Code for others than these is the oldest's.
         arch = next((arch for arch in GPUS if int(re.sub(r"\D", "", arch)) == capability), None)
         code = arch or next(iter(GPUS))
-        check_parity(clade, folder, options.families.split(","), code, is_late)
+        check_parity(clade, folder, families, code, is_late)
         print()
         measure(make(code), options.virtual, arch, folder, is_late)
     print(f"\n{time.monotonic() - start:.0f} s")
