@@ -128,6 +128,7 @@ LogicalResult KernelEmitter::emitExpertsKernel(Context &context) {
       context.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
                                 builder.getI32IntegerAttr(1));
     product.rows = context.rows;
+    product.inputType = (readsRows ? rows : form).elementType();
     product.input =
         readsBuffer ? context.buffers.lookup(inputValue) : context.packed;
     product.weight = context.paramPointer(weight);

@@ -321,7 +321,7 @@ LogicalResult KernelEmitter::emitProductKernel(Context &context) {
           readsBuffer ? context.buffers.lookup(inputValue) : context.packed;
       product.weight = context.paramPointer(weight);
     }
-    product.inputType = form.elementType();
+    product.inputType = (readsRows ? rows : form).elementType();
     product.scaling = nullptr;
     if (scalesRow) {
       product.input = context.buffers.lookup(factored->row);
